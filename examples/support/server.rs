@@ -1,0 +1,348 @@
+//! An authorization server for examples and tests: one client, and one owner, who always consents
+//! unless the scope asked for holds `deny:me`.
+//!
+//! The protocol is `oxide-auth`'s; this file adds what RFC 6749 asks for and `oxide-auth` leaves out.
+
+#![allow(dead_code, reason = "each file that includes this one uses a part of it")]
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use oxide_auth::endpoint::{AccessTokenFlow, AuthorizationFlow, RefreshFlow};
+use oxide_auth::endpoint::{Endpoint, OwnerConsent, Solicitation};
+use oxide_auth::frontends::simple::endpoint::{Error, FnSolicitor, Generic, Vacant};
+use oxide_auth::frontends::simple::extensions::{AddonList, Extended, Pkce};
+use oxide_auth::frontends::simple::request::{Request, Response, Status};
+use oxide_auth::primitives::prelude::{AuthMap, Client, ClientMap, IssuedToken, RandomGenerator};
+use oxide_auth::primitives::prelude::{Issuer, TokenMap};
+use oxide_auth::primitives::{grant::Grant, registrar::ExactUrl};
+use serde_json::{Value, json};
+
+const MAX_BODY: u64 = 64 * 1024;
+/// How long a refresh token outlives the access token issued with it.
+const REFRESH_WINDOW: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// The registration of the one client, and the lifetime of its access tokens.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The client's identifier.
+    pub client_id: String,
+    /// The client's secret.
+    pub client_secret: String,
+    /// The only redirect URI accepted, compared as text.
+    pub redirect_uri: String,
+    /// How long an access token works; only whole seconds are announced.
+    pub access_token_lifetime: Duration,
+    /// The scopes every grant holds, whatever was asked for, separated by spaces.
+    pub scopes: String,
+}
+
+impl Config {
+    /// A fake client with this redirect URI, and access tokens good for an hour.
+    pub fn new(redirect_uri: impl Into<String>) -> Self {
+        Self {
+            client_id: "fake-client".into(),
+            client_secret: "fake-secret".into(),
+            redirect_uri: redirect_uri.into(),
+            access_token_lifetime: Duration::from_secs(60 * 60),
+            scopes: "users:read".into(),
+        }
+    }
+}
+
+/// An HTTP request as the server sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpRequest<'a> {
+    /// The method, in capitals.
+    pub method: &'a str,
+    /// The path, with the query if there is one.
+    pub target: &'a str,
+    /// Names, in any case, and values.
+    pub headers: &'a [(&'a str, &'a str)],
+    /// The body, empty if there is none.
+    pub body: &'a [u8],
+}
+
+impl HttpRequest<'_> {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(*value))
+    }
+
+    /// The credentials in the `Authorization` header, if it is of this scheme.
+    fn authorization(&self, scheme: &str) -> Option<&str> {
+        let (given, credentials) = self.header("authorization")?.split_once(' ')?;
+        given.eq_ignore_ascii_case(scheme).then(|| credentials.trim())
+    }
+}
+
+/// An HTTP response of the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpResponse {
+    /// The status code.
+    pub status: u16,
+    /// Names and values.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body, possibly empty.
+    pub body: String,
+}
+
+impl HttpResponse {
+    /// The value of the first header of this name, in any case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let header = self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+        Some(&header.1)
+    }
+
+    fn new(status: u16, content_type: &str, body: String) -> Self {
+        let headers = vec![("Content-Type", content_type.into()), ("Cache-Control", "no-store".into())];
+        Self { status, headers, body }
+    }
+
+    fn page(status: u16, text: &str) -> Self {
+        Self::new(status, "text/plain; charset=utf-8", text.into())
+    }
+
+    fn json(status: u16, body: &Value) -> Self {
+        Self::new(status, "application/json", body.to_string())
+    }
+
+    fn error(status: u16, code: &str) -> Self {
+        Self::json(status, &json!({ "error": code }))
+    }
+
+    fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
+
+/// The authorization server without its sockets.
+pub struct AuthorizationServer {
+    config: Config,
+    registrar: ClientMap,
+    authorizer: AuthMap<RandomGenerator>,
+    issuer: TokenMap<RandomGenerator>,
+    addons: AddonList,
+}
+
+impl AuthorizationServer {
+    /// Registers the client, and panics if its redirect URI is no URL or its scopes are malformed.
+    pub fn new(config: Config) -> Self {
+        let redirect_uri = ExactUrl::new(config.redirect_uri.clone()).expect("a redirect URI");
+        let scopes = config.scopes.parse().expect("scopes");
+
+        let mut registrar = ClientMap::new();
+        // `oxide-auth` compares Basic credentials without form-decoding them, and cuts them at a
+        // colon of the identifier; so `token` checks them, and it sees a public client.
+        registrar.register_client(Client::public(&config.client_id, redirect_uri.into(), scopes));
+
+        let mut issuer = TokenMap::new(RandomGenerator::new(16));
+        // `oxide-auth` wants a duration of chrono's and does not re-export the type.
+        let time = |at: SystemTime| IssuedToken::without_refresh(String::new(), at.into()).until;
+        let end = UNIX_EPOCH + config.access_token_lifetime + REFRESH_WINDOW;
+        issuer.valid_for(time(end) - time(UNIX_EPOCH));
+
+        let mut addons = AddonList::new();
+        addons.push_code(Pkce::required());
+
+        Self { config, registrar, authorizer: AuthMap::new(RandomGenerator::new(16)), issuer, addons }
+    }
+
+    /// Answers `GET /oauth/authorize`, `POST /oauth/token` and `GET /api/me`, and knows no other path.
+    pub fn handle(&mut self, request: HttpRequest<'_>) -> HttpResponse {
+        let (path, query) = request.target.split_once('?').unwrap_or((request.target, ""));
+        match (request.method, path) {
+            ("GET", "/oauth/authorize") => self.authorize(query),
+            ("POST", "/oauth/token") => self.token(&request).unwrap_or_else(|refusal| refusal),
+            ("GET", "/api/me") => self.me(&request),
+            _ => HttpResponse::page(404, "There is nothing here."),
+        }
+    }
+
+    /// Whether this access token was issued, has not been replaced, and has not expired.
+    pub fn is_access_token_valid(&self, token: &str) -> bool {
+        self.live_grant(token).is_some()
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "a server keeps its own time")]
+    fn live_grant(&self, token: &str) -> Option<Grant> {
+        let grant = self.issuer.recover_token(token).ok()??;
+        // `oxide-auth` lets a refresh token expire with its access token, so the grant is made to
+        // last longer and the access token's own end is counted back from there.
+        let alive = SystemTime::from(grant.until) > SystemTime::now() + REFRESH_WINDOW;
+        alive.then_some(grant)
+    }
+
+    fn endpoint(&mut self) -> impl Endpoint<Request, Error = Error<Request>> {
+        let Self { registrar, authorizer, issuer, addons, .. } = self;
+        let (solicitor, scopes, response) = (FnSolicitor(ask_owner), Vacant, Vacant);
+        let inner = Generic { registrar: &*registrar, authorizer, issuer, solicitor, scopes, response };
+        Extended::extend_with(inner, addons)
+    }
+
+    fn authorize(&mut self, query: &str) -> HttpResponse {
+        let location = unique_parameters(query.as_bytes()).and_then(|query| {
+            let request = Request { query, ..Request::default() };
+            let flow = AuthorizationFlow::prepare(self.endpoint());
+            flow.and_then(|mut flow| flow.execute(request)).ok()?.location
+        });
+        match location {
+            Some(url) => HttpResponse::page(302, "").with_header("Location", url),
+            None => HttpResponse::page(400, "This authorization request cannot be trusted."),
+        }
+    }
+
+    fn token(&mut self, request: &HttpRequest<'_>) -> Result<HttpResponse, HttpResponse> {
+        let invalid = || HttpResponse::error(400, "invalid_request");
+        let media_type = request.header("content-type").map(str::to_ascii_lowercase).unwrap_or_default();
+        let mut form = unique_parameters(request.body).ok_or_else(invalid)?;
+        let credentials_in_form = form.contains_key("client_id") || form.contains_key("client_secret");
+        if credentials_in_form || !media_type.starts_with("application/x-www-form-urlencoded") {
+            return Err(invalid());
+        }
+        let client = (self.config.client_id.clone(), self.config.client_secret.clone());
+        if basic_credentials(request) != Some(client) {
+            let refusal = HttpResponse::error(401, "invalid_client");
+            return Err(refusal.with_header("WWW-Authenticate", "Basic realm=\"token\""));
+        }
+
+        let grant_type = form.get("grant_type").ok_or_else(invalid)?;
+        let (is_refresh, required) = match grant_type.as_str() {
+            "authorization_code" => (false, &["code", "redirect_uri", "code_verifier"][..]),
+            "refresh_token" => (true, &["refresh_token"][..]),
+            _ => return Err(HttpResponse::error(400, "unsupported_grant_type")),
+        };
+        if required.iter().any(|name| !form.contains_key(*name)) {
+            return Err(invalid());
+        }
+
+        form.insert("client_id".into(), self.config.client_id.clone());
+        let request = Request { urlbody: form, ..Request::default() };
+        let endpoint = self.endpoint();
+        let answer = if is_refresh {
+            RefreshFlow::prepare(endpoint).and_then(|mut flow| flow.execute(request))
+        } else {
+            AccessTokenFlow::prepare(endpoint).and_then(|mut flow| flow.execute(request))
+        };
+        let response = answer.ok().and_then(|answer| self.token_response(answer));
+        response.ok_or_else(|| HttpResponse::error(500, "server_error"))
+    }
+
+    fn token_response(&self, answer: Response) -> Option<HttpResponse> {
+        let mut body: Value = serde_json::from_str(answer.body?.as_str()).ok()?;
+        if let Status::Ok = answer.status {
+            // `oxide-auth` gives the end of the grant here, not that of the access token.
+            body["expires_in"] = self.config.access_token_lifetime.as_secs().into();
+            return Some(HttpResponse::json(200, &body));
+        }
+        // The form was complete, so the code or its verifier was wrong: `oxide-auth` answers
+        // `invalid_request` there, where RFC 6749 §5.2 and RFC 7636 §4.6 ask for `invalid_grant`.
+        if body["error"] == "invalid_request" {
+            body["error"] = "invalid_grant".into();
+        }
+        Some(HttpResponse::json(400, &body))
+    }
+
+    fn me(&self, request: &HttpRequest<'_>) -> HttpResponse {
+        let token = request.authorization("Bearer");
+        match token.and_then(|token| self.live_grant(token)) {
+            Some(grant) => HttpResponse::json(200, &json!({ "id": grant.owner_id })),
+            None => HttpResponse::error(401, "invalid_token")
+                .with_header("WWW-Authenticate", "Bearer error=\"invalid_token\""),
+        }
+    }
+}
+
+fn ask_owner(request: &mut Request, _: Solicitation<'_>) -> OwnerConsent<Response> {
+    let scope = request.query.get("scope").map_or("", String::as_str);
+    let refused = scope.split(' ').any(|word| word == "deny:me");
+    if refused { OwnerConsent::Denied } else { OwnerConsent::Authorized("user".into()) }
+}
+
+/// Decodes form parameters: RFC 6749 §3.1 forbids repeated ones, and has empty ones ignored.
+fn unique_parameters(encoded: &[u8]) -> Option<HashMap<String, String>> {
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(encoded).ok()?;
+    let mut parameters = HashMap::new();
+    let mut given = pairs.into_iter().filter(|(_, value)| !value.is_empty());
+    let unique = given.all(|(name, value)| parameters.insert(name, value).is_none());
+    unique.then_some(parameters)
+}
+
+/// Reads Basic credentials the way RFC 6749 §2.3.1 has them written, each half form-encoded.
+fn basic_credentials(request: &HttpRequest<'_>) -> Option<(String, String)> {
+    let decoded = STANDARD.decode(request.authorization("Basic")?).ok()?;
+    let credentials = String::from_utf8(decoded).ok()?;
+    let (id, secret) = credentials.split_once(':')?;
+    Some((form_decode(id)?, form_decode(secret)?))
+}
+
+fn form_decode(half: &str) -> Option<String> {
+    // Credentials that were never encoded would pass unnoticed if their other bytes were let in.
+    let encoded = |byte: u8| byte.is_ascii_alphanumeric() || b"*-._~+%".contains(&byte);
+    let mut pairs: Vec<(String, String)> = serde_urlencoded::from_str(half).ok()?;
+    half.bytes().all(encoded).then(|| pairs.pop())?.map(|(name, _)| name)
+}
+
+/// A server that answers on a local port until it is dropped.
+pub struct Running {
+    http: Arc<tiny_http::Server>,
+    server: Arc<Mutex<AuthorizationServer>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Serves on `127.0.0.1` at this port, or with port 0 at one the system picks.
+pub fn spawn(server: AuthorizationServer, port: u16) -> io::Result<Running> {
+    let http = tiny_http::Server::http(("127.0.0.1", port)).map_err(io::Error::other)?;
+    let (http, server) = (Arc::new(http), Arc::new(Mutex::new(server)));
+    let (accepting, shared) = (Arc::clone(&http), Arc::clone(&server));
+    let thread = thread::spawn(move || {
+        for request in accepting.incoming_requests() {
+            let server = Arc::clone(&shared);
+            // A client that stalls in the middle of its body must not hold up the others.
+            thread::spawn(move || answer(&server, request));
+        }
+    });
+    Ok(Running { http, server, thread: Some(thread) })
+}
+
+impl Running {
+    /// The scheme, host and port of the server, with no slash at the end.
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.http.server_addr())
+    }
+
+    /// The server, which answers nobody while this is held.
+    pub fn server(&self) -> MutexGuard<'_, AuthorizationServer> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.http.unblock();
+        // Nothing is left to do about a panic over there, and a panic here could abort.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+fn answer(server: &Mutex<AuthorizationServer>, mut request: tiny_http::Request) {
+    let mut body = Vec::new();
+    let Ok(_) = request.as_reader().take(MAX_BODY).read_to_end(&mut body) else { return };
+    let headers = request.headers().iter();
+    let headers: Vec<_> =
+        headers.map(|header| (header.field.as_str().as_str(), header.value.as_str())).collect();
+    let (method, target) = (request.method().as_str(), request.url());
+    let request_parts = HttpRequest { method, target, headers: &headers, body: &body };
+    let response = server.lock().unwrap_or_else(PoisonError::into_inner).handle(request_parts);
+
+    let mut reply = tiny_http::Response::from_string(response.body).with_status_code(response.status);
+    let headers = response.headers.into_iter();
+    let headers = headers.filter_map(|(name, value)| tiny_http::Header::from_bytes(name, value).ok());
+    headers.for_each(|header| reply.add_header(header));
+    // The client may be gone by now, which is its own affair.
+    let _ = request.respond(reply);
+}

@@ -1,0 +1,291 @@
+//! The [`Client`]: where every operation starts.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+
+use crate::authorization::AuthorizationRequest;
+use crate::call::{Call, Context, Request};
+use crate::error::{Error, Foreign};
+use crate::form;
+use crate::scope::Scope;
+use crate::secret::Secret;
+use crate::server::{AuthorizationServer, is_absolute_uri};
+use crate::token::TokenResponse;
+
+/// A client that is registered at one authorization server.
+///
+/// It is immutable and cheap to share; everything that changes lives in the values that it makes.
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) server: AuthorizationServer,
+    client_id: String,
+    auth: ClientAuth,
+    /// The `Authorization` header of every token request.
+    authorization: Option<Secret>,
+    /// The part of the authorization URL that is the same for each.
+    pub(crate) authorization_url_start: String,
+    pub(crate) identity: [u8; 32],
+}
+
+impl Client {
+    /// A client by its server, its `client_id` and how it authenticates itself.
+    ///
+    /// # Errors
+    ///
+    /// - Misuse: the server does not support this authentication, or the `client_id` is empty.
+    /// - Unsupported: the server lists its code challenge methods, and `S256` is not among them.
+    pub fn new(
+        server: AuthorizationServer,
+        client_id: impl Into<String>,
+        auth: ClientAuth,
+    ) -> Result<Self, Error> {
+        let client_id = client_id.into();
+        if client_id.is_empty() {
+            return Err(Error::misuse("the client_id is empty"));
+        }
+        server.check_auth_method(auth.method())?;
+        if let Some(methods) = &server.code_challenge_methods_supported {
+            if !methods.iter().any(|method| method == "S256") {
+                return Err(Error::unsupported(
+                    "PKCE with S256, without which this crate starts no authorization",
+                ));
+            }
+        }
+        if server.authorization_response_iss_parameter_supported && server.issuer.is_none() {
+            return Err(Error::misuse(
+                "the server is said to send iss, but there is no issuer to compare it with; set \
+                 AuthorizationServer::issuer",
+            ));
+        }
+        if matches!(auth, ClientAuth(Method::BasicUnencoded(_))) && client_id.contains(':') {
+            return Err(Error::misuse(
+                "a client_id with a colon cannot be sent unencoded in Basic (RFC 7617 section 2)",
+            ));
+        }
+        Ok(Self {
+            authorization: auth.authorization(&client_id),
+            authorization_url_start: authorization_url_start(&server.authorization_endpoint, &client_id),
+            identity: identity(&server, &client_id),
+            server,
+            client_id,
+            auth,
+        })
+    }
+
+    /// Starts an authorization (RFC 6749 §4.1.1) that comes back to `redirect_uri`, which is sent byte for
+    /// byte as given.
+    pub fn authorize<'a>(&'a self, redirect_uri: &'a str) -> AuthorizationRequest<'a> {
+        AuthorizationRequest::new(self, redirect_uri)
+    }
+
+    /// Starts a refresh (RFC 6749 §6).
+    ///
+    /// A server that rotates refresh tokens punishes the second use of one: see to it that nobody else
+    /// refreshes with this token, and store what comes back before you use it.
+    pub fn refresh<'a>(&'a self, refresh_token: &'a Secret) -> RefreshRequest<'a> {
+        RefreshRequest {
+            client: self,
+            refresh_token,
+            scope: Scope::default(),
+            resources: Vec::new(),
+            misuse: None,
+        }
+    }
+
+    /// A request to the token endpoint with this client's authentication (RFC 6749 §2.3 and §3.2).
+    pub(crate) fn token_request(
+        &self,
+        parameters: &[(&str, &str)],
+        resources: &[impl AsRef<str>],
+        context: Context,
+    ) -> Call<TokenResponse> {
+        let credentials: &[(&str, &str)] = match &self.auth.0 {
+            Method::Basic(_) | Method::BasicUnencoded(_) => &[],
+            Method::Post(secret) => &[("client_id", &self.client_id), ("client_secret", secret.expose())],
+            Method::None => &[("client_id", &self.client_id)],
+        };
+        let resources = resources.iter().map(|resource| ("resource", resource.as_ref()));
+        let pairs = || {
+            let pairs = parameters.iter().chain(credentials).copied().chain(resources.clone());
+            pairs.filter(|(_, value)| !value.is_empty())
+        };
+        let mut body = String::with_capacity(pairs().map(|(name, value)| form::room_for(name, value)).sum());
+        pairs().for_each(|(name, value)| form::push_pair(&mut body, name, value));
+        let request = Request::form_post(&self.server.token_endpoint, body, self.authorization.as_ref());
+        Call::new(request, context)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("server", &self.server)
+            .field("client_id", &self.client_id)
+            .field("auth", &self.auth)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a client authenticates itself at the token endpoint (RFC 6749 §2.3).
+#[derive(Clone, Debug)]
+pub struct ClientAuth(Method);
+
+#[derive(Clone, Debug)]
+enum Method {
+    Basic(Secret),
+    BasicUnencoded(Secret),
+    Post(Secret),
+    None,
+}
+
+impl ClientAuth {
+    /// `client_secret_basic`: HTTP Basic, with both halves form-encoded first (RFC 6749 §2.3.1).
+    pub fn basic(client_secret: impl Into<Secret>) -> Self {
+        Self(Method::Basic(client_secret.into()))
+    }
+
+    /// `client_secret_basic` for a server that does not decode the two halves, so that they are sent raw.
+    ///
+    /// It differs from [`basic`](Self::basic) only where the id or the secret holds more than letters,
+    /// digits and `* - . _`.
+    pub fn basic_unencoded(client_secret: impl Into<Secret>) -> Self {
+        Self(Method::BasicUnencoded(client_secret.into()))
+    }
+
+    /// `client_secret_post`: id and secret in the body, which RFC 6749 §2.3.1 does not recommend.
+    pub fn post(client_secret: impl Into<Secret>) -> Self {
+        Self(Method::Post(client_secret.into()))
+    }
+
+    /// `none`: a public client, which sends its `client_id` only.
+    pub fn none() -> Self {
+        Self(Method::None)
+    }
+
+    /// The name in `token_endpoint_auth_methods_supported` (RFC 8414 §2).
+    fn method(&self) -> &'static str {
+        match self.0 {
+            Method::Basic(_) | Method::BasicUnencoded(_) => "client_secret_basic",
+            Method::Post(_) => "client_secret_post",
+            Method::None => "none",
+        }
+    }
+
+    fn authorization(&self, client_id: &str) -> Option<Secret> {
+        let pair = match &self.0 {
+            Method::Basic(secret) => {
+                let room = form::room_for(client_id, client_id) + form::room_for("", secret.expose());
+                let mut pair = String::with_capacity(room);
+                form::push_escaped(&mut pair, client_id);
+                pair.push(':');
+                form::push_escaped(&mut pair, secret.expose());
+                Secret::new(pair)
+            }
+            Method::BasicUnencoded(secret) => Secret::new(format!("{client_id}:{}", secret.expose())),
+            Method::Post(_) | Method::None => return None,
+        };
+        let mut header = String::with_capacity(6 + pair.expose().len().div_ceil(3) * 4);
+        header.push_str("Basic ");
+        STANDARD.encode_string(pair.expose(), &mut header);
+        Some(Secret::new(header))
+    }
+}
+
+/// A refresh about to be sent (RFC 6749 §6).
+#[must_use = "a refresh is made by `start`"]
+pub struct RefreshRequest<'a> {
+    client: &'a Client,
+    refresh_token: &'a Secret,
+    scope: Scope,
+    resources: Vec<&'a str>,
+    misuse: Option<Error>,
+}
+
+impl<'a> RefreshRequest<'a> {
+    /// Asks for fewer scopes than were granted; without it the scopes stay. More than were granted are
+    /// refused by the server.
+    pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        if let Err(error) = self.scope.extend(scopes) {
+            self.misuse.get_or_insert(error);
+        }
+        self
+    }
+
+    /// Names a resource that the new access token is for (RFC 8707 §2.2); repeatable.
+    pub fn resource(mut self, resource: &'a str) -> Self {
+        self.resources.push(resource);
+        self
+    }
+
+    /// Makes the request.
+    ///
+    /// # Errors
+    ///
+    /// Misuse, if the server is known not to refresh, or if the refresh token, a scope or a resource is not
+    /// well-formed.
+    pub fn start(self) -> Result<Call<TokenResponse>, Error> {
+        if let Some(misuse) = self.misuse {
+            return Err(misuse);
+        }
+        self.client.server.check_grant_type("refresh_token")?;
+        check_resources(&self.resources)?;
+        if self.refresh_token.expose().is_empty() {
+            return Err(Error::misuse("the refresh token is empty"));
+        }
+        let parameters = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", self.refresh_token.expose()),
+            ("scope", self.scope.as_str()),
+        ];
+        let context = Context {
+            leniencies: self.client.server.leniencies,
+            requested_scope: self.scope.clone(),
+            refresh_token: Some(self.refresh_token.clone()),
+        };
+        Ok(self.client.token_request(&parameters, &self.resources, context))
+    }
+}
+
+impl fmt::Debug for RefreshRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefreshRequest").field("scope", &self.scope).finish_non_exhaustive()
+    }
+}
+
+/// RFC 8707 §2: a resource is an absolute URI without a fragment.
+pub(crate) fn check_resources(resources: &[&str]) -> Result<(), Error> {
+    match resources.iter().find(|resource| !is_absolute_uri(resource)) {
+        None => Ok(()),
+        Some(resource) => Err(Error::misuse(format!(
+            "the resource {} is not an absolute URI without a fragment (RFC 8707 section 2)",
+            Foreign(resource)
+        ))),
+    }
+}
+
+/// The endpoint with its own query, and the parameters that do not change from one request to the next.
+fn authorization_url_start(endpoint: &str, client_id: &str) -> String {
+    let mut start = endpoint.to_owned();
+    if !start.contains('?') {
+        start.push('?');
+    }
+    form::push_pair(&mut start, "response_type", "code");
+    form::push_pair(&mut start, "client_id", client_id);
+    form::push_pair(&mut start, "code_challenge_method", "S256");
+    start
+}
+
+/// A digest of what decides where a code goes and who redeems it, so that a pending authorization can be held
+/// to the client that started it without carrying all of it along.
+fn identity(server: &AuthorizationServer, client_id: &str) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in [server.issuer.as_deref().unwrap_or_default(), &server.token_endpoint, client_id] {
+        hash.update(part.as_bytes());
+        // No part can hold this byte: it never stands in UTF-8.
+        hash.update([0xff]);
+    }
+    hash.finalize().into()
+}

@@ -1,0 +1,359 @@
+//! What went wrong, whose fault it is, and what to do about it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use crate::secret::Secret;
+
+/// Any failure of this crate.
+///
+/// [`kind`](Error::kind) says whose fault it is, [`retry`](Error::retry) says what to do, and `Display`
+/// says both to a person, in one line. No error holds a token, code, secret or response body, and text
+/// that came from a server is escaped when it is shown.
+#[derive(Clone, Debug)]
+pub struct Error(Box<Inner>);
+
+/// Whose fault an [`Error`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The caller asked for something that is wrong in itself; no request was made. Change the call.
+    Misuse,
+    /// The server lacks something that is needed, such as `S256`; no request was made.
+    Unsupported,
+    /// The server said no, with an OAuth error code (RFC 6749 §4.1.2.1 and §5.2).
+    Refused,
+    /// The answer is not well-formed, so it says neither yes nor no.
+    Invalid,
+    /// The answer is well-formed but must not be trusted: it looks like an attack.
+    Suspect,
+}
+
+/// What to do after an [`Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Retry {
+    /// Send the same request again after [`Error::retry_after`], or after a pause of your choice.
+    Later,
+    /// Send the user to the authorization server again: the grant is gone.
+    Reauthorize,
+    /// Change the client's code, its configuration or its registration.
+    FixConfiguration,
+    /// The same request will fail again, and nothing here says why.
+    Never,
+}
+
+impl Error {
+    /// Whose fault it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What to do now.
+    pub fn retry(&self) -> Retry {
+        self.0.retry
+    }
+
+    /// How long the server asked to wait, from `now` on; only where [`retry`](Error::retry) says
+    /// [`Retry::Later`] (RFC 9110 §10.2.3).
+    pub fn retry_after(&self, now: SystemTime) -> Option<Duration> {
+        self.0.retry_after.map(|after| after.from(now))
+    }
+
+    /// The HTTP status of the response, if there was one.
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// The server's error code, such as `invalid_grant`, exactly as it came (RFC 6749 §5.2).
+    pub fn code(&self) -> Option<&str> {
+        self.0.refusal.code.as_deref()
+    }
+
+    /// The server's `error_description`, exactly as it came; escape it before you show it.
+    pub fn description(&self) -> Option<&str> {
+        self.0.refusal.description.as_deref()
+    }
+
+    /// The server's `error_uri`, exactly as it came; it may be any text.
+    pub fn uri(&self) -> Option<&str> {
+        self.0.refusal.uri.as_deref()
+    }
+
+    /// The nonce that the server wants in the next DPoP proof (RFC 9449 §8).
+    pub fn dpop_nonce(&self) -> Option<&str> {
+        self.0.refusal.dpop_nonce.as_deref()
+    }
+
+    /// The polling interval that the server asked for, in whole seconds (RFC 8628 §3.5).
+    pub fn interval(&self) -> Option<Duration> {
+        self.0.refusal.interval
+    }
+
+    pub(crate) fn misuse(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Misuse, message, Retry::FixConfiguration)
+    }
+
+    pub(crate) fn unsupported(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Unsupported, message, Retry::FixConfiguration)
+    }
+
+    pub(crate) fn suspect(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Suspect, message, Retry::Never)
+    }
+
+    /// A sign-in that took too long: nothing can be done with it, whoever sent the callback.
+    pub(crate) fn expired(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Suspect, message, Retry::Reauthorize)
+    }
+
+    pub(crate) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Invalid, message, Retry::Never)
+    }
+
+    pub(crate) fn refused(refusal: Refusal) -> Self {
+        let retry = refusal.retry();
+        let mut error = Self::new(ErrorKind::Refused, "", retry);
+        error.0.refusal = refusal;
+        error
+    }
+
+    /// Adds what the HTTP response says beside its body. A server that is failing or overloaded is to
+    /// be asked again whatever its body says, for the body may come from something in front of it.
+    pub(crate) fn with_response(mut self, status: u16, retry_after: Option<RetryAfter>) -> Self {
+        self.0.status = Some(status);
+        if status == 429 || (matches!(status, 500..=599) && !matches!(status, 501 | 505)) {
+            self.0.retry = Retry::Later;
+        }
+        if self.0.retry == Retry::Later {
+            self.0.retry_after = retry_after;
+        }
+        self
+    }
+
+    /// Removes secrets of the request that the server echoed in its texts.
+    pub(crate) fn without(mut self, secrets: &[Secret]) -> Self {
+        let Refusal { code, description, uri, .. } = &mut self.0.refusal;
+        for text in [code, description, uri].into_iter().flatten() {
+            for secret in secrets.iter().map(Secret::expose).filter(|secret| !secret.is_empty()) {
+                if text.contains(secret) {
+                    *text = text.replace(secret, "[redacted]");
+                }
+            }
+        }
+        self
+    }
+
+    fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>, retry: Retry) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            retry,
+            status: None,
+            retry_after: None,
+            refusal: Refusal::default(),
+        }))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &*self.0;
+        f.write_str(match inner.kind {
+            ErrorKind::Misuse => "misuse",
+            ErrorKind::Unsupported => "unsupported by the server",
+            ErrorKind::Refused => "refused by the server",
+            ErrorKind::Invalid => "not a valid answer",
+            ErrorKind::Suspect => "suspicious answer",
+        })?;
+        if let Some(status) = inner.status {
+            write!(f, " (HTTP status {status})")?;
+        }
+        write!(f, ": {}", inner.message)?;
+        if let Some(code) = &inner.refusal.code {
+            write!(f, "{}", Foreign(code))?;
+        }
+        if let Some(description) = &inner.refusal.description {
+            write!(f, ", {}", Foreign(description))?;
+        }
+        f.write_str(match (inner.retry, inner.kind) {
+            (_, ErrorKind::Misuse | ErrorKind::Unsupported) | (Retry::Never, _) => "",
+            (Retry::Later, _) => "; try again later",
+            (Retry::Reauthorize, _) => "; the user must sign in again",
+            (Retry::FixConfiguration, _) => "; check the client's configuration and registration",
+        })
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Text from outside, quoted, escaped and cut for display.
+pub(crate) struct Foreign<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Foreign<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const LONGEST: usize = 300;
+        match self.0.char_indices().nth(LONGEST) {
+            None => write!(f, "{:?}", self.0),
+            Some((end, _)) => write!(f, "{:?}…", self.0.get(..end).unwrap_or_default()),
+        }
+    }
+}
+
+/// The members of an error response (RFC 6749 §5.2, RFC 8628 §3.5, RFC 9449 §8).
+#[derive(Clone, Default)]
+pub(crate) struct Refusal {
+    pub(crate) code: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) uri: Option<String>,
+    pub(crate) dpop_nonce: Option<String>,
+    pub(crate) interval: Option<Duration>,
+}
+
+impl Refusal {
+    fn retry(&self) -> Retry {
+        match self.code.as_deref().unwrap_or_default() {
+            "invalid_grant"
+            | "expired_token"
+            | "interaction_required"
+            | "login_required"
+            | "account_selection_required"
+            | "consent_required" => Retry::Reauthorize,
+            "invalid_request"
+            | "invalid_client"
+            | "unauthorized_client"
+            | "unsupported_grant_type"
+            | "invalid_scope"
+            | "invalid_target"
+            | "invalid_dpop_proof"
+            | "unsupported_token_type" => Retry::FixConfiguration,
+            "server_error" | "temporarily_unavailable" | "authorization_pending" | "slow_down" => {
+                Retry::Later
+            }
+            "use_dpop_nonce" if self.dpop_nonce.is_some() => Retry::Later,
+            _ => Retry::Never,
+        }
+    }
+}
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refusal")
+            .field("code", &self.code)
+            .field("description", &self.description)
+            .field("uri", &self.uri)
+            .field("interval", &self.interval)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A `Retry-After` header: a delay or a date (RFC 9110 §10.2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RetryAfter {
+    Delay(Duration),
+    Date(SystemTime),
+}
+
+impl RetryAfter {
+    pub(crate) fn parse(value: &str) -> Option<Self> {
+        let value = value.trim_matches([' ', '\t']);
+        match digits(value) {
+            Some(seconds) => Some(Self::Delay(Duration::from_secs(seconds))),
+            None => httpdate::parse_http_date(value).ok().map(Self::Date),
+        }
+    }
+
+    fn from(self, now: SystemTime) -> Duration {
+        match self {
+            Self::Delay(delay) => delay,
+            Self::Date(date) => date.duration_since(now).unwrap_or_default(),
+        }
+    }
+}
+
+/// A number that is written in digits and nothing else; one that is too large becomes `u64::MAX`.
+pub(crate) fn digits(text: &str) -> Option<u64> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    Some(text.parse().unwrap_or(u64::MAX))
+}
+
+#[derive(Clone, Debug)]
+struct Inner {
+    kind: ErrorKind,
+    message: Cow<'static, str>,
+    retry: Retry,
+    status: Option<u16>,
+    retry_after: Option<RetryAfter>,
+    refusal: Refusal,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: &str, description: &str) -> Error {
+        Error::refused(Refusal {
+            code: Some(code.into()),
+            description: Some(description.into()),
+            ..Refusal::default()
+        })
+    }
+
+    #[test]
+    fn a_message_says_what_happened_and_what_to_do() {
+        for (error, message) in [
+            (Error::misuse("no scope is empty"), "misuse: no scope is empty"),
+            (
+                refused("invalid_grant", "token is gone").with_response(400, None),
+                "refused by the server (HTTP status 400): \"invalid_grant\", \"token is gone\"; \
+                 the user must sign in again",
+            ),
+            (
+                Error::invalid("the body is empty").with_response(502, None),
+                "not a valid answer (HTTP status 502): the body is empty; try again later",
+            ),
+        ] {
+            assert_eq!(error.to_string(), message);
+        }
+    }
+
+    #[test]
+    fn server_text_is_escaped_and_cut() {
+        let error = refused("a\r\nb", &"\u{202e}é".repeat(1000));
+        let shown = error.to_string();
+        assert!(!shown.contains(['\r', '\n', '\u{202e}']), "{shown}");
+        assert!(shown.contains('é') && shown.len() < 4000, "{shown}");
+    }
+
+    #[test]
+    fn a_delay_is_reported_only_where_waiting_helps() {
+        let delay = Some(RetryAfter::Delay(Duration::from_secs(9)));
+        let now = SystemTime::UNIX_EPOCH;
+        let error = refused("invalid_grant", "").with_response(400, delay);
+        assert_eq!((error.retry(), error.retry_after(now)), (Retry::Reauthorize, None));
+        let error = refused("invalid_grant", "").with_response(503, delay);
+        assert_eq!((error.retry(), error.retry_after(now)), (Retry::Later, Some(Duration::from_secs(9))));
+    }
+
+    #[test]
+    fn rfc9110_section_10_2_3_dates_and_seconds() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        for (value, seconds) in [
+            ("120", Some(120)),
+            (" 7 ", Some(7)),
+            ("99999999999999999999999", Some(u64::MAX)),
+            ("Sun, 06 Nov 1994 08:50:07 GMT", Some(30)),
+            ("Sunday, 06-Nov-94 08:50:07 GMT", Some(30)),
+            ("Sun, 06 Nov 1994 08:40:00 GMT", Some(0)),
+            ("-1", None),
+            ("1.5", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            let delay = RetryAfter::parse(value).map(|after| after.from(now).as_secs());
+            assert_eq!(delay, seconds, "{value:?}");
+        }
+    }
+}

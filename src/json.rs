@@ -1,0 +1,224 @@
+//! One JSON object: its known members, each at most once, and whatever else it holds.
+//!
+//! `#[derive(Deserialize)]` would do, but its errors quote the body, which may hold a token, and collecting
+//! the other members there copies every value twice.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+use zeroize::Zeroize;
+
+/// The value of a known member.
+#[derive(Debug, Default)]
+pub(crate) enum Member<'a> {
+    /// Not there, or `null`.
+    #[default]
+    Absent,
+    Text(Cow<'a, str>),
+    Unsigned(u64),
+    /// A number with a sign, a fraction or an exponent, or too large for 64 bits.
+    Float(f64),
+    Array(Vec<Value>),
+    /// Anything else, which no member that this crate knows may be.
+    Other,
+}
+
+/// The members of an object that nobody asked for.
+#[derive(Clone, Default)]
+pub(crate) struct Extras(pub(crate) Map<String, Value>);
+
+/// Reads an object whose members `names` are known.
+///
+/// One byte-order mark is skipped. `Err` says what is wrong without quoting anything.
+pub(crate) fn read<'a, const N: usize>(
+    body: &'a [u8],
+    names: &'static [&'static str; N],
+) -> Result<([Member<'a>; N], Extras), &'static str> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let object = (&mut reader).deserialize_map(Object { names }).map_err(|error| {
+        if error.to_string().starts_with(REPEATED) { REPEATED } else { "the body is not a JSON object" }
+    })?;
+    reader.end().map_err(|_| "the body is a JSON object followed by something else")?;
+    Ok(object)
+}
+
+const REPEATED: &str = "a member of the JSON object is there twice";
+
+struct Object<const N: usize> {
+    names: &'static [&'static str; N],
+}
+
+impl<'de, const N: usize> Visitor<'de> for Object<N> {
+    type Value = ([Member<'de>; N], Extras);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = [const { None }; N];
+        let mut extras = Extras::default();
+        while let Some(key) = map.next_key_seed(KeySeed { names: self.names })? {
+            match key {
+                Key::Known(index) => match members.get_mut(index) {
+                    Some(member @ None) => *member = Some(map.next_value()?),
+                    _ => return Err(A::Error::custom(REPEATED)),
+                },
+                Key::Other(name) => {
+                    extras.0.insert(name, map.next_value()?);
+                }
+            }
+        }
+        Ok((members.map(Option::unwrap_or_default), extras))
+    }
+}
+
+enum Key {
+    Known(usize),
+    Other(String),
+}
+
+struct KeySeed {
+    names: &'static [&'static str],
+}
+
+impl<'de> DeserializeSeed<'de> for KeySeed {
+    type Value = Key;
+
+    fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<Key, D::Error> {
+        source.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for KeySeed {
+    type Value = Key;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Key, E> {
+        Ok(match self.names.iter().position(|known| *known == name) {
+            Some(index) => Key::Known(index),
+            None => Key::Other(name.to_owned()),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Member<'de> {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        source.deserialize_any(MemberVisitor)
+    }
+}
+
+struct MemberVisitor;
+
+impl<'de> Visitor<'de> for MemberVisitor {
+    type Value = Member<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Member::Absent)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Member::Other)
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Member::Unsigned(number))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(Member::Other)
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
+        Ok(Member::Float(number))
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Member::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Member::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = seq.next_element()? {
+            values.push(value);
+        }
+        Ok(Member::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<serde::de::IgnoredAny, serde::de::IgnoredAny>()?.is_some() {}
+        Ok(Member::Other)
+    }
+}
+
+impl Drop for Extras {
+    fn drop(&mut self) {
+        self.0.values_mut().for_each(wipe);
+    }
+}
+
+/// The names only: a value may be a token that this crate does not know, such as an `id_token`.
+impl fmt::Debug for Extras {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.0.keys().map(|name| (name, "[redacted]"))).finish()
+    }
+}
+
+/// The recursion is as deep as the reader allowed, 128 levels at most.
+fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(values) => values.iter_mut().for_each(wipe),
+        Value::Object(members) => members.values_mut().for_each(wipe),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMES: &[&str; 2] = &["a", "b"];
+
+    #[test]
+    fn known_members_come_in_the_order_asked_for() {
+        let ([a, b], extras) = read(br#"{"b":1,"x":[2],"a":"t"}"#, NAMES).unwrap();
+        assert!(matches!(a, Member::Text(Cow::Borrowed("t"))) && matches!(b, Member::Unsigned(1)));
+        assert_eq!(extras.0.get("x"), Some(&serde_json::json!([2])));
+    }
+
+    #[test]
+    fn a_repeated_member_is_refused_even_if_one_is_null() {
+        for body in [r#"{"a":1,"a":1}"#, r#"{"a":null,"a":1}"#, r#"{"a":1,"\u0061":1}"#] {
+            assert_eq!(read(body.as_bytes(), NAMES).unwrap_err(), REPEATED, "{body}");
+        }
+    }
+
+    #[test]
+    fn messages_do_not_quote_the_body() {
+        for body in ["{\"a\":marked}", "\"marked\"", "{\"a\":1}marked", "marked", "[\"marked\"]"] {
+            assert!(!read(body.as_bytes(), NAMES).unwrap_err().contains("marked"), "{body}");
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let deep = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
+        assert!(read(deep(100).as_bytes(), NAMES).is_ok());
+        assert!(read(deep(1000).as_bytes(), NAMES).is_err());
+    }
+}

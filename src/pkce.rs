@@ -1,0 +1,146 @@
+//! Proof Key for Code Exchange (RFC 7636), with `S256` and nothing else, and the randomness it needs.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rand::TryCryptoRng;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+use crate::secret::ShortSecret;
+
+/// A code verifier: 43 to 128 characters of `A-Z a-z 0-9 - . _ ~` (RFC 7636 §4.1).
+///
+/// Every authorization makes its own; this type is for those who test an authorization server and
+/// want a verifier of their choice. `Debug` does not show it, and it is wiped on drop.
+pub struct CodeVerifier(ShortSecret);
+
+impl CodeVerifier {
+    /// Takes a verifier, or says what is wrong with it.
+    ///
+    /// # Errors
+    ///
+    /// Misuse, if the length or a character is outside RFC 7636 §4.1.
+    pub fn new(verifier: &str) -> Result<Self, Error> {
+        let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+        if verifier.len() >= 43 && verifier.bytes().all(unreserved) {
+            if let Some(secret) = ShortSecret::new(verifier) {
+                return Ok(Self(secret));
+            }
+        }
+        Err(Error::misuse(
+            "a code verifier has 43 to 128 characters, each a letter, a digit or one of - . _ ~ \
+             (RFC 7636 section 4.1)",
+        ))
+    }
+
+    pub(crate) fn from_random(random: &[u8; 32]) -> Self {
+        Self(ShortSecret::from_random(random))
+    }
+
+    /// The verifier itself, which only the token request may carry.
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    /// The `S256` challenge: the base64url form of the verifier's SHA-256 (RFC 7636 §4.2).
+    pub fn challenge(&self) -> String {
+        let mut text = String::with_capacity(43);
+        self.push_challenge(&mut text);
+        text
+    }
+
+    pub(crate) fn push_challenge(&self, out: &mut String) {
+        URL_SAFE_NO_PAD.encode_string(Sha256::digest(self.expose().as_bytes()), out);
+    }
+}
+
+impl fmt::Debug for CodeVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CodeVerifier([redacted])")
+    }
+}
+
+/// The random bytes of one authorization: 32 for the code verifier and 32 for `state`.
+///
+/// It is taken by value, cannot be copied, and is wiped on drop, so that no two authorizations share
+/// their randomness by accident.
+pub struct Entropy {
+    pub(crate) verifier: Zeroizing<[u8; 32]>,
+    pub(crate) state: Zeroizing<[u8; 32]>,
+}
+
+impl Entropy {
+    /// Bytes from the operating system's own generator, which a forked process does not repeat.
+    ///
+    /// # Errors
+    ///
+    /// Misuse, if the operating system has none to give; then use [`Entropy::from_bytes`].
+    #[cfg(feature = "os-random")]
+    pub fn from_os() -> Result<Self, Error> {
+        Self::from_rng(&mut rand::rngs::SysRng).map_err(|_| {
+            Error::misuse(
+                "the operating system gave no random bytes; pass an Entropy of your own to start_with",
+            )
+        })
+    }
+
+    /// Bytes from a generator of the caller's, which must be a cryptographic one.
+    ///
+    /// # Errors
+    ///
+    /// The generator's own; one that cannot fail has `Infallible` there.
+    pub fn from_rng<R: TryCryptoRng>(rng: &mut R) -> Result<Self, R::Error> {
+        let mut entropy = Self::from_bytes([0; 32], [0; 32]);
+        rng.try_fill_bytes(&mut *entropy.verifier)?;
+        rng.try_fill_bytes(&mut *entropy.state)?;
+        Ok(entropy)
+    }
+
+    /// Bytes of the caller's, which must come from a cryptographic generator outside tests.
+    pub fn from_bytes(verifier: [u8; 32], state: [u8; 32]) -> Self {
+        Self { verifier: Zeroizing::new(verifier), state: Zeroizing::new(state) }
+    }
+}
+
+impl fmt::Debug for Entropy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Entropy([redacted])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    #[test]
+    fn rfc7636_appendix_b() {
+        let verifier = CodeVerifier::new("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk").unwrap();
+        assert_eq!(verifier.challenge(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+    }
+
+    #[test]
+    fn rfc7636_section_4_vectors() {
+        let cases: Vec<Value> = serde_json::from_str(include_str!("../tests/vectors/pkce.json")).unwrap();
+        for case in &cases {
+            let verifier = CodeVerifier::new(case["verifier"].as_str().unwrap());
+            match case["challenge"].as_str() {
+                Some(challenge) => assert_eq!(verifier.unwrap().challenge(), challenge, "{case}"),
+                None => assert!(verifier.is_err(), "{case}"),
+            }
+        }
+        assert_eq!(cases.len(), 19);
+    }
+
+    #[cfg(feature = "os-random")]
+    #[test]
+    fn the_operating_system_does_not_repeat_itself() {
+        let (one, other) = (Entropy::from_os().unwrap(), Entropy::from_os().unwrap());
+        assert_ne!(one.verifier, one.state);
+        assert_ne!(one.verifier, other.verifier);
+        assert_ne!(one.state, other.state);
+    }
+}

@@ -1,0 +1,102 @@
+//! Pleo's authorization servers, as data.
+//!
+//! Pleo offers the authorization code grant with PKCE (`S256` only) and refresh, and authenticates clients
+//! by `client_secret_basic` only. Access and refresh tokens are opaque; a refresh replaces both, and every
+//! earlier one is dead at once. Scopes look like `export:read`.
+
+use std::borrow::Cow;
+
+use crate::error::Error;
+use crate::server::{AuthorizationServer, check_web_address};
+
+/// Pleo's staging environment, `https://auth.staging.pleo.io`.
+pub fn staging() -> AuthorizationServer {
+    server("https://auth.staging.pleo.io")
+}
+
+/// Pleo's production environment, `https://auth.pleo.io`, where a redirect URI must be `https`.
+pub fn production() -> AuthorizationServer {
+    server("https://auth.pleo.io").https_redirect_uris_only()
+}
+
+/// A stand-in for Pleo at another base URL, such as `http://127.0.0.1:8080`, for tests.
+///
+/// # Errors
+///
+/// Misuse, if the base is not `https` (or `http` to a loopback address), or has user information, a query
+/// or a fragment.
+pub fn at(base: &str) -> Result<AuthorizationServer, Error> {
+    match check_web_address("base URL", base)?.query() {
+        None => Ok(server(base.trim_end_matches('/'))),
+        Some(_) => Err(Error::misuse("the base URL has a query; give only what stands before /oauth/token")),
+    }
+}
+
+fn server(base: &str) -> AuthorizationServer {
+    let only = |supported: &[&'static str]| Some(supported.iter().copied().map(Cow::Borrowed).collect());
+    AuthorizationServer {
+        name: "Pleo".into(),
+        grant_types_supported: only(&["authorization_code", "refresh_token"]),
+        token_endpoint_auth_methods_supported: only(&["client_secret_basic"]),
+        code_challenge_methods_supported: only(&["S256"]),
+        ..AuthorizationServer::unchecked(format!("{base}/oauth/authorize"), format!("{base}/oauth/token"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Client, ClientAuth};
+
+    #[test]
+    fn the_endpoints_follow_from_the_base() {
+        for (server, base) in [
+            (staging(), "https://auth.staging.pleo.io"),
+            (production(), "https://auth.pleo.io"),
+            (at("http://127.0.0.1:8080").unwrap(), "http://127.0.0.1:8080"),
+            (at("http://127.0.0.1:8080/").unwrap(), "http://127.0.0.1:8080"),
+        ] {
+            assert_eq!(server.authorization_endpoint, format!("{base}/oauth/authorize"));
+            assert_eq!(server.token_endpoint, format!("{base}/oauth/token"));
+            // What `unchecked` took on trust is what `new` accepts.
+            AuthorizationServer::new(&server.authorization_endpoint, &server.token_endpoint).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_base_is_a_plain_address() {
+        for base in
+            ["http://auth.pleo.io", "https://auth.pleo.io?x=1", "https://a@auth.pleo.io", "auth.pleo.io", ""]
+        {
+            assert!(at(base).is_err(), "{base}");
+        }
+    }
+
+    #[test]
+    fn any_other_client_authentication_is_misuse_that_names_the_right_one() {
+        for auth in [ClientAuth::post("fake"), ClientAuth::none()] {
+            let message = Client::new(staging(), "fake-client", auth).unwrap_err().to_string();
+            assert!(
+                message.contains("Pleo supports") && message.contains("client_secret_basic"),
+                "{message}"
+            );
+        }
+        assert!(Client::new(staging(), "fake-client", ClientAuth::basic("fake")).is_ok());
+    }
+
+    #[test]
+    fn production_wants_an_https_redirect_uri() {
+        let now = std::time::UNIX_EPOCH;
+        for (server, redirect_uri, accepted) in [
+            (production(), "https://app.example/cb", true),
+            (production(), "http://127.0.0.1:3000/cb", false),
+            (production(), "com.example.app:/cb", false),
+            (staging(), "http://127.0.0.1:3000/cb", true),
+        ] {
+            let client = Client::new(server, "fake-client", ClientAuth::basic("fake")).unwrap();
+            let started =
+                client.authorize(redirect_uri).start_with(crate::Entropy::from_bytes([1; 32], [2; 32]), now);
+            assert_eq!(started.is_ok(), accepted, "{redirect_uri}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Values that are never printed and are wiped when they are dropped.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Deserializer};
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, Zeroizing};
+
+/// A token, code, client secret or other text that must not leak.
+///
+/// `Debug` shows `Secret([redacted])`, there is no `Display`, equality takes the same time wherever
+/// the texts differ, and the memory is wiped on drop. [`expose`](Secret::expose) is the only way to
+/// the text, so that every place where a secret leaves this crate can be found by searching for it.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Wraps a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(Zeroizing::new(text.into()))
+    }
+
+    /// The text itself, for the request that needs it and for nothing else.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        same(self.expose(), other.expose())
+    }
+}
+
+impl Eq for Secret {}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret([redacted])")
+    }
+}
+
+/// Whether two texts are equal, in a time that depends on their lengths only.
+pub(crate) fn same(one: &str, other: &str) -> bool {
+    one.as_bytes().ct_eq(other.as_bytes()).into()
+}
+
+/// Reads a secret for `#[serde(deserialize_with)]`.
+///
+/// A function rather than `impl Deserialize`, so that deriving on a caller's own type cannot store a
+/// secret by accident.
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(source: D) -> Result<Secret, D::Error> {
+    String::deserialize(source).map(Secret::new)
+}
+
+/// A secret of at most [`CAPACITY`](ShortSecret::CAPACITY) bytes, kept in place.
+///
+/// A code verifier has at most 128 characters (RFC 7636 §4.1), and a `state` of ours is as long as a
+/// verifier; without a heap allocation for either, starting an authorization stays in its budget.
+pub(crate) struct ShortSecret {
+    bytes: [u8; Self::CAPACITY],
+    length: usize,
+}
+
+impl ShortSecret {
+    pub(crate) const CAPACITY: usize = 128;
+
+    /// Copies a text, unless it is too long.
+    pub(crate) fn new(text: &str) -> Option<Self> {
+        let mut secret = Self { bytes: [0; Self::CAPACITY], length: text.len() };
+        secret.bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        Some(secret)
+    }
+
+    /// 32 random bytes as 43 characters of base64url, the form that RFC 7636 §4.1 recommends.
+    pub(crate) fn from_random(random: &[u8; 32]) -> Self {
+        let mut bytes = [0; Self::CAPACITY];
+        let length = URL_SAFE_NO_PAD.encode_slice(random, &mut bytes).unwrap_or_default();
+        Self { bytes, length }
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        let bytes = self.bytes.get(..self.length).unwrap_or_default();
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+}
+
+impl Drop for ShortSecret {
+    fn drop(&mut self) {
+        if let Some(used) = self.bytes.get_mut(..self.length) {
+            used.zeroize();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_does_not_print() {
+        let printed = format!("{:?} {:#?}", Secret::new("marked"), Some(Secret::new("marked")));
+        assert!(!printed.contains("marked"), "{printed}");
+    }
+
+    #[test]
+    fn equality_is_by_text() {
+        assert_eq!(Secret::new("a"), Secret::from("a"));
+        assert_ne!(Secret::new("a"), Secret::new("ab"));
+        assert_ne!(Secret::new("a"), Secret::new("b"));
+    }
+
+    #[test]
+    fn a_short_secret_holds_128_bytes_and_no_more() {
+        let longest = "x".repeat(128);
+        assert_eq!(ShortSecret::new(&longest).unwrap().expose(), longest);
+        assert!(ShortSecret::new(&"x".repeat(129)).is_none());
+        assert_eq!(ShortSecret::new("").unwrap().expose(), "");
+    }
+
+    #[test]
+    fn random_bytes_become_43_characters() {
+        let secret = ShortSecret::from_random(&[0xff; 32]);
+        assert_eq!(secret.expose(), "__________________________________________8");
+    }
+}

@@ -1,0 +1,277 @@
+//! The token response (RFC 6749 §5.1) and the error response (§5.2).
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::call::{Context, RESPONSE_LIMIT, Response};
+use crate::error::{Error, Refusal, digits};
+use crate::form;
+use crate::json::{self, Extras, Member};
+use crate::scope::Scope;
+use crate::secret::Secret;
+use crate::server::{Leniencies, Leniency};
+
+/// What the token endpoint granted.
+///
+/// `Debug` shows the type, lifetime and scopes, and the names of other members, but no value of theirs.
+#[derive(Clone)]
+pub struct TokenResponse {
+    pub(crate) access_token: Secret,
+    pub(crate) token_type: TokenType,
+    pub(crate) expires_in: Option<Duration>,
+    pub(crate) refresh_token: Option<Secret>,
+    pub(crate) refresh_token_is_new: bool,
+    pub(crate) scope: Option<Scope>,
+    pub(crate) requested_scope: Scope,
+    extras: Extras,
+}
+
+/// How an access token is to be used (RFC 6749 §7.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TokenType {
+    /// As a bearer token, `Authorization: Bearer …` (RFC 6750 §2.1).
+    Bearer,
+    /// With a proof of possession (RFC 9449 §7.1).
+    DPoP,
+    /// As the server's own documentation says; only with [`Leniency::AnyTokenType`].
+    Other(String),
+}
+
+impl TokenResponse {
+    /// The access token; it is opaque (RFC 9068 §6) and goes into a header, never into a URL.
+    pub fn access_token(&self) -> &Secret {
+        &self.access_token
+    }
+
+    /// How the access token is to be used.
+    pub fn token_type(&self) -> &TokenType {
+        &self.token_type
+    }
+
+    /// The access token's lifetime from now on, in whole seconds; `None` where the server does not say.
+    pub fn expires_in(&self) -> Option<Duration> {
+        self.expires_in
+    }
+
+    /// The refresh token to keep: the one in this response or, where a refresh brought none, the one that
+    /// was just used, which then stays in force (RFC 6749 §6).
+    pub fn refresh_token(&self) -> Option<&Secret> {
+        self.refresh_token.as_ref()
+    }
+
+    /// Whether this response brought the refresh token, so that every earlier one must be forgotten.
+    pub fn refresh_token_is_new(&self) -> bool {
+        self.refresh_token_is_new
+    }
+
+    /// The scopes that were granted: those in the response or, where it names none, those requested
+    /// (RFC 6749 §5.1).
+    pub fn granted_scopes(&self) -> impl Iterator<Item = &str> {
+        self.granted().tokens()
+    }
+
+    /// The scopes that were requested and not granted.
+    pub fn missing_scopes(&self) -> impl Iterator<Item = &str> {
+        self.requested_scope.beyond(self.granted())
+    }
+
+    /// The scopes that were granted and not requested.
+    pub fn extra_scopes(&self) -> impl Iterator<Item = &str> {
+        self.granted().beyond(&self.requested_scope)
+    }
+
+    /// The `scope` member as such: `None` where the response has none, which means as requested.
+    pub fn scope(&self) -> Option<impl Iterator<Item = &str>> {
+        self.scope.as_ref().map(Scope::tokens)
+    }
+
+    /// A member that this crate does not know, such as `id_token`.
+    pub fn extra(&self, name: &str) -> Option<&Value> {
+        self.extras.0.get(name)
+    }
+
+    /// All members that this crate does not know.
+    pub fn extras(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.extras.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    fn granted(&self) -> &Scope {
+        self.scope.as_ref().unwrap_or(&self.requested_scope)
+    }
+}
+
+impl fmt::Debug for TokenResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenResponse")
+            .field("access_token", &self.access_token)
+            .field("token_type", &self.token_type)
+            .field("expires_in", &self.expires_in)
+            .field("refresh_token", &self.refresh_token)
+            .field("scope", &self.scope)
+            .field("extras", &self.extras)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for TokenType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bearer => "Bearer",
+            Self::DPoP => "DPoP",
+            Self::Other(name) => return write!(f, "{}", crate::error::Foreign(name)),
+        })
+    }
+}
+
+const MEMBERS: &[&str; 8] = &[
+    "access_token",
+    "token_type",
+    "expires_in",
+    "refresh_token",
+    "scope",
+    "error",
+    "error_description",
+    "error_uri",
+];
+
+/// Reads a response of the token endpoint.
+pub(crate) fn read(response: Response<'_>, context: &Context) -> Result<TokenResponse, Error> {
+    if response.body.len() > RESPONSE_LIMIT {
+        return Err(Error::invalid("the body is longer than 1 MiB"));
+    }
+    let leniencies = context.leniencies;
+    let as_form = leniencies.has(Leniency::FormEncoded)
+        && response.may_be_form
+        && !response.body.trim_ascii_start().starts_with(b"{");
+    let members = if as_form { read_form(response.body) } else { json::read(response.body, MEMBERS) };
+    let (members, extras) = members.map_err(Error::invalid)?;
+    let [access_token, token_type, expires_in, refresh_token, scope, error, description, uri] = members;
+
+    match error {
+        Member::Absent => {}
+        Member::Text(code) if !code.is_empty() => {
+            return Err(Error::refused(Refusal {
+                code: Some(code.into_owned()),
+                description: lenient_text(description),
+                uri: lenient_text(uri),
+                dpop_nonce: response.dpop_nonce,
+                interval: extras.0.get("interval").and_then(Value::as_u64).map(Duration::from_secs),
+            }));
+        }
+        _ => return Err(Error::invalid("the member error is no error code")),
+    }
+    if !matches!(response.status, 200..=299) {
+        return Err(Error::invalid("there is no OAuth error in it, and the HTTP status is not a success"));
+    }
+
+    let access_token = token(access_token)
+        .ok_or(Error::invalid("access_token is no text or holds control characters"))?
+        .ok_or(Error::invalid("there is no access_token"))?;
+    let new_refresh_token =
+        token(refresh_token).ok_or(Error::invalid("refresh_token is no text or holds control characters"))?;
+    Ok(TokenResponse {
+        access_token,
+        token_type: read_token_type(token_type, leniencies)?,
+        expires_in: read_expires_in(expires_in, leniencies)?,
+        refresh_token_is_new: new_refresh_token.is_some(),
+        refresh_token: new_refresh_token.or_else(|| context.refresh_token.clone()),
+        scope: read_scope(scope, leniencies)?,
+        requested_scope: context.requested_scope.clone(),
+        extras,
+    })
+}
+
+/// Reads a form-encoded body, as some servers send where JSON was due.
+fn read_form(body: &[u8]) -> Result<([Member<'_>; 8], Extras), &'static str> {
+    let text = std::str::from_utf8(body).map_err(|_| "the body is neither JSON nor a form")?;
+    let mut members = [const { Member::Absent }; 8];
+    let mut extras = Extras::default();
+    for pair in form::pairs(text) {
+        let (name, value) = pair.ok_or("the form in the body is not UTF-8")?;
+        match MEMBERS.iter().zip(&mut members).find(|(known, _)| **known == name) {
+            Some((_, member @ Member::Absent)) => *member = Member::Text(value),
+            Some(_) => return Err("a parameter of the form in the body is there twice"),
+            None => {
+                extras.0.insert(name.into_owned(), Value::String(value.into_owned()));
+            }
+        }
+    }
+    Ok((members, extras))
+}
+
+/// A token; an empty one counts as absent, and the outer `None` is one that must not be used.
+fn token(member: Member<'_>) -> Option<Option<Secret>> {
+    match member {
+        Member::Absent => Some(None),
+        Member::Text(text) if text.is_empty() => Some(None),
+        Member::Text(text) if text.chars().any(char::is_control) => None,
+        Member::Text(text) => Some(Some(Secret::new(text))),
+        _ => None,
+    }
+}
+
+fn read_token_type(member: Member<'_>, leniencies: Leniencies) -> Result<TokenType, Error> {
+    match member {
+        Member::Absent if leniencies.has(Leniency::MissingTokenType) => Ok(TokenType::Bearer),
+        Member::Absent => Err(Error::invalid(
+            "there is no token_type; if the server leaves it out for bearer tokens, tolerate \
+             Leniency::MissingTokenType",
+        )),
+        Member::Text(text) if text.eq_ignore_ascii_case("bearer") => Ok(TokenType::Bearer),
+        Member::Text(text) if text.eq_ignore_ascii_case("dpop") => Ok(TokenType::DPoP),
+        Member::Text(text) if leniencies.has(Leniency::AnyTokenType) && !text.is_empty() => {
+            Ok(TokenType::Other(text.into_owned()))
+        }
+        _ => Err(Error::invalid(
+            "token_type is neither Bearer nor DPoP; if the server's other type is known to you, tolerate \
+             Leniency::AnyTokenType",
+        )),
+    }
+}
+
+fn read_expires_in(member: Member<'_>, leniencies: Leniencies) -> Result<Option<Duration>, Error> {
+    let seconds = match member {
+        Member::Absent => return Ok(None),
+        Member::Unsigned(seconds) => Some(seconds),
+        // Rust cuts the fraction and saturates.
+        Member::Float(seconds) if seconds >= 0.0 => Some(seconds as u64),
+        Member::Text(text) => digits(&text),
+        _ => None,
+    };
+    match seconds {
+        None => Err(Error::invalid("expires_in is no number of seconds")),
+        Some(0) if leniencies.has(Leniency::ZeroMeansNeverExpires) => Ok(None),
+        Some(seconds) => Ok(Some(Duration::from_secs(seconds))),
+    }
+}
+
+fn read_scope(member: Member<'_>, leniencies: Leniencies) -> Result<Option<Scope>, Error> {
+    match member {
+        Member::Absent => Ok(None),
+        Member::Text(text) if leniencies.has(Leniency::ScopeComma) => {
+            Ok(Some(Scope::from_text(text.replace(',', " "))))
+        }
+        Member::Text(text) => Ok(Some(Scope::from_text(text))),
+        Member::Array(values) if leniencies.has(Leniency::ScopeArray) => {
+            let tokens: Option<Vec<&str>> = values.iter().map(Value::as_str).collect();
+            let tokens = tokens.ok_or(Error::invalid("scope is an array of something else than texts"))?;
+            Ok(Some(Scope::from_text(tokens.join(" "))))
+        }
+        Member::Array(_) => Err(Error::invalid(
+            "scope is an array; if the server always sends one, tolerate Leniency::ScopeArray",
+        )),
+        _ => Err(Error::invalid("scope is no text")),
+    }
+}
+
+/// The details of a refusal must not hide it, so one of the wrong kind is dropped.
+fn lenient_text(member: Member<'_>) -> Option<String> {
+    match member {
+        Member::Text(text) => Some(text).filter(|text| !text.is_empty()).map(Cow::into_owned),
+        _ => None,
+    }
+}

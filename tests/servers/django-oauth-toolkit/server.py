@@ -1,0 +1,141 @@
+"""An authorization server for tests: django-oauth-toolkit as a whole Django project, with its database in memory."""
+
+import json
+import os
+import secrets
+import sys
+import threading
+from wsgiref.simple_server import make_server
+
+import django
+from django.conf import settings
+from django.core.management import call_command
+from django.core.wsgi import get_wsgi_application
+from django.urls import include, path
+
+USER, PASSWORD = "user", "password"
+CLIENT_ID, CLIENT_SECRET = "test-client", "fake-secret-for-tests"
+SCOPES = ["export:read", "export:write"]
+REDIRECT_URIS = ["http://127.0.0.1:9/callback", "https://app.example/callback"]
+ACCESS_TOKEN_LIFETIME = int(os.environ.get("ACCESS_TOKEN_TTL") or 3600)
+CODE_LIFETIME = 60
+LOGIN_PAGE = "<!doctype html><form method=post>{% csrf_token %}{{ form.as_p }}<button>Log in</button></form>"
+
+urlpatterns = []
+
+
+def configure(base):
+    settings.configure(
+        ALLOWED_HOSTS=["127.0.0.1"],
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+        DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
+        INSTALLED_APPS=[
+            "django.contrib.auth",
+            "django.contrib.contenttypes",
+            "django.contrib.sessions",
+            "oauth2_provider",
+        ],
+        MIDDLEWARE=[
+            "django.contrib.sessions.middleware.SessionMiddleware",
+            "django.middleware.csrf.CsrfViewMiddleware",
+            "django.contrib.auth.middleware.AuthenticationMiddleware",
+        ],
+        # Fast rather than strong: nothing here outlives a test.
+        PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
+        ROOT_URLCONF=__name__,
+        SECRET_KEY=secrets.token_urlsafe(32),
+        STATIC_URL="/static/",
+        TEMPLATES=[
+            {
+                "BACKEND": "django.template.backends.django.DjangoTemplates",
+                "OPTIONS": {
+                    "loaders": [
+                        ("django.template.loaders.locmem.Loader", {"login.html": LOGIN_PAGE}),
+                        "django.template.loaders.app_directories.Loader",
+                    ],
+                    "context_processors": ["django.template.context_processors.request"],
+                },
+            }
+        ],
+        USE_TZ=True,
+        OAUTH2_PROVIDER={
+            "SCOPES": {scope: scope for scope in SCOPES},
+            # The path belongs to the issuer: without this the metadata and `iss` name two issuers.
+            "OIDC_ISS_ENDPOINT": f"{base}/o",
+            "ACCESS_TOKEN_EXPIRE_SECONDS": ACCESS_TOKEN_LIFETIME,
+            "AUTHORIZATION_CODE_EXPIRE_SECONDS": CODE_LIFETIME,
+            "REFRESH_TOKEN_EXPIRE_SECONDS": 86400,
+            "REFRESH_TOKEN_REUSE_PROTECTION": True,
+            "DEVICE_FLOW_INTERVAL": 1,
+            "OAUTH_DEVICE_VERIFICATION_URI": f"{base}/o/device/",
+            "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True,
+            "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
+            "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": True,
+            "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,
+        },
+    )
+    django.setup()
+
+
+def fill():
+    """Makes the tables, the URLs, the user and the client."""
+    from django.contrib.auth.models import User
+    from django.contrib.auth.views import LoginView
+    from oauth2_provider import urls
+    from oauth2_provider.models import Application
+
+    call_command("migrate", verbosity=0)
+    # The library gives a client one grant; this client has every one.
+    Application.allows_grant_type = lambda self, *grant_types: True
+    urlpatterns.extend(
+        [
+            path("accounts/login/", LoginView.as_view(template_name="login.html")),
+            path("o/", include((urls.base_urlpatterns, "oauth2_provider"))),
+            path("", include(urls.metadata_urlpatterns)),
+        ]
+    )
+    User.objects.create_user(USER, password=PASSWORD)
+    Application.objects.create(
+        name="Test client",
+        client_id=CLIENT_ID,
+        client_secret=CLIENT_SECRET,
+        client_type=Application.CLIENT_CONFIDENTIAL,
+        authorization_grant_type=Application.GRANT_AUTHORIZATION_CODE,
+        redirect_uris=" ".join(REDIRECT_URIS),
+    )
+
+
+def exit_with_stdin():
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    threading.Thread(target=exit_with_stdin, daemon=True).start()
+    port = int(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("PORT") or 0)
+    # One thread, because each thread would get an empty database of its own.
+    http = make_server("127.0.0.1", port, None)
+    base = f"http://127.0.0.1:{http.server_port}"
+    configure(base)
+    fill()
+    http.set_app(get_wsgi_application())
+    facts = {
+        "issuer": f"{base}/o",
+        "metadata_url": f"{base}/.well-known/oauth-authorization-server/o",
+        "authorization_endpoint": f"{base}/o/authorize/",
+        "token_endpoint": f"{base}/o/token/",
+        "revocation_endpoint": f"{base}/o/revoke_token/",
+        "introspection_endpoint": f"{base}/o/introspect/",
+        "device_authorization_endpoint": f"{base}/o/device-authorization/",
+        "pushed_authorization_request_endpoint": None,
+        "iss_parameter_supported": True,
+        "client_id": CLIENT_ID,
+        "client_secret": CLIENT_SECRET,
+        "redirect_uris": REDIRECT_URIS,
+        "scopes": SCOPES,
+        "access_token_lifetime": ACCESS_TOKEN_LIFETIME,
+        "code_lifetime": CODE_LIFETIME,
+        "refresh_token_reuse": "revokes_family",
+    }
+    print("READY", json.dumps(facts), flush=True)
+    http.serve_forever()

@@ -1,0 +1,95 @@
+// An authorization server for tests: oidc-provider with its development login and consent pages.
+import { randomBytes } from 'node:crypto';
+import { createServer } from 'node:http';
+
+// Standard output belongs to the READY line; the library's hints go to standard error.
+console.log = console.info = console.warn = console.error;
+const { default: Provider, errors } = await import('oidc-provider');
+
+process.stdin.on('close', () => process.exit(0)).resume();
+
+const accessTokenTtl = Number(process.env.ACCESS_TOKEN_TTL || 3600);
+const codeLifetime = 60;
+const scopes = ['export:read', 'export:write'];
+const client = {
+  client_id: 'test-client',
+  client_secret: 'fake-secret-for-tests',
+  token_endpoint_auth_method: 'client_secret_basic',
+  redirect_uris: ['http://127.0.0.1:9/callback', 'https://app.example/callback'],
+  response_types: ['code'],
+  grant_types: [
+    'authorization_code',
+    'refresh_token',
+    'client_credentials',
+    'urn:ietf:params:oauth:grant-type:device_code',
+  ],
+};
+
+const configuration = {
+  clients: [client],
+  scopes: ['openid', 'offline_access', ...scopes],
+  cookies: { keys: [randomBytes(32).toString('base64url')] },
+  pkce: { required: () => true },
+  rotateRefreshToken: true,
+  // A refresh token for every code, whatever the scopes; it outlives the browser's session.
+  issueRefreshToken: (ctx, { clientId }) => clientId === client.client_id,
+  expiresWithSession: () => false,
+  ttl: {
+    AccessToken: accessTokenTtl,
+    AuthorizationCode: codeLifetime,
+    ClientCredentials: accessTokenTtl,
+    DeviceCode: 600,
+    Grant: 86400,
+    IdToken: 3600,
+    Interaction: 3600,
+    RefreshToken: 86400,
+    Session: 86400,
+  },
+  features: {
+    clientCredentials: { enabled: true },
+    deviceFlow: { enabled: true },
+    dPoP: {
+      enabled: true,
+      nonceSecret: randomBytes(32),
+      requireNonce: () => process.env.REQUIRE_DPOP_NONCE === '1',
+    },
+    introspection: { enabled: true },
+    revocation: { enabled: true },
+    resourceIndicators: {
+      enabled: true,
+      useGrantedResource: () => true,
+      getResourceServerInfo(ctx, resource) {
+        if (!resource.startsWith('https://api.example/')) throw new errors.InvalidTarget();
+        return { scope: scopes.join(' '), audience: resource, accessTokenTTL: accessTokenTtl, accessTokenFormat: 'opaque' };
+      },
+    },
+  },
+};
+
+// The issuer holds the port, so the socket comes first.
+const server = createServer();
+server.listen(Number(process.argv[2] || process.env.PORT || 0), '127.0.0.1', async () => {
+  const issuer = `http://127.0.0.1:${server.address().port}`;
+  server.on('request', new Provider(issuer, configuration).callback());
+
+  const metadataUrl = `${issuer}/.well-known/oauth-authorization-server`;
+  const metadata = await (await fetch(metadataUrl)).json();
+  process.stdout.write(`READY ${JSON.stringify({
+    issuer,
+    metadata_url: metadataUrl,
+    authorization_endpoint: metadata.authorization_endpoint,
+    token_endpoint: metadata.token_endpoint,
+    revocation_endpoint: metadata.revocation_endpoint,
+    introspection_endpoint: metadata.introspection_endpoint,
+    device_authorization_endpoint: metadata.device_authorization_endpoint,
+    pushed_authorization_request_endpoint: metadata.pushed_authorization_request_endpoint,
+    iss_parameter_supported: metadata.authorization_response_iss_parameter_supported === true,
+    client_id: client.client_id,
+    client_secret: client.client_secret,
+    redirect_uris: client.redirect_uris,
+    scopes,
+    access_token_lifetime: accessTokenTtl,
+    code_lifetime: codeLifetime,
+    refresh_token_reuse: 'revokes_family',
+  })}\n`);
+});

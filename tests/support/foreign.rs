@@ -1,0 +1,185 @@
+//! Starts the authorization servers under `tests/servers` as child processes on a free loopback port.
+#![allow(dead_code, reason = "each test binary uses a part of this module")]
+
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// The longest a server may take from its start to its `READY` line.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// What a server says of itself in its `READY` line.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Facts {
+    /// The issuer identifier, where the server has one.
+    pub issuer: Option<String>,
+    /// Where the metadata document of RFC 8414 is, where the server publishes one.
+    pub metadata_url: Option<String>,
+    /// The authorization endpoint.
+    pub authorization_endpoint: String,
+    /// The token endpoint.
+    pub token_endpoint: String,
+    /// The revocation endpoint, RFC 7009.
+    pub revocation_endpoint: Option<String>,
+    /// The introspection endpoint, RFC 7662.
+    pub introspection_endpoint: Option<String>,
+    /// The device authorization endpoint, RFC 8628.
+    pub device_authorization_endpoint: Option<String>,
+    /// The pushed authorization request endpoint, RFC 9126.
+    pub pushed_authorization_request_endpoint: Option<String>,
+    /// Whether the server's metadata promises `iss` in authorization responses, RFC 9207.
+    pub iss_parameter_supported: bool,
+    /// The registered client, which authenticates with `client_secret_basic`.
+    pub client_id: String,
+    /// The registered client's secret.
+    pub client_secret: String,
+    /// The registered redirect URIs, none of which is ever contacted.
+    pub redirect_uris: Vec<String>,
+    /// The scopes to ask for, which need no others to get a refresh token.
+    pub scopes: Vec<String>,
+    /// Seconds that an access token lives.
+    pub access_token_lifetime: u64,
+    /// Seconds that an authorization code lives.
+    pub code_lifetime: u64,
+    /// What the second use of a refresh token leads to.
+    pub refresh_token_reuse: RefreshTokenReuse,
+}
+
+/// What a server does when a refresh token that was already exchanged comes back.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum RefreshTokenReuse {
+    /// It refuses, and the successor keeps working.
+    Rejected,
+    /// It refuses, and every token of the authorization dies.
+    RevokesFamily,
+    /// It answers again for as long as the successor has not been used.
+    ToleratedUntilSuccessorIsUsed,
+}
+
+/// A running server, which stops when this value is dropped.
+#[derive(Debug)]
+pub struct ForeignServer {
+    /// What the server said of itself.
+    pub facts: Facts,
+    child: Child,
+}
+
+impl Drop for ForeignServer {
+    fn drop(&mut self) {
+        stop(&mut self.child);
+    }
+}
+
+/// A server that is not installed here, with the reason and what to do about it.
+#[derive(Debug)]
+pub struct NotAvailable(String);
+
+impl Display for NotAvailable {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for NotAvailable {}
+
+/// Starts the server in the folder `tests/servers/{name}`.
+///
+/// # Panics
+/// When the server is installed but does not come up: that is a failure, not a reason to skip.
+pub fn start(name: &str) -> Result<ForeignServer, NotAvailable> {
+    start_with(name, &[])
+}
+
+/// Starts the server in the folder `tests/servers/{name}` with further environment variables, `ACCESS_TOKEN_TTL` say.
+///
+/// # Panics
+/// When the server is installed but does not come up: that is a failure, not a reason to skip.
+pub fn start_with(name: &str, environment: &[(&str, &str)]) -> Result<ForeignServer, NotAvailable> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers").join(name);
+    let mut child = command(name, &folder)?
+        .current_dir(&folder)
+        .env("PORT", "0")
+        .envs(environment.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| NotAvailable(format!("{name}: its interpreter does not start: {error}")))?;
+    match facts(&mut child) {
+        Ok(facts) => Ok(ForeignServer { facts, child }),
+        Err(reason) => {
+            stop(&mut child);
+            panic!("{name} is installed but did not start: {reason}");
+        }
+    }
+}
+
+/// The command that runs a server's script, once what the script needs is known to be there.
+fn command(name: &str, folder: &Path) -> Result<Command, NotAvailable> {
+    let node = folder.join("server.mjs").exists();
+    let (interpreter, script, dependencies) = if node {
+        (PathBuf::from("node"), "server.mjs", "node_modules")
+    } else if folder.join("server.py").exists() {
+        (folder.join(".venv/bin/python"), "server.py", ".venv")
+    } else {
+        return Err(NotAvailable(format!("there is no server in {}", folder.display())));
+    };
+    if node {
+        let version = Command::new(&interpreter).arg("--version").stdout(Stdio::null()).status();
+        if version.is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            return Err(NotAvailable(format!("{name}: node is not installed")));
+        }
+    }
+    if !folder.join(dependencies).exists() {
+        let advice = format!("run tests/servers/install.sh {name}");
+        return Err(NotAvailable(format!("{name}: {dependencies} is missing: {advice}")));
+    }
+    let mut command = Command::new(interpreter);
+    command.arg(script);
+    Ok(command)
+}
+
+/// Waits for the `READY` line, and keeps both of the child's pipes drained for as long as it runs.
+fn facts(child: &mut Child) -> Result<Facts, String> {
+    let (send, lines) = mpsc::channel();
+    let mut output = BufReader::new(child.stdout.take().expect("stdout is piped"));
+    thread::spawn(move || {
+        let mut line = String::new();
+        let first = output.read_line(&mut line).map(|_| line);
+        let _ = send.send(first);
+        let _ = std::io::copy(&mut output, &mut std::io::sink());
+    });
+    let mut errors = child.stderr.take().expect("stderr is piped");
+    let complaints = thread::spawn(move || {
+        let mut all = Vec::new();
+        let _ = errors.read_to_end(&mut all);
+        String::from_utf8_lossy(&all).into_owned()
+    });
+
+    let line = match lines.recv_timeout(START_LIMIT) {
+        Ok(line) => line.map_err(|error| error.to_string())?,
+        Err(_) => return Err(format!("no READY line within {} s", START_LIMIT.as_secs())),
+    };
+    match line.strip_prefix("READY ") {
+        Some(json) => serde_json::from_str(json).map_err(|error| format!("{error} in {line}")),
+        None => {
+            stop(child);
+            Err(format!("{line}{}", complaints.join().unwrap_or_default()))
+        }
+    }
+}
+
+/// Closes the child's standard input, on which it exits by itself, and makes sure of its end.
+fn stop(child: &mut Child) {
+    drop(child.stdin.take());
+    let _ = child.kill();
+    let _ = child.wait();
+}
