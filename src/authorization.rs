@@ -383,7 +383,12 @@ impl Serialize for PendingAuthorization {
 
 impl<'de> Deserialize<'de> for PendingAuthorization {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
-        let restored = Restored::deserialize(source)?;
+        // A format's own error may quote what it found, and that may be the verifier.
+        let restored = Restored::deserialize(source).map_err(|_| {
+            D::Error::custom(
+                "this is no stored pending authorization, or a damaged one; let the user start again",
+            )
+        })?;
         if restored.version != VERSION {
             return Err(D::Error::custom(format!(
                 "this pending authorization has the form of version {}, and this version of the crate reads \

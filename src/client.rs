@@ -47,12 +47,12 @@ impl Client {
             return Err(Error::misuse("the client_id is empty"));
         }
         server.check_auth_method(auth.method())?;
-        if let Some(methods) = &server.code_challenge_methods_supported {
-            if !methods.iter().any(|method| method == "S256") {
-                return Err(Error::unsupported(
-                    "PKCE with S256, without which this crate starts no authorization",
-                ));
-            }
+        if let Some(methods) = &server.code_challenge_methods_supported
+            && !methods.iter().any(|method| method == "S256")
+        {
+            return Err(Error::unsupported(
+                "PKCE with S256, without which this crate starts no authorization",
+            ));
         }
         if server.authorization_response_iss_parameter_supported && server.issuer.is_none() {
             return Err(Error::misuse(

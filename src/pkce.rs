@@ -25,15 +25,13 @@ impl CodeVerifier {
     /// Misuse, if the length or a character is outside RFC 7636 §4.1.
     pub fn new(verifier: &str) -> Result<Self, Error> {
         let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-        if verifier.len() >= 43 && verifier.bytes().all(unreserved) {
-            if let Some(secret) = ShortSecret::new(verifier) {
-                return Ok(Self(secret));
-            }
-        }
-        Err(Error::misuse(
-            "a code verifier has 43 to 128 characters, each a letter, a digit or one of - . _ ~ \
-             (RFC 7636 section 4.1)",
-        ))
+        ShortSecret::new(verifier)
+            .filter(|_| verifier.len() >= 43 && verifier.bytes().all(unreserved))
+            .map(Self)
+            .ok_or(Error::misuse(
+                "a code verifier has 43 to 128 characters, each a letter, a digit or one of - . _ ~ \
+                 (RFC 7636 section 4.1)",
+            ))
     }
 
     pub(crate) fn from_random(random: &[u8; 32]) -> Self {

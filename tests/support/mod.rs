@@ -68,3 +68,8 @@ pub fn vectors(file: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap()
 }
+
+/// The `state` that comes of `entropy()`.
+pub fn entropy_state() -> String {
+    start(&client()).1.state().to_owned()
+}

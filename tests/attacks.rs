@@ -1,0 +1,375 @@
+//! One test for each known attack that a sign-in can meet, named after it, with where it was seen.
+//!
+//! In all of them the attack is refused, and the real sign-in goes on as if nothing had happened.
+
+mod support;
+
+use oauth2_proto::{
+    AuthorizationServer, Callback, Client, ClientAuth, ErrorKind, PendingAuthorization, Response, Retry, pleo,
+};
+use support::{REDIRECT_URI, client, client_of, entropy, json, later, now, server, start, token_call};
+
+/// Every callback is refused with this kind, and the real one is accepted afterwards.
+fn all_refused(client: &Client, kind: ErrorKind, callbacks: &[&str]) {
+    let (_, mut pending) = start(client);
+    let state = pending.state().to_owned();
+    for callback in callbacks {
+        let callback = callback.replace("STATE", &state);
+        let error = pending.receive(client, callback.as_str(), now()).unwrap_err();
+        assert_eq!(error.kind(), kind, "{callback}: {error}");
+    }
+    let real = format!("code=fake-code&state={state}&iss=https%3A%2F%2Fas.example");
+    assert!(pending.receive(client, real.as_str(), now()).is_ok());
+}
+
+/// RFC 6749 §10.12, RFC 9700 §4.7; Authlib CVE-2025-68158, fastapi-sso CVE-2025-14546.
+#[test]
+fn cross_site_request_forgery_by_a_missing_or_foreign_state() {
+    all_refused(
+        &client(),
+        ErrorKind::Suspect,
+        &[
+            "code=fake-attacker",
+            "code=fake-attacker&state=",
+            "code=fake-attacker&state=guess",
+            "code=fake-attacker&state=STATEx",
+            "code=fake-attacker&STATE=STATE",
+            "error=access_denied&state=guess",
+            "",
+        ],
+    );
+}
+
+/// oauth2-rs#245: a comparison that stops at the first difference tells how much was right.
+///
+/// What a test can hold is that the one comparison is the constant-time one of `Secret`; timing is not
+/// asserted, because a shared machine could not tell.
+#[test]
+fn state_oracle_by_a_prefix() {
+    let (_, mut pending) = start(&client());
+    let state = pending.state().to_owned();
+    let messages: Vec<_> = (0..state.len())
+        .map(|end| {
+            let forged = format!("code=fake&state={}{}", &state[..end], "-".repeat(state.len() - end));
+            pending.receive(&client(), forged.as_str(), now()).unwrap_err().to_string()
+        })
+        .collect();
+    assert!(messages.windows(2).all(|pair| pair[0] == pair[1]), "{messages:?}");
+}
+
+/// RFC 9207, RFC 9700 §4.4: the user was sent to one server, and the answer of another comes back.
+#[test]
+fn mix_up_with_iss() {
+    let client = client_of(server().issuer("https://as.example").unwrap());
+    all_refused(
+        &client,
+        ErrorKind::Suspect,
+        &[
+            "code=fake&state=STATE&iss=https%3A%2F%2Fevil.example",
+            "code=fake&state=STATE&iss=https%3A%2F%2Fas.example%2F",
+            "code=fake&state=STATE&iss=https%3A%2F%2FAS.example",
+            "code=fake&state=STATE&iss=",
+            "error=access_denied&state=STATE&iss=https%3A%2F%2Fevil.example",
+        ],
+    );
+}
+
+/// RFC 9207 §2.4: a server that always sends `iss` did not send this.
+#[test]
+fn mix_up_by_stripping_iss() {
+    let server = server().issuer("https://as.example").unwrap();
+    let client = client_of(server.authorization_response_iss_parameter_supported(true));
+    all_refused(&client, ErrorKind::Suspect, &["code=fake&state=STATE", "error=access_denied&state=STATE"]);
+    let without_issuer = support::server().authorization_response_iss_parameter_supported(true);
+    let error = Client::new(without_issuer, "fake-client", ClientAuth::none()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Misuse, "iss could not be compared with anything");
+}
+
+/// RFC 9700 §4.4 without `iss`: the code of one server must not be sent to another. The attacker's server
+/// may name the honest one's authorization endpoint, so the token endpoint decides.
+#[test]
+fn mix_up_without_iss_by_two_clients_of_one_program() {
+    let honest = client();
+    let evil =
+        AuthorizationServer::new("https://as.example/authorize", "https://evil.example/token").unwrap();
+    for other in [
+        client_of(evil),
+        Client::new(server(), "other-client", ClientAuth::none()).unwrap(),
+        client_of(server().issuer("https://as.example").unwrap()),
+    ] {
+        let (_, mut pending) = start(&honest);
+        let callback = format!("code=fake&state={}", pending.state());
+        let error = pending.receive(&other, callback.as_str(), now()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Misuse);
+        assert!(pending.receive(&honest, callback.as_str(), now()).is_ok());
+    }
+}
+
+/// RFC 9700 §4.5: a code that was stolen elsewhere is worth nothing without the verifier of the session that
+/// asked for it, which never leaves the pending authorization before the token request.
+#[test]
+fn code_injection() {
+    let client = client();
+    let (url, pending) = start(&client);
+    let verifier = serde_json::to_value(&pending).unwrap()["code_verifier"].as_str().unwrap().to_owned();
+    assert!(!url.contains(&verifier));
+    assert!(url.contains("code_challenge_method=S256"));
+}
+
+/// RFC 9700 §4.5.3, omniauth-oauth2#123: the same callback again.
+#[test]
+fn replay_of_a_callback() {
+    let client = client();
+    let (_, mut pending) = start(&client);
+    let callback = format!("code=fake&state={}", pending.state());
+    pending.receive(&client, callback.as_str(), now()).unwrap();
+    let error = pending.receive(&client, callback.as_str(), now()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Misuse);
+    assert!(error.to_string().contains("before"), "{error}");
+    assert!(serde_json::to_string(&pending).is_err(), "what is used up must not be stored again");
+}
+
+/// A callback that was held back until the user has long gone.
+#[test]
+fn late_callback() {
+    let client = client();
+    let (_, mut pending) = start(&client);
+    let callback = format!("code=fake&state={}", pending.state());
+    let error = pending.receive(&client, callback.as_str(), later(3600)).unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Suspect, Retry::Reauthorize));
+}
+
+/// RFC 9700 §4.1.1 of state fixation: two authorizations never share a state or a verifier.
+#[test]
+fn state_fixation() {
+    let client = client();
+    let (one, other) = (
+        client.authorize(REDIRECT_URI).start(now()).unwrap(),
+        client.authorize(REDIRECT_URI).start(now()).unwrap(),
+    );
+    assert_ne!(one.1.state(), other.1.state());
+    let challenge = |url: &str| url.split("code_challenge=").nth(1).unwrap().to_owned();
+    assert_ne!(challenge(&one.0), challenge(&other.0));
+}
+
+/// RFC 7636 §7.2, modelcontextprotocol/rust-sdk#955: a server that lists other methods does not talk the
+/// client out of `S256`.
+#[test]
+fn pkce_downgrade() {
+    for methods in [vec!["plain"], vec![], vec!["s256"]] {
+        let server = server().code_challenge_methods_supported(methods);
+        let error = Client::new(server, "fake-client", ClientAuth::none()).unwrap_err();
+        assert_eq!((error.kind(), error.retry()), (ErrorKind::Unsupported, Retry::FixConfiguration));
+    }
+    let both = server().code_challenge_methods_supported(["plain", "S256"]);
+    assert!(start(&client_of(both)).0.contains("code_challenge_method=S256"));
+}
+
+/// The last or the first of two parameters wins, depending on who reads.
+#[test]
+fn duplicated_parameters() {
+    all_refused(
+        &client(),
+        ErrorKind::Suspect,
+        &[
+            "code=fake&code=fake&state=STATE",
+            "code=fake&state=STATE&state=other",
+            "code=fake&state=other&state=STATE",
+            "code=fake&%63ode=evil&state=STATE",
+            "code=fake&state=STATE&iss=https%3A%2F%2Fas.example&iss=https%3A%2F%2Fevil.example",
+            "error=a&error=b&state=STATE",
+            "error=a&error_description=b&error_description=c&state=STATE",
+            "error=a&error_uri=b&error_uri=c&state=STATE",
+            "response=a&response=b&state=STATE",
+        ],
+    );
+    let client = client();
+    let (_, mut pending) = start(&client);
+    let state = pending.state().to_owned();
+    let pairs = [("code", "fake"), ("code", "evil"), ("state", state.as_str())];
+    let error = pending.receive(&client, Callback::form(pairs), now()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Suspect);
+    assert!(pending.receive(&client, Callback::form(pairs.into_iter().skip(1)), now()).is_ok());
+}
+
+/// RFC 9700 §2.1.2: tokens do not come through the browser.
+#[test]
+fn token_in_the_front_channel() {
+    all_refused(
+        &client(),
+        ErrorKind::Suspect,
+        &[
+            "access_token=fake&token_type=bearer&state=STATE",
+            "code=fake&access_token=fake&state=STATE",
+            "code=fake&id_token=fake&state=STATE",
+            "response=fake.fake.fake&state=STATE",
+        ],
+    );
+}
+
+/// A refusal that carries a code, so that half of the readers see a success.
+#[test]
+fn code_together_with_an_error() {
+    all_refused(
+        &client(),
+        ErrorKind::Suspect,
+        &[
+            "code=fake&error=access_denied&state=STATE",
+            "code=fake&error=&state=STATE",
+            "code=&error=access_denied&state=STATE",
+        ],
+    );
+}
+
+/// mcp-remote CVE-2025-6514: an endpoint that is a command when the operating system opens it.
+#[test]
+fn hostile_endpoints() {
+    for endpoint in [
+        "javascript:alert(1)",
+        "file:///etc/passwd",
+        "a:$(calc.exe)?response_type=code",
+        "http://as.example/",
+        "https://as.example@evil.example/",
+        "https://as.example\\.evil.example/",
+        "https://as.example/\r\nX-Injected: 1",
+        "https://as.example/?redirect_uri=https://evil.example",
+    ] {
+        for (authorization_endpoint, token_endpoint) in
+            [(endpoint, "https://as.example/token"), ("https://as.example/authorize", endpoint)]
+        {
+            let error = AuthorizationServer::new(authorization_endpoint, token_endpoint).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Misuse, "{endpoint}");
+            assert!(!error.to_string().contains(['\r', '\n']), "{error}");
+        }
+        assert!(pleo::at(endpoint).is_err(), "{endpoint}");
+    }
+}
+
+/// An extra parameter, from a caller's own input perhaps, that takes over the request.
+#[test]
+fn parameter_injection_by_extra_parameters() {
+    let client = client();
+    for name in [
+        "response_type",
+        "client_id",
+        "redirect_uri",
+        "scope",
+        "state",
+        "code_challenge",
+        "code_challenge_method",
+        "request",
+        "request_uri",
+        "client_secret",
+        "code_verifier",
+        "resource",
+        "",
+    ] {
+        let started = client.authorize(REDIRECT_URI).parameter(name, "evil").start_with(entropy(), now());
+        assert_eq!(started.unwrap_err().kind(), ErrorKind::Misuse, "{name}");
+    }
+    let twice = client.authorize(REDIRECT_URI).parameter("prompt", "none").parameter("prompt", "login");
+    assert_eq!(twice.start_with(entropy(), now()).unwrap_err().kind(), ErrorKind::Misuse);
+    let hidden = client.authorize(REDIRECT_URI).parameter("x=1&state", "a&state=b");
+    let (url, pending) = hidden.start_with(entropy(), now()).unwrap();
+    let query = url.split_once('?').unwrap().1;
+    let states: Vec<_> =
+        url::form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "state").collect();
+    assert_eq!(states, [("state".into(), pending.state().into())]);
+}
+
+/// A line break in what the server says would forge a line of a log.
+#[test]
+fn log_injection_by_server_text() {
+    let client = client();
+    let (_, mut pending) = start(&client);
+    let callback =
+        format!("error=x%0d%0a2030-01-01+ok&error_description=%1b%5b2J%e2%80%ae&state={}", pending.state());
+    let from_callback = pending.receive(&client, callback.as_str(), now()).unwrap_err();
+    let body = "{\"error\":\"x\\r\\ny\",\"error_description\":\"\\u001b[2J\\u202e\"}";
+    let from_token = token_call(&client).finish(json(body)).unwrap_err();
+    for shown in
+        [from_callback.to_string(), from_token.to_string(), format!("{from_token:?}{from_callback:?}")]
+    {
+        assert!(!shown.contains(['\r', '\n', '\u{1b}', '\u{202e}']), "{shown:?}");
+    }
+}
+
+/// A line break in a token would become a header of the next API request.
+#[test]
+fn header_injection_by_tokens() {
+    let call = token_call(&client());
+    for member in ["access_token", "refresh_token"] {
+        for character in ["\\r\\n", "\\u0000", "\\u007f", "\\u0085"] {
+            let body = format!(
+                "{{\"access_token\":\"fake\",\"token_type\":\"Bearer\",\"{member}\":\"fa{character}ke\"}}"
+            )
+            .replacen(
+                "\"access_token\":\"fake\",",
+                if member == "access_token" { "" } else { "\"access_token\":\"fake\"," },
+                1,
+            );
+            let error = call.finish(json(&body)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{body}");
+            assert!(error.to_string().contains("control characters"), "{error}");
+        }
+    }
+}
+
+/// A body that is meant to fill the memory or the stack.
+#[test]
+fn oversized_and_deep_bodies() {
+    let call = token_call(&client());
+    let valid = r#"{"access_token":"fake","token_type":"Bearer"}"#;
+    let padded = |length: usize| format!("{}{valid}", " ".repeat(length - valid.len()));
+    assert!(call.finish(json(&padded(1 << 20))).is_ok());
+    for body in [
+        padded((1 << 20) + 1),
+        "[".repeat(1 << 19),
+        "{\"a\":".repeat(100_000),
+        format!("{{\"access_token\":{}1{}}}", "[".repeat(1000), "]".repeat(1000)),
+    ] {
+        assert_eq!(call.finish(json(&body)).unwrap_err().kind(), ErrorKind::Invalid);
+    }
+}
+
+/// The reader decompresses nothing, so a bomb stays as small as it came.
+#[test]
+fn decompression_is_left_to_the_caller() {
+    let gzip_header = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03";
+    let response = Response::new(200, [("content-encoding", "gzip")], gzip_header);
+    assert_eq!(token_call(&client()).finish(response).unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+/// RFC 9700 §4.11, and a 307 that would carry the credentials along: redirects are not to be followed.
+#[test]
+fn redirected_token_request() {
+    let call = token_call(&client());
+    assert!(!call.request().follow_redirects());
+    for status in [301, 302, 303, 307, 308] {
+        let body = br#"{"access_token":"fake","token_type":"Bearer"}"#;
+        let response = Response::new(status, [("location", "https://evil.example/token")], body);
+        assert_eq!(call.finish(response).unwrap_err().kind(), ErrorKind::Invalid, "{status}");
+    }
+}
+
+/// A failing proxy says `invalid_grant`, and the user would be signed out for nothing.
+#[test]
+fn sign_out_by_a_failing_server() {
+    let call = token_call(&client());
+    for status in [429, 500, 502, 503, 504] {
+        let headers: [(&str, &str); 0] = [];
+        let error = call.finish(Response::new(status, headers, br#"{"error":"invalid_grant"}"#)).unwrap_err();
+        assert_eq!(error.retry(), Retry::Later, "{status}");
+    }
+}
+
+/// A store that somebody else can write to: what comes back is checked again.
+#[test]
+fn tampered_pending_authorization() {
+    let stored = serde_json::to_value(start(&client()).1).unwrap();
+    for (member, value) in [("state", ""), ("code_verifier", "plain"), ("redirect_uri", "//evil.example")] {
+        let mut tampered = stored.clone();
+        tampered[member] = value.into();
+        assert!(serde_json::from_value::<PendingAuthorization>(tampered).is_err(), "{member}");
+    }
+}

@@ -1,0 +1,214 @@
+//! Marked secrets are planted in every public type, and everything that a type can print is searched.
+
+mod support;
+
+use oauth2_proto::{
+    AuthorizationServer, Callback, Client, ClientAuth, CodeVerifier, Entropy, Error, Leniency,
+    PendingAuthorization, Request, Response, Secret, pleo,
+};
+use std::error::Error as _;
+use std::fmt::{Debug, Display};
+use support::{REDIRECT_URI, json, now, server};
+
+const MARK: &str = "planted";
+
+/// What was printed, with where it came from.
+#[derive(Default)]
+struct Printed(Vec<(&'static str, String)>);
+
+impl Printed {
+    fn debug(&mut self, what: &'static str, value: &dyn Debug) {
+        self.0.push((what, format!("{value:?} {value:#?}")));
+    }
+
+    fn display(&mut self, what: &'static str, value: &dyn Display) {
+        self.0.push((what, format!("{value} {value:#}")));
+    }
+
+    /// An error with all its sources.
+    fn error(&mut self, what: &'static str, error: &Error) {
+        self.debug(what, error);
+        self.display(what, error);
+        let mut source = error.source();
+        while let Some(error) = source {
+            self.debug(what, &error);
+            self.display(what, &error);
+            source = error.source();
+        }
+    }
+
+    fn holds_no_secret(&self) {
+        for (what, text) in &self.0 {
+            assert!(!text.contains(MARK), "{what} prints a secret: {text}");
+            // The Basic header and a form body hold the mark in another guise.
+            assert!(!text.contains("cGxhbnRlZ"), "{what} prints an encoded secret: {text}");
+        }
+    }
+}
+
+#[test]
+fn no_public_type_prints_a_secret() {
+    let mut printed = Printed::default();
+
+    for auth in [
+        ClientAuth::basic("planted-client-secret"),
+        ClientAuth::basic_unencoded("planted-client-secret"),
+        ClientAuth::post("planted-client-secret"),
+        ClientAuth::none(),
+    ] {
+        printed.debug("ClientAuth", &auth);
+        let client = Client::new(server(), "fake-client", auth).unwrap();
+        printed.debug("Client", &client);
+        let refresh_token = Secret::new("planted-refresh-token");
+        printed.debug("Secret", &refresh_token);
+        let refresh = client.refresh(&refresh_token);
+        printed.debug("RefreshRequest", &refresh);
+        let call = refresh.start().unwrap();
+        printed.debug("Call", &call);
+        printed.debug("Request", call.request());
+        let mut request = call.request().clone();
+        request.set_header("X-Secret", "planted-header");
+        request.set_body("planted-body");
+        printed.debug("Request, changed", &request);
+        printed.debug("header names and values", &Request::new("POST", "https://as.example/token"));
+    }
+
+    let client = Client::new(server(), "fake-client", ClientAuth::basic("planted-client-secret")).unwrap();
+    let request =
+        client.authorize(REDIRECT_URI).scopes(["export:read"]).parameter("login_hint", "planted-hint");
+    printed.debug("AuthorizationRequest", &request);
+    let entropy =
+        Entropy::from_bytes(*b"planted-planted-planted-planted-", *b"planted-planted-planted-planted-");
+    printed.debug("Entropy", &entropy);
+    let (_, mut pending) = request.start_with(entropy, now()).unwrap();
+    printed.debug("PendingAuthorization", &pending);
+    let stored = serde_json::to_value(&pending).unwrap();
+    for secret in ["state", "code_verifier"] {
+        let text = format!("{pending:?}");
+        assert!(!text.contains(stored[secret].as_str().unwrap()), "PendingAuthorization prints its {secret}");
+    }
+    let verifier = CodeVerifier::new(&"planted-".repeat(8)).unwrap();
+    printed.debug("CodeVerifier", &verifier);
+    printed.error("CodeVerifier::new", &CodeVerifier::new("planted").unwrap_err());
+
+    let callback = format!("code=planted-code&state={}", pending.state());
+    printed.debug("Callback", &Callback::query(&callback));
+    printed.debug("Callback", &Callback::form([("code", "planted-code")]));
+    for forged in
+        ["code=planted-code&state=planted-state", "code=planted-code", "state=%FFplanted", "planted=1"]
+    {
+        printed.error("receive", &pending.receive(&client, forged, now()).unwrap_err());
+    }
+    let call = pending.receive(&client, callback.as_str(), now()).unwrap();
+    printed.debug("Call", &call);
+    printed.debug("PendingAuthorization, used", &pending);
+    printed.display("PendingAuthorization, used", &serde_json::to_string(&pending).unwrap_err());
+
+    let body = r#"{"access_token":"planted-access","token_type":"Bearer","refresh_token":"planted-refresh",
+                   "id_token":"planted-id-token","nested":{"deep":["planted"]}}"#;
+    printed.debug("Response", &json(body));
+    let tokens = call.finish(json(body)).unwrap();
+    printed.debug("TokenResponse", &tokens);
+    printed.debug("TokenType", tokens.token_type());
+    printed.display("TokenType", tokens.token_type());
+
+    let broken = [
+        r#"{"access_token":"planted","token_type":"planted"}"#,
+        r#"{"access_token":"planted\n","token_type":"Bearer"}"#,
+        r#"{"access_token":["planted"],"token_type":"Bearer"}"#,
+        r#"{"access_token":"planted","token_type":"Bearer","expires_in":"planted"}"#,
+        r#"{"access_token":"planted","token_type":"Bearer","scope":["planted"]}"#,
+        r#"{"access_token":"planted","access_token":"planted"}"#,
+        r#"{"error":["planted"]}"#,
+        r#"{"access_token":"planted"#,
+        "planted",
+        "\"planted\"",
+        "<html>planted</html>",
+    ];
+    for body in broken {
+        for status in [200, 400, 503] {
+            let headers = [("content-type", "application/json"), ("x-planted", "planted")];
+            let response = Response::new(status, headers, body.as_bytes());
+            printed.error("finish", &call.finish(response).unwrap_err());
+        }
+    }
+
+    printed.debug("AuthorizationServer", &pleo::staging());
+    printed.debug("Leniency", &Leniency::FormEncoded);
+    printed.holds_no_secret();
+}
+
+#[test]
+fn a_server_that_echoes_a_secret_is_not_repeated() {
+    let auth = ClientAuth::basic("planted client/secret");
+    let client = Client::new(server(), "fake-client", auth).unwrap();
+    let mut printed = Printed::default();
+    let echo = |secret: &str| {
+        format!(
+            r#"{{"error":"invalid_grant","error_description":"bad {secret}!","error_uri":"https://as.example/{secret}"}}"#
+        )
+    };
+
+    let (_, mut pending) = client.authorize(REDIRECT_URI).start(now()).unwrap();
+    let verifier = serde_json::to_value(&pending).unwrap()["code_verifier"].as_str().unwrap().to_owned();
+    let callback = format!("code=planted-code&state={}", pending.state());
+    let exchange = pending.receive(&client, callback.as_str(), now()).unwrap();
+    let refresh = client.refresh(&Secret::new("planted-refresh")).start().unwrap();
+    for (call, secret) in [
+        (&exchange, "planted-code"),
+        (&exchange, verifier.as_str()),
+        (&exchange, "planted client/secret"),
+        (&refresh, "planted-refresh"),
+    ] {
+        let body = echo(secret);
+        let error = call.finish(Response::new(400, [("a", "b")], body.as_bytes())).unwrap_err();
+        assert_eq!(error.description(), Some("bad [redacted]!"));
+        assert!(!format!("{error} {error:?}").contains(secret), "{error:?}");
+        printed.error("echo", &error);
+    }
+    printed.holds_no_secret();
+}
+
+#[test]
+fn a_damaged_store_is_not_repeated() {
+    let client = Client::new(server(), "fake-client", ClientAuth::none()).unwrap();
+    let (_, pending) = client.authorize(REDIRECT_URI).start(now()).unwrap();
+    let stored = serde_json::to_value(&pending).unwrap();
+    let mut printed = Printed::default();
+    for member in [
+        "version",
+        "client",
+        "started_at",
+        "expires_at",
+        "state",
+        "code_verifier",
+        "redirect_uri",
+        "scope",
+        "resources",
+    ] {
+        for value in [
+            serde_json::json!("planted \u{7}"),
+            serde_json::json!(["planted"]),
+            serde_json::json!({"planted": 1}),
+        ] {
+            let mut damaged = stored.clone();
+            damaged[member] = value;
+            let text = serde_json::to_string(&damaged).unwrap();
+            if let Err(error) = serde_json::from_str::<PendingAuthorization>(&text) {
+                printed.display("restore", &error);
+                printed.debug("restore", &error);
+            }
+        }
+    }
+    assert!(printed.0.len() > 20, "most of these are damaged");
+    let encoded_twice = serde_json::to_string("{\"code_verifier\":\"planted\"}").unwrap();
+    let error = serde_json::from_str::<PendingAuthorization>(&encoded_twice).unwrap_err();
+    printed.display("restore", &error);
+    printed.holds_no_secret();
+}
+
+#[test]
+fn misuse_of_an_endpoint_is_shown_but_escaped() {
+    let error = AuthorizationServer::new("http://as.example/\n", "https://as.example/").unwrap_err();
+    assert!(error.to_string().contains("http://as.example/\\n"), "{error}");
+}
