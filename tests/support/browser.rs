@@ -216,6 +216,40 @@ struct Tag {
 }
 
 impl Tag {
+    /// Reads what stands between `<` and `>`.
+    fn parse(tag: &str, text: &str) -> Self {
+        let (name, mut rest) = tag.split_once(char::is_whitespace).unwrap_or((tag, ""));
+        let mut attributes = Fields::new();
+        while !rest.trim_start().is_empty() {
+            let (key, after) = match rest.trim_start().split_once(['=', ' ', '\n']) {
+                Some((key, after)) if rest.trim_start().as_bytes().get(key.len()) == Some(&b'=') => {
+                    (key, Some(after))
+                }
+                Some((key, after)) => {
+                    rest = after;
+                    (key, None)
+                }
+                None => (std::mem::take(&mut rest).trim_start(), None),
+            };
+            let value = match after {
+                None => "",
+                Some(after) => {
+                    let quote = after.chars().next().filter(|first| matches!(first, '"' | '\''));
+                    let end = |c: char| quote.map_or(c.is_whitespace(), |quote| c == quote);
+                    let (value, after) = after
+                        .get(quote.map_or(0, char::len_utf8)..)
+                        .unwrap_or("")
+                        .split_once(end)
+                        .unwrap_or((after, ""));
+                    rest = after;
+                    value
+                }
+            };
+            attributes.push((key.trim().to_ascii_lowercase(), unescape(value)));
+        }
+        Self { name: name.to_ascii_lowercase(), attributes, text: unescape(text) }
+    }
+
     /// Whether the attribute is there.
     fn has(&self, name: &str) -> bool {
         self.attributes.iter().any(|(key, _)| key == name)
@@ -252,9 +286,9 @@ fn forms(tags: &[Tag]) -> Vec<(&Tag, Vec<&Tag>)> {
             }
             "/form" => open = None,
             "input" | "button" => {
-                let named = forms.iter().position(|(form, _)| tag.has("form") && form.get("id") == tag.get("form"));
+                let named =
+                    forms.iter().position(|(form, _)| tag.has("form") && form.get("id") == tag.get("form"));
                 let index = if tag.has("form") { named } else { open };
-                forms.extend(Vec::new());
                 if let Some((_, controls)) = index.and_then(|index| forms.get_mut(index)) {
                     controls.push(tag);
                 }
@@ -268,11 +302,23 @@ fn forms(tags: &[Tag]) -> Vec<(&Tag, Vec<&Tag>)> {
 
 /// The tags of a page in order, without its comments, scripts and styles.
 fn tags(html: &str) -> Vec<Tag> {
-    let mut rest = html;
-    let text = take(&mut rest, |c| c == '<').to_owned();
-    let mut tags = vec![Tag { name: String::new(), attributes: Fields::new(), text }];
-    while let Some(after) = rest.strip_prefix('<') {
-        rest = after;
+    let mut page = html.to_owned();
+    for (start, end) in [("<!--", "-->"), ("<script", "</script>"), ("<style", "</style>")] {
+        while let Some((before, rest)) = page.split_once(start) {
+            page = format!("{before}{}", rest.split_once(end).map_or("", |(_, after)| after));
+        }
     }
-    tags
+    let pieces = page.split('<').skip(1).filter_map(|piece| piece.split_once('>'));
+    pieces.map(|(tag, text)| Tag::parse(tag.trim_end_matches('/'), text)).collect()
+}
+
+/// Whether a redirect leads back to the client.
+fn is_callback(location: &str, redirect_uri: &str) -> bool {
+    location.strip_prefix(redirect_uri).is_some_and(|rest| rest.is_empty() || rest.starts_with(['?', '#']))
+}
+
+/// The five entities that pages use in addresses and values.
+fn unescape(text: &str) -> String {
+    let quotes = text.replace("&quot;", "\"").replace("&#39;", "'").replace("&#x27;", "'");
+    quotes.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 }
