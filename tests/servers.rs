@@ -3,10 +3,14 @@
 //! `cargo test --test servers` after `tests/servers/install.sh`; a server that is not installed is reported
 //! as ignored with the reason. With `OAUTH2_PROTO_REQUIRE_SERVERS=1` it is a failure.
 
+#![allow(clippy::disallowed_methods, reason = "a program has a clock and an environment; the crate has none")]
+
 #[path = "support/browser.rs"]
 mod browser;
 #[path = "support/foreign.rs"]
 mod foreign;
+#[path = "../examples/support/http.rs"]
+mod http;
 
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -153,28 +157,9 @@ fn refresh(client: &Client, tokens: &TokenResponse) -> Result<Call<TokenResponse
 }
 
 fn finish(call: &Call<TokenResponse>) -> Result<TokenResponse, Error> {
-    let (status, headers, body) = send(call.request());
+    let (status, headers, body) = http::send(call.request()).expect("the server answers");
     let headers = headers.iter().map(|(name, value)| (name.as_str(), value));
     call.finish(Response::new(status, headers, &body))
-}
-
-fn send(request: &Request) -> (u16, Vec<(String, Vec<u8>)>, Vec<u8>) {
-    let agent = ureq::Agent::config_builder()
-        .max_redirects(if request.follow_redirects() { 10 } else { 0 })
-        .http_status_as_error(false)
-        .timeout_global(Some(Duration::from_secs(20)))
-        .build()
-        .new_agent();
-    let mut post = agent.post(request.url());
-    for (name, value) in request.headers() {
-        post = post.header(name, value);
-    }
-    let mut response = post.send(request.body()).expect("the server answers");
-    let headers = response.headers().iter();
-    let headers = headers.map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
-    let limit = request.response_limit() as u64;
-    let body = response.body_mut().with_config().limit(limit).read_to_vec().expect("a body under the limit");
-    (response.status().as_u16(), headers, body)
 }
 
 fn refused<T>(result: Result<T, Error>, code: Option<&str>, retry: Retry) -> Result<(), Failed> {

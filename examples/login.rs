@@ -1,0 +1,162 @@
+//! A whole sign-in, shown step by step.
+//!
+//! Without arguments it starts an authorization server of its own and plays the user's browser; with
+//! `--environment` it signs you in at Pleo. Both run the same few calls of the crate: see `tour`.
+
+#![allow(clippy::disallowed_methods, reason = "a program has a clock and an environment; the crate has none")]
+
+#[path = "support/arguments.rs"]
+mod arguments;
+#[path = "support/http.rs"]
+mod http;
+#[path = "support/redirect.rs"]
+mod redirect;
+#[path = "support/server.rs"]
+mod server;
+#[path = "support/show.rs"]
+mod show;
+
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use arguments::{Arguments, Command, Environment, USAGE};
+use oauth2_proto::{Call, Callback, Client, ClientAuth, Error, ErrorKind, Response, TokenResponse, pleo};
+
+fn main() -> ExitCode {
+    let outcome = match Command::read() {
+        Ok(Command::Tour) => tour(),
+        Ok(Command::Pleo(arguments)) => sign_in_at_pleo(&arguments),
+        Ok(Command::Help) => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        Err(usage) => Err(Failure::Usage(usage)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(message)) => {
+            eprintln!("{message}");
+            ExitCode::from(2)
+        }
+        Err(Failure::SignIn(message)) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why the program ends early, in one line.
+enum Failure {
+    /// The command line is wrong.
+    Usage(String),
+    /// The sign-in failed.
+    SignIn(String),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error.kind() {
+            ErrorKind::Misuse => Self::Usage(error.to_string()),
+            _ => Self::SignIn(error.to_string()),
+        }
+    }
+}
+
+impl From<String> for Failure {
+    fn from(message: String) -> Self {
+        Self::SignIn(message)
+    }
+}
+
+/// The whole flow against the embedded server, with what a real client never shows made visible.
+fn tour() -> Result<(), Failure> {
+    let config = server::Config {
+        scopes: "export:read export:write".into(),
+        ..server::Config::new("http://127.0.0.1:8912/callback")
+    };
+    let running = server::spawn(server::AuthorizationServer::new(config.clone()), 0)
+        .map_err(|error| format!("the embedded server does not start: {error}"))?;
+    let auth = ClientAuth::basic(config.client_secret.as_str());
+    let client = Client::new(pleo::at(&running.base_url())?, config.client_id, auth)?;
+    println!("An authorization server that behaves like Pleo's listens on {}.", running.base_url());
+
+    show::step("Send the user to the authorization server");
+    let scopes = ["export:read", "export:write"];
+    let request = client.authorize(&config.redirect_uri).scopes(scopes);
+    let (url, mut pending) = request.start(SystemTime::now())?;
+    show::url(&url);
+
+    show::step("A forged callback comes in");
+    let forged = format!("{}?code=stolen&state=guessed", config.redirect_uri);
+    match pending.receive(&client, Callback::url(&forged), SystemTime::now()) {
+        Ok(_) => return Err("the forged callback was accepted".to_owned().into()),
+        Err(error) => println!("{error}"),
+    }
+
+    show::step("The browser comes back");
+    let callback = http::follow(&url)?;
+    show::url(&callback);
+
+    show::step("Exchange the code for tokens");
+    let call = pending.receive(&client, Callback::url(&callback), SystemTime::now())?;
+    show::request(call.request());
+    let tokens = exchange(&call)?;
+    println!();
+    show::tokens(&tokens);
+
+    show::step("Refresh");
+    let refresh_token = tokens.refresh_token().ok_or("there is no refresh token".to_owned())?;
+    let refresh = client.refresh(refresh_token).start()?;
+    show::request(refresh.request());
+    let refreshed = exchange(&refresh)?;
+    println!();
+    show::tokens(&refreshed);
+    show::replaced(&refreshed);
+
+    show::step("Use the replaced refresh token once more");
+    match answer(&refresh)? {
+        Err(refusal) if refusal.code() == Some("invalid_grant") => {
+            println!("{refusal}\n\nAs it should be. Done: the new tokens live, and the old ones are dead.");
+            Ok(())
+        }
+        other => Err(format!("the replaced refresh token was not refused: {other:?}").into()),
+    }
+}
+
+/// The same at Pleo: the user is you, and no token is shown.
+fn sign_in_at_pleo(arguments: &Arguments) -> Result<(), Failure> {
+    let server = match arguments.environment {
+        Environment::Staging => pleo::staging(),
+        Environment::Production => pleo::production(),
+    };
+    let auth = ClientAuth::basic(arguments.client_secret.clone());
+    let client = Client::new(server, arguments.client_id.as_str(), auth)?;
+    let request = client.authorize(&arguments.redirect_uri).scopes(&arguments.scopes);
+    let (url, mut pending) = request.start(SystemTime::now())?;
+
+    println!("Open this in your browser:\n\n{url}\n");
+    let call = redirect::wait(&arguments.redirect_uri, |callback| {
+        pending.receive(&client, Callback::url(callback), SystemTime::now())
+    })?;
+    let tokens = exchange(&call)?;
+    show::tokens(&tokens);
+    if let Some(refresh_token) = tokens.refresh_token() {
+        println!("\nRefreshing once.");
+        let refreshed = exchange(&client.refresh(refresh_token).start()?)?;
+        show::tokens(&refreshed);
+        show::replaced(&refreshed);
+    }
+    Ok(())
+}
+
+/// The tokens that a request brings.
+fn exchange(call: &Call<TokenResponse>) -> Result<TokenResponse, Failure> {
+    answer(call)?.map_err(|error| Failure::SignIn(error.to_string()))
+}
+
+/// Sends a request and reads its response: all the HTTP there is.
+fn answer(call: &Call<TokenResponse>) -> Result<Result<TokenResponse, Error>, String> {
+    let (status, headers, body) = http::send(call.request())?;
+    let headers = headers.iter().map(|(name, value)| (name.as_str(), value));
+    Ok(call.finish(Response::new(status, headers, &body)))
+}

@@ -1,0 +1,91 @@
+//! The command line of the login example.
+
+/// What `--help` shows.
+pub const USAGE: &str = "\
+Usage: login                    sign in at an embedded server, shown step by step
+       login --environment staging|production --client-id ID --redirect-uri URI [--scope SCOPE]...
+                                sign in at Pleo; the client secret is read from PLEO_CLIENT_SECRET
+
+The redirect URI is the registered one. If it is a loopback one (http://127.0.0.1:PORT/...), the callback is
+taken there; otherwise paste the URL that your browser ends at.";
+
+/// What the program is to do.
+pub enum Command {
+    /// Show a sign-in at the embedded server.
+    Tour,
+    /// Show how the program is used.
+    Help,
+    /// Sign in at Pleo.
+    Pleo(Arguments),
+}
+
+/// A sign-in at Pleo.
+pub struct Arguments {
+    pub environment: Environment,
+    pub client_id: String,
+    pub client_secret: String,
+    pub redirect_uri: String,
+    pub scopes: Vec<String>,
+}
+
+/// Which of Pleo's servers.
+#[derive(Clone, Copy)]
+pub enum Environment {
+    Staging,
+    Production,
+}
+
+impl Command {
+    /// Reads the command line; `Err` says in one line what to do.
+    pub fn read() -> Result<Self, String> {
+        let mut arguments = Vec::new();
+        for argument in std::env::args_os().skip(1) {
+            arguments.push(argument.into_string().map_err(|_| "give the arguments in UTF-8; see --help")?);
+        }
+        if arguments.is_empty() {
+            Ok(Self::Tour)
+        } else if arguments.iter().any(|argument| argument == "--help") {
+            Ok(Self::Help)
+        } else {
+            Arguments::parse(arguments.into_iter()).map(Self::Pleo)
+        }
+    }
+}
+
+impl Arguments {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let (mut environment, mut client_id, mut redirect_uri, mut scopes) = (None, None, None, Vec::new());
+        while let Some(flag) = arguments.next() {
+            let mut value = || {
+                let value = arguments.next().filter(|value| !value.starts_with("--"));
+                value.ok_or(format!("{flag} needs a value after it; see --help"))
+            };
+            match flag.as_str() {
+                "--environment" => environment = Some(Environment::parse(&value()?)?),
+                "--client-id" => client_id = Some(value()?),
+                "--redirect-uri" => redirect_uri = Some(value()?),
+                "--scope" => scopes.extend(value()?.split_whitespace().map(str::to_owned)),
+                _ => return Err(format!("{flag:?} is not an argument of this program; see --help")),
+            }
+        }
+        let missing = |flag| format!("give {flag} too; see --help");
+        Ok(Self {
+            environment: environment.ok_or(missing("--environment staging or production"))?,
+            client_id: client_id.ok_or(missing("--client-id ID"))?,
+            redirect_uri: redirect_uri.ok_or(missing("--redirect-uri URI"))?,
+            client_secret: std::env::var("PLEO_CLIENT_SECRET")
+                .map_err(|_| "put the client secret into the environment variable PLEO_CLIENT_SECRET")?,
+            scopes,
+        })
+    }
+}
+
+impl Environment {
+    fn parse(name: &str) -> Result<Self, String> {
+        match name {
+            "staging" => Ok(Self::Staging),
+            "production" => Ok(Self::Production),
+            _ => Err(format!("--environment is staging or production, not {name:?}")),
+        }
+    }
+}

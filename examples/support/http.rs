@@ -1,0 +1,38 @@
+//! The HTTP that the crate leaves to its caller, with `ureq`.
+
+#![allow(dead_code, reason = "each file that includes this one uses a part of it")]
+
+use std::time::Duration;
+
+use oauth2_proto::Request;
+use ureq::Agent;
+
+/// A status, header pairs and a body.
+pub type Answer = (u16, Vec<(String, Vec<u8>)>, Vec<u8>);
+
+/// Sends a request of the crate and does what it says about redirects and the size of the answer.
+pub fn send(request: &Request) -> Result<Answer, String> {
+    let failed = |error: ureq::Error| format!("no answer from {}: {error}", request.url());
+    let mut post = agent().post(request.url());
+    for (name, value) in request.headers() {
+        post = post.header(name, value);
+    }
+    let mut response = post.send(request.body()).map_err(failed)?;
+    let headers = response.headers().iter();
+    let headers = headers.map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
+    let limit = u64::try_from(request.response_limit()).unwrap_or(u64::MAX);
+    let body = response.body_mut().with_config().limit(limit).read_to_vec().map_err(failed)?;
+    Ok((response.status().as_u16(), headers, body))
+}
+
+/// Opens a URL as a browser does whose user consents to everything: the redirect is the answer.
+pub fn follow(url: &str) -> Result<String, String> {
+    let response = agent().get(url).call().map_err(|error| format!("no answer from {url}: {error}"))?;
+    let location = response.headers().get("location").and_then(|value| value.to_str().ok());
+    location.map(str::to_owned).ok_or(format!("status {} and no redirect", response.status().as_u16()))
+}
+
+fn agent() -> Agent {
+    let config = Agent::config_builder().http_status_as_error(false).max_redirects(0);
+    config.timeout_global(Some(Duration::from_secs(30))).build().new_agent()
+}

@@ -1,0 +1,76 @@
+//! How the steps of a sign-in are shown to a person: everything but the secrets.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use oauth2_proto::{Request, TokenResponse};
+use url::Url;
+
+/// A numbered heading.
+pub fn step(title: &str) {
+    static STEP: AtomicUsize = AtomicUsize::new(1);
+    println!("\n{}. {title}\n", STEP.fetch_add(1, Ordering::Relaxed));
+}
+
+/// A URL, one line a parameter, with a word on each.
+pub fn url(url: &str) {
+    let (address, _) = url.split_once('?').unwrap_or((url, ""));
+    println!("{address}");
+    if let Ok(url) = Url::parse(url) {
+        url.query_pairs().for_each(|(name, value)| parameter(&name, &value));
+    }
+}
+
+/// A request, with its secrets hidden.
+pub fn request(request: &Request) {
+    println!("{} {}", request.method(), request.url());
+    for (name, value) in request.headers() {
+        println!("  {name}: {}", if name == "authorization" { "Basic [hidden]" } else { value });
+    }
+    println!();
+    request.form().iter().for_each(|(name, value)| parameter(name, value));
+}
+
+/// What was granted, without the tokens.
+pub fn tokens(tokens: &TokenResponse) {
+    let lifetime = tokens.expires_in().map(|seconds| format!("{} s", seconds.as_secs()));
+    println!("  token type      {}", tokens.token_type());
+    println!("  expires in      {}", lifetime.as_deref().unwrap_or("not said"));
+    println!("  refresh token   {}", if tokens.refresh_token().is_some() { "yes" } else { "no" });
+    println!("  scopes granted  {}", list(tokens.granted_scopes()));
+    println!("  scopes missing  {}", list(tokens.missing_scopes()));
+}
+
+/// Whether a refresh brought another refresh token.
+pub fn replaced(tokens: &TokenResponse) {
+    println!(
+        "\n{}",
+        match tokens.refresh_token_is_new() {
+            true => "Both tokens were replaced. A real program stores the new ones before it uses them.",
+            false => "The access token was replaced; the refresh token stays in force.",
+        }
+    );
+}
+
+fn parameter(name: &str, value: &str) {
+    let (value, word) = match name {
+        "response_type" => (value, "the authorization code grant"),
+        "client_id" => (value, "who asks"),
+        "redirect_uri" => (value, "where the answer goes, byte for byte as registered"),
+        "scope" => (value, "what is asked for"),
+        "state" => (value, "ties the answer to this browser"),
+        "code_challenge" => (value, "SHA-256 of the code verifier"),
+        "code_challenge_method" => (value, "always S256"),
+        "grant_type" => (value, "what is exchanged"),
+        "code" => ("[hidden]", "good for one use, together with the verifier"),
+        "code_verifier" => ("[hidden]", "proves that the code is ours"),
+        "refresh_token" => ("[hidden]", "good for one use"),
+        "iss" => (value, "which server answers"),
+        _ => (value, ""),
+    };
+    println!("  {name:21} {value:45} {word}");
+}
+
+fn list<'a>(scopes: impl Iterator<Item = &'a str>) -> String {
+    let scopes: Vec<_> = scopes.collect();
+    if scopes.is_empty() { "none".to_owned() } else { scopes.join(", ") }
+}

@@ -1,0 +1,79 @@
+//! A callback succeeds exactly if an independent reader finds one `state` of ours, one `code` and no error,
+//! and one that fails leaves the real sign-in as it was.
+//!
+//! Input: a byte (`k`: the issuer is known, `r`: and `iss` is required), then a query or URL.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use oauth2_proto::{Callback, ErrorKind};
+use oauth2_proto_fuzz::{ISSUER, STATE, assert_shows_safely, client, now, pending, server};
+use url::form_urlencoded;
+
+fuzz_target!(|data: &[u8]| {
+    let Some((&mode, text)) = data.split_first() else { return };
+    let text = String::from_utf8_lossy(text);
+    let before_fragment = text.split('#').next().unwrap_or_default();
+
+    let query = before_fragment.strip_prefix('?').unwrap_or(before_fragment);
+    check(mode, Callback::query(&text), &decoded(query));
+    check(mode, Callback::from(&*text), &decoded(query));
+
+    let query = before_fragment.split_once('?').map_or("", |(_, query)| query);
+    check(mode, Callback::url(&text), &decoded(query));
+
+    let pairs = decoded(&text);
+    let form = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    check(mode, Callback::form(form), &pairs);
+});
+
+fn decoded(query: &str) -> Vec<(String, String)> {
+    form_urlencoded::parse(query.as_bytes()).into_owned().collect()
+}
+
+fn check(mode: u8, callback: Callback<'_>, pairs: &[(String, String)]) {
+    let (issuer_known, iss_required) = (matches!(mode, b'k' | b'r'), mode == b'r');
+    let mut server = server();
+    if issuer_known {
+        server = server.issuer(ISSUER).unwrap().authorization_response_iss_parameter_supported(iss_required);
+    }
+    let client = client(server);
+    let mut pending = pending(&client);
+
+    let all = |name: &str| -> Vec<&str> {
+        pairs.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect()
+    };
+    let (states, codes, issuers) = (all("state"), all("code"), all("iss"));
+    let state_is_ours = states == [STATE];
+    let issuer_fits = match issuers.as_slice() {
+        [] => !iss_required,
+        [issuer] => !issuer_known || *issuer == ISSUER,
+        _ => false,
+    };
+    let nothing_else = ["error", "response", "access_token", "id_token"].iter().all(|name| all(name).is_empty());
+    let genuine = state_is_ours && issuer_fits && nothing_else && codes.len() == 1 && !codes[0].is_empty();
+
+    match pending.receive(&client, callback, now()) {
+        Ok(call) => {
+            assert!(genuine, "accepted: {pairs:?}");
+            let form = call.request().form();
+            assert!(form.contains(&("code".to_owned(), codes[0].to_owned())), "another code: {form:?}");
+        }
+        Err(error) => {
+            // What it may refuse beyond the above: details that came twice, and bytes that are not UTF-8.
+            let details = ["error_description", "error_uri"].iter().any(|name| all(name).len() > 1);
+            let replaced = pairs.iter().any(|(name, value)| [name, value].iter().any(|it| it.contains('\u{fffd}')));
+            assert!(!genuine || details || replaced, "refused with {error}: {pairs:?}");
+            assert!(error.kind() != ErrorKind::Refused || (state_is_ours && issuer_fits), "believed: {pairs:?}");
+            assert!(error.kind() != ErrorKind::Misuse, "our own fault: {error}");
+            assert_shows_safely(&error.to_string());
+
+            let iss = if iss_required { "&iss=https%3A%2F%2Fas.example" } else { "" };
+            let real = format!("code=fake-real-code&state={STATE}{iss}");
+            let call = pending.receive(&client, real.as_str(), now()).expect("the real callback comes after all");
+            assert!(call.request().body().contains("code=fake-real-code"));
+        }
+    }
+    let again = format!("code=fake-code&state={STATE}&iss=https%3A%2F%2Fas.example");
+    let error = pending.receive(&client, again.as_str(), now()).expect_err("a second token request");
+    assert_eq!(error.kind(), ErrorKind::Misuse);
+}

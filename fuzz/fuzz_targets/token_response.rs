@@ -1,0 +1,102 @@
+//! Tokens are what another JSON reader finds, and nothing that is printed depends on a secret.
+//!
+//! Input: lines with the status, the content type and a letter for each leniency (and `r` for a refresh),
+//! then the body.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use oauth2_proto::{Call, Leniency, Response, Secret, TokenResponse};
+use oauth2_proto_fuzz::{assert_shows_safely, client, code_call, json_object, lines, server};
+use serde_json::{Map, Value};
+use url::form_urlencoded;
+
+const LENIENCIES: [(char, Leniency); 6] = [
+    ('m', Leniency::MissingTokenType),
+    ('t', Leniency::AnyTokenType),
+    ('a', Leniency::ScopeArray),
+    ('c', Leniency::ScopeComma),
+    ('f', Leniency::FormEncoded),
+    ('z', Leniency::ZeroMeansNeverExpires),
+];
+
+fuzz_target!(|data: &[u8]| {
+    let Some(([status, content_type, options], body)) = lines(data) else { return };
+    let Ok(status) = status.parse() else { return };
+    let chosen = LENIENCIES.into_iter().filter(|(letter, _)| options.contains(*letter));
+    let client = client(chosen.fold(server(), |server, (_, leniency)| server.tolerate(leniency)));
+    let old_refresh_token = options.contains('r').then(|| Secret::new("fake-old-refresh-token"));
+    let call = match &old_refresh_token {
+        Some(token) => client.refresh(token).start().unwrap(),
+        None => code_call(&client),
+    };
+    let finish = |body: &[u8]| call.finish(Response::new(status, [("Content-Type", content_type)], body));
+
+    let object = json_object(body);
+    match finish(body) {
+        Ok(tokens) => {
+            assert!((200..=299).contains(&status), "tokens with status {status}");
+            let access_token = tokens.access_token().expose();
+            assert!(!access_token.is_empty() && !access_token.contains(char::is_control));
+            match &object {
+                Some(object) => check_json(&tokens, object, old_refresh_token.as_ref()),
+                None => {
+                    assert!(options.contains('f'), "neither JSON nor a tolerated form");
+                    let pairs = form_urlencoded::parse(body).filter(|(name, _)| name == "access_token");
+                    assert_eq!(pairs.map(|(_, value)| value).collect::<Vec<_>>(), [access_token]);
+                }
+            }
+        }
+        Err(error) => {
+            assert_eq!(error.status(), Some(status));
+            assert_shows_safely(&error.to_string());
+        }
+    }
+    if let Some(object) = object {
+        check_printing(&call, &finish, &object);
+    }
+});
+
+fn check_json(tokens: &TokenResponse, object: &Map<String, Value>, old_refresh_token: Option<&Secret>) {
+    let text = |name: &str| object.get(name).and_then(Value::as_str);
+    assert_eq!(text("access_token"), Some(tokens.access_token().expose()));
+    assert!(text("error").is_none_or(str::is_empty), "tokens beside an error");
+    let new_refresh_token = text("refresh_token").filter(|token| !token.is_empty());
+    assert_eq!(tokens.refresh_token_is_new(), new_refresh_token.is_some());
+    let refresh_token = new_refresh_token.or(old_refresh_token.map(Secret::expose));
+    assert_eq!(tokens.refresh_token().map(Secret::expose), refresh_token);
+    if let Some(seconds) = object.get("expires_in").and_then(Value::as_u64).filter(|seconds| *seconds > 0) {
+        assert_eq!(tokens.expires_in().map(|lifetime| lifetime.as_secs()), Some(seconds));
+    }
+    for (name, value) in tokens.extras() {
+        assert_eq!(object.get(name), Some(value), "{name}");
+    }
+}
+
+/// Prints the outcome for the same members with other secrets: whoever reads it cannot tell the two apart.
+///
+/// That holds for every input, where a search for the token would stumble over a token like `Bearer`.
+fn check_printing<'a>(
+    call: &Call<TokenResponse>,
+    finish: &impl Fn(&[u8]) -> Result<TokenResponse, oauth2_proto::Error>,
+    object: &'a Map<String, Value>,
+) {
+    let known = ["token_type", "expires_in", "scope", "error", "error_description", "error_uri", "interval"];
+    let mut twin = object.clone();
+    for (name, value) in twin.iter_mut().filter(|(name, _)| !known.contains(&name.as_str())) {
+        let is_token = matches!(name.as_str(), "access_token" | "refresh_token");
+        let sound = |value: &Value| value.as_str().is_some_and(|it| !it.is_empty() && !it.contains(char::is_control));
+        if !is_token || sound(value) {
+            *value = "fake-other-secret".into();
+        }
+    }
+    let print = |object: &'a Map<String, Value>| {
+        let outcome = finish(serde_json::to_string(object).unwrap().as_bytes());
+        (format!("{outcome:?}"), outcome.map_or_else(|error| error.to_string(), |_| String::new()))
+    };
+    let (one, other) = (print(object), {
+        let outcome = finish(serde_json::to_string(&twin).unwrap().as_bytes());
+        (format!("{outcome:?}"), outcome.map_or_else(|error| error.to_string(), |_| String::new()))
+    });
+    assert_eq!(one, other);
+    assert!(!format!("{call:?}").contains("fake-code"));
+}

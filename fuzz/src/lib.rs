@@ -1,0 +1,71 @@
+//! What the fuzz targets share: fixed, visibly fake clients and a way to split an input into lines.
+
+use std::time::{Duration, SystemTime};
+
+use oauth2_proto::{
+    AuthorizationServer, Call, Client, ClientAuth, Entropy, PendingAuthorization, TokenResponse,
+};
+
+/// The `state` of [`pending`]; short, so that a fuzzer gets past it.
+pub const STATE: &str = "fake-state";
+
+/// The code of [`code_call`].
+pub const CODE: &str = "fake-code";
+
+/// The client secret of [`server`]'s client; the signs are those that an encoding may lose.
+pub const CLIENT_SECRET: &str = "fake secret:&=+%41?";
+
+/// The issuer that a target may give its server.
+pub const ISSUER: &str = "https://as.example";
+
+/// Some moment in 2023.
+pub fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)
+}
+
+/// A server about which nothing is known but its endpoints.
+pub fn server() -> AuthorizationServer {
+    AuthorizationServer::new("https://as.example/authorize", "https://as.example/token").unwrap()
+}
+
+/// A client with HTTP Basic.
+pub fn client(server: AuthorizationServer) -> Client {
+    Client::new(server, "fake-client", ClientAuth::basic(CLIENT_SECRET)).unwrap()
+}
+
+/// An authorization under way that waits for [`STATE`].
+pub fn pending(client: &Client) -> PendingAuthorization {
+    let request = client.authorize("https://app.example/callback");
+    let (_, pending) = request.start_with(Entropy::from_bytes([7; 32], [9; 32]), now()).unwrap();
+    let mut stored = serde_json::to_value(pending).unwrap();
+    stored["state"] = STATE.into();
+    serde_json::from_value(stored).unwrap()
+}
+
+/// A token request with [`CODE`].
+pub fn code_call(client: &Client) -> Call<TokenResponse> {
+    let callback = format!("code={CODE}&state={STATE}");
+    pending(client).receive(client, callback.as_str(), now()).unwrap()
+}
+
+/// The first `N` lines as text, and the bytes after them; a header part that a person can read and write.
+pub fn lines<const N: usize>(mut data: &[u8]) -> Option<([&str; N], &[u8])> {
+    let mut lines = [""; N];
+    for line in &mut lines {
+        let end = data.iter().position(|byte| *byte == b'\n')?;
+        *line = std::str::from_utf8(&data[..end]).ok()?;
+        data = &data[end + 1..];
+    }
+    Some((lines, data))
+}
+
+/// A JSON object as `serde_json` reads it, after one byte-order mark.
+pub fn json_object(body: &[u8]) -> Option<serde_json::Map<String, serde_json::Value>> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    serde_json::from_slice(body).ok()
+}
+
+/// Fails if a text would move a terminal's cursor or start a line of a log.
+pub fn assert_shows_safely(text: &str) {
+    assert!(!text.contains(char::is_control), "control characters in {text:?}");
+}
