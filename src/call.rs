@@ -277,20 +277,16 @@ impl<'a> Response<'a> {
     ) -> Self {
         let mut response = Self { status, body, retry_after: None, dpop_nonce: None, may_be_form: false };
         for (name, value) in headers {
-            let Ok(value) = std::str::from_utf8(value.as_ref()) else { continue };
-            match name.as_ref() {
-                name if name.eq_ignore_ascii_case("retry-after") => {
-                    response.retry_after = RetryAfter::parse(value);
-                }
-                name if name.eq_ignore_ascii_case("dpop-nonce") => {
-                    response.dpop_nonce = Some(value.to_owned());
-                }
-                name if name.eq_ignore_ascii_case("content-type") => {
-                    let label = value.split(';').next().unwrap_or_default().trim();
-                    response.may_be_form =
-                        label.eq_ignore_ascii_case(FORM) || label.eq_ignore_ascii_case("text/plain");
-                }
-                _ => {}
+            let (name, value) = (name.as_ref(), value.as_ref());
+            let text = || std::str::from_utf8(value).ok();
+            if name.eq_ignore_ascii_case("retry-after") {
+                response.retry_after = text().and_then(RetryAfter::parse);
+            } else if name.eq_ignore_ascii_case("dpop-nonce") {
+                response.dpop_nonce = text().map(str::to_owned);
+            } else if name.eq_ignore_ascii_case("content-type") {
+                let label = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+                response.may_be_form =
+                    label.eq_ignore_ascii_case(FORM.as_bytes()) || label.eq_ignore_ascii_case(b"text/plain");
             }
         }
         response

@@ -131,7 +131,7 @@ impl<'a> Parameters<'a> {
         match &callback.0 {
             Source::Query(query) => {
                 for pair in form::pairs(query) {
-                    let (name, value) = pair.ok_or(Error::invalid("the query is not UTF-8"))?;
+                    let (name, value) = pair.ok_or_else(|| Error::invalid("the query is not UTF-8"))?;
                     parameters.take(&name, value);
                 }
             }

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 /// Appends `&name=value` (without the `&` at the start or after `?`); `name` needs no escaping.
 pub(crate) fn push_pair(out: &mut String, name: &str, value: &str) {
-    if !out.is_empty() && !out.ends_with(['?', '&']) {
+    if !matches!(out.as_bytes().last(), None | Some(b'?' | b'&')) {
         out.push('&');
     }
     out.push_str(name);
@@ -19,23 +19,46 @@ pub(crate) fn push_pair(out: &mut String, name: &str, value: &str) {
 
 /// Appends a value, escaped.
 pub(crate) fn push_escaped(out: &mut String, value: &str) {
-    let mut literal_from = 0;
-    for (at, byte) in value.bytes().enumerate() {
-        if is_literal(byte) {
-            continue;
-        }
-        // Inside a character of several bytes the range is empty and not on a boundary: `None`.
-        out.push_str(value.get(literal_from..at).unwrap_or_default());
-        literal_from = at + 1;
-        if byte == b' ' {
+    // Most values are literal as a whole, and without an early exit the compiler checks many bytes at once.
+    if value.bytes().fold(true, |literal, byte| literal & is_literal(byte)) {
+        return out.push_str(value);
+    }
+    let mut rest = value;
+    while let Some(at) = rest.bytes().position(|byte| !is_literal(byte)) {
+        let (literal, after) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        out.push_str(literal);
+        let mut characters = after.chars();
+        let character = characters.next().unwrap_or_default();
+        if character == ' ' {
             out.push('+');
         } else {
-            out.push('%');
-            out.push(hex_digit(byte >> 4));
-            out.push(hex_digit(byte & 15));
+            for byte in character.encode_utf8(&mut [0; 4]).bytes() {
+                let from = 3 * usize::from(byte);
+                out.push_str(ESCAPES.get(from..from + 3).unwrap_or_default());
+            }
         }
+        rest = characters.as_str();
     }
-    out.push_str(value.get(literal_from..).unwrap_or_default());
+    out.push_str(rest);
+}
+
+/// `%00%01…%FF`: an escape is one piece of it.
+const ESCAPES: &str = match std::str::from_utf8(&escapes()) {
+    Ok(escapes) => escapes,
+    Err(_) => "",
+};
+
+#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, which refuses what is out of bounds")]
+const fn escapes() -> [u8; 768] {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let mut escapes = [b'%'; 768];
+    let mut byte = 0;
+    while byte < 256 {
+        escapes[3 * byte + 1] = HEX[byte >> 4];
+        escapes[3 * byte + 2] = HEX[byte & 15];
+        byte += 1;
+    }
+    escapes
 }
 
 /// The most bytes that `push_pair` appends, so that a buffer never grows and leaves a copy behind.
@@ -53,7 +76,7 @@ pub(crate) fn pairs(text: &str) -> impl Iterator<Item = Option<(Cow<'_, str>, Co
 }
 
 fn unescape(text: &str) -> Option<Cow<'_, str>> {
-    if !text.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
+    if text.bytes().fold(true, |literal, byte| literal & (byte != b'+') & (byte != b'%')) {
         return Some(Cow::Borrowed(text));
     }
     let mut bytes = Vec::with_capacity(text.len());
@@ -76,11 +99,13 @@ fn unescape(text: &str) -> Option<Cow<'_, str>> {
 }
 
 fn is_literal(byte: u8) -> bool {
-    matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'*' | b'-' | b'.' | b'_')
-}
-
-fn hex_digit(nibble: u8) -> char {
-    char::from_digit(nibble.into(), 16).unwrap_or_default().to_ascii_uppercase()
+    let letter = byte | 0x20;
+    (letter >= b'a') & (letter <= b'z')
+        | (byte >= b'0') & (byte <= b'9')
+        | (byte == b'*')
+        | (byte == b'-')
+        | (byte == b'.')
+        | (byte == b'_')
 }
 
 fn hex_value(digit: u8) -> Option<u8> {

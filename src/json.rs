@@ -11,10 +11,9 @@ use serde_json::{Map, Value};
 use zeroize::Zeroize;
 
 /// The value of a known member.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) enum Member<'a> {
     /// Not there, or `null`.
-    #[default]
     Absent,
     Text(Cow<'a, str>),
     Unsigned(u64),
@@ -59,12 +58,16 @@ impl<'de, const N: usize> Visitor<'de> for Object<N> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = [const { None }; N];
+        let mut members = [const { Member::Absent }; N];
+        let mut seen = [false; N];
         let mut extras = Extras::default();
         while let Some(key) = map.next_key_seed(KeySeed { names: self.names })? {
             match key {
-                Key::Known(index) => match members.get_mut(index) {
-                    Some(member @ None) => *member = Some(map.next_value()?),
+                Key::Known(index) => match (members.get_mut(index), seen.get_mut(index)) {
+                    (Some(member), Some(seen @ false)) => {
+                        *member = map.next_value()?;
+                        *seen = true;
+                    }
                     _ => return Err(A::Error::custom(REPEATED)),
                 },
                 Key::Other(name) => {
@@ -72,7 +75,7 @@ impl<'de, const N: usize> Visitor<'de> for Object<N> {
                 }
             }
         }
-        Ok((members.map(Option::unwrap_or_default), extras))
+        Ok((members, extras))
     }
 }
 

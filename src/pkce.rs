@@ -2,14 +2,12 @@
 
 use std::fmt;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::TryCryptoRng;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
-use crate::secret::ShortSecret;
+use crate::secret::{Secret, ShortSecret};
 
 /// A code verifier: 43 to 128 characters of `A-Z a-z 0-9 - . _ ~` (RFC 7636 §4.1).
 ///
@@ -25,13 +23,14 @@ impl CodeVerifier {
     /// Misuse, if the length or a character is outside RFC 7636 §4.1.
     pub fn new(verifier: &str) -> Result<Self, Error> {
         let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-        ShortSecret::new(verifier)
-            .filter(|_| verifier.len() >= 43 && verifier.bytes().all(unreserved))
-            .map(Self)
-            .ok_or(Error::misuse(
+        if matches!(verifier.len(), 43..=128) && verifier.bytes().all(unreserved) {
+            Ok(Self(ShortSecret::Given(Secret::new(verifier))))
+        } else {
+            Err(Error::misuse(
                 "a code verifier has 43 to 128 characters, each a letter, a digit or one of - . _ ~ \
                  (RFC 7636 section 4.1)",
             ))
+        }
     }
 
     pub(crate) fn from_random(random: &[u8; 32]) -> Self {
@@ -51,7 +50,8 @@ impl CodeVerifier {
     }
 
     pub(crate) fn push_challenge(&self, out: &mut String) {
-        URL_SAFE_NO_PAD.encode_string(Sha256::digest(self.expose().as_bytes()), out);
+        let digest = Sha256::digest(self.0.as_bytes());
+        out.push_str(ShortSecret::from_random(&digest.into()).expose());
     }
 }
 

@@ -67,42 +67,42 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(source: D) -> Result<Secret
     String::deserialize(source).map(Secret::new)
 }
 
-/// A secret of at most [`CAPACITY`](ShortSecret::CAPACITY) bytes, kept in place.
+/// A code verifier or a `state`: 43 characters in place if this crate made it, and otherwise on the heap.
 ///
-/// A code verifier has at most 128 characters (RFC 7636 §4.1), and a `state` of ours is as long as a
-/// verifier; without a heap allocation for either, starting an authorization stays in its budget.
-pub(crate) struct ShortSecret {
-    bytes: [u8; Self::CAPACITY],
-    length: usize,
+/// Without a heap allocation for its own, starting an authorization stays in its budget.
+pub(crate) enum ShortSecret {
+    Made([u8; 43]),
+    Given(Secret),
 }
 
 impl ShortSecret {
-    pub(crate) const CAPACITY: usize = 128;
-
-    /// Copies a text, unless it is too long.
-    pub(crate) fn new(text: &str) -> Option<Self> {
-        let mut secret = Self { bytes: [0; Self::CAPACITY], length: text.len() };
-        secret.bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
-        Some(secret)
-    }
-
     /// 32 random bytes as 43 characters of base64url, the form that RFC 7636 §4.1 recommends.
     pub(crate) fn from_random(random: &[u8; 32]) -> Self {
-        let mut bytes = [0; Self::CAPACITY];
-        let length = URL_SAFE_NO_PAD.encode_slice(random, &mut bytes).unwrap_or_default();
-        Self { bytes, length }
+        let mut text = [b'-'; 43];
+        // 32 bytes are 43 characters, so this cannot fail.
+        let _ = URL_SAFE_NO_PAD.encode_slice(random, &mut text);
+        Self::Made(text)
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Made(text) => text,
+            Self::Given(secret) => secret.expose().as_bytes(),
+        }
     }
 
     pub(crate) fn expose(&self) -> &str {
-        let bytes = self.bytes.get(..self.length).unwrap_or_default();
-        std::str::from_utf8(bytes).unwrap_or_default()
+        match self {
+            Self::Made(text) => std::str::from_utf8(text).unwrap_or_default(),
+            Self::Given(secret) => secret.expose(),
+        }
     }
 }
 
 impl Drop for ShortSecret {
     fn drop(&mut self) {
-        if let Some(used) = self.bytes.get_mut(..self.length) {
-            used.zeroize();
+        if let Self::Made(text) = self {
+            text.zeroize();
         }
     }
 }
@@ -122,14 +122,6 @@ mod tests {
         assert_eq!(Secret::new("a"), Secret::from("a"));
         assert_ne!(Secret::new("a"), Secret::new("ab"));
         assert_ne!(Secret::new("a"), Secret::new("b"));
-    }
-
-    #[test]
-    fn a_short_secret_holds_128_bytes_and_no_more() {
-        let longest = "x".repeat(128);
-        assert_eq!(ShortSecret::new(&longest).unwrap().expose(), longest);
-        assert!(ShortSecret::new(&"x".repeat(129)).is_none());
-        assert_eq!(ShortSecret::new("").unwrap().expose(), "");
     }
 
     #[test]

@@ -285,9 +285,12 @@ pub(crate) fn is_absolute_uri(text: &str) -> bool {
 
 /// Whether a text holds nothing but what RFC 3986 §2 lets a URI hold.
 fn is_uri(text: &str) -> bool {
-    text.bytes().all(
-        |byte| matches!(byte, b'!' | b'#'..=b';' | b'=' | b'?'..=b'[' | b']' | b'_' | b'a'..=b'z' | b'~'),
-    )
+    let is_character = |byte| (byte > b' ') & (byte < 0x7f) & !is_one_of(byte, b"\"<>\\^`{|}");
+    text.bytes().fold(true, |sound, byte| sound & is_character(byte))
+}
+
+fn is_one_of<const N: usize>(byte: u8, set: &[u8; N]) -> bool {
+    set.iter().fold(false, |found, member| found | (*member == byte))
 }
 
 #[cfg(test)]

@@ -169,10 +169,10 @@ pub(crate) fn read(response: Response<'_>, context: &Context) -> Result<TokenRes
     }
 
     let access_token = token(access_token)
-        .ok_or(Error::invalid("access_token is no text or holds control characters"))?
-        .ok_or(Error::invalid("there is no access_token"))?;
-    let new_refresh_token =
-        token(refresh_token).ok_or(Error::invalid("refresh_token is no text or holds control characters"))?;
+        .ok_or_else(|| Error::invalid("access_token is no text or holds control characters"))?
+        .ok_or_else(|| Error::invalid("there is no access_token"))?;
+    let new_refresh_token = token(refresh_token)
+        .ok_or_else(|| Error::invalid("refresh_token is no text or holds control characters"))?;
     Ok(TokenResponse {
         access_token,
         token_type: read_token_type(token_type, leniencies)?,
@@ -208,10 +208,15 @@ fn token(member: Member<'_>) -> Option<Option<Secret>> {
     match member {
         Member::Absent => Some(None),
         Member::Text(text) if text.is_empty() => Some(None),
-        Member::Text(text) if text.chars().any(char::is_control) => None,
-        Member::Text(text) => Some(Some(Secret::new(text))),
+        Member::Text(text) if is_printable(&text) => Some(Some(Secret::new(text))),
         _ => None,
     }
+}
+
+/// No control characters, those of ASCII and those after it; most tokens are visible ASCII.
+fn is_printable(text: &str) -> bool {
+    text.bytes().fold(true, |visible, byte| visible & (byte >= b' ') & (byte <= b'~'))
+        || !text.chars().any(char::is_control)
 }
 
 fn read_token_type(member: Member<'_>, leniencies: Leniencies) -> Result<TokenType, Error> {
@@ -258,7 +263,8 @@ fn read_scope(member: Member<'_>, leniencies: Leniencies) -> Result<Option<Scope
         Member::Text(text) => Ok(Some(Scope::from_text(text))),
         Member::Array(values) if leniencies.has(Leniency::ScopeArray) => {
             let tokens: Option<Vec<&str>> = values.iter().map(Value::as_str).collect();
-            let tokens = tokens.ok_or(Error::invalid("scope is an array of something else than texts"))?;
+            let tokens =
+                tokens.ok_or_else(|| Error::invalid("scope is an array of something else than texts"))?;
             Ok(Some(Scope::from_text(tokens.join(" "))))
         }
         Member::Array(_) => Err(Error::invalid(

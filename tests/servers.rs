@@ -19,8 +19,8 @@ use browser::Browser;
 use foreign::{Facts, ForeignServer, RefreshTokenReuse};
 use libtest_mimic::{Arguments, Failed, Trial};
 use oauth2_proto::{
-    AuthorizationServer, Call, Callback, Client, ClientAuth, Error, PendingAuthorization, Request, Response,
-    Retry, TokenResponse,
+    AuthorizationServer, Call, Callback, Client, ClientAuth, Error, PendingAuthorization, Response, Retry,
+    TokenResponse,
 };
 
 const SERVERS: &[&str] = &["oidc-provider", "authlib", "django-oauth-toolkit", "workers-oauth-provider"];

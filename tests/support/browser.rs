@@ -1,6 +1,7 @@
 //! A browser that plays a user by script: it follows redirects, keeps cookies and fills in forms, over loopback only.
 #![allow(dead_code, reason = "each test binary uses a part of this module")]
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ureq::Agent;
@@ -11,14 +12,15 @@ use url::{Url, form_urlencoded};
 /// The most requests that one visit may take.
 const MAX_STEPS: usize = 15;
 /// Words by which a button or a checkbox agrees.
-const AGREE: [&str; 7] = ["accept", "allow", "approve", "authorize", "confirm", "continue", "grant"];
+const AGREE: &[&str] = &["accept", "allow", "approve", "authorize", "confirm", "continue", "grant"];
 /// Words by which a button or a link refuses.
-const REFUSE: [&str; 7] = ["abort", "cancel", "decline", "deny", "disallow", "refuse", "reject"];
+const REFUSE: &[&str] = &["abort", "cancel", "decline", "deny", "disallow", "refuse", "reject"];
 
 /// A user's browser, signed in nowhere at first; the user's name is `user` and the password is `password`.
 pub struct Browser {
     agent: Agent,
-    cookies: Vec<Cookie>,
+    /// Values by host and port, path and name.
+    cookies: BTreeMap<[String; 3], String>,
 }
 
 impl Browser {
@@ -26,272 +28,169 @@ impl Browser {
     pub fn new() -> Self {
         let config = Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(None);
         let config = config.timeout_global(Some(Duration::from_secs(20))).build();
-        Self { agent: config.into(), cookies: Vec::new() }
+        Self { agent: config.into(), cookies: BTreeMap::new() }
     }
 
     /// Signs in and consents; the answer is the whole URL of the callback, which is not contacted.
     pub fn sign_in(&mut self, authorization_url: &str, redirect_uri: &str) -> Result<String, String> {
-        self.visit(authorization_url, &User { agrees: true, code: "" }, Some(redirect_uri))
+        self.visit(authorization_url, Some(redirect_uri), true, "")
     }
 
     /// Refuses as soon as a page offers that; the answer is the whole URL of the callback, which is not contacted.
     pub fn refuse(&mut self, authorization_url: &str, redirect_uri: &str) -> Result<String, String> {
-        self.visit(authorization_url, &User { agrees: false, code: "" }, Some(redirect_uri))
+        self.visit(authorization_url, Some(redirect_uri), false, "")
     }
 
     /// Enters a device's user code, signs in and consents; the answer is the text of the last page.
     pub fn approve_device(&mut self, verification_uri: &str, user_code: &str) -> Result<String, String> {
-        self.visit(verification_uri, &User { agrees: true, code: user_code }, None)
+        self.visit(verification_uri, None, true, user_code)
     }
 
-    /// Goes on until a redirect leads to `redirect_uri`, or without one until a page has nothing to fill in.
-    fn visit(&mut self, url: &str, user: &User<'_>, redirect_uri: Option<&str>) -> Result<String, String> {
+    /// Goes on until a redirect leads to `stop`, or without one until a page has nothing to fill in.
+    fn visit(&mut self, url: &str, stop: Option<&str>, agrees: bool, code: &str) -> Result<String, String> {
         let mut url = Url::parse(url).map_err(|error| format!("{error}: {url}"))?;
         let mut form = None;
         for _ in 0..MAX_STEPS {
-            let page = self.send(&url, form.take())?;
-            let tags = tags(&page.html);
-            let target = if let Some(location) = page.location {
-                if redirect_uri.is_some_and(|uri| is_callback(&location, uri)) {
+            let (status, location, html) = self.send(&url, form.take())?;
+            let tags = tags(&html);
+            let target = if let Some(location) = location {
+                let rest = stop.and_then(|uri| location.strip_prefix(uri));
+                if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['?', '#', '&'])) {
                     return Ok(location);
                 }
                 location
-            } else if let Some(click) = user.click(&tags).filter(|_| page.status < 400) {
-                form = click.fields;
-                click.target
+            } else if let Some((target, body)) = click(&tags, agrees, code).filter(|_| status < 400) {
+                form = body;
+                target
             } else {
-                let text = tags.iter().map(|tag| tag.text.as_str()).collect::<Vec<_>>().join(" ");
-                let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-                if redirect_uri.is_none() && page.status == 200 {
-                    return Ok(text);
-                }
-                let excerpt: String = text.chars().take(300).collect();
-                return Err(format!("nothing to fill in at {url}: {} {excerpt}", page.status));
+                let words: Vec<_> = tags.iter().flat_map(|tag| tag.text.split_whitespace()).collect();
+                let text = words.join(" ");
+                return match stop {
+                    None if status == 200 => Ok(text),
+                    _ => Err(format!("nothing to fill in at {url}: {status} {text:.300}")),
+                };
             };
             url = url.join(&target).map_err(|error| format!("{error}: {target} on {url}"))?;
         }
         Err(format!("not done after {MAX_STEPS} steps, at {url}"))
     }
 
-    /// Sends one request with the cookies that belong to it, and keeps the cookies that come back.
-    fn send(&mut self, url: &Url, form: Option<Fields>) -> Result<Page, String> {
+    /// Sends one request with the cookies that belong to it; the answer is its status, `Location` and body.
+    fn send(&mut self, url: &Url, form: Option<String>) -> Result<(u16, Option<String>, String), String> {
         if url.scheme() != "http" || !matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost")) {
             return Err(format!("this browser stays on loopback, and does not go to {url}"));
         }
+        let cookies = self.cookies.iter().filter(|([authority, path, _], _)| {
+            let rest = url.path().strip_prefix(path.as_str());
+            authority == url.authority() && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        });
+        let cookies: Vec<_> = cookies.map(|([_, _, name], value)| format!("{name}={value}")).collect();
         let mut request = Request::builder().uri(url.as_str());
-        let cookies = self.cookies.iter().filter(|cookie| cookie.goes_to(url));
-        let cookies: Vec<_> = cookies.map(|cookie| format!("{}={}", cookie.name, cookie.value)).collect();
         if !cookies.is_empty() {
             request = request.header(COOKIE, cookies.join("; "));
         }
-        let response = if let Some(fields) = form {
-            let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-            let request = request.method("POST").header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-            request.body(body).map_err(ureq::Error::from).and_then(|request| self.agent.run(request))
-        } else {
-            request.body(()).map_err(ureq::Error::from).and_then(|request| self.agent.run(request))
-        };
+        if form.is_some() {
+            request = request.method("POST").header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        }
+        let request = request.body(form.unwrap_or_default()).map_err(ureq::Error::from);
+        let response = request.and_then(|request| self.agent.run(request));
         let mut response = response.map_err(|error| format!("{error}: {url}"))?;
         for line in response.headers().get_all(SET_COOKIE) {
-            if let Some((cookie, expired)) = line.to_str().ok().and_then(|line| Cookie::parse(line, url)) {
-                self.cookies.retain(|old| !old.is_replaced_by(&cookie));
-                self.cookies.extend((!expired).then_some(cookie));
-            }
+            self.keep(line.to_str().unwrap_or_default(), url);
         }
         let location = response.headers().get(LOCATION).filter(|_| response.status().is_redirection());
-        Ok(Page {
-            status: response.status().as_u16(),
-            location: location.and_then(|value| value.to_str().ok()).map(str::to_owned),
-            html: response.body_mut().read_to_string().map_err(|error| format!("{error}: {url}"))?,
-        })
+        let location = location.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let html = response.body_mut().read_to_string().map_err(|error| format!("{error}: {url}"))?;
+        Ok((response.status().as_u16(), location, html))
     }
-}
 
-/// A form's names and values.
-type Fields = Vec<(String, String)>;
-
-/// What came back for one request.
-struct Page {
-    status: u16,
-    location: Option<String>,
-    html: String,
-}
-
-/// A cookie, kept apart by host, port and path.
-struct Cookie {
-    name: String,
-    value: String,
-    authority: String,
-    path: String,
-}
-
-impl Cookie {
-    /// Reads `Set-Cookie`, RFC 6265 section 5.2, and whether it deletes; `Domain` and `Secure` mean nothing here.
-    fn parse(line: &str, url: &Url) -> Option<(Self, bool)> {
-        let mut parts = line.split(';').map(str::trim);
-        let (name, value) = parts.next()?.split_once('=')?;
-        let mut path = url.path().rsplit_once('/').map_or("/", |(folder, _)| folder);
+    /// Obeys one `Set-Cookie`, RFC 6265 section 5.2; `Domain` and `Secure` mean nothing on loopback.
+    fn keep(&mut self, line: &str, url: &Url) {
+        let mut parts = line.split(';').map(|part| part.trim().split_once('=').unwrap_or((part, "")));
+        let (name, content) = parts.next().unwrap_or_default();
+        let mut path = url.path().rsplit_once('/').map_or("", |(folder, _)| folder);
         let mut expired = false;
-        for (key, value) in parts.filter_map(|part| part.split_once('=')) {
+        for (key, value) in parts {
             match key.to_ascii_lowercase().as_str() {
-                "path" if value.starts_with('/') => path = value,
-                "max-age" => expired = value.parse().is_ok_and(|seconds: i64| seconds <= 0),
-                // The date by which servers delete a cookie.
-                "expires" => expired |= value.contains("1970"),
+                "path" if value.starts_with('/') => path = value.trim_end_matches('/'),
+                // The values by which servers delete a cookie.
+                "max-age" | "expires" => expired |= value.starts_with(['0', '-']) || value.contains(" 1970 "),
                 _ => {}
             }
         }
-        let [name, value, path] = [name, value, path.trim_end_matches('/')].map(str::to_owned);
-        Some((Self { name, value, authority: url.authority().to_owned(), path }, expired))
-    }
-
-    /// Whether the cookie goes with a request to `url`, RFC 6265 section 5.1.4.
-    fn goes_to(&self, url: &Url) -> bool {
-        let rest = url.path().strip_prefix(self.path.as_str());
-        self.authority == url.authority() && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    }
-
-    /// Whether `new` takes this cookie's place.
-    fn is_replaced_by(&self, new: &Self) -> bool {
-        (&self.name, &self.authority, &self.path) == (&new.name, &new.authority, &new.path)
+        let key = [url.authority(), path, name].map(str::to_owned);
+        self.cookies.remove(&key);
+        self.cookies.extend((!expired).then(|| (key, content.to_owned())));
     }
 }
 
-/// What the user wants, and the code that the user reads off a device.
-struct User<'a> {
-    agrees: bool,
-    code: &'a str,
-}
-
-/// Where a click leads, and what it posts there.
-struct Click {
-    target: String,
-    fields: Option<Fields>,
-}
-
-impl User<'_> {
-    /// The user's next click, if the page has a link that refuses or a form that posts.
-    fn click(&self, tags: &[Tag]) -> Option<Click> {
-        let refusal = tags.iter().find(|tag| !self.agrees && tag.name == "a" && tag.says(&REFUSE));
-        if let Some(link) = refusal {
-            return Some(Click { target: link.get("href").to_owned(), fields: None });
-        }
-        let forms = forms(tags);
-        let signs_in = |controls: &[&Tag]| controls.iter().any(|tag| tag.get("type") == "password");
-        let (form, controls) = forms.iter().find(|(_, controls)| signs_in(controls)).or(forms.first())?;
-        let mut fields: Fields = controls.iter().filter_map(|tag| self.fill(tag)).collect();
-        let mut buttons = controls.iter().filter(|tag| tag.is_button());
-        let button = if self.agrees || signs_in(controls) {
-            buttons.clone().find(|tag| tag.says(&AGREE)).or_else(|| buttons.find(|tag| !tag.says(&REFUSE)))
-        } else {
-            buttons.find(|tag| tag.says(&REFUSE))
-        };
-        fields.extend(button.map(|tag| (tag.get("name").to_owned(), tag.get("value").to_owned())));
-        fields.retain(|(name, _)| !name.is_empty());
-        Some(Click { target: form.get("action").to_owned(), fields: Some(fields) })
+/// Where the next click leads and what it posts, if the page has a link that refuses or a form that posts.
+fn click(tags: &[Tag], agrees: bool, code: &str) -> Option<(String, Option<String>)> {
+    if let Some(link) = tags.iter().find(|tag| !agrees && tag.name == "a" && tag.says(REFUSE)) {
+        return Some((link.get("href").to_owned(), None));
     }
+    let forms = forms(tags);
+    let signs_in = |controls: &[&Tag]| controls.iter().any(|tag| tag.get("type") == "password");
+    let (form, controls) = forms.iter().find(|(_, controls)| signs_in(controls)).or(forms.first())?;
+    let refuses = !agrees && !signs_in(controls);
+    let is_button = |tag: &Tag| matches!((&*tag.name, tag.get("type")), (_, "submit") | ("button", ""));
+    let buttons = controls.iter().filter(|tag| is_button(tag) && tag.says(REFUSE) == refuses);
+    let pressed = buttons.min_by_key(|tag| !tag.says(AGREE)).map(|tag| (*tag, tag.get("value")));
+    let filled = controls.iter().filter_map(|tag| Some((*tag, fill(tag, agrees, code)?))).chain(pressed);
+    let named = filled.filter(|(tag, _)| !tag.get("name").is_empty());
+    let pairs = named.map(|(tag, value)| (tag.get("name"), value));
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    Some((form.get("action").to_owned(), Some(body)))
+}
 
-    /// The field that a control makes once the user has filled it in.
-    fn fill(&self, tag: &Tag) -> Option<(String, String)> {
-        let value = match (tag.get("type"), tag.get("name")) {
-            ("submit" | "button" | "reset" | "image" | "file", _) => return None,
-            _ if tag.is_button() => return None,
-            ("checkbox", _) if tag.says(&AGREE) && !self.agrees => return None,
-            ("checkbox" | "radio", _) if !tag.has("checked") && !tag.says(&AGREE) => return None,
-            ("checkbox" | "radio", _) if !tag.has("value") => "on",
-            ("password", _) => "password",
-            ("" | "text" | "email", "login" | "user" | "username" | "email") => "user",
-            ("" | "text", "user_code") => self.code,
-            _ => tag.get("value"),
-        };
-        Some((tag.get("name").to_owned(), value.to_owned()))
+/// What the user fills in, if the control makes a field at all.
+fn fill<'a>(tag: &'a Tag, agrees: bool, code: &'a str) -> Option<&'a str> {
+    let checked = tag.attributes.iter().any(|(key, _)| key == "checked");
+    let ticked = if tag.says(AGREE) { agrees } else { checked };
+    match (tag.get("type"), tag.get("name")) {
+        ("submit" | "button" | "reset" | "image" | "file", _) => None,
+        ("checkbox" | "radio", _) if !ticked => None,
+        ("checkbox" | "radio", _) if tag.get("value").is_empty() => Some("on"),
+        ("password", _) => Some("password"),
+        ("" | "text" | "email", "login" | "user" | "username" | "email") => Some("user"),
+        ("" | "text", "user_code") => Some(code),
+        _ => (tag.name != "button").then(|| tag.get("value")),
     }
 }
 
 /// A start tag or an end tag, with its attributes and the text right after it.
 struct Tag {
     name: String,
-    attributes: Fields,
+    attributes: Vec<(String, String)>,
     text: String,
 }
 
 impl Tag {
-    /// Reads what stands between `<` and `>`.
-    fn parse(tag: &str, text: &str) -> Self {
-        let (name, mut rest) = tag.split_once(char::is_whitespace).unwrap_or((tag, ""));
-        let mut attributes = Fields::new();
-        while !rest.trim_start().is_empty() {
-            let (key, after) = match rest.trim_start().split_once(['=', ' ', '\n']) {
-                Some((key, after)) if rest.trim_start().as_bytes().get(key.len()) == Some(&b'=') => {
-                    (key, Some(after))
-                }
-                Some((key, after)) => {
-                    rest = after;
-                    (key, None)
-                }
-                None => (std::mem::take(&mut rest).trim_start(), None),
-            };
-            let value = match after {
-                None => "",
-                Some(after) => {
-                    let quote = after.chars().next().filter(|first| matches!(first, '"' | '\''));
-                    let end = |c: char| quote.map_or(c.is_whitespace(), |quote| c == quote);
-                    let (value, after) = after
-                        .get(quote.map_or(0, char::len_utf8)..)
-                        .unwrap_or("")
-                        .split_once(end)
-                        .unwrap_or((after, ""));
-                    rest = after;
-                    value
-                }
-            };
-            attributes.push((key.trim().to_ascii_lowercase(), unescape(value)));
-        }
-        Self { name: name.to_ascii_lowercase(), attributes, text: unescape(text) }
-    }
-
-    /// Whether the attribute is there.
-    fn has(&self, name: &str) -> bool {
-        self.attributes.iter().any(|(key, _)| key == name)
-    }
-
     /// The attribute's value, or nothing.
     fn get(&self, name: &str) -> &str {
         self.attributes.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
 
-    /// Whether pressing this submits its form.
-    fn is_button(&self) -> bool {
-        self.get("type") == "submit" || self.name == "button" && !self.has("type")
-    }
-
-    /// Whether one of the words is in the name, the value, the address or the text, and none that refuses beside it.
-    fn says(&self, words: &[&str; 7]) -> bool {
+    /// Whether one of the words is in the name, the value, the address or the text.
+    fn says(&self, words: &[&str]) -> bool {
         let seen = [self.get("name"), self.get("value"), self.get("href"), &self.text].join(" ");
-        let seen = seen.to_ascii_lowercase();
-        let found = |words: &[&str; 7]| words.iter().any(|word| seen.contains(word));
-        found(words) && (words == &REFUSE || !found(&REFUSE))
+        words.iter().any(|word| seen.to_ascii_lowercase().contains(word))
     }
 }
 
 /// Each form that posts, with its controls: those inside it, and those that name it.
 fn forms(tags: &[Tag]) -> Vec<(&Tag, Vec<&Tag>)> {
     let mut forms: Vec<(&Tag, Vec<&Tag>)> = Vec::new();
-    let mut open = None;
     for tag in tags {
         match tag.name.as_str() {
-            "form" => {
-                open = Some(forms.len());
-                forms.push((tag, Vec::new()));
-            }
-            "/form" => open = None,
+            // What follows an end tag belongs to no form that posts.
+            "form" | "/form" => forms.push((tag, Vec::new())),
             "input" | "button" => {
-                let named =
-                    forms.iter().position(|(form, _)| tag.has("form") && form.get("id") == tag.get("form"));
-                let index = if tag.has("form") { named } else { open };
-                if let Some((_, controls)) = index.and_then(|index| forms.get_mut(index)) {
-                    controls.push(tag);
-                }
+                let form = match tag.get("form") {
+                    "" => forms.last_mut(),
+                    id => forms.iter_mut().find(|(form, _)| form.get("id") == id),
+                };
+                form.into_iter().for_each(|(_, controls)| controls.push(tag));
             }
             _ => {}
         }
@@ -300,25 +199,53 @@ fn forms(tags: &[Tag]) -> Vec<(&Tag, Vec<&Tag>)> {
     forms
 }
 
-/// The tags of a page in order, without its comments, scripts and styles.
+/// The tags of a page in order, without comments, scripts and styles, after one that holds the text before them.
 fn tags(html: &str) -> Vec<Tag> {
-    let mut page = html.to_owned();
-    for (start, end) in [("<!--", "-->"), ("<script", "</script>"), ("<style", "</style>")] {
-        while let Some((before, rest)) = page.split_once(start) {
-            page = format!("{before}{}", rest.split_once(end).map_or("", |(_, after)| after));
+    let mut rest = html;
+    let text = take(&mut rest, |c| c == '<').to_owned();
+    let mut tags = vec![Tag { name: String::new(), attributes: Vec::new(), text }];
+    while let Some(after) = rest.strip_prefix('<') {
+        rest = after;
+        let name = take(&mut rest, |c| !(c.is_ascii_alphanumeric() || c == '/')).to_ascii_lowercase();
+        let mut attributes = Vec::new();
+        if let Some(comment) = rest.strip_prefix("!--") {
+            rest = comment.split_once("--").map_or("", |(_, after)| after);
         }
+        loop {
+            rest = rest.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '/' | '='));
+            let key = take(&mut rest, |c| c.is_whitespace() || matches!(c, '=' | '>' | '/'));
+            if key.is_empty() {
+                break;
+            }
+            let mut value = "";
+            if let Some(after) = rest.trim_start().strip_prefix('=') {
+                rest = after.trim_start();
+                let quote = ['"', '\''].into_iter().find(|quote| rest.starts_with(*quote));
+                rest = &rest[quote.map_or(0, char::len_utf8)..];
+                value = take(&mut rest, |c| quote.map_or(c.is_whitespace() || c == '>', |quote| c == quote));
+                rest = quote.and_then(|quote| rest.strip_prefix(quote)).unwrap_or(rest);
+            }
+            attributes.push((key.to_ascii_lowercase(), unescape(value)));
+        }
+        rest = rest.strip_prefix('>').unwrap_or(rest);
+        if matches!(name.as_str(), "script" | "style") {
+            rest = rest.find(&format!("</{name}")).map_or("", |end| &rest[end..]);
+        }
+        let text = unescape(take(&mut rest, |c| c == '<'));
+        tags.push(Tag { name, attributes, text });
     }
-    let pieces = page.split('<').skip(1).filter_map(|piece| piece.split_once('>'));
-    pieces.map(|(tag, text)| Tag::parse(tag.trim_end_matches('/'), text)).collect()
+    tags
 }
 
-/// Whether a redirect leads back to the client.
-fn is_callback(location: &str, redirect_uri: &str) -> bool {
-    location.strip_prefix(redirect_uri).is_some_and(|rest| rest.is_empty() || rest.starts_with(['?', '#']))
+/// Takes the front of the text up to the first character that ends it.
+fn take<'a>(text: &mut &'a str, ends: impl Fn(char) -> bool) -> &'a str {
+    let (front, rest) = text.split_at(text.find(ends).unwrap_or(text.len()));
+    *text = rest;
+    front
 }
 
-/// The five entities that pages use in addresses and values.
+/// Undoes the character references that templates make.
 fn unescape(text: &str) -> String {
-    let quotes = text.replace("&quot;", "\"").replace("&#39;", "'").replace("&#x27;", "'");
-    quotes.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    let references = [("&quot;", "\""), ("&#39;", "'"), ("&#x27;", "'"), ("&lt;", "<"), ("&amp;", "&")];
+    references.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
 }

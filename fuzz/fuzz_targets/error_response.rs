@@ -1,0 +1,66 @@
+//! A response without success never becomes tokens, says consistently what to do, and shows neither control
+//! characters nor the secrets of the request that it answers.
+//!
+//! Input: lines with the status, how the client authenticates (`b`asic, basic `u`nencoded, `p`ost),
+//! `Retry-After` and `DPoP-Nonce`, then the body.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use oauth2_proto::{Client, ClientAuth, ErrorKind, Response, Retry};
+use oauth2_proto_fuzz::{
+    CLIENT_SECRET, CODE, assert_shows_safely, code_call, json_object, lines, now, server,
+};
+use serde_json::Value;
+
+fuzz_target!(|data: &[u8]| {
+    let Some(([status, auth, retry_after, nonce], body)) = lines(data) else { return };
+    let Ok(status) = status.parse::<u16>() else { return };
+    if (200..=299).contains(&status) {
+        return;
+    }
+    let auth = match auth {
+        "u" => ClientAuth::basic_unencoded(CLIENT_SECRET),
+        "p" => ClientAuth::post(CLIENT_SECRET),
+        _ => ClientAuth::basic(CLIENT_SECRET),
+    };
+    let call = code_call(&Client::new(server(), "fake-client", auth).unwrap());
+    let headers = [("Retry-After", retry_after), ("DPoP-Nonce", nonce)];
+    let error = call.finish(Response::new(status, headers, body)).expect_err("tokens without success");
+
+    assert_eq!(error.status(), Some(status));
+    let failing = status == 429 || (matches!(status, 500..=599) && !matches!(status, 501 | 505));
+    assert!(!failing || error.retry() == Retry::Later, "{status}: {:?}", error.retry());
+    match error.retry_after(now()) {
+        Some(_) => assert_eq!(error.retry(), Retry::Later),
+        None => assert!(
+            error.retry() != Retry::Later || retry_after.parse::<u64>().is_err() || retry_after.contains('+')
+        ),
+    }
+    match error.kind() {
+        ErrorKind::Refused => {
+            let object = json_object(body).expect("a refusal is a JSON object");
+            // The code is the server's but for secrets of ours that it echoes.
+            let code = object.get("error").and_then(Value::as_str).expect("a refusal has a code");
+            assert!(
+                error.code() == Some(code) || error.code().is_some_and(|code| code.contains("[redacted]"))
+            );
+            assert!(error.dpop_nonce().is_none_or(|known| known == nonce));
+        }
+        ErrorKind::Invalid => {
+            assert_eq!((error.code(), error.description(), error.uri()), (None, None, None));
+            assert_eq!(error.dpop_nonce(), None);
+            assert!(failing || error.retry() == Retry::Never);
+        }
+        kind => panic!("a response is never {kind:?}"),
+    }
+
+    assert_shows_safely(&error.to_string());
+    let form = call.request().form();
+    let verifier = form.iter().find(|(name, _)| name == "code_verifier").unwrap().1.as_str();
+    let shown = [Some(&*error.to_string()), error.code(), error.description(), error.uri()]
+        .map(Option::unwrap_or_default)
+        .join("\n");
+    for secret in [CODE, CLIENT_SECRET, verifier] {
+        assert!(!shown.contains(secret) && !format!("{error:?}").contains(secret), "a secret in {shown}");
+    }
+});

@@ -1,0 +1,113 @@
+//! What this crate encodes, the `url` and `oauth2` crates decode or encode to the same.
+//!
+//! Input: lines with the client id, the client secret, a parameter's name and value, the query of the
+//! authorization endpoint and a form body written by hand; what is missing is empty.
+#![no_main]
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use libfuzzer_sys::fuzz_target;
+use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Entropy, ErrorKind, Request, Response, Secret};
+use oauth2_proto_fuzz::{now, server};
+use url::{Url, form_urlencoded};
+
+fuzz_target!(|text: &str| {
+    let mut lines = text.split('\n');
+    let mut line = || lines.next().unwrap_or_default();
+    let (client_id, client_secret) = (line(), line());
+    let (name, value) = (line(), line());
+    let (endpoint_query, by_hand) = (line(), line());
+    if !client_id.is_empty() {
+        check_basic(client_id, client_secret);
+        check_echo(client_id, client_secret);
+        check_authorization_url(client_id, name, value, endpoint_query);
+    }
+    check_form(name, value, by_hand);
+});
+
+fn check_basic(client_id: &str, client_secret: &str) {
+    let client = Client::new(server(), client_id, ClientAuth::basic(client_secret)).unwrap();
+    let call = client.refresh(&Secret::new("fake-refresh-token")).start().unwrap();
+    let header = call.request().header("authorization").unwrap();
+    let pair = STANDARD.decode(header.strip_prefix("Basic ").unwrap()).unwrap();
+    let encode = |half: &str| form_urlencoded::byte_serialize(half.as_bytes()).collect::<String>();
+    assert_eq!(String::from_utf8(pair).unwrap(), format!("{}:{}", encode(client_id), encode(client_secret)));
+    assert_eq!(header, basic_of_oauth2(client_id, client_secret));
+}
+
+/// The header of the `oauth2` crate, caught where it would send its request.
+fn basic_of_oauth2(client_id: &str, client_secret: &str) -> String {
+    let header = std::cell::RefCell::default();
+    let catch = |request: oauth2::HttpRequest| {
+        *header.borrow_mut() = request.headers()["authorization"].to_str().unwrap().to_owned();
+        Err::<oauth2::HttpResponse, _>(std::io::Error::other("not sent"))
+    };
+    let _ = oauth2::basic::BasicClient::new(oauth2::ClientId::new(client_id.to_owned()))
+        .set_client_secret(oauth2::ClientSecret::new(client_secret.to_owned()))
+        .set_token_uri(oauth2::TokenUrl::new("https://as.example/token".to_owned()).unwrap())
+        .exchange_refresh_token(&oauth2::RefreshToken::new("fake-refresh-token".to_owned()))
+        .request(&catch);
+    header.into_inner()
+}
+
+/// A server that repeats the client secret in its error: we find it again in what we encoded, and cover it.
+fn check_echo(client_id: &str, client_secret: &str) {
+    let refresh_token = "fake-refresh-token";
+    if client_secret.is_empty() || client_secret.contains(refresh_token) {
+        return;
+    }
+    let secret = || Secret::new(client_secret);
+    let auths =
+        [ClientAuth::basic(secret()), ClientAuth::basic_unencoded(secret()), ClientAuth::post(secret())];
+    for auth in auths {
+        let Ok(client) = Client::new(server(), client_id, auth) else { continue };
+        let call = client.refresh(&Secret::new(refresh_token)).start().unwrap();
+        let echo = serde_json::json!({ "error": "invalid_client", "error_description": client_secret });
+        let error = call.finish(Response::new(401, [("", "")], echo.to_string().as_bytes())).unwrap_err();
+        assert_eq!(error.description(), Some("[redacted]"), "{:?}", call.request().header("authorization"));
+    }
+}
+
+fn check_authorization_url(client_id: &str, name: &str, value: &str, endpoint_query: &str) {
+    let endpoint = format!("https://as.example/authorize?{endpoint_query}");
+    let Ok(server) = AuthorizationServer::new(&endpoint, "https://as.example/token") else { return };
+    let client = Client::new(server, client_id, ClientAuth::none()).unwrap();
+    let request = client.authorize("https://app.example/callback?a=b&c=d").parameter(name, value);
+    let (url, pending) = match request.start_with(Entropy::from_bytes([7; 32], [9; 32]), now()) {
+        Ok(started) => started,
+        Err(error) => return assert_eq!(error.kind(), ErrorKind::Misuse),
+    };
+    let url = Url::parse(&url).unwrap();
+    assert_eq!(url.fragment(), None);
+    let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let mut expected: Vec<_> = form_urlencoded::parse(endpoint_query.as_bytes()).into_owned().collect();
+    expected.extend([
+        pair("response_type", "code"),
+        pair("client_id", client_id),
+        pair("code_challenge_method", "S256"),
+        pair("redirect_uri", "https://app.example/callback?a=b&c=d"),
+        pair("state", pending.state()),
+        // The challenge of the verifier whose bytes are all 7.
+        pair("code_challenge", "3Ev4DHdHPRMPoN6GukAY_pi7IUAF5qWJHRK6kURvnoE"),
+        pair(name, value),
+    ]);
+    assert_eq!(pairs, expected);
+}
+
+fn check_form(name: &str, value: &str, by_hand: &str) {
+    let added = (name.to_owned(), value.to_owned());
+    let mut request = Request::new("POST", "https://as.example/token");
+    request.push_form(name, value);
+    assert_eq!(request.form(), [added.clone()]);
+    request.set_form([(name, value), ("grant_type", "refresh_token")]).unwrap();
+    assert_eq!(request.form()[0], added);
+
+    request.set_body(by_hand);
+    let mut expected = request.form();
+    expected.push(added);
+    request.push_form(name, value);
+    assert_eq!(request.form(), expected);
+    assert_eq!(form_urlencoded::parse(request.body().as_bytes()).into_owned().collect::<Vec<_>>(), expected);
+}
