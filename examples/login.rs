@@ -21,6 +21,7 @@ use std::time::SystemTime;
 
 use arguments::{Arguments, Command, Environment, USAGE};
 use oauth2_proto::{Call, Callback, Client, ClientAuth, Error, ErrorKind, Response, TokenResponse, pleo};
+use redirect::Landing;
 
 fn main() -> ExitCode {
     let outcome = match Command::read() {
@@ -56,7 +57,7 @@ enum Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error.kind() {
-            ErrorKind::Misuse => Self::Usage(error.to_string()),
+            ErrorKind::Misuse => Self::Usage(format!("{error}; see --help")),
             _ => Self::SignIn(error.to_string()),
         }
     }
@@ -71,7 +72,7 @@ impl From<String> for Failure {
 /// The whole flow against the embedded server, with what a real client never shows made visible.
 fn tour() -> Result<(), Failure> {
     let config = server::Config {
-        scopes: "export:read export:write".into(),
+        scopes: "export:read".into(),
         ..server::Config::new("http://127.0.0.1:8912/callback")
     };
     let running = server::spawn(server::AuthorizationServer::new(config.clone()), 0)
@@ -86,22 +87,26 @@ fn tour() -> Result<(), Failure> {
     let (url, mut pending) = request.start(SystemTime::now())?;
     show::url(&url);
 
-    show::step("A forged callback comes in");
+    show::step("The browser comes back");
     let forged = format!("{}?code=stolen&state=guessed", config.redirect_uri);
     match pending.receive(&client, Callback::url(&forged), SystemTime::now()) {
-        Ok(_) => return Err("the forged callback was accepted".to_owned().into()),
-        Err(error) => println!("{error}"),
+        Err(error) if error.kind() == ErrorKind::Suspect => {
+            println!(
+                "A forged callback (wrong state) was refused as {:?}; the sign-in goes on.\n",
+                error.kind()
+            );
+        }
+        other => return Err(format!("the forged callback was not refused as one: {other:?}").into()),
     }
-
-    show::step("The browser comes back");
     let callback = http::follow(&url)?;
     show::url(&callback);
 
-    show::step("Exchange the code for tokens");
+    show::step("Exchange the code: the token request");
     let call = pending.receive(&client, Callback::url(&callback), SystemTime::now())?;
     show::request(call.request());
     let tokens = exchange(&call)?;
-    println!();
+
+    show::step("The tokens");
     show::tokens(&tokens);
 
     show::step("Refresh");
@@ -115,12 +120,16 @@ fn tour() -> Result<(), Failure> {
 
     show::step("Use the replaced refresh token once more");
     match answer(&refresh)? {
-        Err(refusal) if refusal.code() == Some("invalid_grant") => {
-            println!("{refusal}\n\nAs it should be. Done: the new tokens live, and the old ones are dead.");
-            Ok(())
-        }
-        other => Err(format!("the replaced refresh token was not refused: {other:?}").into()),
+        Err(refusal) if refusal.code() == Some("invalid_grant") => show::refusal(&refusal),
+        other => return Err(format!("the replaced refresh token was not refused: {other:?}").into()),
     }
+    let server = running.server();
+    let lives = |tokens: &TokenResponse| server.is_access_token_valid(tokens.access_token().expose());
+    if lives(&tokens) || !lives(&refreshed) {
+        return Err("the refresh did not replace the access token".to_owned().into());
+    }
+    println!("\nAs it should be. Done: the new access token lives, and the old tokens are dead.");
+    Ok(())
 }
 
 /// The same at Pleo: the user is you, and no token is shown.
@@ -133,11 +142,12 @@ fn sign_in_at_pleo(arguments: &Arguments) -> Result<(), Failure> {
     let client = Client::new(server, arguments.client_id.as_str(), auth)?;
     let request = client.authorize(&arguments.redirect_uri).scopes(&arguments.scopes);
     let (url, mut pending) = request.start(SystemTime::now())?;
+    let landing = Landing::open(&arguments.redirect_uri)?;
 
     println!("Open this in your browser:\n\n{url}\n");
-    let call = redirect::wait(&arguments.redirect_uri, |callback| {
-        pending.receive(&client, Callback::url(callback), SystemTime::now())
-    })?;
+    let too_late = pending.expires_at();
+    let call = landing
+        .wait(too_late, |callback| pending.receive(&client, Callback::url(callback), SystemTime::now()))?;
     let tokens = exchange(&call)?;
     show::tokens(&tokens);
     if let Some(refresh_token) = tokens.refresh_token() {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::call::{Call, Context};
 use crate::callback::{self, Callback, Expected};
 use crate::client::{Client, check_resources};
-use crate::error::{Error, Foreign};
+use crate::error::{Error, Foreign, Retry};
 use crate::form;
 use crate::pkce::{CodeVerifier, Entropy};
 use crate::scope::Scope;
@@ -231,10 +231,12 @@ impl PendingAuthorization {
     ///
     /// - Misuse: the client is another one, or a callback was accepted before.
     /// - Suspect: `state` or `iss` is not what it must be, a parameter is there twice, a token came through
-    ///   the browser, or there are both a code and an error. Show the user nothing of it, and keep waiting.
-    ///   Or the authorization is too old; then [`Error::retry`] says `Reauthorize`.
-    /// - Refused: the server or the user said no; [`Error::code`] says why (RFC 6749 §4.1.2.1).
+    ///   the browser, or there are both a code and an error. Or the authorization is too old, and
+    ///   [`Error::retry`] says [`Reauthorize`](Retry::Reauthorize).
     /// - Invalid: there is neither a code nor an error, or the text is not UTF-8.
+    /// - Refused: the server or the user said no; [`Error::code`] says why (RFC 6749 §4.1.2.1).
+    ///
+    /// Where [`Error::retry`] says [`KeepWaiting`](Retry::KeepWaiting), the real callback may still come.
     pub fn receive<'a>(
         &mut self,
         client: &Client,
@@ -256,7 +258,7 @@ impl PendingAuthorization {
         };
         let code = callback::check(&callback.into(), &expected);
         // The age comes last, so that a forged callback never ends the user's wait.
-        if !matches!(&code, Err(error) if error.kind() == crate::ErrorKind::Suspect) {
+        if !matches!(&code, Err(error) if error.retry() == Retry::KeepWaiting) {
             self.check_age(now)?;
         }
         let code = code?;
@@ -268,7 +270,7 @@ impl PendingAuthorization {
         ];
         let context = Context {
             leniencies: client.server.leniencies,
-            requested_scope: std::mem::take(&mut self.scope),
+            requested_scope: Some(std::mem::take(&mut self.scope)),
             refresh_token: None,
         };
         let call = client.token_request(&parameters, &self.resources, context);

@@ -29,7 +29,8 @@ pub struct Call<T> {
 /// What reading a response needs to know about the request.
 pub(crate) struct Context {
     pub(crate) leniencies: Leniencies,
-    pub(crate) requested_scope: Scope,
+    /// `None` for a refresh that leaves the scopes as they are.
+    pub(crate) requested_scope: Option<Scope>,
     /// Stays in force when the response brings no other (RFC 6749 §6).
     pub(crate) refresh_token: Option<Secret>,
 }
@@ -147,7 +148,8 @@ impl Request {
 
     /// How many bytes of the response's body to read at the most, after decompression: 1 MiB.
     ///
-    /// A longer body is refused by [`Call::finish`]; a client that stops reading there saves its memory.
+    /// A longer body is refused by [`Call::finish`], so a client that stops after one byte more saves its
+    /// memory and loses nothing.
     pub fn response_limit(&self) -> usize {
         RESPONSE_LIMIT
     }

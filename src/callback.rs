@@ -70,15 +70,11 @@ pub(crate) fn check(callback: &Callback<'_>, expected: &Expected<'_>) -> Result<
         Some(state) if same(state, expected.state) => {}
         Some(_) => {
             return Err(Error::suspect(
-                "state is not the one that was sent, so this answers another request or is forged; keep \
-                 waiting for the real callback",
+                "state is not the one that was sent, so this answers another request or is forged",
             ));
         }
         None => {
-            return Err(Error::suspect(
-                "state is missing, so nothing says that this answers our request; keep waiting for the real \
-                 callback",
-            ));
+            return Err(Error::suspect("state is missing, so nothing says that this answers our request"));
         }
     }
     match (&parameters.iss, expected.issuer) {
@@ -106,7 +102,7 @@ pub(crate) fn check(callback: &Callback<'_>, expected: &Expected<'_>) -> Result<
             uri: parameters.error_uri.map(Cow::into_owned),
             ..Refusal::default()
         })),
-        _ => Err(Error::invalid("the callback has neither a code nor an error")),
+        _ => Err(Error::no_callback("the callback has neither a code nor an error")),
     }
 }
 
@@ -131,7 +127,7 @@ impl<'a> Parameters<'a> {
         match &callback.0 {
             Source::Query(query) => {
                 for pair in form::pairs(query) {
-                    let (name, value) = pair.ok_or_else(|| Error::invalid("the query is not UTF-8"))?;
+                    let (name, value) = pair.ok_or_else(|| Error::no_callback("the query is not UTF-8"))?;
                     parameters.take(&name, value);
                 }
             }

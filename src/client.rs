@@ -242,7 +242,7 @@ impl<'a> RefreshRequest<'a> {
         ];
         let context = Context {
             leniencies: self.client.server.leniencies,
-            requested_scope: self.scope.clone(),
+            requested_scope: Some(self.scope.clone()).filter(|scope| !scope.as_str().is_empty()),
             refresh_token: Some(self.refresh_token.clone()),
         };
         Ok(self.client.token_request(&parameters, &self.resources, context))

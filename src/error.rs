@@ -33,6 +33,8 @@ pub enum ErrorKind {
 /// What to do after an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Retry {
+    /// This was not the callback that is waited for: keep the pending authorization and wait on.
+    KeepWaiting,
     /// Send the same request again after [`Error::retry_after`], or after a pause of your choice.
     Later,
     /// Send the user to the authorization server again: the grant is gone.
@@ -99,7 +101,12 @@ impl Error {
     }
 
     pub(crate) fn suspect(message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(ErrorKind::Suspect, message, Retry::Never)
+        Self::new(ErrorKind::Suspect, message, Retry::KeepWaiting)
+    }
+
+    /// A callback that says nothing; whoever sent it, the real one may still come.
+    pub(crate) fn no_callback(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Invalid, message, Retry::KeepWaiting)
     }
 
     /// A sign-in that took too long: nothing can be done with it, whoever sent the callback.
@@ -178,6 +185,7 @@ impl fmt::Display for Error {
         }
         f.write_str(match (inner.retry, inner.kind) {
             (_, ErrorKind::Misuse | ErrorKind::Unsupported) | (Retry::Never, _) => "",
+            (Retry::KeepWaiting, _) => "; keep waiting for the real callback",
             (Retry::Later, _) => "; try again later",
             (Retry::Reauthorize, _) => "; the user must sign in again",
             (Retry::FixConfiguration, _) => "; check the client's configuration and registration",

@@ -99,13 +99,7 @@ fn unescape(text: &str) -> Option<Cow<'_, str>> {
 }
 
 fn is_literal(byte: u8) -> bool {
-    let letter = byte | 0x20;
-    (letter >= b'a') & (letter <= b'z')
-        | (byte >= b'0') & (byte <= b'9')
-        | (byte == b'*')
-        | (byte == b'-')
-        | (byte == b'.')
-        | (byte == b'_')
+    byte.is_ascii_alphanumeric() | (byte == b'*') | (byte == b'-') | (byte == b'.') | (byte == b'_')
 }
 
 fn hex_value(digit: u8) -> Option<u8> {

@@ -1,4 +1,80 @@
-//! placeholder docs
+//! OAuth 2.0 for clients as a pure protocol crate: it makes requests as plain data and reads the responses, and
+//! the program around it does the HTTP in whatever style it already has.
+//!
+//! Three ideas carry it:
+//!
+//! - [`Client`]: a registration at one [`AuthorizationServer`] ([`pleo`] has Pleo's), where every operation starts.
+//! - [`PendingAuthorization`]: what must survive while the user is away in the browser.
+//! - [`Call`]: one [`Request`] and the only reader of its [`Response`], so that the two cannot be mixed up.
+//!
+//! Time comes in as `now`, randomness as [`Entropy`]; nothing else does. Every failure is an [`Error`] that says
+//! whose fault it is and what to do.
+//!
+//! # A whole sign-in
+//!
+//! Here with fixed randomness and time and with the server's answers written out, as in a test:
+//!
+//! ```
+//! use oauth2_proto::{Client, ClientAuth, Entropy, Response, Retry, pleo};
+//! use std::time::{Duration, SystemTime};
+//!
+//! # fn main() -> Result<(), oauth2_proto::Error> {
+//! let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+//! let client = Client::new(pleo::staging(), "client-id", ClientAuth::basic("fake-secret"))?;
+//!
+//! // 1. Send the user to the authorization server. `start(now)` takes the operating system's randomness.
+//! let request = client.authorize("https://app.example/callback").scopes(["export:read"]);
+//! let (url, mut pending) = request.start_with(Entropy::from_bytes([1; 32], [2; 32]), now)?;
+//! assert_eq!(
+//!     url,
+//!     "https://auth.staging.pleo.io/oauth/authorize?response_type=code&client_id=client-id\
+//!      &code_challenge_method=S256&redirect_uri=https%3A%2F%2Fapp.example%2Fcallback&scope=export%3Aread\
+//!      &state=AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI\
+//!      &code_challenge=VtX6czP210fbQsI5QH5dpMMvTHnzXQkrE0_TWkAtnFw"
+//! );
+//!
+//! // 2. Somebody forges a callback. It is refused, and changes nothing.
+//! let forged = pending.receive(&client, "code=stolen&state=guessed", now).unwrap_err();
+//! assert_eq!(forged.retry(), Retry::KeepWaiting);
+//!
+//! // 3. The browser comes back. Only a callback that was checked makes a token request.
+//! let callback = "code=fake-code&state=AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI";
+//! let call = pending.receive(&client, callback, now)?;
+//! assert_eq!(call.request().url(), "https://auth.staging.pleo.io/oauth/token");
+//! assert_eq!(call.request().header("authorization"), Some("Basic Y2xpZW50LWlkOmZha2Utc2VjcmV0"));
+//! assert_eq!(
+//!     call.request().body(),
+//!     "grant_type=authorization_code&code=fake-code&redirect_uri=https%3A%2F%2Fapp.example%2Fcallback\
+//!      &code_verifier=AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE"
+//! );
+//!
+//! // 4. The server is overloaded: the same call may be sent again.
+//! let busy = call.finish(Response::new(503, [("retry-after", "2")], b"<html>busy</html>")).unwrap_err();
+//! assert_eq!((busy.retry(), busy.retry_after(now)), (Retry::Later, Some(Duration::from_secs(2))));
+//!
+//! // 5. It answers.
+//! let json = [("content-type", "application/json")];
+//! let body = br#"{"access_token":"fake-1","token_type":"Bearer","expires_in":3600,"refresh_token":"fake-2"}"#;
+//! let tokens = call.finish(Response::new(200, json, body))?;
+//! assert_eq!(tokens.access_token().expose(), "fake-1");
+//! assert_eq!(tokens.granted_scopes().collect::<Vec<_>>(), ["export:read"]);
+//!
+//! // 6. Later, a refresh; and in the end the server says that the refresh token is gone.
+//! let refresh = client.refresh(tokens.refresh_token().unwrap()).start()?;
+//! assert_eq!(refresh.request().body(), "grant_type=refresh_token&refresh_token=fake-2");
+//! let gone = refresh.finish(Response::new(400, json, br#"{"error":"invalid_grant"}"#)).unwrap_err();
+//! assert_eq!((gone.code(), gone.retry()), (Some("invalid_grant"), Retry::Reauthorize));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # With an HTTP client
+//!
+//! Whatever the client, the glue is one function: copy [`Request::method`], [`url`](Request::url),
+//! [`headers`](Request::headers) and [`body`](Request::body) into its request, switch redirects off, and pass the
+//! status, headers and body of its answer to [`Response::new`]. A status of 400 or 500 is an answer too, so it must
+//! not become an error of the HTTP client. The feature `http` converts to and from the `http` crate's types.
+//!
 #![forbid(unsafe_code)]
 #![deny(
     missing_docs,
@@ -11,6 +87,10 @@
     clippy::indexing_slicing,
     clippy::string_slice
 )]
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod authorization;
 mod call;

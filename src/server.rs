@@ -285,7 +285,7 @@ pub(crate) fn is_absolute_uri(text: &str) -> bool {
 
 /// Whether a text holds nothing but what RFC 3986 §2 lets a URI hold.
 fn is_uri(text: &str) -> bool {
-    let is_character = |byte| (byte > b' ') & (byte < 0x7f) & !is_one_of(byte, b"\"<>\\^`{|}");
+    let is_character = |byte: u8| byte.is_ascii_graphic() & !is_one_of(byte, b"\"<>\\^`{|}");
     text.bytes().fold(true, |sound, byte| sound & is_character(byte))
 }
 

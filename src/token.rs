@@ -19,13 +19,13 @@ use crate::server::{Leniencies, Leniency};
 /// `Debug` shows the type, lifetime and scopes, and the names of other members, but no value of theirs.
 #[derive(Clone)]
 pub struct TokenResponse {
-    pub(crate) access_token: Secret,
-    pub(crate) token_type: TokenType,
-    pub(crate) expires_in: Option<Duration>,
-    pub(crate) refresh_token: Option<Secret>,
-    pub(crate) refresh_token_is_new: bool,
-    pub(crate) scope: Option<Scope>,
-    pub(crate) requested_scope: Scope,
+    access_token: Secret,
+    token_type: TokenType,
+    expires_in: Option<Duration>,
+    refresh_token: Option<Secret>,
+    refresh_token_is_new: bool,
+    scope: Option<Scope>,
+    requested_scope: Option<Scope>,
     extras: Extras,
 }
 
@@ -70,18 +70,23 @@ impl TokenResponse {
 
     /// The scopes that were granted: those in the response or, where it names none, those requested
     /// (RFC 6749 §5.1).
+    ///
+    /// After a refresh that asked for no scopes and an answer that names none there are none here: the scopes
+    /// stay as they were (RFC 6749 §6). They are the server's words; escape them before you show them.
     pub fn granted_scopes(&self) -> impl Iterator<Item = &str> {
-        self.granted().tokens()
+        self.granted().into_iter().flat_map(Scope::tokens)
     }
 
-    /// The scopes that were requested and not granted.
+    /// The scopes that were requested and not granted; none where nothing was requested.
     pub fn missing_scopes(&self) -> impl Iterator<Item = &str> {
-        self.requested_scope.beyond(self.granted())
+        let requested = self.requested_scope.as_ref().zip(self.granted());
+        requested.into_iter().flat_map(|(requested, granted)| requested.beyond(granted))
     }
 
-    /// The scopes that were granted and not requested.
+    /// The scopes that were granted and not requested; none where nothing was requested.
     pub fn extra_scopes(&self) -> impl Iterator<Item = &str> {
-        self.granted().beyond(&self.requested_scope)
+        let requested = self.requested_scope.as_ref().zip(self.granted());
+        requested.into_iter().flat_map(|(requested, granted)| granted.beyond(requested))
     }
 
     /// The `scope` member as such: `None` where the response has none, which means as requested.
@@ -99,8 +104,8 @@ impl TokenResponse {
         self.extras.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    fn granted(&self) -> &Scope {
-        self.scope.as_ref().unwrap_or(&self.requested_scope)
+    fn granted(&self) -> Option<&Scope> {
+        self.scope.as_ref().or(self.requested_scope.as_ref())
     }
 }
 
@@ -215,7 +220,7 @@ fn token(member: Member<'_>) -> Option<Option<Secret>> {
 
 /// No control characters, those of ASCII and those after it; most tokens are visible ASCII.
 fn is_printable(text: &str) -> bool {
-    text.bytes().fold(true, |visible, byte| visible & (byte >= b' ') & (byte <= b'~'))
+    text.bytes().fold(true, |visible, byte| visible & matches!(byte, b' '..=b'~'))
         || !text.chars().any(char::is_control)
 }
 

@@ -16,7 +16,7 @@ fn all_refused(client: &Client, kind: ErrorKind, callbacks: &[&str]) {
     for callback in callbacks {
         let callback = callback.replace("STATE", &state);
         let error = pending.receive(client, callback.as_str(), now()).unwrap_err();
-        assert_eq!(error.kind(), kind, "{callback}: {error}");
+        assert_eq!((error.kind(), error.retry()), (kind, Retry::KeepWaiting), "{callback}: {error}");
     }
     let real = format!("code=fake-code&state={state}&iss=https%3A%2F%2Fas.example");
     assert!(pending.receive(client, real.as_str(), now()).is_ok());
@@ -37,6 +37,16 @@ fn cross_site_request_forgery_by_a_missing_or_foreign_state() {
             "error=access_denied&state=guess",
             "",
         ],
+    );
+}
+
+/// What is not a callback at all does not end the wait either, for anybody can send it.
+#[test]
+fn sign_in_ended_by_junk() {
+    all_refused(
+        &client(),
+        ErrorKind::Invalid,
+        &["code=%FF&state=STATE", "%FF=&x", "state=STATE", "code=&state=STATE"],
     );
 }
 

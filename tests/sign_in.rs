@@ -252,6 +252,22 @@ fn rfc6749_section_5_1_scopes_are_data() {
 }
 
 #[test]
+fn rfc6749_section_6_a_refresh_that_asks_for_nothing_misses_nothing() {
+    let client = client();
+    let token = Secret::new("fake-refresh");
+    let silent = r#"{"access_token":"fake","token_type":"Bearer"}"#;
+    let named = r#"{"access_token":"fake","token_type":"Bearer","scope":"export:read"}"#;
+    let scopes = |body, asked: &[&str]| {
+        let tokens = client.refresh(&token).scopes(asked).start().unwrap().finish(json(body)).unwrap();
+        [tokens.granted_scopes().count(), tokens.missing_scopes().count(), tokens.extra_scopes().count()]
+    };
+    assert_eq!(scopes(silent, &[]), [0, 0, 0]);
+    assert_eq!(scopes(named, &[]), [1, 0, 0]);
+    assert_eq!(scopes(silent, &["export:read"]), [1, 0, 0]);
+    assert_eq!(scopes(named, &["export:write"]), [1, 1, 1]);
+}
+
+#[test]
 fn zero_seconds_is_zero_unless_the_server_is_known_to_mean_never() {
     let body = r#"{"access_token":"fake","token_type":"Bearer","expires_in":0}"#;
     let strict = token_call(&client()).finish(json(body)).unwrap();

@@ -3,11 +3,12 @@
 /// What `--help` shows.
 pub const USAGE: &str = "\
 Usage: login                    sign in at an embedded server, shown step by step
-       login --environment staging|production --client-id ID --redirect-uri URI [--scope SCOPE]...
+       login --environment staging|production --client-id ID --redirect-uri URI [--scope SCOPE...]
                                 sign in at Pleo; the client secret is read from PLEO_CLIENT_SECRET
 
-The redirect URI is the registered one. If it is a loopback one (http://127.0.0.1:PORT/...), the callback is
-taken there; otherwise paste the URL that your browser ends at.";
+The redirect URI is the registered one. If it is a loopback one (http://127.0.0.1:PORT/...), the
+callback is taken there; otherwise paste the URL that your browser ends at. --scope can be repeated
+and takes several words.";
 
 /// What the program is to do.
 pub enum Command {
@@ -44,7 +45,7 @@ impl Command {
         }
         if arguments.is_empty() {
             Ok(Self::Tour)
-        } else if arguments.iter().any(|argument| argument == "--help") {
+        } else if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
             Ok(Self::Help)
         } else {
             Arguments::parse(arguments.into_iter()).map(Self::Pleo)
@@ -53,31 +54,61 @@ impl Command {
 }
 
 impl Arguments {
-    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+    fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let (mut environment, mut client_id, mut redirect_uri, mut scopes) = (None, None, None, Vec::new());
-        while let Some(flag) = arguments.next() {
-            let mut value = || {
-                let value = arguments.next().filter(|value| !value.starts_with("--"));
-                value.ok_or(format!("{flag} needs a value after it; see --help"))
-            };
+        for (flag, values) in group(arguments)? {
             match flag.as_str() {
-                "--environment" => environment = Some(Environment::parse(&value()?)?),
-                "--client-id" => client_id = Some(value()?),
-                "--redirect-uri" => redirect_uri = Some(value()?),
-                "--scope" => scopes.extend(value()?.split_whitespace().map(str::to_owned)),
+                "--environment" => set(&mut environment, &flag, values)?,
+                "--client-id" => set(&mut client_id, &flag, values)?,
+                "--redirect-uri" => set(&mut redirect_uri, &flag, values)?,
+                "--scope" => {
+                    let words = values.iter().flat_map(|value| value.split_whitespace());
+                    let before = scopes.len();
+                    scopes.extend(words.map(str::to_owned));
+                    if scopes.len() == before {
+                        return Err("--scope needs a value after it; see --help".to_owned());
+                    }
+                }
                 _ => return Err(format!("{flag:?} is not an argument of this program; see --help")),
             }
         }
         let missing = |flag| format!("give {flag} too; see --help");
+        let environment = environment.ok_or(missing("--environment staging or production"))?;
+        let secret = std::env::var("PLEO_CLIENT_SECRET").ok().filter(|secret| !secret.is_empty());
         Ok(Self {
-            environment: environment.ok_or(missing("--environment staging or production"))?,
+            environment: Environment::parse(&environment)?,
             client_id: client_id.ok_or(missing("--client-id ID"))?,
             redirect_uri: redirect_uri.ok_or(missing("--redirect-uri URI"))?,
-            client_secret: std::env::var("PLEO_CLIENT_SECRET")
-                .map_err(|_| "put the client secret into the environment variable PLEO_CLIENT_SECRET")?,
+            client_secret: secret
+                .ok_or("put the client secret into the environment variable PLEO_CLIENT_SECRET")?,
             scopes,
         })
     }
+}
+
+/// Each flag with the values after it, or after its `=`.
+fn group(arguments: impl Iterator<Item = String>) -> Result<Vec<(String, Vec<String>)>, String> {
+    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+    for argument in arguments {
+        match (argument.starts_with("--"), argument.split_once('='), groups.last_mut()) {
+            (true, Some((flag, value)), _) => groups.push((flag.to_owned(), vec![value.to_owned()])),
+            (true, None, _) => groups.push((argument, Vec::new())),
+            (false, _, Some((_, values))) => values.push(argument),
+            // It is not shown, for it may be a secret that was meant for elsewhere.
+            (false, _, None) => return Err("the first argument is not a flag; see --help".to_owned()),
+        }
+    }
+    Ok(groups)
+}
+
+/// Takes the one value of a flag that can be given once.
+fn set(slot: &mut Option<String>, flag: &str, values: Vec<String>) -> Result<(), String> {
+    let mut values = values.into_iter().filter(|value| !value.is_empty());
+    let value = values.next().ok_or(format!("{flag} needs a value after it; see --help"))?;
+    if values.next().is_some() || slot.replace(value).is_some() {
+        return Err(format!("give {flag} one value, once; see --help"));
+    }
+    Ok(())
 }
 
 impl Environment {
@@ -85,7 +116,7 @@ impl Environment {
         match name {
             "staging" => Ok(Self::Staging),
             "production" => Ok(Self::Production),
-            _ => Err(format!("--environment is staging or production, not {name:?}")),
+            _ => Err("--environment is staging or production".to_owned()),
         }
     }
 }

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use oauth2_proto::Request;
-use ureq::Agent;
+use ureq::{Agent, Proxy};
+use url::{Host, Url};
 
 /// A status, header pairs and a body.
 pub type Answer = (u16, Vec<(String, Vec<u8>)>, Vec<u8>);
@@ -13,7 +14,7 @@ pub type Answer = (u16, Vec<(String, Vec<u8>)>, Vec<u8>);
 /// Sends a request of the crate and does what it says about redirects and the size of the answer.
 pub fn send(request: &Request) -> Result<Answer, String> {
     let failed = |error: ureq::Error| format!("no answer from {}: {error}", request.url());
-    let mut post = agent().post(request.url());
+    let mut post = agent(request.url()).post(request.url());
     for (name, value) in request.headers() {
         post = post.header(name, value);
     }
@@ -27,12 +28,27 @@ pub fn send(request: &Request) -> Result<Answer, String> {
 
 /// Opens a URL as a browser does whose user consents to everything: the redirect is the answer.
 pub fn follow(url: &str) -> Result<String, String> {
-    let response = agent().get(url).call().map_err(|error| format!("no answer from {url}: {error}"))?;
+    let (address, _) = url.split_once('?').unwrap_or((url, ""));
+    let answer = agent(url).get(url).call();
+    let response = answer.map_err(|error| format!("no answer from {address}: {error}"))?;
     let location = response.headers().get("location").and_then(|value| value.to_str().ok());
     location.map(str::to_owned).ok_or(format!("status {} and no redirect", response.status().as_u16()))
 }
 
-fn agent() -> Agent {
-    let config = Agent::config_builder().http_status_as_error(false).max_redirects(0);
+/// Whether a URL leads to this machine.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+fn agent(url: &str) -> Agent {
+    // A proxy from the environment would look for loopback addresses on its own machine.
+    let local = Url::parse(url).is_ok_and(|url| is_loopback(&url));
+    let proxy = if local { None } else { Proxy::try_from_env() };
+    let config = Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(proxy);
     config.timeout_global(Some(Duration::from_secs(30))).build().new_agent()
 }

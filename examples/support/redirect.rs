@@ -1,31 +1,61 @@
 //! Where the browser comes back to: a listener on a loopback redirect URI (RFC 8252 §7.3), or the terminal.
 
-use std::io::Write;
+use std::io::{BufRead, Write};
+use std::time::SystemTime;
 
-use oauth2_proto::{Error, ErrorKind};
+use oauth2_proto::{Error, Retry};
 use tiny_http::{Response, Server};
-use url::{Host, Url};
+use url::Url;
 
-/// Hands each callback to `receive` until one is accepted or the sign-in is over.
-///
-/// A suspicious callback does not end the wait: the real one is still to come.
-pub fn wait<T>(redirect_uri: &str, receive: impl FnMut(&str) -> Result<T, Error>) -> Result<T, String> {
-    let url = Url::parse(redirect_uri).map_err(|error| format!("{redirect_uri}: {error}"))?;
-    let loopback = match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
-    if url.scheme() == "http" && loopback { listen(&url, receive) } else { paste(receive) }
+use crate::Failure;
+use crate::http::is_loopback;
+
+/// Where the callback of a redirect URI is taken: with a listener there, or else from a person who pastes it.
+pub struct Landing(Option<(Server, Url)>);
+
+impl Landing {
+    /// Takes the port, which is done before the user is sent away: a taken one ends the sign-in early.
+    pub fn open(redirect_uri: &str) -> Result<Self, Failure> {
+        let usage = |what: String| Failure::Usage(format!("give --redirect-uri {what}; see --help"));
+        let url = Url::parse(redirect_uri).map_err(|error| usage(format!("as a URL: {error}")))?;
+        if url.scheme() != "http" || !is_loopback(&url) {
+            return Ok(Self(None));
+        }
+        if url.port() == Some(0) {
+            return Err(usage("a port other than 0".to_owned()));
+        }
+        let failed = |error: &dyn std::fmt::Display| format!("cannot listen at {url}: {error}");
+        let addresses = url.socket_addrs(|| None).map_err(|error| failed(&error))?;
+        let server = Server::http(addresses.as_slice()).map_err(|error| failed(&error))?;
+        Ok(Self(Some((server, url))))
+    }
+
+    /// Hands each callback to `receive` until one is accepted or the sign-in is over.
+    ///
+    /// A suspicious callback does not end the wait: the real one is still to come.
+    pub fn wait<T>(
+        &self,
+        too_late: SystemTime,
+        receive: impl FnMut(&str) -> Result<T, Error>,
+    ) -> Result<T, String> {
+        match &self.0 {
+            Some((server, url)) => listen(server, url, too_late, receive),
+            None => paste(receive),
+        }
+    }
 }
 
-fn listen<T>(url: &Url, mut receive: impl FnMut(&str) -> Result<T, Error>) -> Result<T, String> {
-    let host = url.host_str().unwrap_or("127.0.0.1");
-    let address = format!("{host}:{}", url.port_or_known_default().unwrap_or(80));
-    let server = Server::http(&address).map_err(|error| format!("cannot listen on {address}: {error}"))?;
-    println!("Waiting for the browser on {address}.");
-    for request in server.incoming_requests() {
+fn listen<T>(
+    server: &Server,
+    url: &Url,
+    too_late: SystemTime,
+    mut receive: impl FnMut(&str) -> Result<T, Error>,
+) -> Result<T, String> {
+    println!("Waiting for the browser at {url}");
+    loop {
+        let left = too_late.duration_since(SystemTime::now()).unwrap_or_default();
+        let request = server.recv_timeout(left).map_err(|error| format!("the listener failed: {error}"))?;
+        let request = request.ok_or("the browser did not come back in time; start again")?;
         let path = request.url().split('?').next().unwrap_or_default();
         if path != url.path() {
             answer(request, 404, "There is nothing here.");
@@ -33,44 +63,36 @@ fn listen<T>(url: &Url, mut receive: impl FnMut(&str) -> Result<T, Error>) -> Re
         }
         match receive(request.url()) {
             Ok(accepted) => {
-                answer(request, 200, "You are signed in. You can close this window.");
+                answer(request, 200, "The answer has arrived. You can close this window.");
                 return Ok(accepted);
             }
-            Err(error) if goes_on(&error) => {
+            Err(error) if error.retry() == Retry::KeepWaiting => {
                 answer(request, 400, "This is not the answer that was waited for.");
-                eprintln!("{error}");
+                println!("Still waiting: {error}");
             }
             Err(error) => {
-                answer(request, 200, "You are not signed in. You can close this window.");
+                answer(request, 200, &format!("You are not signed in: {error}. You can close this window."));
                 return Err(error.to_string());
             }
         }
     }
-    Err("the listener ended".to_owned())
 }
 
 fn paste<T>(mut receive: impl FnMut(&str) -> Result<T, Error>) -> Result<T, String> {
     loop {
         print!("Paste the URL that your browser ends at: ");
         let _ = std::io::stdout().flush();
-        let mut line = String::new();
-        match std::io::stdin().read_line(&mut line) {
-            Ok(0) => return Err("no callback was given".to_owned()),
-            Ok(_) => {}
-            Err(error) => return Err(format!("standard input: {error}")),
+        let mut line = Vec::new();
+        let read = std::io::stdin().lock().read_until(b'\n', &mut line);
+        if read.map_err(|error| format!("standard input: {error}"))? == 0 {
+            return Err("standard input ended before the callback came".to_owned());
         }
-        match receive(line.trim()) {
+        match receive(String::from_utf8_lossy(&line).trim()) {
             Ok(accepted) => return Ok(accepted),
-            Err(error) if goes_on(&error) => eprintln!("{error}"),
+            Err(error) if error.retry() == Retry::KeepWaiting => println!("That is not it: {error}"),
             Err(error) => return Err(error.to_string()),
         }
     }
-}
-
-/// Whether the real callback may still come.
-fn goes_on(error: &Error) -> bool {
-    let too_late = error.retry() == oauth2_proto::Retry::Reauthorize;
-    matches!(error.kind(), ErrorKind::Suspect | ErrorKind::Invalid) && !too_late
 }
 
 fn answer(request: tiny_http::Request, status: u16, text: &str) {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use oauth2_proto::{Request, TokenResponse};
+use oauth2_proto::{Error, Request, Retry, TokenResponse};
 use url::Url;
 
 /// A numbered heading.
@@ -24,7 +24,11 @@ pub fn url(url: &str) {
 pub fn request(request: &Request) {
     println!("{} {}", request.method(), request.url());
     for (name, value) in request.headers() {
-        println!("  {name}: {}", if name == "authorization" { "Basic [hidden]" } else { value });
+        match (name, value.split_once(' ')) {
+            ("content-type" | "accept", _) => println!("  {name}: {value}"),
+            ("authorization", Some((scheme, _))) => println!("  {name}: {scheme} [hidden]"),
+            _ => println!("  {name}: [hidden]"),
+        }
     }
     println!();
     request.form().iter().for_each(|(name, value)| parameter(name, value));
@@ -38,6 +42,18 @@ pub fn tokens(tokens: &TokenResponse) {
     println!("  refresh token   {}", if tokens.refresh_token().is_some() { "yes" } else { "no" });
     println!("  scopes granted  {}", list(tokens.granted_scopes()));
     println!("  scopes missing  {}", list(tokens.missing_scopes()));
+}
+
+/// What went wrong, and what the crate says to do about it.
+pub fn refusal(error: &Error) {
+    let advice = match error.retry() {
+        Retry::KeepWaiting => "wait on for the real callback",
+        Retry::Later => "send the same request again later",
+        Retry::Reauthorize => "send the user to the authorization server again",
+        Retry::FixConfiguration => "change the code, the configuration or the registration",
+        Retry::Never => "nothing; the same request will fail again",
+    };
+    println!("  error   {error}\n  advice  {:?}: {advice}", error.retry());
 }
 
 /// Whether a refresh brought another refresh token.
@@ -55,22 +71,24 @@ fn parameter(name: &str, value: &str) {
     let (value, word) = match name {
         "response_type" => (value, "the authorization code grant"),
         "client_id" => (value, "who asks"),
-        "redirect_uri" => (value, "where the answer goes, byte for byte as registered"),
+        "redirect_uri" => (value, "where the answer goes"),
         "scope" => (value, "what is asked for"),
         "state" => (value, "ties the answer to this browser"),
         "code_challenge" => (value, "SHA-256 of the code verifier"),
         "code_challenge_method" => (value, "always S256"),
         "grant_type" => (value, "what is exchanged"),
-        "code" => ("[hidden]", "good for one use, together with the verifier"),
+        "code" => ("[hidden]", "good once, with the verifier"),
         "code_verifier" => ("[hidden]", "proves that the code is ours"),
         "refresh_token" => ("[hidden]", "good for one use"),
         "iss" => (value, "which server answers"),
-        _ => (value, ""),
+        // What is not known to be harmless may be a secret.
+        _ => ("[hidden]", ""),
     };
-    println!("  {name:21} {value:45} {word}");
+    println!("{}", format!("  {name:21} {value:43} {word}").trim_end());
 }
 
 fn list<'a>(scopes: impl Iterator<Item = &'a str>) -> String {
-    let scopes: Vec<_> = scopes.collect();
+    // A scope is the server's text: it must not reach the terminal as control characters.
+    let scopes: Vec<_> = scopes.map(|scope| scope.escape_debug().to_string()).collect();
     if scopes.is_empty() { "none".to_owned() } else { scopes.join(", ") }
 }
