@@ -64,10 +64,9 @@ impl Browser {
                 target
             } else {
                 let words: Vec<_> = tags.iter().flat_map(|tag| tag.text.split_whitespace()).collect();
-                let text = words.join(" ");
                 return match stop {
-                    None if status == 200 => Ok(text),
-                    _ => Err(format!("nothing to fill in at {url}: {status} {text:.300}")),
+                    None if status == 200 => Ok(words.join(" ")),
+                    _ => Err(format!("nothing to fill in at {url}: {status} {:.300}", words.join(" "))),
                 };
             };
             url = url.join(&target).map_err(|error| format!("{error}: {target} on {url}"))?;
@@ -137,8 +136,7 @@ fn click(tags: &[Tag], agrees: bool, code: &str) -> Option<(String, Option<Strin
     let buttons = controls.iter().filter(|tag| is_button(tag) && tag.says(REFUSE) == refuses);
     let pressed = buttons.min_by_key(|tag| !tag.says(AGREE)).map(|tag| (*tag, tag.get("value")));
     let filled = controls.iter().filter_map(|tag| Some((*tag, fill(tag, agrees, code)?))).chain(pressed);
-    let named = filled.filter(|(tag, _)| !tag.get("name").is_empty());
-    let pairs = named.map(|(tag, value)| (tag.get("name"), value));
+    let pairs = filled.map(|(tag, value)| (tag.get("name"), value)).filter(|(name, _)| !name.is_empty());
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
     Some((form.get("action").to_owned(), Some(body)))
 }

@@ -36,6 +36,8 @@ pub struct Facts {
     pub pushed_authorization_request_endpoint: Option<String>,
     /// Whether the server's metadata promises `iss` in authorization responses, RFC 9207.
     pub iss_parameter_supported: bool,
+    /// Whether `iss` comes with an error too, which some servers that promise it forget.
+    pub iss_in_error_responses: bool,
     /// The registered client, which authenticates with `client_secret_basic`.
     pub client_id: String,
     /// The registered client's secret.
@@ -125,10 +127,11 @@ pub fn start_with(name: &str, environment: &[(&str, &str)]) -> Result<ForeignSer
 /// The command that runs a server's script, once what the script needs is known to be there.
 fn command(name: &str, folder: &Path) -> Result<Command, NotAvailable> {
     let node = folder.join("server.mjs").exists();
-    let (interpreter, script, dependencies) = if node {
-        (PathBuf::from("node"), "server.mjs", "node_modules")
+    // The mark in the folder of dependencies is the last thing that the installation writes.
+    let (interpreter, script, mark) = if node {
+        (PathBuf::from("node"), "server.mjs", "node_modules/.installed")
     } else if folder.join("server.py").exists() {
-        (folder.join(".venv/bin/python"), "server.py", ".venv")
+        (folder.join(".venv/bin/python"), "server.py", ".venv/.installed")
     } else {
         return Err(NotAvailable(format!("there is no server in {}", folder.display())));
     };
@@ -138,9 +141,9 @@ fn command(name: &str, folder: &Path) -> Result<Command, NotAvailable> {
             return Err(NotAvailable(format!("{name}: node is not installed")));
         }
     }
-    if !folder.join(dependencies).exists() {
+    if !folder.join(mark).exists() {
         let advice = format!("run tests/servers/install.sh {name}");
-        return Err(NotAvailable(format!("{name}: {dependencies} is missing: {advice}")));
+        return Err(NotAvailable(format!("{name}: its dependencies are not installed: {advice}")));
     }
     let mut command = Command::new(interpreter);
     command.arg(script);

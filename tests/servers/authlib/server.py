@@ -321,6 +321,7 @@ if __name__ == "__main__":
         "device_authorization_endpoint": f"{base}/device_authorization",
         "pushed_authorization_request_endpoint": None,
         "iss_parameter_supported": False,
+        "iss_in_error_responses": False,
         "client_id": CLIENT.client_id,
         "client_secret": CLIENT.client_secret,
         "redirect_uris": REDIRECT_URIS,

@@ -129,6 +129,7 @@ if __name__ == "__main__":
         "device_authorization_endpoint": f"{base}/o/device-authorization/",
         "pushed_authorization_request_endpoint": None,
         "iss_parameter_supported": True,
+        "iss_in_error_responses": False,
         "client_id": CLIENT_ID,
         "client_secret": CLIENT_SECRET,
         "redirect_uris": REDIRECT_URIS,

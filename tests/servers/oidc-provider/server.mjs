@@ -84,6 +84,7 @@ server.listen(Number(process.argv[2] || process.env.PORT || 0), '127.0.0.1', asy
     device_authorization_endpoint: metadata.device_authorization_endpoint,
     pushed_authorization_request_endpoint: metadata.pushed_authorization_request_endpoint,
     iss_parameter_supported: metadata.authorization_response_iss_parameter_supported === true,
+    iss_in_error_responses: true,
     client_id: client.client_id,
     client_secret: client.client_secret,
     redirect_uris: client.redirect_uris,

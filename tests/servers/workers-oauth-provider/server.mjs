@@ -171,6 +171,7 @@ server.listen(Number(process.argv[2] || process.env.PORT || 0), '127.0.0.1', asy
     device_authorization_endpoint: null,
     pushed_authorization_request_endpoint: null,
     iss_parameter_supported: metadata.authorization_response_iss_parameter_supported === true,
+    iss_in_error_responses: true,
     client_id: client.id,
     client_secret: client.secret,
     redirect_uris: redirectUris,
