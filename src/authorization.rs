@@ -11,14 +11,30 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::call::{Call, Context};
 use crate::callback::{self, Callback, Expected};
-use crate::client::{Client, check_resources};
+use crate::client::Client;
 use crate::error::{Error, Foreign, Retry};
 use crate::form;
 use crate::pkce::{CodeVerifier, Entropy};
 use crate::scope::Scope;
 use crate::secret::{self, Secret, ShortSecret};
-use crate::server::{AUTHORIZATION_PARAMETERS, is_absolute_uri};
+use crate::server::{AUTHORIZATION_PARAMETERS, check_resources, is_absolute_uri};
 use crate::token::TokenResponse;
+
+impl Client {
+    /// Starts an authorization (RFC 6749 §4.1.1) that comes back to `redirect_uri`, which is sent byte for
+    /// byte as given.
+    pub fn authorize<'a>(&'a self, redirect_uri: &'a str) -> AuthorizationRequest<'a> {
+        AuthorizationRequest {
+            client: self,
+            redirect_uri,
+            scope: Scope::default(),
+            parameters: Vec::new(),
+            resources: Vec::new(),
+            lifetime: PendingAuthorization::LIFETIME,
+            misuse: None,
+        }
+    }
+}
 
 /// An authorization request about to be started; made by [`Client::authorize`].
 #[must_use = "an authorization is started by `start`"]
@@ -33,18 +49,6 @@ pub struct AuthorizationRequest<'a> {
 }
 
 impl<'a> AuthorizationRequest<'a> {
-    pub(crate) fn new(client: &'a Client, redirect_uri: &'a str) -> Self {
-        Self {
-            client,
-            redirect_uri,
-            scope: Scope::default(),
-            parameters: Vec::new(),
-            resources: Vec::new(),
-            lifetime: PendingAuthorization::LIFETIME,
-            misuse: None,
-        }
-    }
-
     /// Asks for scopes, each a token of its own (RFC 6749 §3.3); repeatable.
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         if let Err(error) = self.scope.extend(scopes) {

@@ -13,7 +13,6 @@ use crate::form;
 use crate::scope::Scope;
 use crate::secret::Secret;
 use crate::server::Leniencies;
-use crate::token::{self, TokenResponse};
 
 /// One request to the authorization server, and the only reader of its response.
 ///
@@ -49,22 +48,6 @@ impl<T> Call<T> {
     /// test how a server takes a wrong one.
     pub fn request_mut(&mut self) -> &mut Request {
         &mut self.request
-    }
-}
-
-impl Call<TokenResponse> {
-    /// Reads the response: the tokens, or why there are none (RFC 6749 §5).
-    ///
-    /// # Errors
-    ///
-    /// - Refused: the server answered with an OAuth error, whatever the HTTP status.
-    /// - Invalid: the response is no token response and no OAuth error; a page of a proxy, for example.
-    ///
-    /// In both cases [`Error::retry`] says whether to send the call again.
-    pub fn finish(&self, response: Response<'_>) -> Result<TokenResponse, Error> {
-        let Response { status, retry_after, .. } = response;
-        token::read(response, &self.context)
-            .map_err(|error| error.without(&self.request.secrets()).with_response(status, retry_after))
     }
 }
 
@@ -206,7 +189,7 @@ impl Request {
 
 impl Request {
     /// What a server could echo in an error text and nobody may see there.
-    fn secrets(&self) -> Vec<Secret> {
+    pub(crate) fn secrets(&self) -> Vec<Secret> {
         let is_secret =
             |name: &str| matches!(name, "code" | "code_verifier" | "refresh_token" | "client_secret");
         form::pairs(self.body())

@@ -1,4 +1,4 @@
-//! The [`Client`]: where every operation starts.
+//! The [`Client`]: where every operation starts, and how it authenticates itself.
 
 use std::fmt;
 
@@ -6,13 +6,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-use crate::authorization::AuthorizationRequest;
 use crate::call::{Call, Context, Request};
-use crate::error::{Error, Foreign};
+use crate::error::Error;
 use crate::form;
-use crate::scope::Scope;
 use crate::secret::Secret;
-use crate::server::{AuthorizationServer, is_absolute_uri};
+use crate::server::AuthorizationServer;
 use crate::token::TokenResponse;
 
 /// A client that is registered at one authorization server.
@@ -73,26 +71,6 @@ impl Client {
             client_id,
             auth,
         })
-    }
-
-    /// Starts an authorization (RFC 6749 §4.1.1) that comes back to `redirect_uri`, which is sent byte for
-    /// byte as given.
-    pub fn authorize<'a>(&'a self, redirect_uri: &'a str) -> AuthorizationRequest<'a> {
-        AuthorizationRequest::new(self, redirect_uri)
-    }
-
-    /// Starts a refresh (RFC 6749 §6).
-    ///
-    /// A server that rotates refresh tokens punishes the second use of one: see to it that nobody else
-    /// refreshes with this token, and store what comes back before you use it.
-    pub fn refresh<'a>(&'a self, refresh_token: &'a Secret) -> RefreshRequest<'a> {
-        RefreshRequest {
-            client: self,
-            refresh_token,
-            scope: Scope::default(),
-            resources: Vec::new(),
-            misuse: None,
-        }
     }
 
     /// A request to the token endpoint with this client's authentication (RFC 6749 §2.3 and §3.2).
@@ -191,78 +169,6 @@ impl ClientAuth {
         header.push_str("Basic ");
         STANDARD.encode_string(pair.expose(), &mut header);
         Some(Secret::new(header))
-    }
-}
-
-/// A refresh about to be sent (RFC 6749 §6).
-#[must_use = "a refresh is made by `start`"]
-pub struct RefreshRequest<'a> {
-    client: &'a Client,
-    refresh_token: &'a Secret,
-    scope: Scope,
-    resources: Vec<&'a str>,
-    misuse: Option<Error>,
-}
-
-impl<'a> RefreshRequest<'a> {
-    /// Asks for fewer scopes than were granted; without it the scopes stay. More than were granted are
-    /// refused by the server.
-    pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        if let Err(error) = self.scope.extend(scopes) {
-            self.misuse.get_or_insert(error);
-        }
-        self
-    }
-
-    /// Names a resource that the new access token is for (RFC 8707 §2.2); repeatable.
-    pub fn resource(mut self, resource: &'a str) -> Self {
-        self.resources.push(resource);
-        self
-    }
-
-    /// Makes the request.
-    ///
-    /// # Errors
-    ///
-    /// Misuse, if the server is known not to refresh, or if the refresh token, a scope or a resource is not
-    /// well-formed.
-    pub fn start(self) -> Result<Call<TokenResponse>, Error> {
-        if let Some(misuse) = self.misuse {
-            return Err(misuse);
-        }
-        self.client.server.check_grant_type("refresh_token")?;
-        check_resources(&self.resources)?;
-        if self.refresh_token.expose().is_empty() {
-            return Err(Error::misuse("the refresh token is empty"));
-        }
-        let parameters = [
-            ("grant_type", "refresh_token"),
-            ("refresh_token", self.refresh_token.expose()),
-            ("scope", self.scope.as_str()),
-        ];
-        let context = Context {
-            leniencies: self.client.server.leniencies,
-            requested_scope: Some(self.scope.clone()).filter(|scope| !scope.as_str().is_empty()),
-            refresh_token: Some(self.refresh_token.clone()),
-        };
-        Ok(self.client.token_request(&parameters, &self.resources, context))
-    }
-}
-
-impl fmt::Debug for RefreshRequest<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RefreshRequest").field("scope", &self.scope).finish_non_exhaustive()
-    }
-}
-
-/// RFC 8707 §2: a resource is an absolute URI without a fragment.
-pub(crate) fn check_resources(resources: &[&str]) -> Result<(), Error> {
-    match resources.iter().find(|resource| !is_absolute_uri(resource)) {
-        None => Ok(()),
-        Some(resource) => Err(Error::misuse(format!(
-            "the resource {} is not an absolute URI without a fragment (RFC 8707 section 2)",
-            Foreign(resource)
-        ))),
     }
 }
 

@@ -269,6 +269,17 @@ pub(crate) fn check_web_address(what: &str, address: &str) -> Result<Url, Error>
     }
 }
 
+/// RFC 8707 §2: a resource is an absolute URI without a fragment.
+pub(crate) fn check_resources(resources: &[&str]) -> Result<(), Error> {
+    match resources.iter().find(|resource| !is_absolute_uri(resource)) {
+        None => Ok(()),
+        Some(resource) => Err(Error::misuse(format!(
+            "the resource {} is not an absolute URI without a fragment (RFC 8707 section 2)",
+            Foreign(resource)
+        ))),
+    }
+}
+
 /// Whether a text is an absolute URI without a fragment: a scheme, then something (RFC 3986 §4.3).
 pub(crate) fn is_absolute_uri(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else { return false };

@@ -6,13 +6,29 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::call::{Context, RESPONSE_LIMIT, Response};
+use crate::call::{Call, Context, RESPONSE_LIMIT, Response};
 use crate::error::{Error, Refusal, digits};
 use crate::form;
 use crate::json::{self, Extras, Member};
 use crate::scope::Scope;
 use crate::secret::Secret;
 use crate::server::{Leniencies, Leniency};
+
+impl Call<TokenResponse> {
+    /// Reads the response: the tokens, or why there are none (RFC 6749 §5).
+    ///
+    /// # Errors
+    ///
+    /// - Refused: the server answered with an OAuth error, whatever the HTTP status.
+    /// - Invalid: the response is no token response and no OAuth error; a page of a proxy, for example.
+    ///
+    /// In both cases [`Error::retry`] says whether to send the call again.
+    pub fn finish(&self, response: Response<'_>) -> Result<TokenResponse, Error> {
+        let Response { status, retry_after, .. } = response;
+        read(response, &self.context)
+            .map_err(|error| error.without(&self.request().secrets()).with_response(status, retry_after))
+    }
+}
 
 /// What the token endpoint granted.
 ///
@@ -144,7 +160,7 @@ const MEMBERS: &[&str; 8] = &[
 ];
 
 /// Reads a response of the token endpoint.
-pub(crate) fn read(response: Response<'_>, context: &Context) -> Result<TokenResponse, Error> {
+fn read(response: Response<'_>, context: &Context) -> Result<TokenResponse, Error> {
     if response.body.len() > RESPONSE_LIMIT {
         return Err(Error::invalid("the body is longer than 1 MiB"));
     }
