@@ -28,42 +28,43 @@ pub(crate) enum Member<'a> {
 #[derive(Clone, Default)]
 pub(crate) struct Extras(pub(crate) Map<String, Value>);
 
-/// Reads an object whose members `names` are known.
+/// Reads an object into the `members` that have these `names`, in the same order; the rest are the extras.
 ///
 /// One byte-order mark is skipped. `Err` says what is wrong without quoting anything.
 pub(crate) fn read<'a, const N: usize>(
     body: &'a [u8],
     names: &'static [&'static str; N],
-) -> Result<([Member<'a>; N], Extras), &'static str> {
+    members: &mut [Member<'a>; N],
+) -> Result<Extras, &'static str> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let object = (&mut reader).deserialize_map(Object { names }).map_err(|error| {
+    let extras = (&mut reader).deserialize_map(Object { names, members }).map_err(|error| {
         if error.to_string().starts_with(REPEATED) { REPEATED } else { "the body is not a JSON object" }
     })?;
     reader.end().map_err(|_| "the body is a JSON object followed by something else")?;
-    Ok(object)
+    Ok(extras)
 }
 
 const REPEATED: &str = "a member of the JSON object is there twice";
 
-struct Object<const N: usize> {
+struct Object<'m, 'de, const N: usize> {
     names: &'static [&'static str; N],
+    members: &'m mut [Member<'de>; N],
 }
 
-impl<'de, const N: usize> Visitor<'de> for Object<N> {
-    type Value = ([Member<'de>; N], Extras);
+impl<'de, const N: usize> Visitor<'de> for Object<'_, 'de, N> {
+    type Value = Extras;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = [const { Member::Absent }; N];
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Extras, A::Error> {
         let mut seen = [false; N];
         let mut extras = Extras::default();
         while let Some(key) = map.next_key_seed(KeySeed { names: self.names })? {
             match key {
-                Key::Known(index) => match (members.get_mut(index), seen.get_mut(index)) {
+                Key::Known(index) => match (self.members.get_mut(index), seen.get_mut(index)) {
                     (Some(member), Some(seen @ false)) => {
                         *member = map.next_value()?;
                         *seen = true;
@@ -75,7 +76,7 @@ impl<'de, const N: usize> Visitor<'de> for Object<N> {
                 }
             }
         }
-        Ok((members, extras))
+        Ok(extras)
     }
 }
 
@@ -197,9 +198,15 @@ mod tests {
 
     const NAMES: &[&str; 2] = &["a", "b"];
 
+    fn read(body: &str) -> Result<([Member<'_>; 2], Extras), &'static str> {
+        let mut members = [Member::Absent, Member::Absent];
+        let extras = super::read(body.as_bytes(), NAMES, &mut members)?;
+        Ok((members, extras))
+    }
+
     #[test]
     fn known_members_come_in_the_order_asked_for() {
-        let ([a, b], extras) = read(br#"{"b":1,"x":[2],"a":"t"}"#, NAMES).unwrap();
+        let ([a, b], extras) = read(r#"{"b":1,"x":[2],"a":"t"}"#).unwrap();
         assert!(matches!(a, Member::Text(Cow::Borrowed("t"))) && matches!(b, Member::Unsigned(1)));
         assert_eq!(extras.0.get("x"), Some(&serde_json::json!([2])));
     }
@@ -207,21 +214,21 @@ mod tests {
     #[test]
     fn a_repeated_member_is_refused_even_if_one_is_null() {
         for body in [r#"{"a":1,"a":1}"#, r#"{"a":null,"a":1}"#, r#"{"a":1,"\u0061":1}"#] {
-            assert_eq!(read(body.as_bytes(), NAMES).unwrap_err(), REPEATED, "{body}");
+            assert_eq!(read(body).unwrap_err(), REPEATED, "{body}");
         }
     }
 
     #[test]
     fn messages_do_not_quote_the_body() {
         for body in ["{\"a\":marked}", "\"marked\"", "{\"a\":1}marked", "marked", "[\"marked\"]"] {
-            assert!(!read(body.as_bytes(), NAMES).unwrap_err().contains("marked"), "{body}");
+            assert!(!read(body).unwrap_err().contains("marked"), "{body}");
         }
     }
 
     #[test]
     fn nesting_is_bounded() {
         let deep = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
-        assert!(read(deep(100).as_bytes(), NAMES).is_ok());
-        assert!(read(deep(1000).as_bytes(), NAMES).is_err());
+        assert!(read(&deep(100)).is_ok());
+        assert!(read(&deep(1000)).is_err());
     }
 }

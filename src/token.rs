@@ -168,8 +168,12 @@ fn read(response: Response<'_>, context: &Context) -> Result<TokenResponse, Erro
     let as_form = leniencies.has(Leniency::FormEncoded)
         && response.may_be_form
         && !response.body.trim_ascii_start().starts_with(b"{");
-    let members = if as_form { read_form(response.body) } else { json::read(response.body, MEMBERS) };
-    let (members, extras) = members.map_err(Error::invalid)?;
+    let mut members = [const { Member::Absent }; 8];
+    let extras = match as_form {
+        true => read_form(response.body, &mut members),
+        false => json::read(response.body, MEMBERS, &mut members),
+    }
+    .map_err(Error::invalid)?;
     let [access_token, token_type, expires_in, refresh_token, scope, error, description, uri] = members;
 
     match error {
@@ -207,13 +211,12 @@ fn read(response: Response<'_>, context: &Context) -> Result<TokenResponse, Erro
 }
 
 /// Reads a form-encoded body, as some servers send where JSON was due.
-fn read_form(body: &[u8]) -> Result<([Member<'_>; 8], Extras), &'static str> {
+fn read_form<'a>(body: &'a [u8], members: &mut [Member<'a>; 8]) -> Result<Extras, &'static str> {
     let text = std::str::from_utf8(body).map_err(|_| "the body is neither JSON nor a form")?;
-    let mut members = [const { Member::Absent }; 8];
     let mut extras = Extras::default();
     for pair in form::pairs(text) {
         let (name, value) = pair.ok_or("the form in the body is not UTF-8")?;
-        match MEMBERS.iter().zip(&mut members).find(|(known, _)| **known == name) {
+        match MEMBERS.iter().zip(members.iter_mut()).find(|(known, _)| **known == name) {
             Some((_, member @ Member::Absent)) => *member = Member::Text(value),
             Some(_) => return Err("a parameter of the form in the body is there twice"),
             None => {
@@ -221,7 +224,7 @@ fn read_form(body: &[u8]) -> Result<([Member<'_>; 8], Extras), &'static str> {
             }
         }
     }
-    Ok((members, extras))
+    Ok(extras)
 }
 
 /// A token; an empty one counts as absent, and the outer `None` is one that must not be used.
