@@ -53,7 +53,8 @@ fn basic_of_oauth2(client_id: &str, client_secret: &str) -> String {
 /// A server that repeats the client secret in its error: we find it again in what we encoded, and cover it.
 fn check_echo(client_id: &str, client_secret: &str) {
     let refresh_token = "fake-refresh-token";
-    if client_secret.is_empty() || client_secret.contains(refresh_token) {
+    // Of no interest: a secret inside the cover, and one that a cover for the token would cut up.
+    if "[redacted]".contains(client_secret) || client_secret.contains(refresh_token) {
         return;
     }
     let secret = || Secret::new(client_secret);
