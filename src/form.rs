@@ -23,42 +23,17 @@ pub(crate) fn push_escaped(out: &mut String, value: &str) {
     if value.bytes().fold(true, |literal, byte| literal & is_literal(byte)) {
         return out.push_str(value);
     }
-    let mut rest = value;
-    while let Some(at) = rest.bytes().position(|byte| !is_literal(byte)) {
-        let (literal, after) = rest.split_at_checked(at).unwrap_or((rest, ""));
-        out.push_str(literal);
-        let mut characters = after.chars();
-        let character = characters.next().unwrap_or_default();
-        if character == ' ' {
+    for byte in value.bytes() {
+        if is_literal(byte) {
+            out.push(byte.into());
+        } else if byte == b' ' {
             out.push('+');
         } else {
-            for byte in character.encode_utf8(&mut [0; 4]).bytes() {
-                let from = 3 * usize::from(byte);
-                out.push_str(ESCAPES.get(from..from + 3).unwrap_or_default());
-            }
+            out.push('%');
+            out.push(hex_digit(byte >> 4));
+            out.push(hex_digit(byte & 15));
         }
-        rest = characters.as_str();
     }
-    out.push_str(rest);
-}
-
-/// `%00%01…%FF`: an escape is one piece of it.
-const ESCAPES: &str = match std::str::from_utf8(&escapes()) {
-    Ok(escapes) => escapes,
-    Err(_) => "",
-};
-
-#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, which refuses what is out of bounds")]
-const fn escapes() -> [u8; 768] {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let mut escapes = [b'%'; 768];
-    let mut byte = 0;
-    while byte < 256 {
-        escapes[3 * byte + 1] = HEX[byte >> 4];
-        escapes[3 * byte + 2] = HEX[byte & 15];
-        byte += 1;
-    }
-    escapes
 }
 
 /// The most bytes that `push_pair` appends, so that a buffer never grows and leaves a copy behind.
@@ -100,6 +75,10 @@ fn unescape(text: &str) -> Option<Cow<'_, str>> {
 
 fn is_literal(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() | (byte == b'*') | (byte == b'-') | (byte == b'.') | (byte == b'_')
+}
+
+fn hex_digit(nibble: u8) -> char {
+    char::from(*b"0123456789ABCDEF".get(usize::from(nibble)).unwrap_or(&b'0'))
 }
 
 fn hex_value(digit: u8) -> Option<u8> {

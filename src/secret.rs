@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer};
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 /// A token, code, client secret or other text that must not leak.
 ///
@@ -14,17 +14,26 @@ use zeroize::{Zeroize, Zeroizing};
 /// the texts differ, and the memory is wiped on drop. [`expose`](Secret::expose) is the only way to
 /// the text, so that every place where a secret leaves this crate can be found by searching for it.
 #[derive(Clone)]
-pub struct Secret(Zeroizing<String>);
+pub struct Secret(String);
 
 impl Secret {
     /// Wraps a text.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(Zeroizing::new(text.into()))
+        Self(text.into())
     }
 
     /// The text itself, for the request that needs it and for nothing else.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+/// All of the buffer, as two slices, which are wiped many bytes at a time; a `String` is wiped one by one.
+impl Drop for Secret {
+    fn drop(&mut self) {
+        let mut buffer = std::mem::take(&mut self.0).into_bytes();
+        buffer.as_mut_slice().zeroize();
+        buffer.spare_capacity_mut().zeroize();
     }
 }
 

@@ -150,6 +150,7 @@ fn late_callback() {
 }
 
 /// RFC 9700 §4.1.1 of state fixation: two authorizations never share a state or a verifier.
+#[cfg(feature = "os-random")]
 #[test]
 fn state_fixation() {
     let client = client();

@@ -149,7 +149,7 @@ fn a_server_that_echoes_a_secret_is_not_repeated() {
         )
     };
 
-    let (_, mut pending) = client.authorize(REDIRECT_URI).start(now()).unwrap();
+    let (_, mut pending) = client.authorize(REDIRECT_URI).start_with(support::entropy(), now()).unwrap();
     let verifier = serde_json::to_value(&pending).unwrap()["code_verifier"].as_str().unwrap().to_owned();
     let callback = format!("code=planted-code&state={}", pending.state());
     let exchange = pending.receive(&client, callback.as_str(), now()).unwrap();
@@ -172,7 +172,7 @@ fn a_server_that_echoes_a_secret_is_not_repeated() {
 #[test]
 fn a_damaged_store_is_not_repeated() {
     let client = Client::new(server(), "fake-client", ClientAuth::none()).unwrap();
-    let (_, pending) = client.authorize(REDIRECT_URI).start(now()).unwrap();
+    let (_, pending) = client.authorize(REDIRECT_URI).start_with(support::entropy(), now()).unwrap();
     let stored = serde_json::to_value(&pending).unwrap();
     let mut printed = Printed::default();
     for member in [

@@ -52,10 +52,6 @@ fn browse(server: &mut AuthorizationServer, url: &str) -> String {
     response.header("location").unwrap_or_else(|| panic!("{} {}", response.status, response.body)).to_owned()
 }
 
-fn random() -> Entropy {
-    Entropy::from_os().unwrap()
-}
-
 #[test]
 fn a_sign_in_a_refresh_and_the_end_of_the_replaced_refresh_token() {
     let (mut server, client) = embedded_server();
@@ -63,7 +59,7 @@ fn a_sign_in_a_refresh_and_the_end_of_the_replaced_refresh_token() {
     let (url, mut pending) = client
         .authorize(REGISTERED)
         .scopes(["export:read", "export:write"])
-        .start_with(random(), now())
+        .start_with(entropy(), now())
         .unwrap();
     let callback = browse(&mut server, &url);
 
@@ -87,7 +83,7 @@ fn a_sign_in_a_refresh_and_the_end_of_the_replaced_refresh_token() {
 #[test]
 fn a_code_is_used_once() {
     let (mut server, client) = embedded_server();
-    let (url, mut pending) = client.authorize(REGISTERED).start_with(random(), now()).unwrap();
+    let (url, mut pending) = client.authorize(REGISTERED).start_with(entropy(), now()).unwrap();
     let callback = browse(&mut server, &url);
     let call = pending.receive(&client, Callback::url(&callback), now()).unwrap();
     call.finish(received(&send(&mut server, call.request()))).unwrap();
@@ -99,7 +95,7 @@ fn a_code_is_used_once() {
 fn the_user_says_no() {
     let (mut server, client) = embedded_server();
     let request = client.authorize(REGISTERED).scopes(["deny:me"]);
-    let (url, mut pending) = request.start_with(random(), now()).unwrap();
+    let (url, mut pending) = request.start_with(entropy(), now()).unwrap();
     let callback = browse(&mut server, &url);
     let error = pending.receive(&client, Callback::url(&callback), now()).unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Refused, Some("access_denied")));
@@ -115,7 +111,7 @@ fn a_wrong_client_secret_is_a_matter_of_configuration() {
         ClientAuth::basic("fake-wrong-secret"),
     )
     .unwrap();
-    let (url, mut pending) = right.authorize(REGISTERED).start_with(random(), now()).unwrap();
+    let (url, mut pending) = right.authorize(REGISTERED).start_with(entropy(), now()).unwrap();
     let callback = browse(&mut server, &url);
     let call = pending.receive(&wrong, Callback::url(&callback), now()).unwrap();
     let error = call.finish(received(&send(&mut server, call.request()))).unwrap_err();
