@@ -188,23 +188,23 @@ impl Request {
 }
 
 impl Request {
-    /// What a server could echo in an error text and nobody may see there.
+    /// What a server could echo in an error text and nobody may see there, as it was sent and decoded.
     pub(crate) fn secrets(&self) -> Vec<Secret> {
         let is_secret =
             |name: &str| matches!(name, "code" | "code_verifier" | "refresh_token" | "client_secret");
-        form::pairs(self.body())
-            .flatten()
-            .filter_map(|(name, value)| is_secret(&name).then(|| Secret::new(value)))
-            .chain(self.basic_secret())
-            .collect()
+        let form = self.body().split('&').filter_map(|pair| pair.split_once('='));
+        let sent = form.filter(|(name, _)| is_secret(name)).map(|(_, value)| Secret::new(value));
+        let mut secrets: Vec<Secret> = sent.chain(self.basic_secret()).collect();
+        let decoded = secrets.iter().filter_map(|sent| form::unescape(sent.expose()).map(Secret::new));
+        let decoded: Vec<Secret> = decoded.collect();
+        secrets.extend(decoded);
+        secrets
     }
 
     fn basic_secret(&self) -> Option<Secret> {
         let (_, encoded) = self.header("authorization")?.split_once(' ')?;
         let pair = Secret::new(String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?);
-        let (_, secret) = pair.expose().split_once(':')?;
-        // The pair is form-encoded, so the secret reads as the value of a parameter.
-        form::pairs(secret).next()?.map(|(secret, _)| Secret::new(secret))
+        pair.expose().split_once(':').map(|(_, secret)| Secret::new(secret))
     }
 }
 

@@ -142,11 +142,7 @@ impl Error {
     pub(crate) fn without(mut self, secrets: &[Secret]) -> Self {
         let Refusal { code, description, uri, .. } = &mut self.0.refusal;
         for text in [code, description, uri].into_iter().flatten() {
-            for secret in secrets.iter().map(Secret::expose).filter(|secret| !secret.is_empty()) {
-                if text.contains(secret) {
-                    *text = text.replace(secret, "[redacted]");
-                }
-            }
+            *text = covered(text, secrets);
         }
         self
     }
@@ -194,6 +190,27 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// A text with each secret covered. It is one pass, so that no secret is looked for in a cover.
+fn covered(text: &str, secrets: &[Secret]) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        let found = secrets.iter().map(Secret::expose).filter(|secret| !secret.is_empty());
+        let longest = found.filter_map(|secret| rest.strip_prefix(secret)).min_by_key(|after| after.len());
+        match longest {
+            Some(after) => {
+                out.push_str("[redacted]");
+                rest = after;
+            }
+            None => {
+                out.push(character);
+                rest = rest.get(character.len_utf8()..).unwrap_or_default();
+            }
+        }
+    }
+    out
+}
 
 /// Text from outside, quoted, escaped and cut for display.
 pub(crate) struct Foreign<'a>(pub(crate) &'a str);

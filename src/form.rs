@@ -50,7 +50,8 @@ pub(crate) fn pairs(text: &str) -> impl Iterator<Item = Option<(Cow<'_, str>, Co
     })
 }
 
-fn unescape(text: &str) -> Option<Cow<'_, str>> {
+/// A name or a value, decoded; `None` if it is not UTF-8.
+pub(crate) fn unescape(text: &str) -> Option<Cow<'_, str>> {
     if text.bytes().fold(true, |literal, byte| literal & (byte != b'+') & (byte != b'%')) {
         return Some(Cow::Borrowed(text));
     }

@@ -169,6 +169,23 @@ fn a_server_that_echoes_a_secret_is_not_repeated() {
     printed.holds_no_secret();
 }
 
+/// Found by fuzzing: a secret that is sent unencoded was looked for in its decoded form only.
+#[test]
+fn an_echo_is_not_repeated_in_the_form_that_was_sent_either() {
+    for (auth, echo) in [
+        (ClientAuth::basic_unencoded("planted/1_2+3"), "planted/1_2+3"),
+        (ClientAuth::basic("planted/1_2+3"), "planted/1_2+3"),
+        (ClientAuth::basic("planted/1_2+3"), "planted%2F1_2%2B3"),
+        (ClientAuth::post("planted/1_2+3"), "planted%2F1_2%2B3"),
+    ] {
+        let client = Client::new(server(), "fake-client", auth).unwrap();
+        let call = client.refresh(&Secret::new("fake-refresh")).start().unwrap();
+        let body = format!(r#"{{"error":"invalid_client","error_description":"{echo}"}}"#);
+        let error = call.finish(Response::new(401, [("a", "b")], body.as_bytes())).unwrap_err();
+        assert_eq!(error.description(), Some("[redacted]"), "{echo}");
+    }
+}
+
 #[test]
 fn a_damaged_store_is_not_repeated() {
     let client = Client::new(server(), "fake-client", ClientAuth::none()).unwrap();
