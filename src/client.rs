@@ -174,14 +174,12 @@ impl ClientAuth {
 
 /// The endpoint with its own query, and the parameters that do not change from one request to the next.
 fn authorization_url_start(endpoint: &str, client_id: &str) -> String {
-    let mut start = endpoint.to_owned();
-    if !start.contains('?') {
-        start.push('?');
-    }
-    form::push_pair(&mut start, "response_type", "code");
-    form::push_pair(&mut start, "client_id", client_id);
-    form::push_pair(&mut start, "code_challenge_method", "S256");
-    start
+    let (address, query) = endpoint.split_once('?').unwrap_or((endpoint, ""));
+    let mut query = query.to_owned();
+    form::push_pair(&mut query, "response_type", "code");
+    form::push_pair(&mut query, "client_id", client_id);
+    form::push_pair(&mut query, "code_challenge_method", "S256");
+    format!("{address}?{query}")
 }
 
 /// A digest of what decides where a code goes and who redeems it, so that a pending authorization can be held

@@ -135,6 +135,22 @@ fn rfc6749_section_4_1_1_and_rfc7636_appendix_b_authorization_url() {
     );
 }
 
+/// Found by fuzzing: a query that ends in `?` was taken for an empty one.
+#[test]
+fn rfc6749_section_3_1_the_endpoints_own_query_is_kept() {
+    for (endpoint, start) in [
+        ("https://as.example/a", "https://as.example/a?response_type=code&"),
+        ("https://as.example/a?", "https://as.example/a?response_type=code&"),
+        ("https://as.example/a?p=q", "https://as.example/a?p=q&response_type=code&"),
+        ("https://as.example/a?p=q&", "https://as.example/a?p=q&response_type=code&"),
+        ("https://as.example/a?next=/b?", "https://as.example/a?next=/b?&response_type=code&"),
+    ] {
+        let server = oauth2_proto::AuthorizationServer::new(endpoint, "https://as.example/token").unwrap();
+        let (url, _) = support::start(&client_of(server));
+        assert!(url.starts_with(start), "{url}");
+    }
+}
+
 #[test]
 fn rfc6749_section_4_1_3_token_request() {
     let call = token_call(&client());
