@@ -53,8 +53,8 @@ fn basic_of_oauth2(client_id: &str, client_secret: &str) -> String {
 /// A server that repeats the client secret in its error: we find it again in what we encoded, and cover it.
 fn check_echo(client_id: &str, client_secret: &str) {
     let refresh_token = "fake-refresh-token";
-    // Of no interest: a secret inside the cover, and one that a cover for the token would cut up.
-    if "[redacted]".contains(client_secret) || client_secret.contains(refresh_token) {
+    // A cover for the token would cut this one up.
+    if client_secret.is_empty() || client_secret.contains(refresh_token) {
         return;
     }
     let secret = || Secret::new(client_secret);
@@ -65,7 +65,10 @@ fn check_echo(client_id: &str, client_secret: &str) {
         let call = client.refresh(&Secret::new(refresh_token)).start().unwrap();
         let echo = serde_json::json!({ "error": "invalid_client", "error_description": client_secret });
         let error = call.finish(Response::new(401, [("", "")], echo.to_string().as_bytes())).unwrap_err();
-        assert_eq!(error.description(), Some("[redacted]"), "{:?}", call.request().header("authorization"));
+        // A cover may be covered once more, where a part of it is a secret too.
+        let shown = error.description().unwrap().replace("[redacted]", "");
+        let left = shown.contains(|sign| !"[redacted]".contains(sign));
+        assert!(!left, "{shown:?} of {client_secret:?} with {:?}", call.request().header("authorization"));
     }
 }
 
