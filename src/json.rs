@@ -36,7 +36,7 @@ pub(crate) fn read<'a, const N: usize>(
     names: &'static [&'static str; N],
     members: &mut [Member<'a>; N],
 ) -> Result<Extras, &'static str> {
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     let mut reader = serde_json::Deserializer::from_slice(body);
     let extras = (&mut reader).deserialize_map(Object { names, members }).map_err(|error| {
         if error.to_string().starts_with(REPEATED) { REPEATED } else { "the body is not a JSON object" }
@@ -44,6 +44,9 @@ pub(crate) fn read<'a, const N: usize>(
     reader.end().map_err(|_| "the body is a JSON object followed by something else")?;
     Ok(extras)
 }
+
+/// U+FEFF in UTF-8.
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 const REPEATED: &str = "a member of the JSON object is there twice";
 

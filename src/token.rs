@@ -165,9 +165,8 @@ fn read(response: Response<'_>, context: &Context) -> Result<TokenResponse, Erro
         return Err(Error::invalid("the body is longer than 1 MiB"));
     }
     let leniencies = context.leniencies;
-    let as_form = leniencies.has(Leniency::FormEncoded)
-        && response.may_be_form
-        && !response.body.trim_ascii_start().starts_with(b"{");
+    let as_form =
+        leniencies.has(Leniency::FormEncoded) && response.may_be_form && is_no_document(response.body);
     let mut members = [const { Member::Absent }; 8];
     let extras = match as_form {
         true => read_form(response.body, &mut members),
@@ -208,6 +207,12 @@ fn read(response: Response<'_>, context: &Context) -> Result<TokenResponse, Erro
         requested_scope: context.requested_scope.clone(),
         extras,
     })
+}
+
+/// Whether a body does not begin as JSON or as a page does: a part of those could read as a form.
+fn is_no_document(body: &[u8]) -> bool {
+    let text = body.strip_prefix(json::BYTE_ORDER_MARK).unwrap_or(body).trim_ascii_start();
+    !matches!(text.first(), Some(b'{' | b'[' | b'"' | b'<'))
 }
 
 /// Reads a form-encoded body, as some servers send where JSON was due.

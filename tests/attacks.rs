@@ -384,3 +384,23 @@ fn tampered_pending_authorization() {
         assert!(serde_json::from_value::<PendingAuthorization>(tampered).is_err(), "{member}");
     }
 }
+
+/// Found by fuzzing: with form-encoded responses tolerated, a part of a JSON document must not read as a form.
+#[test]
+fn token_hidden_inside_another_document() {
+    let call = token_call(&client_of(server().tolerate(oauth2_proto::Leniency::FormEncoded)));
+    let hidden = "&access_token=fake-inner&token_type=bearer&";
+    let finish =
+        |body: &str| call.finish(Response::new(200, [("content-type", "text/plain")], body.as_bytes()));
+    for mark in ["", "\u{feff}"] {
+        let object =
+            format!(r#"{mark} {{"x":"{hidden}","access_token":"fake-outer","token_type":"Bearer"}}"#);
+        assert_eq!(finish(&object).unwrap().access_token().expose(), "fake-outer");
+        for document in
+            [format!("{mark}[\"{hidden}\"]"), format!("{mark}\"{hidden}\""), format!("{mark}<p>{hidden}</p>")]
+        {
+            assert_eq!(finish(&document).unwrap_err().kind(), ErrorKind::Invalid, "{document}");
+        }
+    }
+    assert_eq!(finish(hidden).unwrap().access_token().expose(), "fake-inner");
+}
