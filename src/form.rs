@@ -44,15 +44,23 @@ pub(crate) fn room_for(name: &str, value: &str) -> usize {
 
 /// The decoded pairs of a query or body in their order; `None` for a pair that is not UTF-8.
 pub(crate) fn pairs(text: &str) -> impl Iterator<Item = Option<(Cow<'_, str>, Cow<'_, str>)>> {
-    text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+    let escaped = has_escapes(text);
+    text.split('&').filter(|pair| !pair.is_empty()).map(move |pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        Some((unescape(name)?, unescape(value)?))
+        match escaped {
+            true => Some((unescape(name)?, unescape(value)?)),
+            false => Some((name.into(), value.into())),
+        }
     })
+}
+
+fn has_escapes(text: &str) -> bool {
+    text.bytes().fold(false, |found, byte| found | (byte == b'+') | (byte == b'%'))
 }
 
 /// A name or a value, decoded; `None` if it is not UTF-8.
 pub(crate) fn unescape(text: &str) -> Option<Cow<'_, str>> {
-    if text.bytes().fold(true, |literal, byte| literal & (byte != b'+') & (byte != b'%')) {
+    if !has_escapes(text) {
         return Some(Cow::Borrowed(text));
     }
     let mut bytes = Vec::with_capacity(text.len());

@@ -37,7 +37,9 @@ pub(crate) fn read<'a, const N: usize>(
     members: &mut [Member<'a>; N],
 ) -> Result<Extras, &'static str> {
     let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
-    let mut reader = serde_json::Deserializer::from_slice(body);
+    // Checked once here, instead of by the reader for each text.
+    let body = std::str::from_utf8(body).map_err(|_| "the body is not UTF-8")?;
+    let mut reader = serde_json::Deserializer::from_str(body);
     let extras = (&mut reader).deserialize_map(Object { names, members }).map_err(|error| {
         if error.to_string().starts_with(REPEATED) { REPEATED } else { "the body is not a JSON object" }
     })?;

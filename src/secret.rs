@@ -65,7 +65,14 @@ impl fmt::Debug for Secret {
 
 /// Whether two texts are equal, in a time that depends on their lengths only.
 pub(crate) fn same(one: &str, other: &str) -> bool {
-    one.as_bytes().ct_eq(other.as_bytes()).into()
+    let (one_words, one_rest) = one.as_bytes().as_chunks();
+    let (other_words, other_rest) = other.as_bytes().as_chunks();
+    let words = one_words.iter().zip(other_words);
+    // Eight bytes at a time; `subtle` by itself goes byte by byte.
+    let equal = words.fold(one_rest.ct_eq(other_rest), |equal, (one, other)| {
+        equal & u64::from_ne_bytes(*one).ct_eq(&u64::from_ne_bytes(*other))
+    });
+    one.len() == other.len() && equal.into()
 }
 
 /// Reads a secret for `#[serde(deserialize_with)]`.

@@ -296,12 +296,10 @@ pub(crate) fn is_absolute_uri(text: &str) -> bool {
 
 /// Whether a text holds nothing but what RFC 3986 §2 lets a URI hold.
 fn is_uri(text: &str) -> bool {
-    let is_character = |byte: u8| byte.is_ascii_graphic() & !is_one_of(byte, b"\"<>\\^`{|}");
-    text.bytes().fold(true, |sound, byte| sound & is_character(byte))
-}
-
-fn is_one_of<const N: usize>(byte: u8, set: &[u8; N]) -> bool {
-    set.iter().fold(false, |found, member| found | (*member == byte))
+    text.bytes().all(|byte| {
+        byte.is_ascii_graphic()
+            && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
+    })
 }
 
 #[cfg(test)]
