@@ -194,7 +194,9 @@ impl Request {
             |name: &str| matches!(name, "code" | "code_verifier" | "refresh_token" | "client_secret");
         let form = self.body().split('&').filter_map(|pair| pair.split_once('='));
         let sent = form.filter(|(name, _)| is_secret(name)).map(|(_, value)| Secret::new(value));
-        let mut secrets: Vec<Secret> = sent.chain(self.basic_secret()).collect();
+        let header = self.header("authorization").and_then(|value| value.split_once(' '));
+        let credentials = header.map(|(_, credentials)| Secret::new(credentials));
+        let mut secrets: Vec<Secret> = sent.chain(self.basic_secret()).chain(credentials).collect();
         let decoded = secrets.iter().filter_map(|sent| form::unescape(sent.expose()).map(Secret::new));
         let decoded: Vec<Secret> = decoded.collect();
         secrets.extend(decoded);

@@ -177,6 +177,8 @@ fn an_echo_is_not_repeated_in_the_form_that_was_sent_either() {
         (ClientAuth::basic("planted/1_2+3"), "planted/1_2+3"),
         (ClientAuth::basic("planted/1_2+3"), "planted%2F1_2%2B3"),
         (ClientAuth::post("planted/1_2+3"), "planted%2F1_2%2B3"),
+        // The credentials of the Authorization header, encoded as they are sent.
+        (ClientAuth::basic("planted"), "ZmFrZS1jbGllbnQ6cGxhbnRlZA=="),
     ] {
         let client = Client::new(server(), "fake-client", auth).unwrap();
         let call = client.refresh(&Secret::new("fake-refresh")).start().unwrap();
