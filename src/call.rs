@@ -194,20 +194,22 @@ impl Request {
             |name: &str| matches!(name, "code" | "code_verifier" | "refresh_token" | "client_secret");
         let form = self.body().split('&').filter_map(|pair| pair.split_once('='));
         let sent = form.filter(|(name, _)| is_secret(name)).map(|(_, value)| Secret::new(value));
-        let header = self.header("authorization").and_then(|value| value.split_once(' '));
-        let credentials = header.map(|(_, credentials)| Secret::new(credentials));
-        let mut secrets: Vec<Secret> = sent.chain(self.basic_secret()).chain(credentials).collect();
+        let mut secrets: Vec<Secret> = sent.collect();
+        if let Some((_, credentials)) = self.header("authorization").and_then(|value| value.split_once(' ')) {
+            secrets.push(Secret::new(credentials));
+            secrets.extend(basic_secret(credentials));
+        }
         let decoded = secrets.iter().filter_map(|sent| form::unescape(sent.expose()).map(Secret::new));
         let decoded: Vec<Secret> = decoded.collect();
         secrets.extend(decoded);
         secrets
     }
+}
 
-    fn basic_secret(&self) -> Option<Secret> {
-        let (_, encoded) = self.header("authorization")?.split_once(' ')?;
-        let pair = Secret::new(String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?);
-        pair.expose().split_once(':').map(|(_, secret)| Secret::new(secret))
-    }
+/// The client secret in the credentials of HTTP Basic, as it was escaped.
+fn basic_secret(credentials: &str) -> Option<Secret> {
+    let pair = Secret::new(String::from_utf8(STANDARD.decode(credentials).ok()?).ok()?);
+    pair.expose().split_once(':').map(|(_, secret)| Secret::new(secret))
 }
 
 impl HeaderValue {
