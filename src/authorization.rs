@@ -276,6 +276,7 @@ impl PendingAuthorization {
             leniencies: client.server.leniencies,
             requested_scope: Some(std::mem::take(&mut self.scope)),
             refresh_token: None,
+            attempt: None,
         };
         let call = client.token_request(&parameters, &self.resources, context);
         self.verifier = None;

@@ -32,11 +32,30 @@ pub(crate) struct Context {
     pub(crate) requested_scope: Option<Scope>,
     /// Stays in force when the response brings no other (RFC 6749 §6).
     pub(crate) refresh_token: Option<Secret>,
+    /// For which attempt of a session it is sent.
+    pub(crate) attempt: Option<Attempt>,
+}
+
+/// A refresh of a [`Session`](crate::Session), told apart from its earlier and later ones.
+#[derive(Clone, Copy)]
+pub(crate) struct Attempt {
+    pub(crate) authorization: [u8; 16],
+    /// Of the snapshot that holds the claim.
+    pub(crate) revision: u64,
+    /// Of the tokens that are replaced.
+    pub(crate) generation: u64,
+    /// Milliseconds of Unix time.
+    pub(crate) sent_at: u64,
 }
 
 impl<T> Call<T> {
     pub(crate) fn new(request: Request, context: Context) -> Self {
         Self { request, context, reply: PhantomData }
+    }
+
+    /// The same call with another reader.
+    pub(crate) fn with_reader<U>(self) -> Call<U> {
+        Call::new(self.request, self.context)
     }
 
     /// The request to send.

@@ -73,6 +73,12 @@ impl Client {
         })
     }
 
+    /// A digest of where a refresh token goes and for whom. What else is said about the server may change while
+    /// an authorization lives.
+    pub(crate) fn refresher(&self) -> [u8; 16] {
+        digest([&self.server.token_endpoint, &self.client_id])
+    }
+
     /// A request to the token endpoint with this client's authentication (RFC 6749 §2.3 and §3.2).
     pub(crate) fn token_request(
         &self,
@@ -185,8 +191,17 @@ fn authorization_url_start(endpoint: &str, client_id: &str) -> String {
 /// A digest of what decides where a code goes and who redeems it, so that a pending authorization can be held
 /// to the client that started it without carrying all of it along.
 fn identity(server: &AuthorizationServer, client_id: &str) -> [u8; 32] {
+    sha256([server.issuer.as_deref().unwrap_or_default(), &server.token_endpoint, client_id])
+}
+
+/// Half of a SHA-256 over texts that stay apart, which is enough to tell things apart.
+pub(crate) fn digest<const N: usize>(parts: [&str; N]) -> [u8; 16] {
+    sha256(parts).as_chunks().0.first().copied().unwrap_or_default()
+}
+
+fn sha256<const N: usize>(parts: [&str; N]) -> [u8; 32] {
     let mut hash = Sha256::new();
-    for part in [server.issuer.as_deref().unwrap_or_default(), &server.token_endpoint, client_id] {
+    for part in parts {
         hash.update(part.as_bytes());
         // No part can hold this byte: it never stands in UTF-8.
         hash.update([0xff]);

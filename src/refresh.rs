@@ -76,6 +76,7 @@ impl<'a> RefreshRequest<'a> {
             leniencies: self.client.server.leniencies,
             requested_scope: Some(self.scope.clone()).filter(|scope| !scope.as_str().is_empty()),
             refresh_token: Some(self.refresh_token.clone()),
+            attempt: None,
         };
         Ok(self.client.token_request(&parameters, &self.resources, context))
     }

@@ -120,7 +120,7 @@ impl TokenResponse {
         self.extras.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    fn granted(&self) -> Option<&Scope> {
+    pub(crate) fn granted(&self) -> Option<&Scope> {
         self.scope.as_ref().or(self.requested_scope.as_ref())
     }
 }
@@ -138,13 +138,31 @@ impl fmt::Debug for TokenResponse {
     }
 }
 
-impl fmt::Display for TokenType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl TokenType {
+    /// The name that the specifications or the server give it.
+    pub(crate) fn name(&self) -> &str {
+        match self {
             Self::Bearer => "Bearer",
             Self::DPoP => "DPoP",
-            Self::Other(name) => return write!(f, "{}", crate::error::Foreign(name)),
-        })
+            Self::Other(name) => name,
+        }
+    }
+
+    pub(crate) fn from_name(name: String) -> Self {
+        match name.as_str() {
+            "Bearer" => Self::Bearer,
+            "DPoP" => Self::DPoP,
+            _ => Self::Other(name),
+        }
+    }
+}
+
+impl fmt::Display for TokenType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bearer | Self::DPoP => f.write_str(self.name()),
+            Self::Other(name) => write!(f, "{}", crate::error::Foreign(name)),
+        }
     }
 }
 

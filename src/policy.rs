@@ -1,0 +1,243 @@
+//! When a [`Session`](crate::Session) refreshes, how long it waits, and when it gives up.
+
+use std::time::Duration;
+
+/// The times by which a [`Session`](crate::Session) lives; the defaults suit tokens of minutes or more.
+///
+/// All holders of one authorization (threads, processes, machines) should use the same policy.
+///
+/// | what | default |
+/// |---|---|
+/// | [`refresh_window`](Self::refresh_window): when to refresh, in parts of the lifetime | 0.6 to 0.8 |
+/// | [`clock_skew`](Self::clock_skew): how far the holders' clocks may be apart | 5 s |
+/// | [`claim`](Self::claim): how long one holder may take for a refresh, the saving excepted | 60 s |
+/// | [`backoff`](Self::backoff): the first pause after a failure, and the longest | 1 s, 10 min |
+/// | [`longest_retry_after`](Self::longest_retry_after): how far the server is followed | 24 h |
+/// | [`attempts`](Self::attempts): failures in a row before the session gives up | 500, about three days |
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RefreshPolicy {
+    earliest: f32,
+    latest: f32,
+    /// Milliseconds, like the other times.
+    clock_skew: u64,
+    claim: u64,
+    first_backoff: u64,
+    longest_backoff: u64,
+    longest_retry_after: u64,
+    attempts: u32,
+}
+
+impl Default for RefreshPolicy {
+    fn default() -> Self {
+        Self {
+            earliest: 0.6,
+            latest: 0.8,
+            clock_skew: 5_000,
+            claim: 60_000,
+            first_backoff: 1_000,
+            longest_backoff: 600_000,
+            longest_retry_after: 24 * 3_600_000,
+            attempts: 500,
+        }
+    }
+}
+
+impl RefreshPolicy {
+    /// When to refresh: at a moment between these two parts of the token's lifetime that differs from one
+    /// authorization to the next, so that many do not refresh in the same second.
+    ///
+    /// The first refresh of an authorization, and the first after trouble, may come at any moment up to
+    /// `latest`: drawn so that many authorizations that begin together are spread evenly from then on.
+    /// Both are held between 0.1 and 1; if they are equal, nothing is spread.
+    pub fn refresh_window(mut self, earliest: f32, latest: f32) -> Self {
+        // A value that is no number becomes the lower bound.
+        let bounded = |part: f32, most: f32| if part >= 0.1 { part.min(most) } else { 0.1 };
+        self.latest = bounded(latest, 1.0);
+        self.earliest = bounded(earliest, self.latest);
+        self
+    }
+
+    /// How far the clocks of two holders may be apart; one refresh at a time is promised within that.
+    ///
+    /// A holder may use a token for this much longer than the server lets it live, if its clock is behind.
+    pub fn clock_skew(mut self, skew: Duration) -> Self {
+        self.clock_skew = milliseconds(skew);
+        self
+    }
+
+    /// How long a holder's claim on the refresh lasts. It sends in the first half or not at all, and gives the
+    /// answer up at the end; the others wait for the end and the clock skew.
+    ///
+    /// At least twice the timeout of the HTTP client, plus the time that the store takes to save. It is also
+    /// how long the others wait for a holder that died.
+    pub fn claim(mut self, claim: Duration) -> Self {
+        self.claim = milliseconds(claim).max(1);
+        self
+    }
+
+    /// The pause after the first failure, and the longest one; it doubles from the one to the other. Each
+    /// pause is shortened by up to a half at random.
+    pub fn backoff(mut self, first: Duration, longest: Duration) -> Self {
+        self.first_backoff = milliseconds(first).max(1);
+        self.longest_backoff = milliseconds(longest).max(self.first_backoff);
+        self
+    }
+
+    /// How long a `Retry-After` of the server is honoured; a longer one counts as this one.
+    pub fn longest_retry_after(mut self, longest: Duration) -> Self {
+        self.longest_retry_after = milliseconds(longest);
+        self
+    }
+
+    /// How many attempts in a row may fail before the session gives up; at least one.
+    ///
+    /// An attempt also fails when its holder dies, and when its token is of no use (a lifetime of 0, or the
+    /// API rejects it).
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts.max(1);
+        self
+    }
+
+    pub(crate) fn skew(&self) -> u64 {
+        self.clock_skew
+    }
+
+    pub(crate) fn claim_length(&self) -> u64 {
+        self.claim
+    }
+
+    pub(crate) fn most_attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// How long after its issue a token is replaced. `evenly` draws the moment that belongs to a long series of
+    /// refreshes which is looked at for the first time: the part that is left of an interval.
+    pub(crate) fn refresh_after(&self, lifetime: u64, evenly: bool, dice: &mut Dice) -> u64 {
+        let (earliest, latest) = (f64::from(self.earliest), f64::from(self.latest));
+        let part = if earliest >= latest {
+            latest
+        } else if evenly {
+            // Long intervals are met more often than short ones, in proportion to their length.
+            let squares = earliest.powi(2) + dice.roll() * (latest.powi(2) - earliest.powi(2));
+            dice.roll() * squares.sqrt()
+        } else {
+            earliest + dice.roll() * (latest - earliest)
+        };
+        (lifetime as f64 * part) as u64
+    }
+
+    /// The pause after this many failures in a row; none after none.
+    pub(crate) fn pause(&self, failures: u32, dice: &mut Dice) -> u64 {
+        let Some(doublings) = failures.checked_sub(1) else { return 0 };
+        let factor = 1_u64.checked_shl(doublings).unwrap_or(u64::MAX);
+        let pause = self.first_backoff.saturating_mul(factor).min(self.longest_backoff);
+        pause - (pause as f64 / 2.0 * dice.roll()) as u64
+    }
+
+    /// The pause where trying again soon would help nobody.
+    pub(crate) fn longest_pause(&self, dice: &mut Dice) -> u64 {
+        self.pause(u32::MAX, dice)
+    }
+
+    /// The server's wish, within bounds.
+    pub(crate) fn retry_after(&self, wish: Duration) -> u64 {
+        milliseconds(wish).min(self.longest_retry_after)
+    }
+}
+
+/// Numbers that are spread evenly but follow from where they are used, so that every holder of an
+/// authorization computes the same moment. They need not be hard to guess.
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    /// `seed` is spread evenly by itself; `turn` tells the uses of one seed apart.
+    pub(crate) fn new(seed: u64, turn: u64) -> Self {
+        let mut dice = Self(seed ^ turn.wrapping_mul(0xd134_2543_de82_ef95));
+        dice.roll();
+        dice
+    }
+
+    /// A number from 0 up to, but not including, 1 (a step of SplitMix64).
+    fn roll(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^= bits >> 31;
+        (bits >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
+    duration.as_secs().saturating_mul(1000).saturating_add(duration.subsec_millis().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: u64 = 3_600_000;
+
+    #[test]
+    fn a_refresh_falls_into_the_window_and_the_first_one_anywhere_before_its_end() {
+        let policy = RefreshPolicy::default();
+        let moments = |evenly| {
+            let moments = (0..1000).map(|seed| {
+                policy.refresh_after(HOUR, evenly, &mut Dice::new(seed << 40, seed)) as f64 / HOUR as f64
+            });
+            let mut moments: Vec<_> = moments.collect();
+            moments.sort_by(f64::total_cmp);
+            moments
+        };
+        let later = moments(false);
+        assert!(later[0] >= 0.6 && later[0] < 0.61 && later[999] <= 0.8 && later[999] > 0.79, "{later:?}");
+        assert!((later[500] - 0.7).abs() < 0.02, "{}", later[500]);
+        let first = moments(true);
+        assert!(first[0] < 0.01 && first[999] <= 0.8 && first[999] > 0.7, "{first:?}");
+        // 1 / 0.7 of the sessions for each part of the lifetime, so half of them by 0.35.
+        assert!((first[500] - 0.35).abs() < 0.03, "{}", first[500]);
+    }
+
+    #[test]
+    fn the_window_is_bounded_and_without_width_nothing_is_spread() {
+        for (earliest, latest, expected) in [
+            (0.5, 0.5, HOUR / 2),
+            (2.0, 3.0, HOUR),
+            (0.9, 0.5, HOUR / 2),
+            (f32::NAN, f32::NAN, HOUR / 10),
+            (-1.0, 0.0, HOUR / 10),
+        ] {
+            let policy = RefreshPolicy::default().refresh_window(earliest, latest);
+            for evenly in [false, true] {
+                let after = policy.refresh_after(HOUR, evenly, &mut Dice::new(1, 1));
+                assert!(after.abs_diff(expected) <= 1, "{earliest} {latest}: {after}");
+            }
+        }
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_longest_and_are_shortened_by_half_at_the_most() {
+        let policy = RefreshPolicy::default().backoff(Duration::from_secs(1), Duration::from_secs(60));
+        assert_eq!(policy.pause(0, &mut Dice::new(7, 0)), 0);
+        for (failures, seconds) in [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (64, 60), (u32::MAX, 60)] {
+            let pauses: Vec<_> =
+                (0..200).map(|seed| policy.pause(failures, &mut Dice::new(seed << 32, 3))).collect();
+            let (least, most) = (*pauses.iter().min().unwrap(), *pauses.iter().max().unwrap());
+            assert!(least >= seconds * 500 && most <= seconds * 1000, "{failures}: {least} {most}");
+            assert!(most - least > seconds * 400, "{failures}: not spread");
+        }
+    }
+
+    #[test]
+    fn bounds_of_the_other_times() {
+        let policy = RefreshPolicy::default()
+            .claim(Duration::ZERO)
+            .attempts(0)
+            .backoff(Duration::ZERO, Duration::ZERO)
+            .clock_skew(Duration::MAX);
+        assert_eq!((policy.claim_length(), policy.most_attempts(), policy.skew()), (1, 1, u64::MAX));
+        assert_eq!(policy.pause(1, &mut Dice::new(0, 0)), 1);
+        assert_eq!(policy.retry_after(Duration::MAX), 24 * HOUR);
+        assert_eq!(policy.retry_after(Duration::from_secs(3)), 3_000);
+    }
+}

@@ -1,0 +1,608 @@
+//! The [`Session`]: tokens over time, shared by many holders through a store of the caller's.
+//!
+//! The code reads like the table in the documentation of [`Session`]: `poll` is its last column, and each input
+//! is one of its rows. Time passes in `observe` alone.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use crate::call::{Attempt, Call, Response};
+use crate::client::{self, Client};
+use crate::error::{Error, ErrorKind, Retry};
+use crate::policy::RefreshPolicy;
+use crate::scope::Scope;
+use crate::secret::Secret;
+use crate::snapshot::{Record, Snapshot, Span, State, later, system_time, unix};
+use crate::token::{TokenResponse, TokenType};
+
+/// The tokens of one authorization over time, kept alive by one refresh at a time.
+///
+/// Servers that rotate refresh tokens punish the second use of one, so threads, processes and machines that
+/// share an authorization need one refresher at a time, and what it learned must be in the store before it is
+/// used. A `Session` is that discipline as a value: it does nothing by itself, and has no lock, no store and no
+/// clock. Every holder has its own, made from the same stored [`Snapshot`].
+///
+/// [`access_token`](Self::access_token) says what may be used now. [`poll`](Self::poll) says what is to be done
+/// to keep the authorization alive; do it, report back, and poll again:
+///
+/// ```
+/// # use oauth2_proto::*;
+/// # use std::time::{Duration, SystemTime};
+/// # trait Store {
+/// #     /// `UPDATE … SET snapshot = … WHERE key = … AND revision = …`, or `INSERT` where the revision is 0.
+/// #     fn compare_and_swap(&self, expected_revision: u64, snapshot: &Snapshot) -> bool;
+/// #     fn load(&self) -> Snapshot;
+/// # }
+/// # trait Http { fn send(&self, request: &Request, until: SystemTime) -> Option<(u16, Vec<u8>)>; }
+/// # fn keep_alive(session: &mut Session, client: &Client, store: &dyn Store, http: &dyn Http, now: fn() -> SystemTime) -> Result<SystemTime, Error> {
+/// loop {
+///     match session.poll(now()) {
+///         // Nothing to do before then (or, without a time, before the API rejects the token).
+///         Step::Rest(until) => return Ok(until.unwrap_or(now() + Duration::from_secs(60))),
+///         // Somebody else refreshes, or a pause is running: look into the store now and then.
+///         Step::Wait(until) => {
+///             session.adopt(store.load(), now())?;
+///             return Ok(until.min(now() + Duration::from_secs(1)));
+///         }
+///         Step::Save(save) => match store.compare_and_swap(save.expected_revision(), save.snapshot()) {
+///             true => session.saved(save),
+///             false => session.adopt(store.load(), now())?,
+///         },
+///         Step::Send { until } => {
+///             let Some(call) = session.send(client, now())? else { continue };
+///             match http.send(call.request(), until) {
+///                 Some((status, body)) => {
+///                     let none: [(&str, &str); 0] = [];
+///                     let answer = session.received(call, Response::new(status, none, &body), now());
+///                     answer.unwrap_or_else(|error| eprintln!("refresh: {error}"));
+///                 }
+///                 None => session.no_response(call, now()),
+///             }
+///         }
+///         Step::Reauthorize(reason) => todo!("let the user sign in again, then session.reauthorized(…): {reason}"),
+///     }
+/// }
+/// # }
+/// ```
+///
+/// # States and transitions
+///
+/// A refresh goes: claim, save, send, answer, save, use. The states are those of one holder; what is *saved* is
+/// shared, and changes by compare-and-swap only.
+///
+/// | state | `poll` says | what happens | next state |
+/// |---|---|---|---|
+/// | **unsaved**: new tokens, not in the store | `Save` | saved | quiet |
+/// | **quiet**, before the time to refresh | `Rest` | time passes; the API rejects the token | due |
+/// | **due** | `Save` (a claim) | saved | claimed by us |
+/// | | | lost the race | as the store says |
+/// | **claimed by us** | `Send` | `send` | sent |
+/// | | | half of the claim is over | claimed by another |
+/// | **sent** | `Wait` | tokens | learned: quiet |
+/// | | | the grant is refused | learned: refused |
+/// | | | any other failure, or no response | learned: backoff |
+/// | | | the claim is over | claimed by another |
+/// | **learned**: not in the store yet | `Save` | saved | what was learned |
+/// | | | lost the race to later tokens | as the store says |
+/// | | | lost with tokens in hand that are later than the store's | learned (saved over the other) |
+/// | **claimed by another** | `Wait` | its end and the clock skew pass | due, one more attempt |
+/// | | | a newer snapshot | as the store says |
+/// | **backoff** | `Wait` | the pause ends | due, one more attempt |
+/// | **refused**; out of attempts; dead without a refresh token | `Reauthorize` | `reauthorized` | learned: quiet |
+///
+/// Whatever does not stand there changes nothing: an answer to an earlier call, a snapshot that is no newer, a
+/// save that was reported twice. Without a crash or a lost answer, no token is lost.
+///
+/// # Defined answers
+///
+/// - **No `expires_in`**: the token is used until [`rejected`](Self::rejected) says that the API no longer takes it.
+/// - **A lifetime of 0**: saved, never used, and counted as a failed attempt, so it ends.
+/// - **No refresh token in the answer**: the old one stays. **None at all**: the access token is used up, then
+///   `Reauthorize`.
+/// - **A narrower scope**: taken, and shown by [`granted_scopes`](Self::granted_scopes). An answer without one
+///   changes nothing.
+/// - **A clock that goes back** by no more than the skew counts as standing still; by more, it ends our claim,
+///   starts the wait for another's anew, makes a token from the future unusable and due, and never brings back
+///   a token that was seen to expire. **A clock that jumps ahead** makes one refresh too many, and no more.
+///
+/// # What no client can promise
+///
+/// Between the moment when the server rotates the tokens and the moment when [`saved`](Self::saved) is true,
+/// the new tokens are in one answer and one process. If the answer is lost or the process dies there, the old
+/// refresh token is tried again: some servers allow that, others (Pleo's) refuse it or end the authorization, and
+/// the user must sign in again. The window is as long as the answer's way back and one save; nothing else is
+/// awaited in it. A request that reaches the server after its [`until`](Step::Send) has the same effect.
+#[cfg_attr(test, derive(Clone))]
+pub struct Session {
+    record: Record,
+    /// What is known and not in the store yet.
+    learned: Option<Box<Record>>,
+    hold: Hold,
+    policy: RefreshPolicy,
+    /// The latest time seen, in milliseconds of Unix time.
+    latest: u64,
+    /// When the claim in the record was first seen.
+    claim_seen: u64,
+    /// The access token was seen to expire, whatever the clock says later.
+    expired: bool,
+    /// The API took the access token for invalid.
+    rejected: bool,
+}
+
+/// Our part in the claim that the record holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hold {
+    /// None: it is another's, or there is none.
+    Nothing,
+    /// It is ours, and nothing was sent.
+    Claim,
+    /// It is ours, and our request is under way.
+    Sent,
+}
+
+/// What is to be done next for a [`Session`]; made by [`Session::poll`].
+#[derive(Debug)]
+#[must_use = "a step is to be taken"]
+pub enum Step {
+    /// Nothing, before this time; without one, nothing until the API rejects the token.
+    Rest(Option<SystemTime>),
+    /// Store this before anything else, then call [`Session::saved`] or [`Session::adopt`].
+    Save(Save),
+    /// Call [`Session::send`] and send what it gives.
+    Send {
+        /// By when the answer must be in; then give up and call [`Session::no_response`].
+        until: SystemTime,
+    },
+    /// Nothing, before this time: another holder is refreshing, our own request is under way, or a pause is
+    /// running. Meanwhile, load the snapshot from the store now and then and call [`Session::adopt`].
+    Wait(SystemTime),
+    /// The user must sign in again; then call [`Session::reauthorized`].
+    Reauthorize(Reason),
+}
+
+/// Why the user must sign in again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The server refused the refresh token for good; it was revoked, used twice, or is too old.
+    Refused,
+    /// The access token is of no use any more, and there is no refresh token.
+    NoRefreshToken,
+    /// Refreshing failed [`attempts`](RefreshPolicy::attempts) times in a row. The refresh token may still be
+    /// good: [`Session::resume`] tries again.
+    GaveUp,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Refused => "the server refused the refresh token",
+            Self::NoRefreshToken => "the access token is used up and there is no refresh token",
+            Self::GaveUp => "refreshing failed too many times in a row",
+        })
+    }
+}
+
+/// A compare-and-swap for the caller's store.
+#[derive(Debug)]
+pub struct Save {
+    snapshot: Snapshot,
+}
+
+impl Save {
+    /// What to store.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// The revision that the store must have for this to be stored; 0 if it must have none.
+    pub fn expected_revision(&self) -> u64 {
+        self.snapshot.0.revision.saturating_sub(1)
+    }
+}
+
+/// The reader of a [`Call`] whose response is for [`Session::received`] alone, so that tokens cannot be used
+/// before they are saved.
+#[derive(Debug)]
+pub struct ForSession(());
+
+/// From tokens to a session and back.
+impl Session {
+    /// The tokens of a sign-in with `client`, received at `now`. They can be used once they are saved.
+    pub fn new(client: &Client, tokens: TokenResponse, policy: RefreshPolicy, now: SystemTime) -> Self {
+        let refresh_token = tokens.refresh_token().map(Secret::expose).unwrap_or_default();
+        let mut record = Record {
+            authorization: client::digest([tokens.access_token().expose(), refresh_token]),
+            client: client.refresher(),
+            revision: 0,
+            generation: 0,
+            access_token: tokens.access_token().clone(),
+            token_type: tokens.token_type().clone(),
+            refresh_token: None,
+            scope: None,
+            issued_at: 0,
+            expires_at: None,
+            refresh_at: None,
+            attempts: 0,
+            state: State::Quiet,
+        };
+        record.take(tokens, unix(now), &policy);
+        Self::with(record, policy, now)
+    }
+
+    /// A holder from what is stored.
+    pub fn restore(snapshot: Snapshot, policy: RefreshPolicy, now: SystemTime) -> Self {
+        Self::with(*snapshot.0, policy, now)
+    }
+
+    fn with(record: Record, policy: RefreshPolicy, now: SystemTime) -> Self {
+        let now = unix(now);
+        Self {
+            record,
+            learned: None,
+            hold: Hold::Nothing,
+            policy,
+            latest: now,
+            claim_seen: now,
+            expired: false,
+            rejected: false,
+        }
+    }
+
+    /// The access token, if it is good at `now`; changes nothing.
+    ///
+    /// It is good also while a refresh is under way, until it has expired, was replaced or rejected, or the
+    /// session has ended. Ask for each request to the API, and report a 401 by [`rejected`](Self::rejected).
+    pub fn access_token(&self, now: SystemTime) -> Option<&Secret> {
+        let now = self.time(unix(now));
+        let record = &self.record;
+        let replaced = self.learned.as_ref().is_some_and(|learned| learned.generation > record.generation);
+        let good = record.revision > 0
+            && !replaced
+            && !self.expired
+            && !self.rejected
+            && record.state != State::Refused
+            && record.expires_at.is_none_or(|end| now < end)
+            && !self.is_from_the_future(record.issued_at, now);
+        good.then_some(&record.access_token)
+    }
+
+    /// How the access token is to be used.
+    pub fn token_type(&self) -> &TokenType {
+        &self.record.token_type
+    }
+
+    /// The scopes that are known to be granted.
+    pub fn granted_scopes(&self) -> impl Iterator<Item = &str> {
+        self.record.scope.iter().flat_map(Scope::tokens)
+    }
+
+    /// When the access token expires; `None` where the server does not say.
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.record.expires_at.map(system_time)
+    }
+
+    /// The revision of what this holder knows to be stored; 0 before the first save.
+    pub fn revision(&self) -> u64 {
+        self.record.revision
+    }
+}
+
+/// What is to be done.
+impl Session {
+    /// What is to be done now. Polling twice at one time gives the same step and changes nothing; only the
+    /// reports below move the session on.
+    pub fn poll(&mut self, now: SystemTime) -> Step {
+        let now = self.observe(now);
+        if let Some(learned) = &self.learned {
+            return self.save((**learned).clone());
+        }
+        if self.record.revision == 0 {
+            return self.save(self.record.clone());
+        }
+        match (self.record.state, self.hold) {
+            (State::Refused, _) => Step::Reauthorize(Reason::Refused),
+            (State::Claimed(claim), Hold::Claim) => Step::Send { until: system_time(claim.until) },
+            (State::Claimed(claim), Hold::Sent) => Step::Wait(system_time(claim.until)),
+            (State::Claimed(claim), Hold::Nothing) if now < self.end_for_others(claim) => {
+                Step::Wait(system_time(self.end_for_others(claim)))
+            }
+            (State::Backoff(pause), _) if !self.is_over(pause, now) => Step::Wait(system_time(pause.until)),
+            (State::Quiet, _) => match self.due_at(now) {
+                None => Step::Rest(None),
+                Some(due) if now < due && self.rejected => Step::Wait(system_time(due)),
+                Some(due) if now < due => Step::Rest(Some(system_time(due))),
+                Some(_) => self.claim(now),
+            },
+            (State::Claimed(_) | State::Backoff(_), _) => self.claim(now),
+        }
+    }
+
+    /// When the tokens want to be replaced.
+    fn due_at(&self, now: u64) -> Option<u64> {
+        let record = &self.record;
+        if self.rejected {
+            let pause = self.policy.pause(record.attempts, &mut record.dice(record.generation));
+            return Some(later(record.issued_at, pause));
+        }
+        if self.is_from_the_future(record.issued_at, now) {
+            return Some(0);
+        }
+        if record.refresh_token.is_none() { record.expires_at } else { record.refresh_at }
+    }
+
+    /// The claim on the next attempt, or the end.
+    fn claim(&self, now: u64) -> Step {
+        let mut next = self.record.clone();
+        if next.refresh_token.is_none() {
+            return Step::Reauthorize(Reason::NoRefreshToken);
+        }
+        let served = next.state == State::Quiet && !self.rejected && !next.was_born_dead();
+        next.attempts = if served { 1 } else { next.attempts.saturating_add(1) };
+        if next.attempts > self.policy.most_attempts() {
+            return Step::Reauthorize(Reason::GaveUp);
+        }
+        next.state = State::Claimed(Span::new(now, self.policy.claim_length()));
+        self.save(next)
+    }
+
+    fn save(&self, mut next: Record) -> Step {
+        next.revision = self.record.revision.saturating_add(1);
+        Step::Save(Save { snapshot: Snapshot(Box::new(next)) })
+    }
+
+    /// The call to send, once for each claim: `None` if [`poll`](Self::poll) does not say [`Send`](Step::Send),
+    /// perhaps because another task that shares this session was faster.
+    ///
+    /// # Errors
+    ///
+    /// Misuse, if `client` is not the one that got the tokens, or its server is known not to refresh.
+    pub fn send(&mut self, client: &Client, now: SystemTime) -> Result<Option<Call<ForSession>>, Error> {
+        if client.refresher() != self.record.client {
+            return Err(Error::misuse(
+                "these tokens were got by another client: token endpoint or client_id differ",
+            ));
+        }
+        let now = self.observe(now);
+        let (Hold::Claim, Some(refresh_token)) = (self.hold, &self.record.refresh_token) else {
+            return Ok(None);
+        };
+        let mut call = client.refresh(refresh_token).start()?;
+        call.context.attempt = Some(Attempt {
+            authorization: self.record.authorization,
+            revision: self.record.revision,
+            generation: self.record.generation,
+            sent_at: now,
+        });
+        self.hold = Hold::Sent;
+        Ok(Some(call.with_reader()))
+    }
+}
+
+/// What happened.
+impl Session {
+    /// The save is in the store, by this holder's own compare-and-swap.
+    pub fn saved(&mut self, save: Save) {
+        let record = *save.snapshot.0;
+        if record.authorization != self.record.authorization
+            || record.revision != self.record.revision.saturating_add(1)
+        {
+            return;
+        }
+        // An answer may have come while an older thing was being saved.
+        if self.learned.as_ref().is_some_and(|learned| learned.generation <= record.generation) {
+            self.learned = None;
+        }
+        let claimed = match record.state {
+            State::Claimed(claim) => Some(claim.since),
+            _ => None,
+        };
+        self.hold = if claimed.is_some() && self.learned.is_none() { Hold::Claim } else { Hold::Nothing };
+        self.replace(record, claimed.unwrap_or(self.latest));
+    }
+
+    /// A snapshot from the store: after a save that came too late, or while waiting. One that is no newer than
+    /// what is known changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Misuse, if it is a snapshot of another authorization: look at the key that it is stored under. A user
+    /// who signs in again goes on with the same session by [`reauthorized`](Self::reauthorized).
+    pub fn adopt(&mut self, snapshot: Snapshot, now: SystemTime) -> Result<(), Error> {
+        let now = self.observe(now);
+        let record = *snapshot.0;
+        if record.authorization != self.record.authorization {
+            return Err(Error::misuse("this snapshot belongs to another authorization"));
+        }
+        if record.revision <= self.record.revision {
+            return Ok(());
+        }
+        // Later tokens win, in hand or in the store; else the store does.
+        if self.learned.as_ref().is_some_and(|learned| learned.generation <= record.generation) {
+            self.learned = None;
+        }
+        self.hold = Hold::Nothing;
+        self.replace(record, now);
+        Ok(())
+    }
+
+    fn replace(&mut self, record: Record, claim_seen: u64) {
+        if record.generation != self.record.generation {
+            (self.expired, self.rejected) = (false, false);
+        }
+        self.claim_seen = claim_seen;
+        self.record = record;
+    }
+
+    /// The answer to a call, whatever its HTTP status. An answer that is not awaited any more changes nothing,
+    /// unless it brings tokens that are later than those known.
+    ///
+    /// # Errors
+    ///
+    /// What the server said, for the log: the session has taken note of it, and [`poll`](Self::poll) says what
+    /// to do.
+    pub fn received(
+        &mut self,
+        call: Call<ForSession>,
+        response: Response<'_>,
+        now: SystemTime,
+    ) -> Result<(), Error> {
+        let attempt = call.context.attempt;
+        match call.with_reader::<TokenResponse>().finish(response) {
+            Ok(tokens) => {
+                self.receive_tokens(attempt, tokens, now);
+                Ok(())
+            }
+            Err(error) => {
+                self.fail(attempt, Some(&error), now);
+                Err(error)
+            }
+        }
+    }
+
+    /// No answer came: the connection failed, or the time was over. The server may have replaced the tokens all
+    /// the same, so this is where one can be lost.
+    pub fn no_response(&mut self, call: Call<ForSession>, now: SystemTime) {
+        self.fail(call.context.attempt, None, now);
+    }
+
+    /// The API answered 401 to this access token (RFC 6750 §3.1), so that it is replaced before its time. A
+    /// token other than the current one changes nothing.
+    pub fn rejected(&mut self, access_token: &Secret) {
+        self.rejected |= *access_token == self.record.access_token;
+    }
+
+    /// The user signed in again with `client`: the session goes on with these tokens, under the same key and
+    /// revision, so that no other holder brings back the old ones.
+    pub fn reauthorized(&mut self, client: &Client, tokens: TokenResponse, now: SystemTime) {
+        let now = self.observe(now);
+        let mut next = self.next_tokens();
+        next.client = client.refresher();
+        (next.attempts, next.scope) = (0, None);
+        next.take(tokens, now, &self.policy);
+        self.learn(next);
+    }
+
+    /// Tries again after [`GaveUp`](Reason::GaveUp), with all attempts: once the cause was found, say.
+    pub fn resume(&mut self, now: SystemTime) {
+        if matches!(self.poll(now), Step::Reauthorize(Reason::GaveUp)) {
+            let mut next = self.record.clone();
+            next.attempts = 0;
+            next.state = State::Backoff(Span::new(self.latest, 0));
+            self.learn(next);
+        }
+    }
+
+    fn receive_tokens(&mut self, attempt: Option<Attempt>, tokens: TokenResponse, now: SystemTime) {
+        let now = self.observe(now);
+        let newest = self.learned.as_deref().unwrap_or(&self.record);
+        let awaited = attempt.filter(|attempt| {
+            attempt.authorization == newest.authorization && attempt.generation == newest.generation
+        });
+        if let Some(attempt) = awaited {
+            let mut next = self.next_tokens();
+            next.take(tokens, attempt.sent_at.min(now), &self.policy);
+            self.learn(next);
+        }
+    }
+
+    fn fail(&mut self, attempt: Option<Attempt>, error: Option<&Error>, now: SystemTime) {
+        let now = self.observe(now);
+        let ours = matches!(self.record.state, State::Claimed(_))
+            && self.learned.is_none()
+            && attempt.is_some_and(|attempt| {
+                attempt.authorization == self.record.authorization && attempt.revision == self.record.revision
+            });
+        if !ours {
+            return;
+        }
+        let mut next = self.record.clone();
+        let mut dice = next.dice(next.revision);
+        next.state = match error.map(Error::retry) {
+            Some(Retry::Reauthorize) => State::Refused,
+            // It is the configuration that must change, which takes a person some time.
+            Some(Retry::FixConfiguration | Retry::Never)
+                if error.is_some_and(|error| error.kind() == ErrorKind::Refused) =>
+            {
+                State::Backoff(Span::new(now, self.policy.longest_pause(&mut dice)))
+            }
+            _ => {
+                let wish = error.and_then(|error| error.retry_after(system_time(now)));
+                let wish = wish.map(|wish| self.policy.retry_after(wish)).unwrap_or_default();
+                let pause = self.policy.pause(next.attempts, &mut dice);
+                State::Backoff(Span::new(now, wish.saturating_add(pause)))
+            }
+        };
+        self.learn(next);
+    }
+
+    /// The record for tokens that follow those known.
+    fn next_tokens(&self) -> Record {
+        let mut next = self.record.clone();
+        next.generation = next.generation.saturating_add(1);
+        next
+    }
+
+    fn learn(&mut self, next: Record) {
+        self.hold = Hold::Nothing;
+        self.learned = Some(Box::new(next));
+    }
+}
+
+/// Time.
+impl Session {
+    /// The time that counts: the latest one seen, unless the clock was set back by more than the skew.
+    fn time(&self, now: u64) -> u64 {
+        if self.was_set_back(now) { now } else { now.max(self.latest) }
+    }
+
+    fn was_set_back(&self, now: u64) -> bool {
+        now.saturating_add(self.policy.skew()) < self.latest
+    }
+
+    /// Lets time pass: whatever ends with time, ends here.
+    fn observe(&mut self, now: SystemTime) -> u64 {
+        let now = unix(now);
+        if self.was_set_back(now) {
+            // How much of the claim is over cannot be told any more.
+            self.hold = Hold::Nothing;
+            self.claim_seen = now;
+        }
+        let now = self.time(now);
+        self.latest = now;
+        self.expired |= self.record.expires_at.is_some_and(|end| end <= now);
+        let over = match (self.record.state, self.hold) {
+            (State::Claimed(claim), Hold::Claim) => claim.middle() <= now,
+            (State::Claimed(claim), Hold::Sent) => claim.until <= now,
+            _ => false,
+        };
+        if over {
+            self.hold = Hold::Nothing;
+        }
+        now
+    }
+
+    /// When a claim that is not ours is over: by its own time or, if its clock was wrong, by ours.
+    fn end_for_others(&self, claim: Span) -> u64 {
+        let end = claim.until.min(later(self.claim_seen, claim.length()));
+        later(end, self.policy.skew())
+    }
+
+    fn is_over(&self, span: Span, now: u64) -> bool {
+        span.until <= now || self.is_from_the_future(span.since, now)
+    }
+
+    fn is_from_the_future(&self, time: u64, now: u64) -> bool {
+        now.saturating_add(self.policy.skew()) < time
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("record", &self.record)
+            .field("learned", &self.learned)
+            .field("hold", &self.hold)
+            .finish_non_exhaustive()
+    }
+}

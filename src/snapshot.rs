@@ -1,0 +1,302 @@
+//! What a [`Session`](crate::Session) keeps in its caller's store: the record, and its serialised form.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::policy::{Dice, RefreshPolicy, milliseconds};
+use crate::scope::Scope;
+use crate::secret::{self, Secret};
+use crate::token::{TokenResponse, TokenType};
+
+/// One saved state of a [`Session`](crate::Session), to be kept in a store under one key for each
+/// authorization.
+///
+/// It serialises with serde, to JSON for example. The form holds both tokens, so it is a secret: protect the
+/// store, and wipe copies where you can. It is versioned: a version of this crate that does not know a form
+/// refuses it with an error that says so, and leaves what is stored as it is. Times in it are milliseconds of
+/// Unix time.
+#[derive(Clone)]
+pub struct Snapshot(pub(crate) Box<Record>);
+
+impl Snapshot {
+    /// The number of this state: each save makes it larger by one, from 1 on.
+    ///
+    /// Keep it in a column of its own, for it is what
+    /// [`Save::expected_revision`](crate::Save::expected_revision) is compared with.
+    pub fn revision(&self) -> u64 {
+        self.0.revision
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Snapshot").field(&self.0).finish()
+    }
+}
+
+/// All that the holders of an authorization share.
+#[derive(Clone)]
+pub(crate) struct Record {
+    /// A digest of the first tokens, which tells authorizations apart.
+    pub(crate) authorization: [u8; 16],
+    /// Where the refresh token goes, and for whom.
+    pub(crate) client: [u8; 16],
+    /// 0 before the first save.
+    pub(crate) revision: u64,
+    /// How many tokens came before these.
+    pub(crate) generation: u64,
+    pub(crate) access_token: Secret,
+    pub(crate) token_type: TokenType,
+    pub(crate) refresh_token: Option<Secret>,
+    /// What is known to be granted.
+    pub(crate) scope: Option<Scope>,
+    /// Milliseconds of Unix time, like all times here.
+    pub(crate) issued_at: u64,
+    pub(crate) expires_at: Option<u64>,
+    pub(crate) refresh_at: Option<u64>,
+    /// Claims since a token last served for its whole life.
+    pub(crate) attempts: u32,
+    pub(crate) state: State,
+}
+
+/// What is going on with the refresh token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Nothing.
+    Quiet,
+    /// A holder has it for itself.
+    Claimed(Span),
+    /// A refresh failed, and the next one waits.
+    Backoff(Span),
+    /// The server refuses it for good.
+    Refused,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) since: u64,
+    pub(crate) until: u64,
+}
+
+impl Span {
+    pub(crate) fn new(since: u64, length: u64) -> Self {
+        Self { since, until: later(since, length) }
+    }
+
+    pub(crate) fn length(self) -> u64 {
+        self.until.saturating_sub(self.since)
+    }
+
+    pub(crate) fn middle(self) -> u64 {
+        later(self.since, self.length() / 2)
+    }
+}
+
+impl Record {
+    /// Takes over the tokens of a response to a request that was sent at `sent_at`, from when on they are
+    /// counted: too early rather than too late.
+    pub(crate) fn take(&mut self, tokens: TokenResponse, sent_at: u64, policy: &RefreshPolicy) {
+        let lifetime = tokens.expires_in().map(milliseconds);
+        self.access_token = tokens.access_token().clone();
+        self.token_type = tokens.token_type().clone();
+        self.refresh_token = tokens.refresh_token().cloned();
+        self.scope = tokens.granted().cloned().or(self.scope.take());
+        self.issued_at = sent_at;
+        self.expires_at = lifetime.map(|lifetime| later(sent_at, lifetime));
+        let mut dice = self.dice(self.generation);
+        self.refresh_at = lifetime.map(|lifetime| match lifetime {
+            // Dead on arrival: the next attempt waits as after a failure.
+            0 => later(sent_at, policy.pause(self.attempts, &mut dice)),
+            _ => later(sent_at, policy.refresh_after(lifetime, self.attempts != 1, &mut dice)),
+        });
+        self.state = State::Quiet;
+    }
+
+    /// Whether the access token never was of use.
+    pub(crate) fn was_born_dead(&self) -> bool {
+        self.expires_at == Some(self.issued_at)
+    }
+
+    pub(crate) fn dice(&self, turn: u64) -> Dice {
+        let [seed, _] = self.authorization.as_chunks().0 else { return Dice::new(0, turn) };
+        Dice::new(u64::from_le_bytes(*seed), turn)
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("revision", &self.revision)
+            .field("generation", &self.generation)
+            .field("issued_at", &self.issued_at)
+            .field("expires_at", &self.expires_at)
+            .field("refresh_at", &self.refresh_at)
+            .field("attempts", &self.attempts)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The end of the year 9999, which every platform's clock can tell: times after it count as it.
+const END: u64 = 253_402_300_799_999;
+
+/// Milliseconds of Unix time; a time before 1970 counts as 1970.
+pub(crate) fn unix(time: SystemTime) -> u64 {
+    milliseconds(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()).min(END)
+}
+
+pub(crate) fn later(time: u64, by: u64) -> u64 {
+    time.saturating_add(by).min(END)
+}
+
+pub(crate) fn system_time(time: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(time.min(END))
+}
+
+/// The version of the serialised form.
+const VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct Stored<'a> {
+    version: u32,
+    authorization: String,
+    client: String,
+    revision: u64,
+    generation: u64,
+    access_token: &'a str,
+    token_type: &'a str,
+    refresh_token: Option<&'a str>,
+    scope: Option<&'a str>,
+    issued_at: u64,
+    expires_at: Option<u64>,
+    refresh_at: Option<u64>,
+    attempts: u32,
+    state: &'a str,
+    since: u64,
+    until: u64,
+}
+
+impl Serialize for Snapshot {
+    fn serialize<S: Serializer>(&self, target: S) -> Result<S::Ok, S::Error> {
+        let record = &*self.0;
+        let (state, span) = match record.state {
+            State::Quiet => ("quiet", Span::new(0, 0)),
+            State::Claimed(span) => ("claimed", span),
+            State::Backoff(span) => ("backoff", span),
+            State::Refused => ("refused", Span::new(0, 0)),
+        };
+        Stored {
+            version: VERSION,
+            authorization: URL_SAFE_NO_PAD.encode(record.authorization),
+            client: URL_SAFE_NO_PAD.encode(record.client),
+            revision: record.revision,
+            generation: record.generation,
+            access_token: record.access_token.expose(),
+            token_type: record.token_type.name(),
+            refresh_token: record.refresh_token.as_ref().map(Secret::expose),
+            scope: record.scope.as_ref().map(Scope::as_str),
+            issued_at: record.issued_at,
+            expires_at: record.expires_at,
+            refresh_at: record.refresh_at,
+            attempts: record.attempts,
+            state,
+            since: span.since,
+            until: span.until,
+        }
+        .serialize(target)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Restored {
+    version: u32,
+    authorization: String,
+    client: String,
+    revision: u64,
+    generation: u64,
+    #[serde(deserialize_with = "secret::deserialize")]
+    access_token: Secret,
+    token_type: String,
+    #[serde(deserialize_with = "deserialize_optional")]
+    refresh_token: Option<Secret>,
+    scope: Option<String>,
+    issued_at: u64,
+    expires_at: Option<u64>,
+    refresh_at: Option<u64>,
+    attempts: u32,
+    state: String,
+    since: u64,
+    until: u64,
+}
+
+fn deserialize_optional<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Secret>, D::Error> {
+    Ok(Option::<String>::deserialize(source)?.map(Secret::new))
+}
+
+impl<'de> Deserialize<'de> for Snapshot {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        // A format's own error may quote what it found, and that may be a token.
+        let restored = Restored::deserialize(source).map_err(|_| {
+            D::Error::custom(format!(
+                "this is no session snapshot of version {VERSION}: it is damaged, or a newer version of the \
+                 crate stored it; keep it as it is and read it with that version"
+            ))
+        })?;
+        if restored.version != VERSION {
+            return Err(D::Error::custom(format!(
+                "this session snapshot has the form of version {}, and this version of the crate reads \
+                 version {VERSION}; keep it as it is and read it with the version that stored it",
+                restored.version
+            )));
+        }
+        let damaged = |what: &str| {
+            D::Error::custom(format!("{what} of the session snapshot is damaged; keep it as it is and look"))
+        };
+        let digest = |text: &str| URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+        let in_range = |time: &u64| *time <= END;
+        let span = Some(Span { since: restored.since, until: restored.until })
+            .filter(|span| span.since <= span.until && in_range(&span.until))
+            .ok_or_else(|| damaged("the span"))?;
+        let times = [Some(restored.issued_at), restored.expires_at, restored.refresh_at];
+        if !times.iter().flatten().all(in_range)
+            || restored.expires_at.is_some() != restored.refresh_at.is_some()
+        {
+            return Err(damaged("a time"));
+        }
+        if restored.revision == 0 {
+            return Err(damaged("revision"));
+        }
+        if restored.access_token.expose().is_empty()
+            || restored.refresh_token.as_ref().is_some_and(|token| token.expose().is_empty())
+        {
+            return Err(damaged("a token"));
+        }
+        Ok(Self(Box::new(Record {
+            authorization: digest(&restored.authorization).ok_or_else(|| damaged("authorization"))?,
+            client: digest(&restored.client).ok_or_else(|| damaged("client"))?,
+            revision: restored.revision,
+            generation: restored.generation,
+            access_token: restored.access_token,
+            token_type: TokenType::from_name(restored.token_type),
+            refresh_token: restored.refresh_token,
+            scope: restored.scope.map(Scope::from_text),
+            issued_at: restored.issued_at,
+            expires_at: restored.expires_at,
+            refresh_at: restored.refresh_at,
+            attempts: restored.attempts,
+            state: match restored.state.as_str() {
+                "quiet" => State::Quiet,
+                "claimed" => State::Claimed(span),
+                "backoff" => State::Backoff(span),
+                "refused" => State::Refused,
+                _ => return Err(damaged("state")),
+            },
+        })))
+    }
+}
