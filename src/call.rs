@@ -37,7 +37,7 @@ pub(crate) struct Context {
 }
 
 /// A refresh of a [`Session`](crate::Session), told apart from its earlier and later ones.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Attempt {
     pub(crate) authorization: [u8; 16],
     /// Of the snapshot that holds the claim.

@@ -108,6 +108,7 @@ mod secret;
 mod server;
 mod session;
 mod snapshot;
+mod step;
 mod token;
 
 pub use authorization::{AuthorizationRequest, PendingAuthorization};
@@ -120,6 +121,7 @@ pub use policy::RefreshPolicy;
 pub use refresh::RefreshRequest;
 pub use secret::Secret;
 pub use server::{AuthorizationServer, Leniency};
-pub use session::{ForSession, Reason, Save, Session, Step};
+pub use session::{ForSession, Session};
 pub use snapshot::Snapshot;
+pub use step::{Reason, Save, Step};
 pub use token::{TokenResponse, TokenType};

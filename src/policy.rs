@@ -47,7 +47,8 @@ impl RefreshPolicy {
     /// authorization to the next, so that many do not refresh in the same second.
     ///
     /// The first refresh of an authorization, and the first after trouble, may come at any moment up to
-    /// `latest`: drawn so that many authorizations that begin together are spread evenly from then on.
+    /// `latest`, even almost at once: drawn so that many authorizations that begin together are spread evenly
+    /// from then on.
     /// Both are held between 0.1 and 1; if they are equal, nothing is spread.
     pub fn refresh_window(mut self, earliest: f32, latest: f32) -> Self {
         // A value that is no number becomes the lower bound.

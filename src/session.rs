@@ -13,6 +13,7 @@ use crate::policy::RefreshPolicy;
 use crate::scope::Scope;
 use crate::secret::Secret;
 use crate::snapshot::{Record, Snapshot, Span, State, later, system_time, unix};
+use crate::step::{Reason, Save, Step};
 use crate::token::{TokenResponse, TokenType};
 
 /// The tokens of one authorization over time, kept alive by one refresh at a time.
@@ -33,8 +34,8 @@ use crate::token::{TokenResponse, TokenType};
 /// #     fn compare_and_swap(&self, expected_revision: u64, snapshot: &Snapshot) -> bool;
 /// #     fn load(&self) -> Snapshot;
 /// # }
-/// # trait Http { fn send(&self, request: &Request, until: SystemTime) -> Option<(u16, Vec<u8>)>; }
-/// # fn keep_alive(session: &mut Session, client: &Client, store: &dyn Store, http: &dyn Http, now: fn() -> SystemTime) -> Result<SystemTime, Error> {
+/// # trait Http { fn send(&self, request: &Request, until: SystemTime) -> Option<(u16, Vec<(String, String)>, Vec<u8>)>; }
+/// # fn keep_alive(session: &mut Session, client: &Client, store: &dyn Store, http: &dyn Http, now: fn() -> SystemTime) -> Result<SystemTime, Box<dyn std::error::Error>> {
 /// loop {
 ///     match session.poll(now()) {
 ///         // Nothing to do before then (or, without a time, before the API rejects the token).
@@ -51,15 +52,21 @@ use crate::token::{TokenResponse, TokenType};
 ///         Step::Send { until } => {
 ///             let Some(call) = session.send(client, now())? else { continue };
 ///             match http.send(call.request(), until) {
-///                 Some((status, body)) => {
-///                     let none: [(&str, &str); 0] = [];
-///                     let answer = session.received(call, Response::new(status, none, &body), now());
+///                 Some((status, headers, body)) => {
+///                     let answer = session.received(call, Response::new(status, headers, &body), now());
 ///                     answer.unwrap_or_else(|error| eprintln!("refresh: {error}"));
 ///                 }
 ///                 None => session.no_response(call, now()),
 ///             }
 ///         }
-///         Step::Reauthorize(reason) => todo!("let the user sign in again, then session.reauthorized(…): {reason}"),
+///         // Unless another holder knows better, the user signs in again: then `session.reauthorized(…)`.
+///         Step::Reauthorize(reason) => {
+///             let known = session.revision();
+///             session.adopt(store.load(), now())?;
+///             if session.revision() == known {
+///                 return Err(reason.into());
+///             }
+///         }
 ///     }
 /// }
 /// # }
@@ -83,8 +90,8 @@ use crate::token::{TokenResponse, TokenType};
 /// | | | any other failure, or no response | learned: backoff |
 /// | | | the claim is over | claimed by another |
 /// | **learned**: not in the store yet | `Save` | saved | what was learned |
-/// | | | lost the race to later tokens | as the store says |
-/// | | | lost with tokens in hand that are later than the store's | learned (saved over the other) |
+/// | | | lost the race | as the store says |
+/// | | | lost, but later tokens or a refusal are in hand | learned (saved over the other) |
 /// | **claimed by another** | `Wait` | its end and the clock skew pass | due, one more attempt |
 /// | | | a newer snapshot | as the store says |
 /// | **backoff** | `Wait` | the pause ends | due, one more attempt |
@@ -140,71 +147,13 @@ enum Hold {
     Sent,
 }
 
-/// What is to be done next for a [`Session`]; made by [`Session::poll`].
-#[derive(Debug)]
-#[must_use = "a step is to be taken"]
-pub enum Step {
-    /// Nothing, before this time; without one, nothing until the API rejects the token.
-    Rest(Option<SystemTime>),
-    /// Store this before anything else, then call [`Session::saved`] or [`Session::adopt`].
-    Save(Save),
-    /// Call [`Session::send`] and send what it gives.
-    Send {
-        /// By when the answer must be in; then give up and call [`Session::no_response`].
-        until: SystemTime,
-    },
-    /// Nothing, before this time: another holder is refreshing, our own request is under way, or a pause is
-    /// running. Meanwhile, load the snapshot from the store now and then and call [`Session::adopt`].
-    Wait(SystemTime),
-    /// The user must sign in again; then call [`Session::reauthorized`].
-    Reauthorize(Reason),
-}
-
-/// Why the user must sign in again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Reason {
-    /// The server refused the refresh token for good; it was revoked, used twice, or is too old.
-    Refused,
-    /// The access token is of no use any more, and there is no refresh token.
-    NoRefreshToken,
-    /// Refreshing failed [`attempts`](RefreshPolicy::attempts) times in a row. The refresh token may still be
-    /// good: [`Session::resume`] tries again.
-    GaveUp,
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Refused => "the server refused the refresh token",
-            Self::NoRefreshToken => "the access token is used up and there is no refresh token",
-            Self::GaveUp => "refreshing failed too many times in a row",
-        })
-    }
-}
-
-/// A compare-and-swap for the caller's store.
-#[derive(Debug)]
-pub struct Save {
-    snapshot: Snapshot,
-}
-
-impl Save {
-    /// What to store.
-    pub fn snapshot(&self) -> &Snapshot {
-        &self.snapshot
-    }
-
-    /// The revision that the store must have for this to be stored; 0 if it must have none.
-    pub fn expected_revision(&self) -> u64 {
-        self.snapshot.0.revision.saturating_sub(1)
-    }
-}
-
 /// The reader of a [`Call`] whose response is for [`Session::received`] alone, so that tokens cannot be used
 /// before they are saved.
 #[derive(Debug)]
 pub struct ForSession(());
+
+/// How far a new sign-in moves the generation: past all the refreshes that may be under way with older tokens.
+const SIGN_IN: u64 = 1 << 32;
 
 /// From tokens to a session and back.
 impl Session {
@@ -390,9 +339,7 @@ impl Session {
             return;
         }
         // An answer may have come while an older thing was being saved.
-        if self.learned.as_ref().is_some_and(|learned| learned.generation <= record.generation) {
-            self.learned = None;
-        }
+        self.learned.take_if(|learned| !learned.outranks(&record));
         let claimed = match record.state {
             State::Claimed(claim) => Some(claim.since),
             _ => None,
@@ -417,10 +364,7 @@ impl Session {
         if record.revision <= self.record.revision {
             return Ok(());
         }
-        // Later tokens win, in hand or in the store; else the store does.
-        if self.learned.as_ref().is_some_and(|learned| learned.generation <= record.generation) {
-            self.learned = None;
-        }
+        self.learned.take_if(|learned| !learned.outranks(&record));
         self.hold = Hold::Nothing;
         self.replace(record, now);
         Ok(())
@@ -476,7 +420,8 @@ impl Session {
     /// revision, so that no other holder brings back the old ones.
     pub fn reauthorized(&mut self, client: &Client, tokens: TokenResponse, now: SystemTime) {
         let now = self.observe(now);
-        let mut next = self.next_tokens();
+        let mut next = self.record.clone();
+        next.generation = (next.generation / SIGN_IN).saturating_add(1).saturating_mul(SIGN_IN);
         next.client = client.refresher();
         (next.attempts, next.scope) = (0, None);
         next.take(tokens, now, &self.policy);
@@ -500,7 +445,8 @@ impl Session {
             attempt.authorization == newest.authorization && attempt.generation == newest.generation
         });
         if let Some(attempt) = awaited {
-            let mut next = self.next_tokens();
+            let mut next = self.record.clone();
+            next.generation = next.generation.saturating_add(1);
             next.take(tokens, attempt.sent_at.min(now), &self.policy);
             self.learn(next);
         }
@@ -534,13 +480,6 @@ impl Session {
             }
         };
         self.learn(next);
-    }
-
-    /// The record for tokens that follow those known.
-    fn next_tokens(&self) -> Record {
-        let mut next = self.record.clone();
-        next.generation = next.generation.saturating_add(1);
-        next
     }
 
     fn learn(&mut self, next: Record) {
@@ -606,3 +545,7 @@ impl fmt::Debug for Session {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "session_world.rs"]
+mod world;

@@ -117,6 +117,12 @@ impl Record {
         self.state = State::Quiet;
     }
 
+    /// Whether this is to be saved over that: later tokens win, and then a refusal, for it is final.
+    pub(crate) fn outranks(&self, other: &Self) -> bool {
+        let rank = |record: &Self| (record.generation, record.state == State::Refused);
+        rank(self) > rank(other)
+    }
+
     /// Whether the access token never was of use.
     pub(crate) fn was_born_dead(&self) -> bool {
         self.expires_at == Some(self.issued_at)
