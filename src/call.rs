@@ -193,7 +193,8 @@ impl Request {
         let is_secret =
             |name: &str| matches!(name, "code" | "code_verifier" | "refresh_token" | "client_secret");
         let form = self.body().split('&').filter_map(|pair| pair.split_once('='));
-        let sent = form.filter(|(name, _)| is_secret(name)).map(|(_, value)| Secret::new(value));
+        let form = form.filter(|(name, _)| form::unescape(name).is_some_and(|name| is_secret(&name)));
+        let sent = form.map(|(_, value)| Secret::new(value));
         let mut secrets: Vec<Secret> = sent.collect();
         if let Some((_, credentials)) = self.header("authorization").and_then(|value| value.split_once(' ')) {
             secrets.push(Secret::new(credentials));

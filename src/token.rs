@@ -26,7 +26,7 @@ impl Call<TokenResponse> {
     pub fn finish(&self, response: Response<'_>) -> Result<TokenResponse, Error> {
         let Response { status, retry_after, .. } = response;
         read(response, &self.context)
-            .map_err(|error| error.without(&self.request().secrets()).with_response(status, retry_after))
+            .map_err(|error| error.without(self.request().secrets()).with_response(status, retry_after))
     }
 }
 
