@@ -292,9 +292,13 @@ impl fmt::Debug for Response<'_> {
     }
 }
 
-/// The `http` crate's request; secret header values are marked sensitive.
+/// The `http` crate's request; secret header values are marked sensitive, and the body stays a secret.
+///
+/// One line makes the body what an HTTP client takes: `request.map(|body| body.expose().to_owned())` gives a
+/// `Request<String>`, which `reqwest` and `ureq` take as it is; for `hyper` end in `.expose().to_owned().into()`
+/// instead, which gives a `Request<Bytes>` or a `Request<Full<Bytes>>`.
 #[cfg(feature = "http")]
-impl TryFrom<&Request> for http::Request<Vec<u8>> {
+impl TryFrom<&Request> for http::Request<Secret> {
     type Error = http::Error;
 
     fn try_from(request: &Request) -> Result<Self, http::Error> {
@@ -304,7 +308,7 @@ impl TryFrom<&Request> for http::Request<Vec<u8>> {
             header.set_sensitive(matches!(value, HeaderValue::Secret(_)));
             builder = builder.header(&**name, header);
         }
-        builder.body(request.body().as_bytes().to_vec())
+        builder.body(request.body.clone())
     }
 }
 

@@ -406,11 +406,14 @@ fn a_request_can_be_taken_apart_changed_and_put_together() {
 #[test]
 fn the_http_crate_is_understood() {
     let call = token_call(&client());
-    let request = http::Request::<Vec<u8>>::try_from(call.request()).unwrap();
+    let request = http::Request::<Secret>::try_from(call.request()).unwrap();
+    assert!(format!("{request:?}").contains("body: Secret([redacted])"), "{request:?}");
     assert_eq!(request.method(), "POST");
     assert_eq!(request.uri(), "https://as.example/token");
     assert!(request.headers()["authorization"].is_sensitive());
     assert!(!request.headers()["accept"].is_sensitive());
+    let to_send = request.map(|body| body.expose().to_owned());
+    assert_eq!(to_send.body(), call.request().body());
     let response =
         http::Response::builder().status(503).header("Retry-After", "7").body(b"{}".to_vec()).unwrap();
     let error = call.finish((&response).into()).unwrap_err();
