@@ -287,10 +287,11 @@ impl PendingAuthorization {
         self.state.expose()
     }
 
-    /// When it is too late for the callback.
+    /// When it is too late for the callback; the end of the year 9999 where it is later still.
     pub fn expires_at(&self) -> SystemTime {
-        let after_epoch = Duration::from_secs(self.expires_at);
-        SystemTime::UNIX_EPOCH.checked_add(after_epoch).unwrap_or(SystemTime::UNIX_EPOCH)
+        // Every platform has this time, so that the sum cannot overflow.
+        const YEAR_9999: u64 = 253_402_300_799;
+        SystemTime::UNIX_EPOCH + Duration::from_secs(self.expires_at.min(YEAR_9999))
     }
 
     fn check_age(&self, now: SystemTime) -> Result<(), Error> {

@@ -58,7 +58,7 @@ impl Error {
     }
 
     /// How long the server asked to wait, from `now` on; only where [`retry`](Error::retry) says
-    /// [`Retry::Later`] (RFC 9110 §10.2.3).
+    /// [`Retry::Later`] (RFC 9110 §10.2.3). At most 2³¹ − 1 seconds, about 68 years.
     pub fn retry_after(&self, now: SystemTime) -> Option<Duration> {
         self.0.retry_after.map(|after| after.from(now))
     }
@@ -91,7 +91,7 @@ impl Error {
         self.0.refusal.dpop_nonce.as_deref()
     }
 
-    /// The polling interval that the server asked for, in whole seconds (RFC 8628 §3.5).
+    /// The polling interval that the server asked for, in whole seconds, at most 2³¹ − 1 (RFC 8628 §3.5).
     pub fn interval(&self) -> Option<Duration> {
         self.0.refusal.interval
     }
@@ -277,12 +277,17 @@ impl RetryAfter {
     }
 
     fn from(self, now: SystemTime) -> Duration {
-        match self {
+        let delay = match self {
             Self::Delay(delay) => delay,
             Self::Date(date) => date.duration_since(now).unwrap_or_default(),
-        }
+        };
+        delay.min(LONGEST)
     }
 }
+
+/// The longest delay or lifetime that is reported: it can be added to the time of day on every platform without
+/// an overflow.
+pub(crate) const LONGEST: Duration = Duration::from_secs((1 << 31) - 1);
 
 /// A number that is written in digits and nothing else; one that is too large becomes `u64::MAX`.
 pub(crate) fn digits(text: &str) -> Option<u64> {
@@ -356,7 +361,7 @@ mod tests {
         for (value, seconds) in [
             ("120", Some(120)),
             (" 7 ", Some(7)),
-            ("99999999999999999999999", Some(u64::MAX)),
+            ("99999999999999999999999", Some(2_147_483_647)),
             ("Sun, 06 Nov 1994 08:50:07 GMT", Some(30)),
             ("Sunday, 06-Nov-94 08:50:07 GMT", Some(30)),
             ("Sun, 06 Nov 1994 08:40:00 GMT", Some(0)),
