@@ -249,7 +249,7 @@ impl PendingAuthorization {
     ) -> Result<Call<TokenResponse>, Error> {
         if self.client != client.identity {
             return Err(Error::misuse(
-                "this authorization was started by another client: issuer, token endpoint or client_id differ",
+                "this authorization was started by another client: issuer, an endpoint or client_id differ",
             ));
         }
         let Some(verifier) = &self.verifier else {

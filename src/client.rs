@@ -182,11 +182,12 @@ fn authorization_url_start(endpoint: &str, client_id: &str) -> String {
     format!("{address}?{query}")
 }
 
-/// A digest of what decides where a code goes and who redeems it, so that a pending authorization can be held
+/// A digest of what decides where a code comes from, where it goes and who redeems it, so that a pending authorization can be held
 /// to the client that started it without carrying all of it along.
 fn identity(server: &AuthorizationServer, client_id: &str) -> [u8; 32] {
     let mut hash = Sha256::new();
-    for part in [server.issuer.as_deref().unwrap_or_default(), &server.token_endpoint, client_id] {
+    let issuer = server.issuer.as_deref().unwrap_or_default();
+    for part in [issuer, &server.authorization_endpoint, &server.token_endpoint, client_id] {
         hash.update(part.as_bytes());
         // No part can hold this byte: it never stands in UTF-8.
         hash.update([0xff]);

@@ -106,6 +106,7 @@ fn mix_up_without_iss_by_two_clients_of_one_program() {
         client_of(evil),
         Client::new(server(), "other-client", ClientAuth::none()).unwrap(),
         client_of(server().issuer("https://as.example").unwrap()),
+        client_of(AuthorizationServer::new("https://as.example/other", "https://as.example/token").unwrap()),
     ] {
         let (_, mut pending) = start(&honest);
         let callback = format!("code=fake&state={}", pending.state());
