@@ -166,6 +166,19 @@ impl<'a> Parameters<'a> {
     }
 }
 
+/// The parameters of a callback that are read or refused, none of which a redirect URI may bring along.
+pub(crate) const RESPONSE_PARAMETERS: &[&str] = &[
+    "code",
+    "state",
+    "iss",
+    "error",
+    "error_description",
+    "error_uri",
+    "response",
+    "access_token",
+    "id_token",
+];
+
 fn before_fragment(text: &str) -> &str {
     text.split_once('#').map_or(text, |(before, _)| before)
 }
