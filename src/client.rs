@@ -108,6 +108,9 @@ impl fmt::Debug for Client {
 }
 
 /// How a client authenticates itself at the token endpoint (RFC 6749 §2.3).
+///
+/// An empty secret is not refused, for RFC 6749 §2.3.1 knows it: it is sent as such in HTTP Basic and left
+/// out of a body.
 #[derive(Clone, Debug)]
 pub struct ClientAuth(Method);
 

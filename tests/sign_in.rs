@@ -180,6 +180,7 @@ fn rfc6749_section_2_3_one_authentication_method_per_request() {
         (ClientAuth::basic("fake"), true, &[] as &[&str]),
         (ClientAuth::basic_unencoded("fake"), true, &[]),
         (ClientAuth::post("fake"), false, &["client_id", "client_secret"]),
+        (ClientAuth::post(""), false, &["client_id"]),
         (ClientAuth::none(), false, &["client_id"]),
     ] {
         let client = Client::new(server(), "fake-client", auth).unwrap();
