@@ -99,15 +99,14 @@ fn escape_at_end(text: &[u8]) -> Option<(usize, u8)> {
     Some((length, meaning?))
 }
 
-/// The letters and digits of a secret's base64 where it stands `offset` bytes after a group of three, without
-/// those that hang on what stands around it.
+/// The letters and digits of a secret's base64 where it stands `offset` bytes after a group of three.
+///
+/// The first few hang on what stands before the secret, and the last on what follows: nothing has these.
 fn base64(secret: &Secret, offset: usize) -> Secret {
     let mut bytes = Zeroizing::new(Vec::with_capacity(offset + secret.expose().len()));
     bytes.resize(offset, 0);
     bytes.extend_from_slice(secret.expose().as_bytes());
-    let encoded = Zeroizing::new(STANDARD.encode(&*bytes));
-    let start = offset + usize::from(offset > 0);
-    plain(encoded.as_bytes().get(start..bytes.len() * 4 / 3).unwrap_or_default())
+    plain(Zeroizing::new(STANDARD.encode(&*bytes)).as_bytes())
 }
 
 #[cfg(test)]
