@@ -202,6 +202,10 @@ fn check_redirect_uri(uri: &str) -> Result<(), Error> {
             Foreign(uri)
         )));
     }
+    // Most hold neither sign, and one pass without an early exit finds that soonest.
+    if !uri.bytes().fold(false, |found, byte| found | (byte == b'@') | (byte == b'?')) {
+        return Ok(());
+    }
     let authority = uri.split_once(':').and_then(|(_, rest)| rest.strip_prefix("//")).unwrap_or_default();
     if authority.split(['/', '?']).next().is_some_and(|authority| authority.contains('@')) {
         return Err(Error::misuse("the redirect URI holds user information"));
