@@ -10,7 +10,7 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::call::{Call, Context};
-use crate::callback::{self, Callback, Expected};
+use crate::callback::{self, Callback, Expected, RESPONSE_PARAMETERS};
 use crate::client::Client;
 use crate::error::{Error, Foreign, Retry};
 use crate::form;
@@ -83,8 +83,9 @@ impl<'a> AuthorizationRequest<'a> {
     ///
     /// # Errors
     ///
-    /// Misuse, if the redirect URI is not absolute or not one that the server takes, if a scope, a resource
-    /// or a parameter is not well-formed, or if a parameter is one that this crate sets.
+    /// Misuse, if the redirect URI is not absolute or not one that the server takes, holds user information
+    /// or has a parameter of the response in its query; if a scope, a resource or a parameter is not
+    /// well-formed; or if a parameter is one that this crate sets or the authorization endpoint brings.
     #[cfg(feature = "os-random")]
     pub fn start(self, now: SystemTime) -> Result<(String, PendingAuthorization), Error> {
         self.start_with(Entropy::from_os()?, now)
@@ -124,12 +125,7 @@ impl<'a> AuthorizationRequest<'a> {
         }
         let server = &self.client.server;
         server.check_grant_type("authorization_code")?;
-        if !is_absolute_uri(self.redirect_uri) {
-            return Err(Error::misuse(format!(
-                "the redirect URI {} is not an absolute URI without a fragment (RFC 6749 section 3.1.2)",
-                Foreign(self.redirect_uri)
-            )));
-        }
+        check_redirect_uri(self.redirect_uri)?;
         if server.https_redirect_uris_only && !self.redirect_uri.starts_with("https://") {
             return Err(Error::misuse(format!(
                 "{} takes https redirect URIs only, not {}",
@@ -138,6 +134,7 @@ impl<'a> AuthorizationRequest<'a> {
             )));
         }
         check_resources(&self.resources)?;
+        let endpoint = || form::pairs(query_of(&server.authorization_endpoint)).flatten();
         for (index, (name, _)) in self.parameters.iter().enumerate() {
             let why = if name.is_empty() {
                 "has no name"
@@ -147,6 +144,8 @@ impl<'a> AuthorizationRequest<'a> {
                 "has a method of its own, which also puts it into the token request"
             } else if self.parameters.iter().take(index).any(|(earlier, _)| earlier == name) {
                 "is there twice, which RFC 6749 section 3.1 forbids"
+            } else if endpoint().any(|(own, _)| own == *name) {
+                "is in the authorization endpoint's own query, and RFC 6749 section 3.1 forbids it twice"
             } else {
                 continue;
             };
@@ -193,6 +192,39 @@ impl fmt::Debug for AuthorizationRequest<'_> {
             .field("scope", &self.scope)
             .finish_non_exhaustive()
     }
+}
+
+/// RFC 6749 §3.1.2, and that a callback to it can be read: the server appends its parameters to the query.
+fn check_redirect_uri(uri: &str) -> Result<(), Error> {
+    if !is_absolute_uri(uri) {
+        return Err(Error::misuse(format!(
+            "the redirect URI {} is not an absolute URI without a fragment (RFC 6749 section 3.1.2)",
+            Foreign(uri)
+        )));
+    }
+    // Most hold neither sign, and one pass without an early exit finds that soonest.
+    if !uri.bytes().fold(false, |found, byte| found | (byte == b'@') | (byte == b'?')) {
+        return Ok(());
+    }
+    let authority = uri.split_once(':').and_then(|(_, rest)| rest.strip_prefix("//")).unwrap_or_default();
+    if authority.split(['/', '?']).next().is_some_and(|authority| authority.contains('@')) {
+        return Err(Error::misuse("the redirect URI holds user information"));
+    }
+    for pair in form::pairs(query_of(uri)) {
+        let Some((name, _)) = pair else {
+            return Err(Error::misuse("the query of the redirect URI is not UTF-8"));
+        };
+        if RESPONSE_PARAMETERS.contains(&&*name) {
+            return Err(Error::misuse(format!(
+                "the query of the redirect URI holds {name}, a parameter of the server's response"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn query_of(uri: &str) -> &str {
+    uri.split_once('?').map_or("", |(_, query)| query)
 }
 
 /// An authorization that the user has been sent away for: what must survive the browser's trip.
@@ -249,7 +281,7 @@ impl PendingAuthorization {
     ) -> Result<Call<TokenResponse>, Error> {
         if self.client != client.identity {
             return Err(Error::misuse(
-                "this authorization was started by another client: issuer, token endpoint or client_id differ",
+                "this authorization was started by another client: issuer, an endpoint or client_id differ",
             ));
         }
         let Some(verifier) = &self.verifier else {
@@ -288,10 +320,11 @@ impl PendingAuthorization {
         self.state.expose()
     }
 
-    /// When it is too late for the callback.
+    /// When it is too late for the callback; the end of the year 9999 where it is later still.
     pub fn expires_at(&self) -> SystemTime {
-        let after_epoch = Duration::from_secs(self.expires_at);
-        SystemTime::UNIX_EPOCH.checked_add(after_epoch).unwrap_or(SystemTime::UNIX_EPOCH)
+        // Every platform has this time, so that the sum cannot overflow.
+        const YEAR_9999: u64 = 253_402_300_799;
+        SystemTime::UNIX_EPOCH + Duration::from_secs(self.expires_at.min(YEAR_9999))
     }
 
     fn check_age(&self, now: SystemTime) -> Result<(), Error> {
@@ -409,7 +442,7 @@ impl<'de> Deserialize<'de> for PendingAuthorization {
         };
         let client = URL_SAFE_NO_PAD.decode(&restored.client).ok().and_then(|client| client.try_into().ok());
         let state = Some(restored.state).filter(|state| !state.expose().is_empty());
-        let redirect_uri = Some(restored.redirect_uri).filter(|uri| is_absolute_uri(uri));
+        let redirect_uri = Some(restored.redirect_uri).filter(|uri| check_redirect_uri(uri).is_ok());
         Ok(Self {
             client: client.ok_or_else(|| damaged("client"))?,
             started_at: restored.started_at,

@@ -212,7 +212,8 @@ impl Request {
         let is_secret =
             |name: &str| matches!(name, "code" | "code_verifier" | "refresh_token" | "client_secret");
         let form = self.body().split('&').filter_map(|pair| pair.split_once('='));
-        let sent = form.filter(|(name, _)| is_secret(name)).map(|(_, value)| Secret::new(value));
+        let form = form.filter(|(name, _)| form::unescape(name).is_some_and(|name| is_secret(&name)));
+        let sent = form.map(|(_, value)| Secret::new(value));
         let mut secrets: Vec<Secret> = sent.collect();
         if let Some((_, credentials)) = self.header("authorization").and_then(|value| value.split_once(' ')) {
             secrets.push(Secret::new(credentials));
@@ -310,9 +311,13 @@ impl fmt::Debug for Response<'_> {
     }
 }
 
-/// The `http` crate's request; secret header values are marked sensitive.
+/// The `http` crate's request; secret header values are marked sensitive, and the body stays a secret.
+///
+/// One line makes the body what an HTTP client takes: `request.map(|body| body.expose().to_owned())` gives a
+/// `Request<String>`, which `reqwest` and `ureq` take as it is; for `hyper` end in `.expose().to_owned().into()`
+/// instead, which gives a `Request<Bytes>` or a `Request<Full<Bytes>>`.
 #[cfg(feature = "http")]
-impl TryFrom<&Request> for http::Request<Vec<u8>> {
+impl TryFrom<&Request> for http::Request<Secret> {
     type Error = http::Error;
 
     fn try_from(request: &Request) -> Result<Self, http::Error> {
@@ -322,7 +327,7 @@ impl TryFrom<&Request> for http::Request<Vec<u8>> {
             header.set_sensitive(matches!(value, HeaderValue::Secret(_)));
             builder = builder.header(&**name, header);
         }
-        builder.body(request.body().as_bytes().to_vec())
+        builder.body(request.body.clone())
     }
 }
 

@@ -26,7 +26,17 @@ impl<'a> Callback<'a> {
         Self(Source::Query(before_fragment(query)))
     }
 
-    /// The whole URL that the browser was sent to; its fragment is never read.
+    /// The whole URL that the browser was sent to, or its path and query; its fragment is never read.
+    ///
+    /// What stands before the `?` is not compared with the redirect URI: a proxy that ends TLS, maps a port or
+    /// strips a path shows a program another address than the browser's, and honest callbacks would be
+    /// refused. What ties a callback to its request is `state`, and to its server `iss`.
+    ///
+    /// For several servers of which one sends no `iss`, give each a redirect URI of its own and keep their
+    /// pending authorizations apart: the handler of one redirect URI must [`receive`] with none of another
+    /// server's (RFC 9700 §4.4.2.2, RFC 8252 §8.10).
+    ///
+    /// [`receive`]: crate::PendingAuthorization::receive
     pub fn url(url: &'a str) -> Self {
         let url = before_fragment(url);
         Self(Source::Query(url.split_once('?').map_or("", |(_, query)| query)))
@@ -165,6 +175,19 @@ impl<'a> Parameters<'a> {
         }
     }
 }
+
+/// The parameters of a callback that are read or refused, none of which a redirect URI may bring along.
+pub(crate) const RESPONSE_PARAMETERS: &[&str] = &[
+    "code",
+    "state",
+    "iss",
+    "error",
+    "error_description",
+    "error_uri",
+    "response",
+    "access_token",
+    "id_token",
+];
 
 fn before_fragment(text: &str) -> &str {
     text.split_once('#').map_or(text, |(before, _)| before)

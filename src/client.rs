@@ -114,6 +114,9 @@ impl fmt::Debug for Client {
 }
 
 /// How a client authenticates itself at the token endpoint (RFC 6749 §2.3).
+///
+/// An empty secret is not refused, for RFC 6749 §2.3.1 knows it: it is sent as such in HTTP Basic and left
+/// out of a body.
 #[derive(Clone, Debug)]
 pub struct ClientAuth(Method);
 
@@ -188,10 +191,11 @@ fn authorization_url_start(endpoint: &str, client_id: &str) -> String {
     format!("{address}?{query}")
 }
 
-/// A digest of what decides where a code goes and who redeems it, so that a pending authorization can be held
-/// to the client that started it without carrying all of it along.
+/// A digest of what decides where a code comes from, where it goes and who redeems it, so that a pending
+/// authorization can be held to the client that started it without carrying all of it along.
 fn identity(server: &AuthorizationServer, client_id: &str) -> [u8; 32] {
-    sha256([server.issuer.as_deref().unwrap_or_default(), &server.token_endpoint, client_id])
+    let issuer = server.issuer.as_deref().unwrap_or_default();
+    sha256([issuer, &server.authorization_endpoint, &server.token_endpoint, client_id])
 }
 
 /// Half of a SHA-256 over texts that stay apart, which is enough to tell things apart.

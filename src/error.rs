@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use crate::echo::{Echoes, WITHHELD};
 use crate::secret::Secret;
 
 /// Any failure of this crate.
@@ -57,7 +58,7 @@ impl Error {
     }
 
     /// How long the server asked to wait, from `now` on; only where [`retry`](Error::retry) says
-    /// [`Retry::Later`] (RFC 9110 §10.2.3).
+    /// [`Retry::Later`] (RFC 9110 §10.2.3). At most 2³¹ − 1 seconds, about 68 years.
     pub fn retry_after(&self, now: SystemTime) -> Option<Duration> {
         self.0.retry_after.map(|after| after.from(now))
     }
@@ -67,7 +68,10 @@ impl Error {
         self.0.status
     }
 
-    /// The server's error code, such as `invalid_grant`, exactly as it came (RFC 6749 §5.2).
+    /// The server's error code, such as `invalid_grant` (RFC 6749 §5.2).
+    ///
+    /// This text and the two below are exactly as they came, unless one repeats a secret of the request, or a
+    /// part of one: then a fixed note stands in its place.
     pub fn code(&self) -> Option<&str> {
         self.0.refusal.code.as_deref()
     }
@@ -87,7 +91,7 @@ impl Error {
         self.0.refusal.dpop_nonce.as_deref()
     }
 
-    /// The polling interval that the server asked for, in whole seconds (RFC 8628 §3.5).
+    /// The polling interval that the server asked for, in whole seconds, at most 2³¹ − 1 (RFC 8628 §3.5).
     pub fn interval(&self) -> Option<Duration> {
         self.0.refusal.interval
     }
@@ -138,11 +142,16 @@ impl Error {
         self
     }
 
-    /// Removes secrets of the request that the server echoed in its texts.
-    pub(crate) fn without(mut self, secrets: &[Secret]) -> Self {
+    /// Withholds the texts of the server that repeat a secret of the request.
+    ///
+    /// A code that says what to do is a word of the specifications and not the server's own.
+    pub(crate) fn without(mut self, secrets: Vec<Secret>) -> Self {
+        let is_known = self.0.refusal.retry() != Retry::Never;
         let Refusal { code, description, uri, .. } = &mut self.0.refusal;
-        for text in [code, description, uri].into_iter().flatten() {
-            *text = covered(text, secrets);
+        let texts = [code.as_mut().filter(|_| !is_known), description.as_mut(), uri.as_mut()];
+        let echoes = Echoes::of(secrets);
+        for text in texts.into_iter().flatten().filter(|text| echoes.occur_in(text)) {
+            *text = WITHHELD.to_owned();
         }
         self
     }
@@ -190,27 +199,6 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
-
-/// A text with each secret covered. It is one pass, so that no secret is looked for in a cover.
-fn covered(text: &str, secrets: &[Secret]) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(character) = rest.chars().next() {
-        let found = secrets.iter().map(Secret::expose).filter(|secret| !secret.is_empty());
-        let longest = found.filter_map(|secret| rest.strip_prefix(secret)).min_by_key(|after| after.len());
-        match longest {
-            Some(after) => {
-                out.push_str("[redacted]");
-                rest = after;
-            }
-            None => {
-                out.push(character);
-                rest = rest.get(character.len_utf8()..).unwrap_or_default();
-            }
-        }
-    }
-    out
-}
 
 /// Text from outside, quoted, escaped and cut for display.
 pub(crate) struct Foreign<'a>(pub(crate) &'a str);
@@ -289,12 +277,17 @@ impl RetryAfter {
     }
 
     fn from(self, now: SystemTime) -> Duration {
-        match self {
+        let delay = match self {
             Self::Delay(delay) => delay,
             Self::Date(date) => date.duration_since(now).unwrap_or_default(),
-        }
+        };
+        delay.min(LONGEST)
     }
 }
+
+/// The longest delay or lifetime that is reported: it can be added to the time of day on every platform without
+/// an overflow.
+pub(crate) const LONGEST: Duration = Duration::from_secs((1 << 31) - 1);
 
 /// A number that is written in digits and nothing else; one that is too large becomes `u64::MAX`.
 pub(crate) fn digits(text: &str) -> Option<u64> {
@@ -368,7 +361,7 @@ mod tests {
         for (value, seconds) in [
             ("120", Some(120)),
             (" 7 ", Some(7)),
-            ("99999999999999999999999", Some(u64::MAX)),
+            ("99999999999999999999999", Some(2_147_483_647)),
             ("Sun, 06 Nov 1994 08:50:07 GMT", Some(30)),
             ("Sunday, 06-Nov-94 08:50:07 GMT", Some(30)),
             ("Sun, 06 Nov 1994 08:40:00 GMT", Some(0)),

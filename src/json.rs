@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use zeroize::Zeroize;
@@ -168,9 +169,12 @@ impl<'de> Visitor<'de> for MemberVisitor {
         Ok(Member::Array(values))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        while map.next_entry::<serde::de::IgnoredAny, serde::de::IgnoredAny>()?.is_some() {}
-        Ok(Member::Other)
+    /// An object, or a number: where `serde_json` keeps numbers as text, which any crate of a program can
+    /// switch on for all, one that is no 64-bit integer comes as a map that only its own types can read.
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        let mut value = Value::deserialize(MapAccessDeserializer::new(map))?;
+        wipe(&mut value);
+        Ok(value.as_f64().map_or(Member::Other, Member::Float))
     }
 }
 

@@ -96,6 +96,7 @@ mod authorization;
 mod call;
 mod callback;
 mod client;
+mod echo;
 mod error;
 mod form;
 mod json;

@@ -30,7 +30,8 @@ impl AuthorizationServer {
     /// # Errors
     ///
     /// Misuse, if an endpoint is not `https` (or `http` to a loopback address), holds user information or
-    /// a fragment, or brings a parameter of the protocol in its query (RFC 6749 §3.1 and §3.2).
+    /// a fragment, writes its host in an unusual way (such as `127.1`), or brings a parameter of the protocol
+    /// in its query (RFC 6749 §3.1 and §3.2).
     pub fn new(authorization_endpoint: &str, token_endpoint: &str) -> Result<Self, Error> {
         check_endpoint("authorization endpoint", authorization_endpoint, AUTHORIZATION_PARAMETERS)?;
         check_endpoint("token endpoint", token_endpoint, TOKEN_PARAMETERS)?;
@@ -255,6 +256,16 @@ pub(crate) fn check_web_address(what: &str, address: &str) -> Result<Url, Error>
     let Ok(url) = Url::parse(address) else {
         return refuse("is not a URL");
     };
+    // `Url` takes 127.1, 0x7f000001 and localhos%74 for loopback addresses.
+    let host_as_written = match authority.strip_prefix('[').and_then(|after| after.find(']')) {
+        Some(length) => authority.get(..length + 2).unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    if let Some(host) = url.host_str()
+        && !host.eq_ignore_ascii_case(host_as_written)
+    {
+        return refuse(&format!("has a host that means {host}; write that"));
+    }
     let loopback = match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::call::{Call, Context, RESPONSE_LIMIT, Response};
-use crate::error::{Error, Refusal, digits};
+use crate::error::{Error, LONGEST, Refusal, digits};
 use crate::form;
 use crate::json::{self, Extras, Member};
 use crate::scope::Scope;
@@ -26,7 +26,7 @@ impl Call<TokenResponse> {
     pub fn finish(&self, response: Response<'_>) -> Result<TokenResponse, Error> {
         let Response { status, retry_after, .. } = response;
         read(response, &self.context)
-            .map_err(|error| error.without(&self.request().secrets()).with_response(status, retry_after))
+            .map_err(|error| error.without(self.request().secrets()).with_response(status, retry_after))
     }
 }
 
@@ -69,6 +69,8 @@ impl TokenResponse {
     }
 
     /// The access token's lifetime from now on, in whole seconds; `None` where the server does not say.
+    ///
+    /// It is at most 2³¹ − 1 seconds, about 68 years, so that a time that it is added to does not overflow.
     pub fn expires_in(&self) -> Option<Duration> {
         self.expires_in
     }
@@ -196,12 +198,13 @@ fn read(response: Response<'_>, context: &Context) -> Result<TokenResponse, Erro
     match error {
         Member::Absent => {}
         Member::Text(code) if !code.is_empty() => {
+            let interval = extras.0.get("interval").and_then(Value::as_u64);
             return Err(Error::refused(Refusal {
                 code: Some(code.into_owned()),
                 description: lenient_text(description),
                 uri: lenient_text(uri),
                 dpop_nonce: response.dpop_nonce,
-                interval: extras.0.get("interval").and_then(Value::as_u64).map(Duration::from_secs),
+                interval: interval.map(|seconds| Duration::from_secs(seconds).min(LONGEST)),
             }));
         }
         _ => return Err(Error::invalid("the member error is no error code")),
@@ -297,7 +300,7 @@ fn read_expires_in(member: Member<'_>, leniencies: Leniencies) -> Result<Option<
     match seconds {
         None => Err(Error::invalid("expires_in is no number of seconds")),
         Some(0) if leniencies.has(Leniency::ZeroMeansNeverExpires) => Ok(None),
-        Some(seconds) => Ok(Some(Duration::from_secs(seconds))),
+        Some(seconds) => Ok(Some(Duration::from_secs(seconds).min(LONGEST))),
     }
 }
 

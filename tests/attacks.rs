@@ -106,6 +106,7 @@ fn mix_up_without_iss_by_two_clients_of_one_program() {
         client_of(evil),
         Client::new(server(), "other-client", ClientAuth::none()).unwrap(),
         client_of(server().issuer("https://as.example").unwrap()),
+        client_of(AuthorizationServer::new("https://as.example/other", "https://as.example/token").unwrap()),
     ] {
         let (_, mut pending) = start(&honest);
         let callback = format!("code=fake&state={}", pending.state());
@@ -256,6 +257,80 @@ fn hostile_endpoints() {
     }
 }
 
+/// A redirect URI whose query answers for the server, or which hides where it leads.
+#[test]
+fn hostile_redirect_uris() {
+    let client = client();
+    let started = |redirect_uri: &str| client.authorize(redirect_uri).start_with(entropy(), now());
+    for redirect_uri in [
+        "https://app.example@evil.example/cb",
+        "https://user:pass@app.example",
+        "https://@app.example/cb",
+        "com.example.app://user@host/cb",
+        "https://app.example/cb?code=fake",
+        "https://app.example/cb?a=b&state=fake",
+        "https://app.example/cb?iss=https://evil.example",
+        "https://app.example/cb?error",
+        "https://app.example/cb?error_description=",
+        "https://app.example/cb?error_uri=x",
+        "https://app.example/cb?response=x",
+        "https://app.example/cb?access_token=x",
+        "https://app.example/cb?id_token=x",
+        "com.example.app:/cb?c%6fde=fake",
+        "https://app.example/cb?a=%FF",
+    ] {
+        assert_eq!(started(redirect_uri).unwrap_err().kind(), ErrorKind::Misuse, "{redirect_uri}");
+        let mut stored = serde_json::to_value(start(&client).1).unwrap();
+        stored["redirect_uri"] = redirect_uri.into();
+        assert!(serde_json::from_value::<PendingAuthorization>(stored).is_err(), "{redirect_uri}");
+    }
+    for redirect_uri in [
+        "https://app.example/cb?Code=a&states=b&tenant=c",
+        "https://app.example/@me/cb?mail=a@b.example",
+        "com.example.app:/user@host/code=1",
+        "com.example.app:/cb?next=https://user@host",
+        "https://app.example/code?",
+    ] {
+        assert!(started(redirect_uri).is_ok(), "{redirect_uri}");
+    }
+}
+
+/// An address that is one thing to a reader, and to another HTTP client, and a loopback address to the parser.
+#[test]
+fn disguised_hosts() {
+    for host in [
+        "0177.0.0.1",
+        "2130706433",
+        "0x7f000001",
+        "127.1",
+        "127.0.1",
+        "127.0.0.1.",
+        "127.0.0.01",
+        "localhos%74",
+        "%6cocalhost",
+        "[0:0:0:0:0:0:0:1]",
+        "[::0001]",
+    ] {
+        for address in [format!("http://{host}/token"), format!("https://{host}:8443/token?a=b")] {
+            let error = AuthorizationServer::new("https://as.example/authorize", &address).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Misuse, "{address}");
+            assert!(pleo::at(&format!("http://{host}")).is_err(), "{host}");
+            assert!(server().issuer(&format!("http://{host}")).is_err());
+        }
+    }
+    for address in [
+        "http://127.0.0.1/token",
+        "http://127.0.0.1:80/token",
+        "http://LocalHost:8080",
+        "http://[::1]:8080/token",
+        "https://AS.example?tenant=a",
+        "https://as.example./token",
+        "https://xn--bcher-kva.example/token",
+    ] {
+        assert!(AuthorizationServer::new(address, address).is_ok(), "{address}");
+    }
+}
+
 /// An extra parameter, from a caller's own input perhaps, that takes over the request.
 #[test]
 fn parameter_injection_by_extra_parameters() {
@@ -280,6 +355,14 @@ fn parameter_injection_by_extra_parameters() {
     }
     let twice = client.authorize(REDIRECT_URI).parameter("prompt", "none").parameter("prompt", "login");
     assert_eq!(twice.start_with(entropy(), now()).unwrap_err().kind(), ErrorKind::Misuse);
+    let with_query = "https://as.example/authorize?tenant=a&p%6flicy";
+    let client_with_query =
+        client_of(AuthorizationServer::new(with_query, "https://as.example/token").unwrap());
+    for (name, accepted) in [("tenant", false), ("policy", false), ("Tenant", true), ("prompt", true)] {
+        let again =
+            client_with_query.authorize(REDIRECT_URI).parameter(name, "b").start_with(entropy(), now());
+        assert_eq!(again.is_ok(), accepted, "RFC 6749 section 3.1: {name}");
+    }
     let hidden = client.authorize(REDIRECT_URI).parameter("x=1&state", "a&state=b");
     let (url, pending) = hidden.start_with(entropy(), now()).unwrap();
     let query = url.split_once('?').unwrap().1;

@@ -1,16 +1,22 @@
 //! Marked secrets are planted in every public type, and everything that a type can print is searched.
 
+#![allow(clippy::disallowed_methods, reason = "a test measures its time")]
+
 mod support;
 
 use oauth2_proto::{
     AuthorizationServer, Callback, Client, ClientAuth, CodeVerifier, Entropy, Error, Leniency,
-    PendingAuthorization, Request, Response, Secret, pleo,
+    PendingAuthorization, Request, Response, Retry, Secret, pleo,
 };
 use std::error::Error as _;
 use std::fmt::{Debug, Display};
+use std::time::Instant;
 use support::{REDIRECT_URI, json, now, server};
 
 const MARK: &str = "planted";
+
+/// What stands in place of a text of the server that repeats a secret.
+const WITHHELD: &str = "[withheld: it repeats a secret of the request]";
 
 /// What was printed, with where it came from.
 #[derive(Default)]
@@ -162,7 +168,8 @@ fn a_server_that_echoes_a_secret_is_not_repeated() {
     ] {
         let body = echo(secret);
         let error = call.finish(Response::new(400, [("a", "b")], body.as_bytes())).unwrap_err();
-        assert_eq!(error.description(), Some("bad [redacted]!"));
+        assert_eq!((error.code(), error.retry()), (Some("invalid_grant"), Retry::Reauthorize));
+        assert_eq!((error.description(), error.uri()), (Some(WITHHELD), Some(WITHHELD)));
         assert!(!format!("{error} {error:?}").contains(secret), "{error:?}");
         printed.error("echo", &error);
     }
@@ -184,8 +191,93 @@ fn an_echo_is_not_repeated_in_the_form_that_was_sent_either() {
         let call = client.refresh(&Secret::new("fake-refresh")).start().unwrap();
         let body = format!(r#"{{"error":"invalid_client","error_description":"{echo}"}}"#);
         let error = call.finish(Response::new(401, [("a", "b")], body.as_bytes())).unwrap_err();
-        assert_eq!(error.description(), Some("[redacted]"), "{echo}");
+        assert_eq!(error.description(), Some(WITHHELD), "{echo}");
     }
+}
+
+/// What a client's refresh makes of a server that describes an error so.
+fn described(client: &Client, refresh_token: &str, description: &str) -> String {
+    let call = client.refresh(&Secret::new(refresh_token)).start().unwrap();
+    let body = serde_json::json!({ "error": "invalid_request", "error_description": description });
+    let error = call.finish(Response::new(400, [("a", "b")], body.to_string().as_bytes())).unwrap_err();
+    assert_eq!((error.code(), error.retry()), (Some("invalid_request"), Retry::FixConfiguration));
+    error.description().unwrap().to_owned()
+}
+
+#[test]
+fn an_echo_is_not_repeated_in_another_spelling() {
+    const TOKEN: &str = "planted/Tok.en_1+2 3-planted?ABCDEFGHIJ";
+    let client = Client::new(server(), "fake-client", ClientAuth::basic("planted=4/s e+c")).unwrap();
+    for echo in [
+        "planted%2fTok.en_1%2b2+3-planted%3fABCDEFGHIJ",
+        "planted%2FTok.en_1%2B2%203-planted%3FABCDEFGHIJ",
+        "planted%252FTok.en_1%25252B2%25203",
+        "%70%6c%61%6e%74%65%64%2f%54%6f%6b",
+        r"planted\/Tok.en_1+2",
+        r"planted\\\/Tok.en_1",
+        r"planted\u002FTok.en_1",
+        r"planted\x2fTok.en_1",
+        "planted&#x2F;Tok.en",
+        "planted&amp;#47;Tok.en",
+        "planted/Tok.\nen_1",
+        "planted/T\r\n\tok",
+        "planted/\u{200b}Tok",
+        "PLANTED/TOK.EN_1",
+        "planted/T",
+        "ABCDEFGH...",
+        "...BCDEFGHI...",
+        "CDEFGHIJ",
+        // "planted/Tok.en" in base64, at each place among three bytes, and for URLs.
+        "cGxhbnRlZC9Ub2suZW4=",
+        "eHBsYW50ZWQvVG9rLmVu",
+        "eHhwbGFudGVkL1Rvay5lbg",
+        // The client secret.
+        "planted=4/s",
+        "planted%3d4%2fs",
+        "cGxhbnRlZD00L3MgZStj",
+    ] {
+        let description = format!("token {echo}, try again");
+        assert_eq!(described(&client, TOKEN, &description), WITHHELD, "{echo}");
+    }
+    for harmless in ["token is gone", "planted", "the token ends in HIJ", "invalid refresh token 17"] {
+        assert_eq!(described(&client, TOKEN, harmless), harmless);
+    }
+}
+
+#[test]
+fn an_echo_of_a_short_or_odd_secret_is_not_repeated() {
+    for (secret, echo) in
+        [("s3Cr", "S3%43r"), ("%&+=!", "%&+=!"), ("ключ-ключ", "%d0%ba%d0%bb%d1%8e%d1%87КЛЮЧ"), ("a", "a")]
+    {
+        let client = Client::new(server(), "fake-client", ClientAuth::basic(secret)).unwrap();
+        assert_eq!(described(&client, "fake-refresh", &format!("9 {echo} 9")), WITHHELD, "{echo}");
+        assert_eq!(described(&client, "fake-refresh", "9 9"), "9 9");
+    }
+}
+
+/// A code of the specifications is not the server's own word, even if it happens to be in a secret.
+#[test]
+fn an_error_code_is_withheld_only_if_it_is_the_servers_own() {
+    let client = Client::new(server(), "fake-client", ClientAuth::post("client-secret")).unwrap();
+    let call = client.refresh(&Secret::new("invalid-client-token")).start().unwrap();
+    for (code, shown) in [("invalid_client", "invalid_client"), ("client-secret", WITHHELD)] {
+        let body = serde_json::json!({ "error": code }).to_string();
+        let error = call.finish(Response::new(401, [("a", "b")], body.as_bytes())).unwrap_err();
+        assert_eq!(error.code(), Some(shown));
+    }
+}
+
+/// Whatever takes the square of the length takes hours here.
+#[test]
+fn a_long_description_is_searched_in_a_time_by_its_length() {
+    let client = Client::new(server(), "fake-client", ClientAuth::basic("fake-secret")).unwrap();
+    let token = "fake-refresh-".repeat(1000);
+    let started = Instant::now();
+    for repeated in ["%25", "&amp;", "%", "fake-ref-"] {
+        let description = repeated.repeat(1_000_000 / repeated.len());
+        assert_eq!(described(&client, &token, &description).len(), description.len());
+    }
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
 }
 
 #[test]

@@ -13,7 +13,7 @@ use oauth2_proto::{
     Callback, Client, ClientAuth, Entropy, ErrorKind, PendingAuthorization, Request, Response, Retry, Secret,
     pleo,
 };
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 use support::{REDIRECT_URI, client, client_of, entropy, json, later, now, server, start, token_call};
 
 const REGISTERED: &str = "http://127.0.0.1:7777/callback";
@@ -180,6 +180,7 @@ fn rfc6749_section_2_3_one_authentication_method_per_request() {
         (ClientAuth::basic("fake"), true, &[] as &[&str]),
         (ClientAuth::basic_unencoded("fake"), true, &[]),
         (ClientAuth::post("fake"), false, &["client_id", "client_secret"]),
+        (ClientAuth::post(""), false, &["client_id"]),
         (ClientAuth::none(), false, &["client_id"]),
     ] {
         let client = Client::new(server(), "fake-client", auth).unwrap();
@@ -289,6 +290,21 @@ fn zero_seconds_is_zero_unless_the_server_is_known_to_mean_never() {
 }
 
 #[test]
+fn a_lifetime_or_a_delay_without_end_is_cut_to_68_years() {
+    let longest = Duration::from_secs((1 << 31) - 1);
+    let call = token_call(&client());
+    for number in ["2147483648", "18446744073709551615", "1e300", "\"99999999999999999999\""] {
+        let body = format!(r#"{{"access_token":"fake","token_type":"Bearer","expires_in":{number}}}"#);
+        assert_eq!(call.finish(json(&body)).unwrap().expires_in(), Some(longest), "{number}");
+    }
+    let body = br#"{"error":"slow_down","interval":18446744073709551615}"#;
+    for retry_after in ["2147483648", "99999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+        let error = call.finish(Response::new(503, [("retry-after", retry_after)], body)).unwrap_err();
+        assert_eq!((error.retry_after(now()), error.interval()), (Some(longest), Some(longest)));
+    }
+}
+
+#[test]
 fn rfc8707_section_2_2_a_resource_is_named_in_both_requests() {
     let client = client();
     let (url, mut pending) =
@@ -369,6 +385,19 @@ fn the_lifetime_of_a_sign_in_is_the_callers_choice() {
 }
 
 #[test]
+fn a_sign_in_without_end_ends_in_a_far_future() {
+    let client = client();
+    for lifetime in [u64::MAX, u64::MAX / 2, 1 << 50] {
+        let request = client.authorize(REDIRECT_URI).lifetime(Duration::from_secs(lifetime));
+        let (_, mut pending) = request.start_with(entropy(), now()).unwrap();
+        // The last second of the year 9999.
+        assert_eq!(pending.expires_at(), UNIX_EPOCH + Duration::from_secs(253_402_300_799));
+        let callback = format!("code=fake&state={}", pending.state());
+        assert!(pending.receive(&client, callback.as_str(), later(1 << 32)).is_ok());
+    }
+}
+
+#[test]
 fn a_request_can_be_taken_apart_changed_and_put_together() {
     let mut call = token_call(&client());
     let request = call.request_mut();
@@ -406,11 +435,14 @@ fn a_request_can_be_taken_apart_changed_and_put_together() {
 #[test]
 fn the_http_crate_is_understood() {
     let call = token_call(&client());
-    let request = http::Request::<Vec<u8>>::try_from(call.request()).unwrap();
+    let request = http::Request::<Secret>::try_from(call.request()).unwrap();
+    assert!(format!("{request:?}").contains("body: Secret([redacted])"), "{request:?}");
     assert_eq!(request.method(), "POST");
     assert_eq!(request.uri(), "https://as.example/token");
     assert!(request.headers()["authorization"].is_sensitive());
     assert!(!request.headers()["accept"].is_sensitive());
+    let to_send = request.map(|body| body.expose().to_owned());
+    assert_eq!(to_send.body(), call.request().body());
     let response =
         http::Response::builder().status(503).header("Retry-After", "7").body(b"{}".to_vec()).unwrap();
     let error = call.finish((&response).into()).unwrap_err();

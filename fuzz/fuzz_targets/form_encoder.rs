@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use libfuzzer_sys::fuzz_target;
 use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Entropy, ErrorKind, Request, Response, Secret};
-use oauth2_proto_fuzz::{now, server};
+use oauth2_proto_fuzz::{WITHHELD, now, server};
 use url::{Url, form_urlencoded};
 
 fuzz_target!(|text: &str| {
@@ -50,11 +50,9 @@ fn basic_of_oauth2(client_id: &str, client_secret: &str) -> String {
     header.into_inner()
 }
 
-/// A server that repeats the client secret in its error: we find it again in what we encoded, and cover it.
+/// A server that repeats the client secret in its error: we find it again in what we encoded, and withhold it.
 fn check_echo(client_id: &str, client_secret: &str) {
-    let refresh_token = "fake-refresh-token";
-    // A cover for the token would cut this one up.
-    if client_secret.is_empty() || client_secret.contains(refresh_token) {
+    if client_secret.is_empty() {
         return;
     }
     let secret = || Secret::new(client_secret);
@@ -62,13 +60,13 @@ fn check_echo(client_id: &str, client_secret: &str) {
         [ClientAuth::basic(secret()), ClientAuth::basic_unencoded(secret()), ClientAuth::post(secret())];
     for auth in auths {
         let Ok(client) = Client::new(server(), client_id, auth) else { continue };
-        let call = client.refresh(&Secret::new(refresh_token)).start().unwrap();
-        let echo = serde_json::json!({ "error": "invalid_client", "error_description": client_secret });
+        let call = client.refresh(&Secret::new("fake-refresh-token")).start().unwrap();
+        let description = format!("bad {client_secret}!");
+        let echo = serde_json::json!({ "error": "invalid_client", "error_description": description });
         let error = call.finish(Response::new(401, [("", "")], echo.to_string().as_bytes())).unwrap_err();
-        // A cover may be covered once more, where a part of it is a secret too.
-        let shown = error.description().unwrap().replace("[redacted]", "");
-        let left = shown.contains(|sign| !"[redacted]".contains(sign));
-        assert!(!left, "{shown:?} of {client_secret:?} with {:?}", call.request().header("authorization"));
+        let header = call.request().header("authorization");
+        assert_eq!(error.description(), Some(WITHHELD), "{client_secret:?} with {header:?}");
+        assert_eq!(error.code(), Some("invalid_client"));
     }
 }
 

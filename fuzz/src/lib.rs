@@ -15,6 +15,9 @@ pub const CODE: &str = "fake-code";
 /// The client secret of [`server`]'s client; the signs are those that an encoding may lose.
 pub const CLIENT_SECRET: &str = "fake secret:&=+%41?";
 
+/// What stands in place of a text of the server that repeats a secret of the request.
+pub const WITHHELD: &str = "[withheld: it repeats a secret of the request]";
+
 /// The issuer that a target may give its server.
 pub const ISSUER: &str = "https://as.example";
 
