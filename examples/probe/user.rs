@@ -1,0 +1,91 @@
+//! Who signs in: a script at a server of this repository, or a person at any other.
+
+use std::time::{Duration, SystemTime};
+
+use oauth2_proto::Request;
+use url::Url;
+
+use crate::answer::{Callback, End};
+use crate::browser::{self, Browser};
+use crate::redirect::Landing;
+use crate::{Failure, http};
+
+/// How long a person may take for one sign-in.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+pub enum User {
+    Script,
+    Person {
+        /// Where the answers to sound requests arrive.
+        landing: Landing,
+        /// What the person may be asked to paste.
+        terminal: Landing,
+    },
+}
+
+impl User {
+    pub fn person(redirect_uri: &str) -> Result<Self, Failure> {
+        Ok(Self::Person { landing: Landing::open(redirect_uri)?, terminal: Landing::terminal() })
+    }
+
+    /// Opens an authorization URL of a sound request, whose answer is due at the first redirect URI.
+    pub fn sign_in(&self, url: &str, redirect_uris: &[&str]) -> Result<End, String> {
+        self.visit(url, redirect_uris, true)
+    }
+
+    /// Opens an authorization URL that the server may well refuse on a page of its own.
+    pub fn try_out(&self, url: &str, redirect_uris: &[&str]) -> Result<End, String> {
+        self.visit(url, redirect_uris, false)
+    }
+
+    fn visit(&self, url: &str, redirect_uris: &[&str], is_sound: bool) -> Result<End, String> {
+        let (landing, terminal) = match self {
+            Self::Script => {
+                return Ok(match Browser::new().try_out(url, redirect_uris)? {
+                    browser::End::Callback(url) => End::Redirect(Callback::new(&url)),
+                    browser::End::Page { status, .. } => End::Page(Some(status)),
+                });
+            }
+            Self::Person { landing, terminal } => (landing, terminal),
+        };
+        // Many a request is refused before anyone has signed in: no person is needed for those.
+        if let Some(end) = answer_without_a_person(url, redirect_uris)? {
+            return Ok(end);
+        }
+        println!("\nOpen this in your browser, and sign in and consent if it asks you to:\n\n{url}\n");
+        let too_late = SystemTime::now() + PATIENCE;
+        let ended_at = if is_sound {
+            landing.wait(too_late, |url| Ok(url.to_owned()))?
+        } else {
+            terminal.wait(too_late, |url| Ok(url.to_owned()))?
+        };
+        // A listener sees no more than the path and the query.
+        let base = redirect_uris.first().and_then(|uri| Url::parse(uri).ok());
+        let ended_at = match base.filter(|_| ended_at.starts_with('/')) {
+            Some(base) => base.join(&ended_at).map_err(|error| error.to_string())?.into(),
+            None => ended_at,
+        };
+        Ok(match is_at(&ended_at, redirect_uris) {
+            true => End::Redirect(Callback::new(&ended_at)),
+            false => End::Page(None),
+        })
+    }
+}
+
+/// What the server answers to a browser that it does not know, if that settles the matter.
+fn answer_without_a_person(url: &str, redirect_uris: &[&str]) -> Result<Option<End>, String> {
+    let (status, headers, _) = http::send(&Request::new("GET", url))?;
+    let location = headers.iter().find(|(name, _)| name == "location");
+    let location = location.map(|(_, value)| String::from_utf8_lossy(value)).unwrap_or_default();
+    Ok(match status {
+        300..=399 if is_at(&location, redirect_uris) => Some(End::Redirect(Callback::new(&location))),
+        // 401 and 403 may be the way to a sign-in.
+        400 | 404.. => Some(End::Page(Some(status))),
+        _ => None,
+    })
+}
+
+fn is_at(url: &str, redirect_uris: &[&str]) -> bool {
+    let rest = |uri: &&str| url.strip_prefix(uri);
+    redirect_uris.iter().filter_map(rest).any(|rest| rest.is_empty() || rest.starts_with(['?', '#', '&']))
+}
