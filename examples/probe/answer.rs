@@ -6,7 +6,7 @@ use oauth2_proto::Secret;
 use serde_json::Value;
 use url::{Url, form_urlencoded};
 
-use crate::check::{Outcome, found};
+use crate::check::{Outcome, Seen, found};
 
 /// An HTTP response of an endpoint that the client calls itself.
 pub struct Answer {
@@ -57,6 +57,15 @@ impl Answer {
         values.any(|value| value.split(',').any(|word| word.trim().eq_ignore_ascii_case("no-store")))
     }
 
+    /// What caches are told, in words.
+    pub fn cache_control(&self) -> &'static str {
+        match (self.header("cache-control"), self.is_not_stored()) {
+            (_, true) => "Cache-Control: no-store",
+            (Some(_), false) => "Cache-Control without no-store",
+            (None, false) => "no Cache-Control",
+        }
+    }
+
     /// That tokens came.
     pub fn granted(&self) -> Outcome {
         found(self.access_token().is_some(), self.to_string())
@@ -71,7 +80,7 @@ impl Answer {
     pub fn refused_as(&self, codes: &[&str]) -> Outcome {
         let right = self.text("error").is_some_and(|code| codes.contains(&code));
         match self.refused()? {
-            crate::check::Seen::Holds(_) => found(
+            Seen::Holds(_) => found(
                 right,
                 if right { self.to_string() } else { format!("{self}, not {}", codes.join(" or ")) },
             ),
@@ -179,6 +188,7 @@ impl fmt::Display for End {
                 Some(code) => write!(f, "redirect with {}", harmless(code)),
                 None if callback.one("code").is_some() => f.write_str("redirect with a code"),
                 None if callback.grants() => f.write_str("redirect with a code or a token out of place"),
+                None if callback.uses_fragment() => f.write_str("redirect with an error in the fragment"),
                 None => f.write_str("redirect with neither a code nor an error"),
             },
             Self::Page(Some(status)) => write!(f, "page with status {status}"),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use oauth2_proto::{CodeVerifier, Request};
 use url::Url;
 
-use crate::answer::{Callback, End};
+use crate::answer::End;
 use crate::check::{Check, Outcome, Profile, found, not_offered};
 use crate::http::is_loopback;
 use crate::target::{Attempt, Parameters, Target, change_form};
@@ -159,7 +159,7 @@ pub const CHECKS: &[Check] = &[
     ),
     Check::must(
         "authorize.code-differs",
-        "RFC 6749 10.5",
+        "RFC 6749 10.10",
         "Two authorizations bring two codes.",
         codes_differ,
     ),
@@ -318,13 +318,12 @@ fn error_state(target: &Target) -> Outcome {
         Some(callback) if callback.one("error").is_none() => {
             not_offered(format!("the request was not refused: {end}"))
         }
-        Some(callback) => found(has_state(callback, sent), end.to_string()),
+        Some(callback) => match callback.all("state") == [sent] {
+            true => found(true, format!("{end}, with the state")),
+            false => found(false, format!("{end}, without the state")),
+        },
         None => not_offered(format!("the request was refused by a {end}")),
     }
-}
-
-fn has_state(callback: &Callback, sent: &str) -> bool {
-    callback.all("state") == [sent]
 }
 
 fn by_post(target: &Target) -> Outcome {

@@ -4,8 +4,8 @@ use oauth2_proto::{Request, Secret};
 use serde_json::Value;
 
 use crate::answer::Answer;
-use crate::check::{Check, Outcome, found, not_offered};
-use crate::target::Target;
+use crate::check::{Check, Outcome, Seen, found, not_offered};
+use crate::target::{Target, Tokens};
 use crate::token::{remove_credentials, tokens_are_dead};
 
 pub const CHECKS: &[Check] = &[
@@ -123,10 +123,7 @@ pub const CHECKS: &[Check] = &[
 const UNKNOWN: &[(&str, &str)] = &[("token", "fake-unknown-token")];
 
 /// Revokes the refresh token of a new sign-in and looks at what `check` finds then.
-fn after_revocation(
-    target: &Target,
-    check: impl FnOnce(Answer, &crate::target::Tokens) -> Outcome,
-) -> Outcome {
+fn after_revocation(target: &Target, check: impl FnOnce(&Answer, &Tokens) -> Outcome) -> Outcome {
     let Some(endpoint) = &target.server.revocation_endpoint else {
         return not_offered("no revocation endpoint");
     };
@@ -137,7 +134,7 @@ fn after_revocation(
     let refresh_token = tokens.refresh_token.as_ref().ok_or("this time no refresh token came")?;
     let form = [("token", refresh_token.expose()), ("token_type_hint", "refresh_token")];
     let answer = target.send(&target.form_post(endpoint, &form)?)?;
-    check(answer, &tokens)
+    check(&answer, &tokens)
 }
 
 fn revoked_refresh_token(target: &Target) -> Outcome {
@@ -168,8 +165,8 @@ fn revocation_without_credentials(target: &Target) -> Outcome {
     remove_credentials(target, &mut request)?;
     let answer = target.send(&request)?;
     match tokens_are_dead(target, &tokens)? {
-        crate::check::Seen::Holds(_) => found(false, format!("{answer}, and the token is dead")),
-        crate::check::Seen::Broken(_) => found(true, format!("{answer}, and the token lives")),
+        Seen::Holds(_) => found(false, format!("{answer}, and the token is dead")),
+        Seen::Broken(_) => found(true, format!("{answer}, and the token lives")),
         unclear => Ok(unclear),
     }
 }

@@ -17,8 +17,11 @@ pub const CHECKS: &[Check] = &[
         "A response to a refresh says Cache-Control: no-store.",
         |target| {
             with_refresh_token(target, |_, refresh_token| {
-                let holds = refresh(target, refresh_token)?.is_not_stored();
-                found(holds, if holds { "Cache-Control: no-store" } else { "no such Cache-Control" })
+                let answer = refresh(target, refresh_token)?;
+                match answer.access_token() {
+                    Some(_) => found(answer.is_not_stored(), answer.cache_control()),
+                    None => Err(format!("no tokens came: {answer}")),
+                }
             })
         },
     ),
@@ -155,7 +158,10 @@ fn reuse_revokes(target: &Target) -> Outcome {
         let Some(newer) = successor(&second, refresh_token) else {
             return not_offered("the refresh token is not replaced");
         };
-        refresh(target, refresh_token)?;
+        let reuse = refresh(target, refresh_token)?;
+        if reuse.access_token().is_some() {
+            return found(false, format!("the reuse: {reuse}"));
+        }
         let answer = refresh(target, newer)?;
         found(answer.access_token().is_none(), format!("the newer refresh token: {answer}"))
     })

@@ -54,10 +54,13 @@ impl User {
         }
         println!("\nOpen this in your browser, and sign in and consent if it asks you to:\n\n{url}\n");
         let too_late = SystemTime::now() + PATIENCE;
-        let ended_at = if is_sound {
-            landing.wait(too_late, |url| Ok(url.to_owned()))?
-        } else {
-            terminal.wait(too_late, |url| Ok(url.to_owned()))?
+        let place = if is_sound { landing } else { terminal };
+        let ended_at = loop {
+            let ended_at = place.wait(too_late, |url| Ok(url.to_owned()))?;
+            if ended_at.starts_with('/') || Url::parse(&ended_at).is_ok() {
+                break ended_at;
+            }
+            println!("That is no URL.");
         };
         // A listener sees no more than the path and the query.
         let base = redirect_uris.first().and_then(|uri| Url::parse(uri).ok());

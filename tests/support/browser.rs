@@ -275,6 +275,7 @@ fn take<'a>(text: &mut &'a str, ends: impl Fn(char) -> bool) -> &'a str {
 
 /// Undoes the character references that templates make.
 fn unescape(text: &str) -> String {
-    let references = [("&quot;", "\""), ("&#39;", "'"), ("&#x27;", "'"), ("&lt;", "<"), ("&amp;", "&")];
+    let references =
+        [("&quot;", "\""), ("&#39;", "'"), ("&#x27;", "'"), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")];
     references.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
 }
