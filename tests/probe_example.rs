@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::env::consts::EXE_SUFFIX;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Command, Output, Stdio};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -173,34 +174,49 @@ fn one_line_a_check_and_the_sum() {
 #[test]
 fn a_person_is_asked_only_where_the_server_does_not_answer_at_once() {
     let server = Wrong::start(Fault::AsksAPerson);
-    let mut command = at(&server, &["--only", "authorize.response-type-missing"]);
-    command.stdin(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let mut shown = BufReader::new(child.stdout.take().unwrap());
-    let mut next_url = || loop {
-        let mut line = String::new();
-        assert_ne!(shown.read_line(&mut line).unwrap(), 0, "the probe did not ask");
-        if line.starts_with("http://127.0.0.1:") {
-            return Url::parse(line.trim()).unwrap();
-        }
-    };
-    let state = |url: &Url| url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
-    let sound = next_url();
-    writeln!(stdin, "{REDIRECT_URI}?code=fake-code-0&state={}", state(&sound)).unwrap();
-    let bad = next_url();
+    let mut asked = Asking::start(at(&server, &["--only", "authorize.response-type-missing"]));
+    let sound = asked.next_url();
+    asked.paste(&format!("{REDIRECT_URI}?code=fake-code-0&state={}", state_of(&sound)));
+    let bad = asked.next_url();
     assert!(bad.query_pairs().all(|(name, _)| name != "response_type"), "{bad}");
     // The person saw an error page.
-    writeln!(stdin, "{bad}").unwrap();
-    let mut rest = String::new();
-    shown.read_to_string(&mut rest).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(0), "{rest}");
-    assert!(rest.contains("Seen: page of the server."), "{rest}");
+    asked.paste(bad.as_str());
+    let (status, shown) = asked.end();
+    assert_eq!(status, Some(0), "{shown}");
+    assert!(shown.contains("Seen: page of the server."), "{shown}");
+}
+
+/// What a bad request leads to is pasted, and the listener is not there to take it for the next answer.
+#[test]
+fn a_person_may_come_back_to_a_loopback_listener() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let redirect_uri = format!("http://{address}/callback");
+    let server = Wrong::start(Fault::AsksAPerson);
+    let mut asked =
+        Asking::start(probe_of(&server.base, &redirect_uri, &["--only", "authorize.response-type-"]));
+    let sound = asked.next_url();
+    asked.read_until("Waiting for the browser");
+    let mut browser = TcpStream::connect(address).unwrap();
+    let target = format!("/callback?code=fake-code-0&state={}", state_of(&sound));
+    write!(browser, "GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    browser.read_to_string(&mut String::new()).unwrap();
+    for _ in ["unknown", "missing"] {
+        let bad = asked.next_url();
+        asked.paste("");
+        asked.paste("an error page");
+        asked.paste(&format!("{redirect_uri}?code=fake-code-0&state={}", state_of(&bad)));
+    }
+    let (status, shown) = asked.end();
+    assert_eq!(status, Some(1), "{shown}");
+    assert_eq!(shown.matches("That is no URL.").count(), 4, "{shown}");
+    assert_eq!(shown.matches("Seen: redirect with a code.").count(), 2, "{shown}");
 }
 
 #[test]
 fn a_server_that_cannot_be_tested_is_one_line_and_status_2() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}", taken.local_addr().unwrap());
     drop(taken);
     let (status, shown, complaint) = run(given(&base, &[]), "");
@@ -259,6 +275,58 @@ fn the_documentation_names_every_check() {
     assert_eq!(named, rows, "docs/probe.md has checks that are gone");
 }
 
+fn state_of(url: &Url) -> String {
+    url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned()
+}
+
+/// The probe while it asks a person; killed if a test ends before it does.
+struct Asking {
+    child: Child,
+    shown: BufReader<ChildStdout>,
+    so_far: String,
+}
+
+impl Asking {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let shown = BufReader::new(child.stdout.take().unwrap());
+        Self { child, shown, so_far: String::new() }
+    }
+
+    fn read_until(&mut self, start: &str) -> String {
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.shown.read_line(&mut line).unwrap(), 0, "no line {start} in:\n{}", self.so_far);
+            self.so_far.push_str(&line);
+            if line.starts_with(start) {
+                return line;
+            }
+        }
+    }
+
+    fn next_url(&mut self) -> Url {
+        Url::parse(self.read_until("http://127.0.0.1:").trim()).unwrap()
+    }
+
+    fn paste(&mut self, line: &str) {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    fn end(mut self) -> (Option<i32>, String) {
+        drop(self.child.stdin.take());
+        self.shown.read_to_string(&mut self.so_far).unwrap();
+        (self.child.wait().unwrap().code(), std::mem::take(&mut self.so_far))
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        // It may have ended by itself, which is what most tests see to.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 fn at(server: &Wrong, arguments: &[&str]) -> Command {
     at_base(&server.base, arguments)
 }
@@ -274,10 +342,14 @@ fn at_base(base: &str, arguments: &[&str]) -> Command {
 }
 
 fn given(base: &str, arguments: &[&str]) -> Command {
+    probe_of(base, REDIRECT_URI, arguments)
+}
+
+fn probe_of(base: &str, redirect_uri: &str, arguments: &[&str]) -> Command {
     let mut command = probe(arguments);
     command.args(["--authorization-endpoint", &format!("{base}/authorize")]);
     command.args(["--token-endpoint", &format!("{base}/token")]);
-    command.args(["--client-id", "fake-client", "--redirect-uri", REDIRECT_URI, "--scope", "a", "b"]);
+    command.args(["--client-id", "fake-client", "--redirect-uri", redirect_uri, "--scope", "a", "b"]);
     command.env("OAUTH2_PROTO_PROBE_SECRET", SECRET);
     command
 }

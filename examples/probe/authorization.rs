@@ -303,7 +303,7 @@ fn iss(target: &Target, attempt: Attempt) -> Outcome {
         (_, None) => not_offered("no issuer is known to compare with"),
         ([], Some(_)) if target.server.promises_iss => found(false, format!("{end}, without iss")),
         ([], Some(_)) => not_offered("the server neither promises iss nor sends it"),
-        (all, Some(issuer)) => match all == &[issuer.as_str()] {
+        (all, Some(issuer)) => match *all == [issuer.as_str()] {
             true => found(true, format!("{end}, with the issuer")),
             false => found(false, format!("{end}, with another iss")),
         },

@@ -31,6 +31,7 @@ use std::process::ExitCode;
 
 use arguments::{Arguments, Command, Subject, USAGE};
 use check::{Check, Demand};
+use redirect::Landing;
 use report::Report;
 use target::{Server, Target};
 use user::User;
@@ -53,8 +54,8 @@ fn main() -> ExitCode {
     };
     match code {
         Ok(code) => ExitCode::from(code),
-        Err(Failure::Usage(message) | Failure::CouldNotRun(message)) => {
-            eprintln!("{message}");
+        Err(failure) => {
+            eprintln!("{}", failure.into_message());
             ExitCode::from(2)
         }
     }
@@ -66,6 +67,14 @@ pub enum Failure {
     Usage(String),
     /// The server cannot be tested.
     CouldNotRun(String),
+}
+
+impl Failure {
+    fn into_message(self) -> String {
+        match self {
+            Self::Usage(message) | Self::CouldNotRun(message) => message,
+        }
+    }
 }
 
 impl From<String> for Failure {
@@ -92,8 +101,9 @@ fn probe(arguments: Arguments) -> Result<u8, Failure> {
     match subject {
         Subject::Named(named) => servers::with(named, |server| run(server, User::Script)),
         Subject::Given(server) => {
-            let user = User::person(&server.redirect_uri)?;
-            run(servers::with_metadata(*server)?, user)
+            // A taken port ends the tests before anything is sent.
+            Landing::open(&server.redirect_uri)?;
+            run(servers::with_metadata(*server)?, User::Person)
         }
     }
 }

@@ -88,7 +88,7 @@ impl Target {
 
     /// Sends the user away with a request that a server should take.
     pub fn sign_in(&self, attempt: &Attempt) -> Result<End, String> {
-        self.user.sign_in(&attempt.url(), &[&self.server.redirect_uri])
+        self.user.sign_in(&attempt.url(), &self.server.redirect_uri)
     }
 
     /// Sends the user away with a request that a server may refuse.

@@ -1,5 +1,6 @@
 //! Who signs in: a script at a server of this repository, or a person at any other.
 
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use oauth2_proto::Request;
@@ -13,50 +14,45 @@ use crate::{Failure, http};
 /// How long a person may take for one sign-in.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+#[derive(Clone, Copy)]
 pub enum User {
     Script,
-    Person {
-        /// Where the answers to sound requests arrive.
-        landing: Landing,
-        /// What the person may be asked to paste.
-        terminal: Landing,
-    },
+    Person,
 }
 
 impl User {
-    pub fn person(redirect_uri: &str) -> Result<Self, Failure> {
-        Ok(Self::Person { landing: Landing::open(redirect_uri)?, terminal: Landing::terminal() })
+    /// Opens an authorization URL of a sound request, whose answer is due at this redirect URI.
+    pub fn sign_in(self, url: &str, redirect_uri: &str) -> Result<End, String> {
+        // A listener is there only while an answer is due: what a bad request sends there would wait in line.
+        self.visit(url, &[redirect_uri], || open(redirect_uri))
     }
 
-    /// Opens an authorization URL of a sound request, whose answer is due at the first redirect URI.
-    pub fn sign_in(&self, url: &str, redirect_uris: &[&str]) -> Result<End, String> {
-        self.visit(url, redirect_uris, true)
+    /// Opens an authorization URL that the server may well refuse on a page of its own, which no listener sees.
+    pub fn try_out(self, url: &str, redirect_uris: &[&str]) -> Result<End, String> {
+        self.visit(url, redirect_uris, || Ok(Landing::terminal()))
     }
 
-    /// Opens an authorization URL that the server may well refuse on a page of its own.
-    pub fn try_out(&self, url: &str, redirect_uris: &[&str]) -> Result<End, String> {
-        self.visit(url, redirect_uris, false)
-    }
-
-    fn visit(&self, url: &str, redirect_uris: &[&str], is_sound: bool) -> Result<End, String> {
-        let (landing, terminal) = match self {
-            Self::Script => {
-                return Ok(match Browser::new().try_out(url, redirect_uris)? {
-                    browser::End::Callback(url) => End::Redirect(Callback::new(&url)),
-                    browser::End::Page { status, .. } => End::Page(Some(status)),
-                });
-            }
-            Self::Person { landing, terminal } => (landing, terminal),
-        };
+    fn visit(
+        self,
+        url: &str,
+        redirect_uris: &[&str],
+        landing: impl FnOnce() -> Result<Landing, Failure>,
+    ) -> Result<End, String> {
+        if let Self::Script = self {
+            return Ok(match Browser::new().try_out(url, redirect_uris)? {
+                browser::End::Callback(url) => End::Redirect(Callback::new(&url)),
+                browser::End::Page { status, .. } => End::Page(Some(status)),
+            });
+        }
         // Many a request is refused before anyone has signed in: no person is needed for those.
         if let Some(end) = answer_without_a_person(url, redirect_uris)? {
             return Ok(end);
         }
+        let landing = landing().map_err(Failure::into_message)?;
         println!("\nOpen this in your browser, and sign in and consent if it asks you to:\n\n{url}\n");
         let too_late = SystemTime::now() + PATIENCE;
-        let place = if is_sound { landing } else { terminal };
         let ended_at = loop {
-            let ended_at = place.wait(too_late, |url| Ok(url.to_owned()))?;
+            let ended_at = landing.wait(too_late, |url| Ok(url.to_owned()))?;
             if ended_at.starts_with('/') || Url::parse(&ended_at).is_ok() {
                 break ended_at;
             }
@@ -73,6 +69,17 @@ impl User {
             false => End::Page(None),
         })
     }
+}
+
+/// Takes the port of the redirect URI, which the listener before may still be giving up.
+fn open(redirect_uri: &str) -> Result<Landing, Failure> {
+    for _ in 0..20 {
+        match Landing::open(redirect_uri) {
+            Err(Failure::CouldNotRun(_)) => thread::sleep(Duration::from_millis(50)),
+            settled => return settled,
+        }
+    }
+    Landing::open(redirect_uri)
 }
 
 /// What the server answers to a browser that it does not know, if that settles the matter.
