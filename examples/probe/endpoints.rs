@@ -66,14 +66,17 @@ pub const CHECKS: &[Check] = &[
     Check::must(
         "resource.unknown-token",
         "RFC 6750 3",
-        "An unknown access token is refused with 401 and a challenge.",
+        "An unknown access token is refused with a challenge.",
         |target| {
             with_resource(target, |request| {
                 request.set_header("authorization", "Bearer fake-unknown-token");
                 let answer = target.send(request)?;
                 let challenge = answer.header("www-authenticate").is_some();
                 let word = if challenge { "with" } else { "without" };
-                found(answer.status == 401 && challenge, format!("{} {word} a challenge", answer.status))
+                found(
+                    matches!(answer.status, 400..=499) && challenge,
+                    format!("{} {word} a challenge", answer.status),
+                )
             })
         },
     ),

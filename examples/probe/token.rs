@@ -5,6 +5,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use oauth2_proto::{CodeVerifier, Request};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use url::form_urlencoded::byte_serialize;
 
 use crate::answer::{Answer, End};
 use crate::authorization::without_pkce;
@@ -260,7 +261,8 @@ pub fn remove_credentials(target: &Target, request: &mut Request) -> Result<(), 
 /// That a request with a wrong secret in Basic is refused as RFC 6749 §5.2 has it.
 pub fn wrong_secret_is_refused(target: &Target, request: &Request) -> Outcome {
     let mut request = request.clone();
-    let pair = format!("{}:fake-wrong-secret", target.server.client_id);
+    let client_id: String = byte_serialize(target.server.client_id.as_bytes()).collect();
+    let pair = format!("{client_id}:fake-wrong-secret");
     request.set_header("authorization", format!("Basic {}", STANDARD.encode(pair)));
     let answer = target.send(&request)?;
     let challenge = answer.header("www-authenticate").unwrap_or_default();
