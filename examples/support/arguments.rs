@@ -1,5 +1,10 @@
 //! The command line of the login example.
 
+#[path = "flags.rs"]
+mod flags;
+
+use flags::{group, set};
+
 /// What `--help` shows.
 pub const USAGE: &str = "\
 Usage: login                    sign in at an embedded server, shown step by step
@@ -84,31 +89,6 @@ impl Arguments {
             scopes,
         })
     }
-}
-
-/// Each flag with the values after it, or after its `=`.
-fn group(arguments: impl Iterator<Item = String>) -> Result<Vec<(String, Vec<String>)>, String> {
-    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
-    for argument in arguments {
-        match (argument.starts_with("--"), argument.split_once('='), groups.last_mut()) {
-            (true, Some((flag, value)), _) => groups.push((flag.to_owned(), vec![value.to_owned()])),
-            (true, None, _) => groups.push((argument, Vec::new())),
-            (false, _, Some((_, values))) => values.push(argument),
-            // It is not shown, for it may be a secret that was meant for elsewhere.
-            (false, _, None) => return Err("the first argument is not a flag; see --help".to_owned()),
-        }
-    }
-    Ok(groups)
-}
-
-/// Takes the one value of a flag that can be given once.
-fn set(slot: &mut Option<String>, flag: &str, values: Vec<String>) -> Result<(), String> {
-    let mut values = values.into_iter().filter(|value| !value.is_empty());
-    let value = values.next().ok_or(format!("{flag} needs a value after it; see --help"))?;
-    if values.next().is_some() || slot.replace(value).is_some() {
-        return Err(format!("give {flag} one value, once; see --help"));
-    }
-    Ok(())
 }
 
 impl Environment {

@@ -13,12 +13,15 @@ pub type Answer = (u16, Vec<(String, Vec<u8>)>, Vec<u8>);
 
 /// Sends a request of the crate and does what it says about redirects and the size of the answer.
 pub fn send(request: &Request) -> Result<Answer, String> {
-    let failed = |error: ureq::Error| format!("no answer from {}: {error}", request.url());
-    let mut post = agent(request.url()).post(request.url());
+    // A query may hold what nobody is to see.
+    let (address, _) = request.url().split_once('?').unwrap_or((request.url(), ""));
+    let failed = |error: ureq::Error| format!("no answer from {address}: {error}");
+    let mut message = ureq::http::Request::builder().method(request.method()).uri(request.url());
     for (name, value) in request.headers() {
-        post = post.header(name, value);
+        message = message.header(name, value);
     }
-    let mut response = post.send(request.body()).map_err(failed)?;
+    let message = message.body(request.body()).map_err(|error| failed(error.into()))?;
+    let mut response = agent(request.url()).run(message).map_err(failed)?;
     let headers = response.headers().iter();
     let headers = headers.map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
     let limit = u64::try_from(request.response_limit()).unwrap_or(u64::MAX);

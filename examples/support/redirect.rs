@@ -1,5 +1,7 @@
 //! Where the browser comes back to: a listener on a loopback redirect URI (RFC 8252 §7.3), or the terminal.
 
+#![allow(dead_code, reason = "each file that includes this one uses a part of it")]
+
 use std::io::{BufRead, Write};
 use std::time::SystemTime;
 
@@ -28,6 +30,11 @@ impl Landing {
         let addresses = url.socket_addrs(|| None).map_err(|error| failed(&error))?;
         let server = Server::http(addresses.as_slice()).map_err(|error| failed(&error))?;
         Ok(Self(Some((server, url))))
+    }
+
+    /// A person who pastes it, whatever the redirect URI.
+    pub fn terminal() -> Self {
+        Self(None)
     }
 
     /// Hands each callback to `receive` until one is accepted or the sign-in is over.

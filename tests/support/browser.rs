@@ -16,6 +16,21 @@ const AGREE: &[&str] = &["accept", "allow", "approve", "authorize", "confirm", "
 /// Words by which a button or a link refuses.
 const REFUSE: &[&str] = &["abort", "cancel", "decline", "deny", "disallow", "refuse", "reject"];
 
+/// Where a visit ended.
+pub enum End {
+    /// At one of the addresses that it was to stop at: the whole URL, which is not contacted.
+    Callback(String),
+    /// At a page with nothing to fill in.
+    Page {
+        /// The HTTP status.
+        status: u16,
+        /// The page's address.
+        url: Url,
+        /// Its words.
+        text: String,
+    },
+}
+
 /// A user's browser, signed in nowhere at first; the user's name is `user` and the password is `password`.
 pub struct Browser {
     agent: Agent,
@@ -33,30 +48,41 @@ impl Browser {
 
     /// Signs in and consents; the answer is the whole URL of the callback, which is not contacted.
     pub fn sign_in(&mut self, authorization_url: &str, redirect_uri: &str) -> Result<String, String> {
-        self.visit(authorization_url, Some(redirect_uri), true, "")
+        callback(self.visit(authorization_url, &[redirect_uri], true, "")?)
+    }
+
+    /// Signs in and consents as far as the server lets it, and stops at any of the redirect URIs.
+    pub fn try_out(&mut self, authorization_url: &str, redirect_uris: &[&str]) -> Result<End, String> {
+        self.visit(authorization_url, redirect_uris, true, "")
     }
 
     /// Refuses as soon as a page offers that; the answer is the whole URL of the callback, which is not contacted.
     pub fn refuse(&mut self, authorization_url: &str, redirect_uri: &str) -> Result<String, String> {
-        self.visit(authorization_url, Some(redirect_uri), false, "")
+        callback(self.visit(authorization_url, &[redirect_uri], false, "")?)
     }
 
     /// Enters a device's user code, signs in and consents; the answer is the text of the last page.
     pub fn approve_device(&mut self, verification_uri: &str, user_code: &str) -> Result<String, String> {
-        self.visit(verification_uri, None, true, user_code)
+        match self.visit(verification_uri, &[], true, user_code)? {
+            End::Page { status: 200, text, .. } => Ok(text),
+            other => callback(other),
+        }
     }
 
-    /// Goes on until a redirect leads to `stop`, or without one until a page has nothing to fill in.
-    fn visit(&mut self, url: &str, stop: Option<&str>, agrees: bool, code: &str) -> Result<String, String> {
+    /// Goes on until a redirect leads to one of `stops`, or until a page has nothing to fill in.
+    fn visit(&mut self, url: &str, stops: &[&str], agrees: bool, code: &str) -> Result<End, String> {
         let mut url = Url::parse(url).map_err(|error| format!("{error}: {url}"))?;
         let mut form = None;
         for _ in 0..MAX_STEPS {
             let (status, location, html) = self.send(&url, form.take())?;
             let tags = tags(&html);
             let target = if let Some(location) = location {
-                let rest = stop.and_then(|uri| location.strip_prefix(uri));
-                if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['?', '#', '&'])) {
-                    return Ok(location);
+                let is_there = |uri: &&str| {
+                    let rest = location.strip_prefix(uri);
+                    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['?', '#', '&']))
+                };
+                if stops.iter().any(is_there) {
+                    return Ok(End::Callback(location));
                 }
                 location
             } else if let Some((target, body)) = click(&tags, agrees, code).filter(|_| status < 400) {
@@ -64,10 +90,7 @@ impl Browser {
                 target
             } else {
                 let words: Vec<_> = tags.iter().flat_map(|tag| tag.text.split_whitespace()).collect();
-                return match stop {
-                    None if status == 200 => Ok(words.join(" ")),
-                    _ => Err(format!("nothing to fill in at {url}: {status} {:.300}", words.join(" "))),
-                };
+                return Ok(End::Page { status, url, text: words.join(" ") });
             };
             url = url.join(&target).map_err(|error| format!("{error}: {target} on {url}"))?;
         }
@@ -120,6 +143,14 @@ impl Browser {
         let key = [url.authority(), path, name].map(str::to_owned);
         self.cookies.remove(&key);
         self.cookies.extend((!expired).then(|| (key, content.to_owned())));
+    }
+}
+
+/// The callback that a visit must have ended at.
+fn callback(end: End) -> Result<String, String> {
+    match end {
+        End::Callback(url) => Ok(url),
+        End::Page { status, url, text } => Err(format!("nothing to fill in at {url}: {status} {text:.300}")),
     }
 }
 
@@ -244,6 +275,7 @@ fn take<'a>(text: &mut &'a str, ends: impl Fn(char) -> bool) -> &'a str {
 
 /// Undoes the character references that templates make.
 fn unescape(text: &str) -> String {
-    let references = [("&quot;", "\""), ("&#39;", "'"), ("&#x27;", "'"), ("&lt;", "<"), ("&amp;", "&")];
+    let references =
+        [("&quot;", "\""), ("&#39;", "'"), ("&#x27;", "'"), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")];
     references.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
 }

@@ -1,0 +1,198 @@
+//! What a server answered, read without believing it, and told in words that hold no secret.
+
+use std::fmt;
+
+use oauth2_proto::Secret;
+use serde_json::Value;
+use url::{Url, form_urlencoded};
+
+use crate::check::{Outcome, Seen, found};
+
+/// An HTTP response of an endpoint that the client calls itself.
+pub struct Answer {
+    pub status: u16,
+    headers: Vec<(String, Vec<u8>)>,
+    body: Option<Value>,
+}
+
+impl Answer {
+    /// Keeps the body only if it is a JSON object.
+    pub fn new((status, headers, body): crate::http::Answer) -> Self {
+        Self { status, headers, body: serde_json::from_slice(&body).ok().filter(Value::is_object) }
+    }
+
+    /// The first header of a name in lower case, if it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().find(|(known, _)| known == name)?;
+        std::str::from_utf8(value).ok()
+    }
+
+    /// Whether the body is a JSON object and says so.
+    pub fn is_json(&self) -> bool {
+        let label = self.header("content-type").unwrap_or_default();
+        let label = label.split(';').next().unwrap_or_default().trim();
+        self.body.is_some() && label.eq_ignore_ascii_case("application/json")
+    }
+
+    pub fn member(&self, name: &str) -> Option<&Value> {
+        self.body.as_ref()?.get(name)
+    }
+
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.member(name)?.as_str().filter(|text| !text.is_empty())
+    }
+
+    pub fn access_token(&self) -> Option<Secret> {
+        self.text("access_token").map(Secret::new)
+    }
+
+    pub fn refresh_token(&self) -> Option<Secret> {
+        self.text("refresh_token").map(Secret::new)
+    }
+
+    /// Whether caches are told to keep off.
+    pub fn is_not_stored(&self) -> bool {
+        let values = self.headers.iter().filter(|(name, _)| name == "cache-control");
+        let mut values = values.filter_map(|(_, value)| std::str::from_utf8(value).ok());
+        values.any(|value| value.split(',').any(|word| word.trim().eq_ignore_ascii_case("no-store")))
+    }
+
+    /// What caches are told, in words.
+    pub fn cache_control(&self) -> &'static str {
+        match (self.header("cache-control"), self.is_not_stored()) {
+            (_, true) => "Cache-Control: no-store",
+            (Some(_), false) => "Cache-Control without no-store",
+            (None, false) => "no Cache-Control",
+        }
+    }
+
+    /// That tokens came.
+    pub fn granted(&self) -> Outcome {
+        found(self.access_token().is_some(), self.to_string())
+    }
+
+    /// That no tokens came, for whatever reason but a failure of the server.
+    pub fn refused(&self) -> Outcome {
+        found(self.access_token().is_none() && matches!(self.status, 400..=499), self.to_string())
+    }
+
+    /// That no tokens came, and one of these codes.
+    pub fn refused_as(&self, codes: &[&str]) -> Outcome {
+        let right = self.text("error").is_some_and(|code| codes.contains(&code));
+        match self.refused()? {
+            Seen::Holds(_) => found(
+                right,
+                if right { self.to_string() } else { format!("{self}, not {}", codes.join(" or ")) },
+            ),
+            other => Ok(other),
+        }
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.text("error"), self.access_token()) {
+            (Some(code), _) => write!(f, "{} {}", self.status, harmless(code)),
+            (None, Some(_)) => write!(f, "{} with tokens", self.status),
+            (None, None) if self.body.is_some() => write!(f, "{} with a JSON object", self.status),
+            (None, None) => write!(f, "{} without a JSON object", self.status),
+        }
+    }
+}
+
+/// A code as the RFCs have them; any other text may be an echo, so it is not shown.
+pub fn harmless(code: &str) -> &str {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+    if code.len() <= 40 && code.bytes().all(is_plain) { code } else { "an odd error code" }
+}
+
+/// Where an authorization request ended.
+pub enum End {
+    /// The browser was sent to a redirect URI.
+    Redirect(Callback),
+    /// The server kept the browser; the status is known where no person was in between.
+    Page(Option<u16>),
+}
+
+/// What the browser was sent to a redirect URI with.
+pub struct Callback {
+    pub url: String,
+    query: Vec<(String, String)>,
+    fragment: Vec<(String, String)>,
+}
+
+impl Callback {
+    pub fn new(url: &str) -> Self {
+        let parsed = Url::parse(url).ok();
+        let pairs = |text: Option<&str>| {
+            form_urlencoded::parse(text.unwrap_or_default().as_bytes()).into_owned().collect()
+        };
+        let (query, fragment) = match &parsed {
+            Some(parsed) => (parsed.query(), parsed.fragment()),
+            None => (None, None),
+        };
+        Self { url: url.to_owned(), query: pairs(query), fragment: pairs(fragment) }
+    }
+
+    /// All values of a parameter in the query, where an authorization response belongs.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        self.query.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// The value of a parameter in the query that is there once.
+    pub fn one(&self, name: &str) -> Option<&str> {
+        match self.all(name)[..] {
+            [value] => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Whether a code or a token is anywhere, the fragment included.
+    pub fn grants(&self) -> bool {
+        let both = self.query.iter().chain(&self.fragment);
+        both.map(|(name, _)| name.as_str()).any(|name| matches!(name, "code" | "access_token" | "id_token"))
+    }
+
+    /// Whether the fragment holds anything of a response.
+    pub fn uses_fragment(&self) -> bool {
+        self.fragment.iter().any(|(name, _)| matches!(name.as_str(), "code" | "access_token" | "error"))
+    }
+}
+
+impl End {
+    pub fn callback(&self) -> Option<&Callback> {
+        match self {
+            Self::Redirect(callback) => Some(callback),
+            Self::Page(_) => None,
+        }
+    }
+
+    /// That neither a code nor a token came.
+    pub fn refused(&self) -> Outcome {
+        match self {
+            Self::Redirect(callback) => found(!callback.grants(), self.to_string()),
+            Self::Page(status) => found(!status.is_some_and(|status| status >= 500), self.to_string()),
+        }
+    }
+
+    /// That a code came where it belongs.
+    pub fn granted(&self) -> Outcome {
+        found(self.callback().is_some_and(|callback| callback.one("code").is_some()), self.to_string())
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Redirect(callback) => match callback.one("error") {
+                Some(code) => write!(f, "redirect with {}", harmless(code)),
+                None if callback.one("code").is_some() => f.write_str("redirect with a code"),
+                None if callback.grants() => f.write_str("redirect with a code or a token out of place"),
+                None if callback.uses_fragment() => f.write_str("redirect with an error in the fragment"),
+                None => f.write_str("redirect with neither a code nor an error"),
+            },
+            Self::Page(Some(status)) => write!(f, "page with status {status}"),
+            Self::Page(None) => f.write_str("page of the server"),
+        }
+    }
+}

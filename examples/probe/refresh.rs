@@ -1,0 +1,213 @@
+//! What the token endpoint is held to when tokens are refreshed.
+
+use oauth2_proto::Secret;
+
+use crate::answer::Answer;
+use crate::check::{Check, Outcome, Profile, found, not_offered};
+use crate::target::{Target, Tokens, change_form};
+use crate::token::{remove_credentials, wrong_secret_is_refused};
+
+pub const CHECKS: &[Check] = &[
+    Check::must("refresh.works", "RFC 6749 6", "A refresh token brings a new access token.", |target| {
+        with_refresh_token(target, |_, refresh_token| refresh(target, refresh_token)?.granted())
+    }),
+    Check::must(
+        "refresh.no-store",
+        "RFC 6749 5.1",
+        "A response to a refresh says Cache-Control: no-store.",
+        |target| {
+            with_refresh_token(target, |_, refresh_token| {
+                let answer = refresh(target, refresh_token)?;
+                match answer.access_token() {
+                    Some(_) => found(answer.is_not_stored(), answer.cache_control()),
+                    None => Err(format!("no tokens came: {answer}")),
+                }
+            })
+        },
+    ),
+    Check::pleo(
+        "refresh.replaces-both",
+        "Pleo: rotating refresh tokens",
+        "A refresh replaces the access token and the refresh token.",
+        replaces_both,
+    ),
+    Check::should(
+        "refresh.old-refresh-token",
+        "RFC 9700 4.14.2; Pleo",
+        "A refresh token that was replaced is refused as invalid_grant.",
+        old_refresh_token,
+    )
+    .promised_by_pleo(),
+    Check::should(
+        "refresh.reuse-revokes",
+        "RFC 9700 4.14.2",
+        "The use of a replaced refresh token ends the one that replaced it.",
+        reuse_revokes,
+    ),
+    Check::pleo(
+        "refresh.old-access-token",
+        "Pleo: every earlier token dies at once",
+        "A refresh ends the access token before it.",
+        old_access_token,
+    ),
+    Check::must(
+        "refresh.scope-broader",
+        "RFC 6749 6",
+        "A refresh does not bring a scope that was not granted.",
+        scope_broader,
+    ),
+    Check::must(
+        "refresh.unknown",
+        "RFC 6749 5.2",
+        "An unknown refresh token is refused as invalid_grant.",
+        |target| refresh(target, &Secret::new("fake-unknown-token"))?.refused_as(&["invalid_grant"]),
+    ),
+    Check::must(
+        "refresh.access-token",
+        "RFC 6749 5.2",
+        "An access token in place of the refresh token is refused as invalid_grant.",
+        |target| refresh(target, &target.tokens()?.access_token)?.refused_as(&["invalid_grant"]),
+    ),
+    Check::must(
+        "refresh.wrong-secret",
+        "RFC 6749 5.2 and 6",
+        "A refresh with a wrong client secret is refused with 401 invalid_client and a Basic challenge.",
+        |target| {
+            with_refresh_token(target, |_, refresh_token| {
+                wrong_secret_is_refused(target, target.refresh(refresh_token)?.request())
+            })
+        },
+    ),
+    Check::must(
+        "refresh.no-credentials",
+        "RFC 6749 6",
+        "A refresh token of a client that has a secret does not work without it.",
+        |target| {
+            with_refresh_token(target, |_, refresh_token| {
+                let mut call = target.refresh(refresh_token)?;
+                remove_credentials(target, call.request_mut())?;
+                target.send(call.request())?.refused()
+            })
+        },
+    ),
+    Check::should(
+        "refresh.repeated",
+        "RFC 6749 3.2 and 5.2",
+        "A request that names its refresh token twice is refused as invalid_request.",
+        |target| {
+            with_refresh_token(target, |_, refresh_token| {
+                let mut call = target.refresh(refresh_token)?;
+                change_form(call.request_mut(), |form| form.repeat("refresh_token"))?;
+                target.send(call.request())?.refused_as(&["invalid_request"])
+            })
+        },
+    ),
+];
+
+/// Signs in for a refresh token; without one there is nothing to check.
+fn with_refresh_token(target: &Target, check: impl FnOnce(&Tokens, &Secret) -> Outcome) -> Outcome {
+    // The first sign-in says whether one comes at all, so that nobody signs in for nothing.
+    if target.first.refresh_token().is_none() {
+        return not_offered("no refresh token comes");
+    }
+    let tokens = target.tokens()?;
+    match &tokens.refresh_token {
+        Some(refresh_token) => check(&tokens, refresh_token),
+        None => Err("this time no refresh token came".to_owned()),
+    }
+}
+
+fn refresh(target: &Target, refresh_token: &Secret) -> Result<Answer, String> {
+    target.send(target.refresh(refresh_token)?.request())
+}
+
+/// The tokens that a refresh brings.
+fn refreshed(target: &Target, refresh_token: &Secret) -> Result<Tokens, String> {
+    target.tokens_of(target.refresh(refresh_token)?.request())
+}
+
+/// The refresh token after the given one, if it was replaced.
+fn successor<'a>(tokens: &'a Tokens, before: &Secret) -> Option<&'a Secret> {
+    tokens.refresh_token.as_ref().filter(|after| *after != before)
+}
+
+fn replaces_both(target: &Target) -> Outcome {
+    with_refresh_token(target, |first, refresh_token| {
+        let second = refreshed(target, refresh_token)?;
+        let word = |replaced: bool| if replaced { "replaced" } else { "not replaced" };
+        let access_token = second.access_token != first.access_token;
+        let refresh_token = successor(&second, refresh_token).is_some();
+        let seen = format!("access token {}, refresh token {}", word(access_token), word(refresh_token));
+        found(access_token && refresh_token, seen)
+    })
+}
+
+fn old_refresh_token(target: &Target) -> Outcome {
+    with_refresh_token(target, |_, refresh_token| {
+        let second = refreshed(target, refresh_token)?;
+        match (successor(&second, refresh_token), target.profile) {
+            (None, Profile::Rfc) => not_offered("the refresh token is not replaced"),
+            _ => refresh(target, refresh_token)?.refused_as(&["invalid_grant"]),
+        }
+    })
+}
+
+fn reuse_revokes(target: &Target) -> Outcome {
+    with_refresh_token(target, |_, refresh_token| {
+        let second = refreshed(target, refresh_token)?;
+        let Some(newer) = successor(&second, refresh_token) else {
+            return not_offered("the refresh token is not replaced");
+        };
+        let reuse = refresh(target, refresh_token)?;
+        if reuse.access_token().is_some() {
+            return found(false, format!("the reuse: {reuse}"));
+        }
+        let answer = refresh(target, newer)?;
+        found(answer.access_token().is_none(), format!("the newer refresh token: {answer}"))
+    })
+}
+
+fn old_access_token(target: &Target) -> Outcome {
+    with_refresh_token(target, |first, refresh_token| {
+        match target.accepts(&first.access_token)? {
+            None => return not_offered("there is neither a resource endpoint nor introspection to ask"),
+            Some(false) => return Err("the access token did not work before the refresh".to_owned()),
+            Some(true) => {}
+        }
+        let second = refreshed(target, refresh_token)?;
+        if target.accepts(&second.access_token)? != Some(true) {
+            return found(false, "the new access token does not work");
+        }
+        let lives = target.accepts(&first.access_token)? != Some(false);
+        found(!lives, if lives { "the old access token works on" } else { "the old access token is dead" })
+    })
+}
+
+fn scope_broader(target: &Target) -> Outcome {
+    if target.first.refresh_token().is_none() {
+        return not_offered("no refresh token comes");
+    }
+    let (granted, broader) = match target.server.scopes.as_slice() {
+        [first, second, ..] => (std::slice::from_ref(first), second.as_str()),
+        few => (few, "fake:unknown"),
+    };
+    let call = target.exchange_after(target.attempt_with(granted)?)?;
+    let answer = target.send(call.request())?;
+    let scope = answer.text("scope").unwrap_or_default();
+    if scope.split(' ').any(|token| token == broader) {
+        return not_offered("the server granted more than was asked for in the first place");
+    }
+    let refresh_token = answer.refresh_token().ok_or("this time no refresh token came")?;
+    let mut call = target.refresh(&refresh_token)?;
+    let both = granted.iter().map(String::as_str).chain([broader]).collect::<Vec<_>>().join(" ");
+    change_form(call.request_mut(), |form| form.set("scope", &both))?;
+    let answer = target.send(call.request())?;
+    match (answer.access_token(), answer.text("scope")) {
+        (None, _) => answer.refused(),
+        (Some(_), None) => found(false, "granted, with no word of the scope, which means all of it"),
+        (Some(_), Some(scope)) => match scope.split(' ').any(|token| token == broader) {
+            true => found(false, "granted"),
+            false => found(true, "left out of the scope"),
+        },
+    }
+}

@@ -1,0 +1,84 @@
+//! Where the server under test comes from: the command line, or one that this repository starts itself.
+
+use oauth2_proto::{Request, Secret};
+use serde_json::Value;
+use url::Url;
+
+use crate::arguments::Named;
+use crate::target::Server;
+use crate::{Failure, embedded, foreign, http};
+
+/// Starts the server of this name and hands it to `run`; it stops afterwards.
+pub fn with<T>(named: Named, run: impl FnOnce(Server) -> Result<T, Failure>) -> Result<T, Failure> {
+    match named {
+        Named::Embedded => {
+            let config = embedded::Config {
+                scopes: "export:read export:write".into(),
+                ..embedded::Config::new("http://127.0.0.1:8912/callback")
+            };
+            let running = embedded::spawn(embedded::AuthorizationServer::new(config.clone()), 0)
+                .map_err(|error| format!("the embedded server does not start: {error}"))?;
+            let base = running.base_url();
+            run(Server {
+                authorization_endpoint: format!("{base}/oauth/authorize"),
+                token_endpoint: format!("{base}/oauth/token"),
+                issuer: None,
+                promises_iss: false,
+                revocation_endpoint: None,
+                introspection_endpoint: None,
+                resource_endpoint: Some(format!("{base}/api/me")),
+                metadata: None,
+                client_id: config.client_id,
+                client_secret: Secret::new(config.client_secret),
+                redirect_uri: config.redirect_uri,
+                scopes: config.scopes.split(' ').map(str::to_owned).collect(),
+            })
+        }
+        Named::Foreign(name) => {
+            let running = foreign::start(name).map_err(|reason| reason.to_string())?;
+            let facts = running.facts.clone();
+            let metadata = facts.metadata_url.as_deref().map(document).transpose()?;
+            run(Server {
+                authorization_endpoint: facts.authorization_endpoint,
+                token_endpoint: facts.token_endpoint,
+                issuer: facts.issuer,
+                promises_iss: facts.iss_parameter_supported,
+                revocation_endpoint: facts.revocation_endpoint,
+                introspection_endpoint: facts.introspection_endpoint,
+                resource_endpoint: None,
+                metadata: metadata.flatten(),
+                client_id: facts.client_id,
+                client_secret: Secret::new(facts.client_secret),
+                redirect_uri: facts.redirect_uris.into_iter().next().unwrap_or_default(),
+                scopes: facts.scopes,
+            })
+        }
+    }
+}
+
+/// Fills in what the server says of itself, if there is an issuer to ask.
+pub fn with_metadata(mut server: Server) -> Result<Server, Failure> {
+    let Some(issuer) = &server.issuer else { return Ok(server) };
+    server.metadata = document(&well_known(issuer)?)?;
+    if let Some(metadata) = &server.metadata {
+        let text = |name: &str| metadata[name].as_str().map(str::to_owned);
+        server.promises_iss = metadata["authorization_response_iss_parameter_supported"] == true;
+        server.revocation_endpoint = server.revocation_endpoint.or(text("revocation_endpoint"));
+        server.introspection_endpoint = server.introspection_endpoint.or(text("introspection_endpoint"));
+    }
+    Ok(server)
+}
+
+/// Where the metadata of an issuer are: the well-known path goes before its own (RFC 8414 §3.1).
+fn well_known(issuer: &str) -> Result<String, Failure> {
+    let mut url = Url::parse(issuer).map_err(|error| Failure::Usage(format!("--issuer: {error}")))?;
+    let path = format!("/.well-known/oauth-authorization-server{}", url.path().trim_end_matches('/'));
+    url.set_path(&path);
+    Ok(url.into())
+}
+
+/// A document, if there is one.
+fn document(url: &str) -> Result<Option<Value>, String> {
+    let (status, _, body) = http::send(&Request::new("GET", url))?;
+    Ok(serde_json::from_slice(&body).ok().filter(|_| status == 200))
+}

@@ -1,0 +1,222 @@
+//! The server under test: its data, and the ways to reach it. Every request starts as one that the crate makes
+//! and is then taken apart and changed.
+
+use std::time::SystemTime;
+
+use oauth2_proto::{
+    AuthorizationServer, Call, Callback, Client, ClientAuth, PendingAuthorization, Request, Secret,
+    TokenResponse,
+};
+use serde_json::Value;
+use url::form_urlencoded;
+
+use crate::answer::{Answer, End};
+use crate::check::Profile;
+use crate::user::User;
+use crate::{Failure, http};
+
+/// A server and a client that is registered there.
+pub struct Server {
+    pub authorization_endpoint: String,
+    pub token_endpoint: String,
+    pub issuer: Option<String>,
+    /// Whether the server says that it sends `iss` with every authorization response.
+    pub promises_iss: bool,
+    pub revocation_endpoint: Option<String>,
+    pub introspection_endpoint: Option<String>,
+    /// Takes an access token and answers with a success while it lives.
+    pub resource_endpoint: Option<String>,
+    /// The document of RFC 8414.
+    pub metadata: Option<Value>,
+    pub client_id: String,
+    pub client_secret: Secret,
+    pub redirect_uri: String,
+    pub scopes: Vec<String>,
+}
+
+/// A server under test, at which a first sign-in went well.
+pub struct Target {
+    pub server: Server,
+    pub profile: Profile,
+    pub user: User,
+    /// The answer to the first token request.
+    pub first: Answer,
+    pub client: Client,
+}
+
+/// The tokens of one sign-in.
+pub struct Tokens {
+    pub access_token: Secret,
+    pub refresh_token: Option<Secret>,
+}
+
+impl Target {
+    /// Signs in once: a server at which that fails cannot be tested.
+    pub fn new(server: Server, profile: Profile, user: User) -> Result<Self, Failure> {
+        let usage = |error: oauth2_proto::Error| Failure::Usage(error.to_string());
+        let data = AuthorizationServer::new(&server.authorization_endpoint, &server.token_endpoint);
+        let auth = ClientAuth::basic(server.client_secret.clone());
+        // The crate is told no issuer: it would refuse a wrong `iss`, and a check is to see it.
+        let client = Client::new(data.map_err(usage)?, server.client_id.as_str(), auth).map_err(usage)?;
+        let authorization = client.authorize(&server.redirect_uri).scopes(&server.scopes);
+        authorization.start(SystemTime::now()).map_err(usage)?;
+
+        let nothing = Answer::new((0, Vec::new(), Vec::new()));
+        let mut target = Self { server, profile, user, first: nothing, client };
+        let failed = |what: String| Failure::CouldNotRun(format!("the first sign-in failed: {what}"));
+        let call = target.exchange().map_err(failed)?;
+        target.first = target.send(call.request()).map_err(failed)?;
+        match target.first.access_token() {
+            Some(_) => Ok(target),
+            None => Err(failed(target.first.to_string())),
+        }
+    }
+
+    /// An authorization request that is sound as it is.
+    pub fn attempt(&self) -> Result<Attempt, String> {
+        self.attempt_with(&self.server.scopes)
+    }
+
+    /// The same for these scopes.
+    pub fn attempt_with(&self, scopes: &[String]) -> Result<Attempt, String> {
+        let request = self.client.authorize(&self.server.redirect_uri).scopes(scopes);
+        let (url, pending) = request.start(SystemTime::now()).map_err(|error| error.to_string())?;
+        let (address, query) = url.split_once('?').unwrap_or((&url, ""));
+        let parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        Ok(Attempt { address: address.to_owned(), parameters: Parameters(parameters), pending })
+    }
+
+    /// Sends the user away with a request that a server should take.
+    pub fn sign_in(&self, attempt: &Attempt) -> Result<End, String> {
+        self.user.sign_in(&attempt.url(), &self.server.redirect_uri)
+    }
+
+    /// Sends the user away with a request that a server may refuse.
+    pub fn try_out(&self, attempt: &Attempt) -> Result<End, String> {
+        self.user.try_out(&attempt.url(), &[&self.server.redirect_uri])
+    }
+
+    /// Signs in and makes the token request, which is left to be changed and sent.
+    pub fn exchange(&self) -> Result<Call<TokenResponse>, String> {
+        self.exchange_after(self.attempt()?)
+    }
+
+    /// The same after a changed authorization request.
+    pub fn exchange_after(&self, mut attempt: Attempt) -> Result<Call<TokenResponse>, String> {
+        match self.sign_in(&attempt)? {
+            End::Redirect(callback) => attempt.receive(&self.client, Callback::url(&callback.url)),
+            end => Err(format!("the sign-in ended at a {end}")),
+        }
+    }
+
+    /// A token request for a code that no server has issued, for which nobody signs in.
+    pub fn exchange_of_unknown_code(&self) -> Result<Call<TokenResponse>, String> {
+        let mut attempt = self.attempt()?;
+        let callback = format!("code=fake-unknown-code&state={}", attempt.pending.state());
+        attempt.receive(&self.client, Callback::query(&callback))
+    }
+
+    pub fn send(&self, request: &Request) -> Result<Answer, String> {
+        http::send(request).map(Answer::new)
+    }
+
+    /// Signs in down to the tokens.
+    pub fn tokens(&self) -> Result<Tokens, String> {
+        self.tokens_of(self.exchange()?.request())
+    }
+
+    /// The tokens that a request brings, which must be there.
+    pub fn tokens_of(&self, request: &Request) -> Result<Tokens, String> {
+        let answer = self.send(request)?;
+        match answer.access_token() {
+            Some(access_token) => Ok(Tokens { access_token, refresh_token: answer.refresh_token() }),
+            None => Err(format!("no tokens came: {answer}")),
+        }
+    }
+
+    pub fn refresh(&self, refresh_token: &Secret) -> Result<Call<TokenResponse>, String> {
+        self.client.refresh(refresh_token).start().map_err(|error| error.to_string())
+    }
+
+    /// A request like a token request, with the client's credentials, to another endpoint.
+    pub fn form_post(&self, endpoint: &str, pairs: &[(&str, &str)]) -> Result<Request, String> {
+        let mut request = self.exchange_of_unknown_code()?.request().clone();
+        request.set_url(endpoint);
+        request.set_form(pairs).map_err(|error| error.to_string())?;
+        Ok(request)
+    }
+
+    /// Whether an access token works; `None` where no endpoint is known that would tell.
+    pub fn accepts(&self, access_token: &Secret) -> Result<Option<bool>, String> {
+        if let Some(endpoint) = &self.server.resource_endpoint {
+            let mut request = Request::new("GET", endpoint.as_str());
+            request.set_header("authorization", format!("Bearer {}", access_token.expose()));
+            return Ok(Some(matches!(self.send(&request)?.status, 200..=299)));
+        }
+        let Some(endpoint) = &self.server.introspection_endpoint else { return Ok(None) };
+        let answer = self.send(&self.form_post(endpoint, &[("token", access_token.expose())])?)?;
+        match answer.member("active").and_then(Value::as_bool) {
+            Some(active) => Ok(Some(active)),
+            None => Err(format!("the introspection endpoint answered {answer}")),
+        }
+    }
+}
+
+/// An authorization request that is under way or about to be.
+pub struct Attempt {
+    address: String,
+    pub parameters: Parameters,
+    pending: PendingAuthorization,
+}
+
+impl Attempt {
+    pub fn url(&self) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        format!("{}?{}", self.address, query.extend_pairs(&self.parameters.0).finish())
+    }
+
+    /// Makes the token request for what came to the redirect URI.
+    pub fn receive(
+        &mut self,
+        client: &Client,
+        callback: Callback<'_>,
+    ) -> Result<Call<TokenResponse>, String> {
+        self.pending.receive(client, callback, SystemTime::now()).map_err(|error| error.to_string())
+    }
+}
+
+/// The parameters of a request, in their order.
+pub struct Parameters(pub Vec<(String, String)>);
+
+impl Parameters {
+    pub fn get(&self, name: &str) -> &str {
+        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
+    /// Adds a parameter, whether it is there already or not.
+    pub fn add(&mut self, name: &str, value: &str) {
+        self.0.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Adds a parameter a second time, with the same value.
+    pub fn repeat(&mut self, name: &str) {
+        let value = self.get(name).to_owned();
+        self.add(name, &value);
+    }
+
+    pub fn remove(&mut self, name: &str) {
+        self.0.retain(|(known, _)| known != name);
+    }
+
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.remove(name);
+        self.add(name, value);
+    }
+}
+
+/// Changes the form of a token request.
+pub fn change_form(request: &mut Request, change: impl FnOnce(&mut Parameters)) -> Result<(), String> {
+    let mut form = Parameters(request.form());
+    change(&mut form);
+    request.set_form(&form.0).map_err(|error| error.to_string())
+}

@@ -1,0 +1,101 @@
+//! Who signs in: a script at a server of this repository, or a person at any other.
+
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use oauth2_proto::Request;
+use url::Url;
+
+use crate::answer::{Callback, End};
+use crate::browser::{self, Browser};
+use crate::redirect::Landing;
+use crate::{Failure, http};
+
+/// How long a person may take for one sign-in.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+#[derive(Clone, Copy)]
+pub enum User {
+    Script,
+    Person,
+}
+
+impl User {
+    /// Opens an authorization URL of a sound request, whose answer is due at this redirect URI.
+    pub fn sign_in(self, url: &str, redirect_uri: &str) -> Result<End, String> {
+        // A listener is there only while an answer is due: what a bad request sends there would wait in line.
+        self.visit(url, &[redirect_uri], || open(redirect_uri))
+    }
+
+    /// Opens an authorization URL that the server may well refuse on a page of its own, which no listener sees.
+    pub fn try_out(self, url: &str, redirect_uris: &[&str]) -> Result<End, String> {
+        self.visit(url, redirect_uris, || Ok(Landing::terminal()))
+    }
+
+    fn visit(
+        self,
+        url: &str,
+        redirect_uris: &[&str],
+        landing: impl FnOnce() -> Result<Landing, Failure>,
+    ) -> Result<End, String> {
+        if let Self::Script = self {
+            return Ok(match Browser::new().try_out(url, redirect_uris)? {
+                browser::End::Callback(url) => End::Redirect(Callback::new(&url)),
+                browser::End::Page { status, .. } => End::Page(Some(status)),
+            });
+        }
+        // Many a request is refused before anyone has signed in: no person is needed for those.
+        if let Some(end) = answer_without_a_person(url, redirect_uris)? {
+            return Ok(end);
+        }
+        let landing = landing().map_err(Failure::into_message)?;
+        println!("\nOpen this in your browser, and sign in and consent if it asks you to:\n\n{url}\n");
+        let too_late = SystemTime::now() + PATIENCE;
+        let ended_at = loop {
+            let ended_at = landing.wait(too_late, |url| Ok(url.to_owned()))?;
+            if ended_at.starts_with('/') || Url::parse(&ended_at).is_ok() {
+                break ended_at;
+            }
+            println!("That is no URL.");
+        };
+        // A listener sees no more than the path and the query.
+        let base = redirect_uris.first().and_then(|uri| Url::parse(uri).ok());
+        let ended_at = match base.filter(|_| ended_at.starts_with('/')) {
+            Some(base) => base.join(&ended_at).map_err(|error| error.to_string())?.into(),
+            None => ended_at,
+        };
+        Ok(match is_at(&ended_at, redirect_uris) {
+            true => End::Redirect(Callback::new(&ended_at)),
+            false => End::Page(None),
+        })
+    }
+}
+
+/// Takes the port of the redirect URI, which the listener before may still be giving up.
+fn open(redirect_uri: &str) -> Result<Landing, Failure> {
+    for _ in 0..20 {
+        match Landing::open(redirect_uri) {
+            Err(Failure::CouldNotRun(_)) => thread::sleep(Duration::from_millis(50)),
+            settled => return settled,
+        }
+    }
+    Landing::open(redirect_uri)
+}
+
+/// What the server answers to a browser that it does not know, if that settles the matter.
+fn answer_without_a_person(url: &str, redirect_uris: &[&str]) -> Result<Option<End>, String> {
+    let (status, headers, _) = http::send(&Request::new("GET", url))?;
+    let location = headers.iter().find(|(name, _)| name == "location");
+    let location = location.map(|(_, value)| String::from_utf8_lossy(value)).unwrap_or_default();
+    Ok(match status {
+        300..=399 if is_at(&location, redirect_uris) => Some(End::Redirect(Callback::new(&location))),
+        // 401 and 403 may be the way to a sign-in.
+        400 | 404.. => Some(End::Page(Some(status))),
+        _ => None,
+    })
+}
+
+fn is_at(url: &str, redirect_uris: &[&str]) -> bool {
+    let rest = |uri: &&str| url.strip_prefix(uri);
+    redirect_uris.iter().filter_map(rest).any(|rest| rest.is_empty() || rest.starts_with(['?', '#', '&']))
+}

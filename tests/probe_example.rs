@@ -1,0 +1,520 @@
+//! The probe example: what it says of a sound server, of servers that are wrong on purpose, and to a person.
+
+#![allow(clippy::disallowed_methods, reason = "these tests run a program and put a limit on its time")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::env::consts::EXE_SUFFIX;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tiny_http::{Header, Method, Response, Server};
+use url::{Url, form_urlencoded};
+
+/// How long the probe may take for anything at all.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Visibly fake, and nowhere else in what the probe could print.
+const SECRET: &str = "fake-planted-secret";
+
+const REDIRECT_URI: &str = "https://app.example/callback";
+
+fn probe(arguments: &[&str]) -> Command {
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.push(format!("examples/probe{EXE_SUFFIX}"));
+    assert!(path.exists(), "run `cargo build --example probe` first; a plain `cargo test` does it by itself");
+    let mut command = Command::new(path);
+    command.args(arguments).env_remove("OAUTH2_PROTO_PROBE_SECRET");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs the probe to its end with this standard input.
+fn run(mut command: Command, input: &str) -> (Option<i32>, String, String) {
+    let mut child = command.spawn().unwrap();
+    // The probe may end without having read it.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let until = Instant::now() + LIMIT;
+    let watched = thread::spawn({
+        let mut shown = BufReader::new(child.stdout.take().unwrap());
+        move || {
+            let mut all = String::new();
+            shown.read_to_string(&mut all).map(|_| all)
+        }
+    });
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > until {
+            let _ = child.kill();
+            panic!("the probe does not end");
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    let Output { status, stderr, .. } = child.wait_with_output().unwrap();
+    (status.code(), watched.join().unwrap().unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+/// The results by the name of the check, out of a run with `--json`.
+fn results(shown: &str) -> BTreeMap<String, String> {
+    let report: Value = serde_json::from_str(shown.lines().last().unwrap_or_default()).unwrap();
+    let text = |check: &Value, name: &str| check[name].as_str().unwrap().to_owned();
+    let checks = report["checks"].as_array().unwrap();
+    let results: BTreeMap<_, _> =
+        checks.iter().map(|check| (text(check, "id"), text(check, "result"))).collect();
+    assert_eq!(results.len(), checks.len(), "a name is there twice");
+    for (result, count) in report["summary"].as_object().unwrap() {
+        let counted = results.values().filter(|known| *known == result).count();
+        assert_eq!(count.as_u64(), Some(counted as u64), "{result}");
+    }
+    results
+}
+
+/// The names and sentences of all checks.
+fn list() -> Vec<(String, String)> {
+    let (status, shown, _) = run(probe(&["--list"]), "");
+    assert_eq!(status, Some(0));
+    let read = |line: &str| {
+        let (id, rest) = line.split_once(' ').unwrap();
+        let (_, rest) = rest.split_once("pleo: ").unwrap();
+        let (_, rest) = rest.split_once(' ').unwrap();
+        let (sentence, _) = rest.trim().split_once(" [").unwrap();
+        (id.to_owned(), sentence.to_owned())
+    };
+    shown.lines().map(read).collect()
+}
+
+#[test]
+fn the_embedded_server_breaks_no_must() {
+    let (status, shown, complaints) = run(probe(&["--server", "embedded", "--json"]), "");
+    assert_eq!((status, complaints.as_str(), shown.lines().count()), (Some(0), "", 1), "{shown}");
+    let results = results(&shown);
+    assert!(results.len() >= 70, "{results:?}");
+    for (id, result) in results {
+        let missing = ["revocation.", "introspection.", "metadata.", "authorize.iss", "authorize.error-iss"];
+        let expected = match id.as_str() {
+            "authorize.challenge-short"
+            | "redirect.missing"
+            | "token.verifier-short"
+            | "token.code-replay-revokes"
+            | "refresh.reuse-revokes" => "warn",
+            "authorize.post" | "redirect.port" | "refresh.scope-broader" => "not_offered",
+            other if missing.iter().any(|start| other.starts_with(start)) => "not_offered",
+            _ => "pass",
+        };
+        assert_eq!(result, expected, "{id}");
+    }
+}
+
+#[test]
+fn pleo_promises_more_than_the_rfcs_demand() {
+    let arguments = ["--server", "embedded", "--json", "--profile"];
+    let (_, rfc, _) = run(probe(&[&arguments[..], &["rfc"]].concat()), "");
+    let (status, pleo, _) = run(probe(&[&arguments[..], &["pleo"]].concat()), "");
+    let (rfc, pleo) = (results(&rfc), results(&pleo));
+    assert_eq!((status, pleo["token.verifier-short"].as_str()), (Some(1), "fail"));
+    for id in
+        ["token.post-credentials", "token.refresh-token", "refresh.replaces-both", "refresh.old-access-token"]
+    {
+        assert_eq!((pleo[id].as_str(), rfc.get(id)), ("pass", None), "{id}");
+    }
+}
+
+/// A check that finds nothing at servers that do everything wrong would find nothing anywhere.
+#[test]
+fn every_check_fails_somewhere() {
+    let mut broken = BTreeSet::new();
+    for fault in [Fault::GrantsEverything, Fault::RefusesBadly, Fault::LeavesOutTheRefreshToken] {
+        let (status, shown, complaints) = run(at(&Wrong::start(fault), &["--json", "--profile", "pleo"]), "");
+        assert_eq!((status, complaints.as_str()), (Some(1), ""), "{fault:?}: {shown}");
+        let results = results(&shown).into_iter();
+        broken.extend(results.filter(|(_, result)| result == "fail" || result == "warn").map(|(id, _)| id));
+    }
+    let harmless: Vec<_> = list().into_iter().map(|(id, _)| id).filter(|id| !broken.contains(id)).collect();
+    assert_eq!(harmless, [""; 0], "these found nothing");
+}
+
+#[test]
+fn nothing_secret_is_shown() {
+    for fault in [Fault::GrantsEverything, Fault::RefusesBadly] {
+        for format in [&[][..], &["--json"]] {
+            let (_, shown, complaints) = run(at(&Wrong::start(fault), format), "");
+            for secret in [SECRET, "fake-access-", "fake-refresh-", "fake-code-", "fake-verifier-"] {
+                assert!(!shown.contains(secret), "{fault:?}: {secret} is in:\n{shown}");
+            }
+            assert_eq!(complaints, "", "{fault:?}");
+        }
+    }
+}
+
+#[test]
+fn one_line_a_check_and_the_sum() {
+    let (status, shown, _) = run(probe(&["--server", "embedded", "--only", "token.code-"]), "");
+    assert_eq!(status, Some(0), "{shown}");
+    let lines: Vec<_> = shown.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "pass         An unknown code is refused as invalid_grant. Seen: 400 invalid_grant. \
+             [token.code-unknown, RFC 6749 5.2]",
+            "pass         A code works once. Seen: 400 invalid_grant. [token.code-replay, RFC 6749 4.1.2]",
+            "warn         The second use of a code ends the tokens that the first one brought. \
+             Seen: the access token works on. [token.code-replay-revokes, RFC 6749 4.1.2]",
+            "",
+            "2 pass, 0 FAIL, 1 warn, 0 not offered, 0 ERROR",
+        ]
+    );
+}
+
+#[test]
+fn a_person_is_asked_only_where_the_server_does_not_answer_at_once() {
+    let server = Wrong::start(Fault::AsksAPerson);
+    let mut asked = Asking::start(at(&server, &["--only", "authorize.response-type-missing"]));
+    let sound = asked.next_url();
+    asked.paste(&format!("{REDIRECT_URI}?code=fake-code-0&state={}", state_of(&sound)));
+    let bad = asked.next_url();
+    assert!(bad.query_pairs().all(|(name, _)| name != "response_type"), "{bad}");
+    // The person saw an error page.
+    asked.paste(bad.as_str());
+    let (status, shown) = asked.end();
+    assert_eq!(status, Some(0), "{shown}");
+    assert!(shown.contains("Seen: page of the server."), "{shown}");
+}
+
+/// What a bad request leads to is pasted, and the listener is not there to take it for the next answer.
+#[test]
+fn a_person_may_come_back_to_a_loopback_listener() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let redirect_uri = format!("http://{address}/callback");
+    let server = Wrong::start(Fault::AsksAPerson);
+    let mut asked =
+        Asking::start(probe_of(&server.base, &redirect_uri, &["--only", "authorize.response-type-"]));
+    let sound = asked.next_url();
+    asked.read_until("Waiting for the browser");
+    let mut browser = TcpStream::connect(address).unwrap();
+    let target = format!("/callback?code=fake-code-0&state={}", state_of(&sound));
+    write!(browser, "GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    browser.read_to_string(&mut String::new()).unwrap();
+    for _ in ["unknown", "missing"] {
+        let bad = asked.next_url();
+        asked.paste("");
+        asked.paste("an error page");
+        asked.paste(&format!("{redirect_uri}?code=fake-code-0&state={}", state_of(&bad)));
+    }
+    let (status, shown) = asked.end();
+    assert_eq!(status, Some(1), "{shown}");
+    assert_eq!(shown.matches("That is no URL.").count(), 4, "{shown}");
+    assert_eq!(shown.matches("Seen: redirect with a code.").count(), 2, "{shown}");
+}
+
+#[test]
+fn a_server_that_cannot_be_tested_is_one_line_and_status_2() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", taken.local_addr().unwrap());
+    drop(taken);
+    let (status, shown, complaint) = run(given(&base, &[]), "");
+    assert_eq!((status, shown.as_str(), complaint.lines().count()), (Some(2), "", 1), "{complaint}");
+    assert!(complaint.starts_with("the first sign-in failed: no answer from"), "{complaint}");
+}
+
+#[test]
+fn the_client_secret_may_come_from_standard_input() {
+    let server = Wrong::start(Fault::GrantsEverything);
+    let mut command = at(&server, &["--only", "authorize.code-differs"]);
+    command.env_remove("OAUTH2_PROTO_PROBE_SECRET");
+    let (status, shown, complaints) = run(command, &format!("{SECRET}\n"));
+    assert_eq!((status, complaints.as_str()), (Some(1), ""), "{shown}");
+}
+
+#[test]
+fn a_bad_argument_is_one_line_and_status_2() {
+    for (arguments, advice) in [
+        ("", "give --authorization-endpoint URL too, or --server NAME"),
+        ("--verbose", "not an argument"),
+        ("--client-secret=fake-planted-secret", "\"--client-secret\" is not an argument"),
+        ("fake-planted-secret", "not a flag"),
+        ("--server", "--server needs a value"),
+        ("--server fake-planted-secret", "none of the servers"),
+        ("--server embedded --scope a", "has its own endpoints"),
+        ("--server embedded --issuer https://as.example", "has its own endpoints"),
+        ("--server embedded --profile fake-planted-secret", "rfc or pleo"),
+        ("--server embedded --only nothing.such", "see --list"),
+        ("--authorization-endpoint https://as.example/authorize", "--token-endpoint"),
+    ] {
+        let (status, shown, complaint) = run(probe(&arguments.split_whitespace().collect::<Vec<_>>()), "");
+        assert_eq!((status, shown.as_str(), complaint.lines().count()), (Some(2), "", 1), "{arguments}");
+        assert!(complaint.contains(advice) && !complaint.contains("planted"), "{arguments}: {complaint}");
+    }
+    let mut command = at_base("http://127.0.0.1:9", &[]);
+    command.env_remove("OAUTH2_PROTO_PROBE_SECRET");
+    let (status, _, complaint) = run(command, "");
+    assert_eq!(status, Some(2));
+    assert!(complaint.contains("put the client secret into OAUTH2_PROTO_PROBE_SECRET"), "{complaint}");
+}
+
+#[test]
+fn the_documentation_names_every_check() {
+    let page = include_str!("../docs/probe.md");
+    let mut rows = 0;
+    for (id, sentence) in list() {
+        assert!(
+            page.contains(&format!("| `{id}` | {sentence} |")),
+            "docs/probe.md lacks: | `{id}` | {sentence} |"
+        );
+        rows += 1;
+    }
+    let named =
+        page.lines().filter(|line| line.starts_with("| `") && line.matches(" | ").count() == 4).count();
+    assert_eq!(named, rows, "docs/probe.md has checks that are gone");
+}
+
+fn state_of(url: &Url) -> String {
+    url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned()
+}
+
+/// The probe while it asks a person; killed if a test ends before it does.
+struct Asking {
+    child: Child,
+    shown: BufReader<ChildStdout>,
+    so_far: String,
+}
+
+impl Asking {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let shown = BufReader::new(child.stdout.take().unwrap());
+        Self { child, shown, so_far: String::new() }
+    }
+
+    fn read_until(&mut self, start: &str) -> String {
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.shown.read_line(&mut line).unwrap(), 0, "no line {start} in:\n{}", self.so_far);
+            self.so_far.push_str(&line);
+            if line.starts_with(start) {
+                return line;
+            }
+        }
+    }
+
+    fn next_url(&mut self) -> Url {
+        Url::parse(self.read_until("http://127.0.0.1:").trim()).unwrap()
+    }
+
+    fn paste(&mut self, line: &str) {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    fn end(mut self) -> (Option<i32>, String) {
+        drop(self.child.stdin.take());
+        self.shown.read_to_string(&mut self.so_far).unwrap();
+        (self.child.wait().unwrap().code(), std::mem::take(&mut self.so_far))
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        // It may have ended by itself, which is what most tests see to.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn at(server: &Wrong, arguments: &[&str]) -> Command {
+    at_base(&server.base, arguments)
+}
+
+/// The probe at a server with every endpoint there is.
+fn at_base(base: &str, arguments: &[&str]) -> Command {
+    let mut command = given(base, arguments);
+    command.args(["--issuer", base]);
+    for endpoint in ["revocation", "introspection", "resource"] {
+        command.args([format!("--{endpoint}-endpoint"), format!("{base}/{endpoint}")]);
+    }
+    command
+}
+
+fn given(base: &str, arguments: &[&str]) -> Command {
+    probe_of(base, REDIRECT_URI, arguments)
+}
+
+fn probe_of(base: &str, redirect_uri: &str, arguments: &[&str]) -> Command {
+    let mut command = probe(arguments);
+    command.args(["--authorization-endpoint", &format!("{base}/authorize")]);
+    command.args(["--token-endpoint", &format!("{base}/token")]);
+    command.args(["--client-id", "fake-client", "--redirect-uri", redirect_uri, "--scope", "a", "b"]);
+    command.env("OAUTH2_PROTO_PROBE_SECRET", SECRET);
+    command
+}
+
+/// A server that does everything wrong that lets a first sign-in pass; it stops when it is dropped.
+struct Wrong {
+    base: String,
+    http: Arc<Server>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// It grants what it should refuse, and refuses what it should take.
+    GrantsEverything,
+    /// It refuses, without what belongs to a refusal, and repeats what it was sent.
+    RefusesBadly,
+    LeavesOutTheRefreshToken,
+    /// It shows a page, whatever it is asked. This is no fault of its own.
+    AsksAPerson,
+}
+
+impl Wrong {
+    fn start(fault: Fault) -> Self {
+        let http = Arc::new(Server::http("127.0.0.1:0").unwrap());
+        let base = format!("http://{}", http.server_addr());
+        let accepting = Arc::clone(&http);
+        let thread = thread::spawn(move || {
+            let state = State::default();
+            for mut request in accepting.incoming_requests() {
+                let mut body = String::new();
+                request.as_reader().read_to_string(&mut body).unwrap();
+                let (path, query) = request.url().split_once('?').unwrap_or((request.url(), ""));
+                let authorization =
+                    request.headers().iter().find(|header| header.field.equiv("authorization"));
+                let pairs =
+                    [query, body.as_str()].map(|text| form_urlencoded::parse(text.as_bytes()).into_owned());
+                let asked = Asked {
+                    by_get: *request.method() == Method::Get,
+                    form: pairs.into_iter().flatten().collect(),
+                    authorization: authorization.map(|header| header.value.to_string()),
+                };
+                let (status, location, body) = state.answer(fault, path, &asked);
+                let mut response = Response::from_string(body).with_status_code(status);
+                if let Some(location) = location {
+                    response.add_header(Header::from_bytes("Location", location).unwrap());
+                }
+                let _ = request.respond(response);
+            }
+        });
+        Self { base, http, thread: Some(thread) }
+    }
+}
+
+impl Drop for Wrong {
+    fn drop(&mut self) {
+        self.http.unblock();
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+struct Asked {
+    by_get: bool,
+    /// The last one of a name wins.
+    form: BTreeMap<String, String>,
+    authorization: Option<String>,
+}
+
+impl Asked {
+    fn get(&self, name: &str) -> &str {
+        self.form.get(name).map_or("", String::as_str)
+    }
+}
+
+#[derive(Default)]
+struct State {
+    issued: AtomicUsize,
+    /// The sign-ins that were revoked.
+    revoked: Mutex<BTreeSet<String>>,
+}
+
+type Said = (u16, Option<String>, String);
+
+impl State {
+    fn answer(&self, fault: Fault, path: &str, asked: &Asked) -> Said {
+        let json = |status: u16, body: Value| (status, None, body.to_string());
+        match path {
+            "/authorize" if fault == Fault::AsksAPerson => (200, None, "Sign in".to_owned()),
+            "/authorize" => authorize(fault, asked),
+            "/token" => self.token(fault, asked),
+            "/revocation" if asked.get("token") == "fake-unknown-token" => json(404, json!({})),
+            "/revocation" => {
+                if asked.authorization.is_none() {
+                    self.revoked.lock().unwrap().insert(family(asked.get("token")));
+                }
+                json(200, json!({}))
+            }
+            "/introspection" => {
+                let active = asked.authorization.is_none() || asked.get("token") == "fake-unknown-token";
+                json(200, json!({ "active": active }))
+            }
+            "/resource" => {
+                let token = asked.authorization.as_deref().unwrap_or_default();
+                let revoked = self.revoked.lock().unwrap().contains(&family(token));
+                json(if revoked { 401 } else { 200 }, json!({}))
+            }
+            "/.well-known/oauth-authorization-server" => json(
+                200,
+                json!({
+                    "issuer": "https://other.example",
+                    "authorization_endpoint": "https://other.example/authorize",
+                    "authorization_response_iss_parameter_supported": true,
+                }),
+            ),
+            _ => (404, None, String::new()),
+        }
+    }
+
+    fn token(&self, fault: Fault, asked: &Asked) -> Said {
+        let escaped = asked.authorization.as_deref().is_some_and(|header| header.starts_with("Basic JT"));
+        let refused = asked.form.contains_key("fake_parameter")
+            || asked.get("code_verifier").len() > 100
+            || escaped
+            || (asked.get("grant_type") == "refresh_token" && fault == Fault::RefusesBadly)
+            || self.revoked.lock().unwrap().contains(&family(asked.get("refresh_token")));
+        if refused {
+            return (400, None, json!({ "error": asked.get("refresh_token") }).to_string());
+        }
+        let count = self.issued.fetch_add(1, Ordering::Relaxed);
+        // A refresh keeps the access token, which is wrong, too.
+        let family = match asked.get("refresh_token") {
+            "" => count.to_string(),
+            token => family(token),
+        };
+        let mut tokens = json!({ "access_token": format!("fake-access-{family}"), "token_type": "fake" });
+        if fault != Fault::LeavesOutTheRefreshToken {
+            tokens["refresh_token"] = format!("fake-refresh-{count}-{family}").into();
+        }
+        (201, None, tokens.to_string())
+    }
+}
+
+/// The sign-in that a token comes from.
+fn family(token: &str) -> String {
+    token.rsplit('-').next().unwrap_or_default().to_owned()
+}
+
+fn authorize(fault: Fault, asked: &Asked) -> Said {
+    if asked.form.contains_key("fake_parameter") || asked.form.contains_key("response_mode") {
+        return (400, None, String::new());
+    }
+    if !asked.by_get {
+        return (500, None, String::new());
+    }
+    let redirect_uri = match asked.get("redirect_uri") {
+        "" => REDIRECT_URI,
+        uri => uri,
+    };
+    let mut url = Url::parse(redirect_uri).unwrap();
+    if fault == Fault::RefusesBadly && asked.get("response_type") != "code" {
+        url.query_pairs_mut().append_pair("error", "unsupported_response_type");
+        return (302, Some(url.into()), String::new());
+    }
+    let state = asked.get("state").replace(' ', "+");
+    url.query_pairs_mut().extend_pairs([("code", "fake-code-0"), ("state", &state), ("iss", "fake")]);
+    url.set_fragment(Some("code=fake-code-0"));
+    (302, Some(url.into()), String::new())
+}
