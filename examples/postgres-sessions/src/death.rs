@@ -14,6 +14,9 @@ use ureq::Agent;
 use crate::Failure;
 use crate::http;
 
+/// The number of the signal.
+pub const SIGKILL: i32 = 9;
+
 /// Where the process dies.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Point {

@@ -7,6 +7,7 @@
 
 #[path = "../../../tests/support/browser.rs"]
 mod browser;
+mod crowd;
 mod death;
 #[path = "../../../tests/support/foreign.rs"]
 mod foreign;
@@ -14,14 +15,17 @@ mod holder;
 mod http;
 mod keeper;
 mod report;
-mod round;
 mod settings;
 mod store;
+mod survivors;
 mod world;
 
 use std::process::ExitCode;
 
-use settings::Settings;
+use death::Point;
+use report::Report;
+use settings::{LIFETIME, Settings};
+use world::World;
 
 /// What went wrong, in a sentence.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -49,8 +53,8 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[&str]) -> Result<bool, Failure> {
     match arguments {
-        [] => round::run(60),
-        ["--seconds", seconds] => round::run(seconds.parse()?),
+        [] => demonstrate(60),
+        ["--seconds", seconds] => demonstrate(seconds.parse()?),
         ["hold", key, threads, seconds, rest @ ..] => {
             let die_at = match rest {
                 [] => None,
@@ -63,4 +67,18 @@ fn run(arguments: &[&str]) -> Result<bool, Failure> {
         }
         _ => Err(USAGE.into()),
     }
+}
+
+/// Says whether every promise was kept.
+fn demonstrate(seconds: u64) -> Result<bool, Failure> {
+    let world = World::start()?;
+    let mut report = Report::default();
+    println!(
+        "oidc-provider, access tokens of {LIFETIME} s. It revokes an authorization whose refresh token is used twice."
+    );
+    for point in [Point::Claim, Point::Sent, Point::Answered] {
+        survivors::show(point, &world, &mut report)?;
+    }
+    crowd::show(seconds, &world, &mut report)?;
+    Ok(report.end())
 }
