@@ -17,6 +17,10 @@ const CALL_EVERY: Duration = Duration::from_millis(400);
 /// The server counts in whole seconds, so that a token ends up to one second before its time.
 const ROUNDING: Duration = Duration::from_secs(1);
 
+/// What can be wrong with a token.
+pub const TOO_LATE: &str = "used after its time and the clock skew";
+pub const DEAD: &str = "dead before its last second";
+
 /// What the calls to the API came to; a process prints it as its last line.
 #[derive(Default)]
 pub struct Tally {
@@ -60,17 +64,12 @@ pub fn run(settings: &Settings, key: &str, threads: usize, seconds: u64, die_at:
         for holder in holders {
             match holder.join() {
                 Ok(Ok(tally)) => all.add(&tally),
-                Ok(Err(failure)) => broken(&failure.to_string()),
-                Err(_) => broken("a thread panicked"),
+                Ok(Err(failure)) => println!("{failure}"),
+                Err(_) => println!("a thread panicked"),
             }
         }
     });
     all
-}
-
-/// Tells the parent process that a promise is broken.
-fn broken(promise: &str) {
-    println!("broken {promise}");
 }
 
 fn hold(settings: &Settings, key: &str, end: SystemTime, die_at: Option<Point>) -> Result<Tally, Failure> {
@@ -107,7 +106,7 @@ fn call(settings: &Settings, agent: &Agent, keeper: &mut Keeper, tally: &mut Tal
         return Ok(());
     };
     if asked > end + CLOCK_SKEW {
-        broken("a token was used after its time and the clock skew");
+        println!("wrong {TOO_LATE}");
     }
     if settings.is_active(agent, &token)? {
         tally.good += 1;
@@ -117,7 +116,7 @@ fn call(settings: &Settings, agent: &Agent, keeper: &mut Keeper, tally: &mut Tal
     // When it ended at the server at the earliest, if all is well.
     let earliest = end - ROUNDING;
     if SystemTime::now() < earliest {
-        broken("a token that should live is dead: the authorization was revoked");
+        println!("wrong {DEAD}");
     }
     tally.expired += 1;
     tally.latest = tally.latest.max(asked.duration_since(earliest).unwrap_or_default());
