@@ -1,8 +1,7 @@
 //! The first part of the demonstration: a process dies in the middle of its refresh, and two holders live on.
 
 use std::os::unix::process::ExitStatusExt;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use oauth2_proto::{Reason, Secret};
 
@@ -10,10 +9,7 @@ use crate::Failure;
 use crate::death::{Point, SIGKILL};
 use crate::keeper::{Keeper, Next};
 use crate::report::Report;
-use crate::world::{What, World};
-
-/// The longest that anything may take: claim, clock skew, pauses and a slow machine.
-const PATIENCE: Duration = Duration::from_secs(15);
+use crate::world::{What, World, eventually};
 
 /// Kills a process at this point, and looks at what becomes of the others.
 pub fn show(point: Point, world: &World, report: &mut Report) -> Result<(), Failure> {
@@ -104,16 +100,4 @@ impl Survivors<'_> {
         let same = self.first.access_token() == self.second.access_token();
         Ok(same && world.is_served(&self.first)?)
     }
-}
-
-/// Looks until it is so, within bounds.
-fn eventually(mut is_so: impl FnMut() -> Result<bool, Failure>) -> Result<bool, Failure> {
-    let start = Instant::now();
-    while start.elapsed() < PATIENCE {
-        if is_so()? {
-            return Ok(true);
-        }
-        sleep(Duration::from_millis(20));
-    }
-    Ok(false)
 }

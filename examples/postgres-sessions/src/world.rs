@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime};
 
 use oauth2_proto::{Callback, Request, Response, TokenResponse};
 use ureq::Agent;
@@ -16,6 +17,9 @@ use crate::http;
 use crate::keeper::{Answer, Keeper, Send, Tools};
 use crate::settings::{LIFETIME, Settings, environment, policy};
 use crate::store::Store;
+
+/// The longest that anything may take: claim, clock skew, pauses and a slow machine.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 pub struct World {
     pub settings: Settings,
@@ -137,4 +141,16 @@ impl Entry {
         };
         Some(Self { time: time.parse().ok()?, what })
     }
+}
+
+/// Looks until it is so, within bounds.
+pub fn eventually(mut is_so: impl FnMut() -> Result<bool, Failure>) -> Result<bool, Failure> {
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        if is_so()? {
+            return Ok(true);
+        }
+        sleep(Duration::from_millis(20));
+    }
+    Ok(false)
 }
