@@ -114,8 +114,11 @@ fn judge_refreshes(
     let (least, most) = (gaps.iter().min().unwrap_or(&0), gaps.iter().max().unwrap_or(&0));
     let each = crowd.lasted.as_secs_f32() / refreshed as f32;
     report.fact(format_args!("{refreshed} refreshes, one each {each:.2} s ({least} to {most} ms apart)"));
-    report.fact(format_args!("{revision} saves"));
     report.fact(format_args!("{} more processes joined and died with a claim on a refresh", crowd.killed));
+    // The sign-in, a claim and tokens for each refresh, and the claims of those that died.
+    let expected = 1 + 2 * refreshed + crowd.killed;
+    report
+        .fact(format_args!("{revision} saves, where {expected} are needed; any more are claims that lapsed"));
 
     // The first refresh may come at once, and so may the first after trouble, in which a token grows old.
     let troubles = gaps.iter().filter(|gap| **gap >= 1000).count() as u64;
