@@ -1,5 +1,6 @@
 // An authorization server for tests: oidc-provider with its development login and consent pages.
 import { randomBytes } from 'node:crypto';
+import { appendFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 
 // Standard output belongs to the READY line; the library's hints go to standard error.
@@ -66,11 +67,22 @@ const configuration = {
   },
 };
 
+// One line for each token request: the milliseconds of Unix time, the grant type and `ok` or the error code; and a
+// line with `revoked` for each authorization whose tokens die together.
+function logGrants(provider, file) {
+  const log = (...words) => appendFileSync(file, `${Date.now()} ${words.join(' ')}\n`);
+  provider.on('grant.success', (ctx) => log(ctx.oidc.params.grant_type, 'ok'));
+  provider.on('grant.error', (ctx, error) => log(ctx.oidc.params?.grant_type, error.error));
+  provider.on('grant.revoked', () => log('revoked'));
+}
+
 // The issuer holds the port, so the socket comes first.
 const server = createServer();
 server.listen(Number(process.argv[2] || process.env.PORT || 0), '127.0.0.1', async () => {
   const issuer = `http://127.0.0.1:${server.address().port}`;
-  server.on('request', new Provider(issuer, configuration).callback());
+  const provider = new Provider(issuer, configuration);
+  server.on('request', provider.callback());
+  if (process.env.GRANT_LOG) logGrants(provider, process.env.GRANT_LOG);
 
   const metadataUrl = `${issuer}/.well-known/oauth-authorization-server`;
   const metadata = await (await fetch(metadataUrl)).json();

@@ -1,0 +1,157 @@
+//! The second part of the demonstration: many share one authorization.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::Child;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use postgres::NoTls;
+
+use crate::Failure;
+use crate::death::{Point, SIGKILL};
+use crate::holder::{DEAD, TOO_LATE, Tally};
+use crate::keeper::Keeper;
+use crate::report::Report;
+use crate::settings::{CLOCK_SKEW, EARLIEST, LIFETIME};
+use crate::world::{Entry, What, World, eventually};
+
+const PROCESSES: usize = 4;
+const THREADS: usize = 8;
+
+/// Lets them, for this long, and looks at what came of it.
+pub fn show(seconds: u64, world: &World, report: &mut Report) -> Result<(), Failure> {
+    report.heading(format_args!(
+        "{PROCESSES} processes with {THREADS} threads each share one authorization for {seconds} s"
+    ));
+    let key = "shared";
+    let send = world.send();
+    let tools = world.tools(&send);
+    let before = world.log()?.len();
+    Keeper::signed_in(tools, world.store(key)?, world.sign_in()?)?;
+    let crowd = Crowd::run(seconds, world, key)?;
+    let log = world.log()?;
+    judge_refreshes(&log[before..], &crowd, world, key, report)?;
+    judge_calls(&crowd, report);
+    let mut last = world.open(tools, key)?;
+    // The last process to die may have left a claim.
+    let alive = eventually(|| {
+        last.tend()?;
+        world.is_served(&last)
+    })?;
+    report.promise("the authorization is alive in the end", alive);
+    Ok(())
+}
+
+/// What the processes told.
+#[derive(Default)]
+struct Crowd {
+    lasted: Duration,
+    /// How many were killed on the way.
+    killed: u64,
+    tally: Tally,
+    /// What was wrong with a token.
+    wrong: Vec<String>,
+    /// Why a thread ended early.
+    failures: Vec<String>,
+}
+
+impl Crowd {
+    fn run(seconds: u64, world: &World, key: &str) -> Result<Self, Failure> {
+        let mut crowd = Self::default();
+        let start = Instant::now();
+        let holders: Result<Vec<_>, _> =
+            (0..PROCESSES).map(|_| world.spawn(key, THREADS, seconds, None)).collect();
+        let left = || Duration::from_secs(seconds).saturating_sub(start.elapsed()).as_secs();
+        while left() > 5 {
+            // Longer than a claim, so that the others always get their turn.
+            sleep(Duration::from_secs(4));
+            crowd.take(world.spawn(key, THREADS, left(), Some(Point::Claim))?)?;
+        }
+        for holder in holders? {
+            crowd.take(holder)?;
+        }
+        crowd.lasted = start.elapsed();
+        Ok(crowd)
+    }
+
+    /// Waits for a process and reads what it printed.
+    fn take(&mut self, process: Child) -> Result<(), Failure> {
+        let output = process.wait_with_output()?;
+        for line in String::from_utf8(output.stdout)?.lines() {
+            match (Tally::parse(line), line.split_once(' ')) {
+                (Some(tally), _) => self.tally.add(&tally),
+                (None, Some(("wrong", what))) => self.wrong.push(what.to_owned()),
+                _ => self.failures.push(line.to_owned()),
+            }
+        }
+        match output.status.signal() {
+            Some(SIGKILL) => self.killed += 1,
+            _ if output.status.success() => {}
+            _ => self.failures.push(format!("a process ended with {}", output.status)),
+        }
+        Ok(())
+    }
+}
+
+fn judge_refreshes(
+    log: &[Entry],
+    crowd: &Crowd,
+    world: &World,
+    key: &str,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let count = |what| log.iter().filter(|entry| entry.what == what).count() as u64;
+    let [refreshed, refused, revoked] = [What::Refreshed, What::RefreshRefused, What::Revoked].map(count);
+    let mut database = postgres::Client::connect(&world.settings.database, NoTls)?;
+    // A report may look into the snapshot; a program should not.
+    let select = "SELECT revision, (snapshot->>'generation')::bigint FROM oauth_sessions WHERE key = $1";
+    let row = database.query_one(select, &[&key])?;
+    let (revision, generation): (i64, i64) = (row.get(0), row.get(1));
+
+    let times = log.iter().filter(|entry| entry.what == What::Refreshed).map(|entry| entry.time);
+    let times: Vec<_> = times.collect();
+    let gaps: Vec<_> = times.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();
+    let (least, most) = (gaps.iter().min().unwrap_or(&0), gaps.iter().max().unwrap_or(&0));
+    let each = crowd.lasted.as_secs_f32() / refreshed as f32;
+    report.fact(format_args!("{refreshed} refreshes, one each {each:.2} s ({least} to {most} ms apart)"));
+    report.fact(format_args!("{} more processes joined and died with a claim on a refresh", crowd.killed));
+    // The sign-in, a claim and tokens for each refresh, and the claims of those that died.
+    let expected = 1 + 2 * refreshed + crowd.killed;
+    report
+        .fact(format_args!("{revision} saves, where {expected} are needed; any more are claims that lapsed"));
+
+    // The first refresh may come at once, and so may the first after trouble, in which a token grows old.
+    let troubles = gaps.iter().filter(|gap| **gap >= 1000).count() as u64;
+    let lifetimes = crowd.lasted.as_secs_f32() / (LIFETIME.parse::<f32>()? * EARLIEST);
+    let most = lifetimes as u64 + 1 + troubles;
+    report.promise(
+        format_args!("one refresh for each lifetime, which makes {most} at the most"),
+        refreshed > 0 && refreshed <= most,
+    );
+    report.promise("all tokens that the server gave are in the store", refreshed == generation as u64);
+    report.promise("no refresh token was used twice", [refused, revoked] == [0, 0]);
+    Ok(())
+}
+
+fn judge_calls(crowd: &Crowd, report: &mut Report) {
+    let Tally { good, expired, latest, without } = &crowd.tally;
+    report.fact(format_args!("{} calls to the API, {good} of them good", good + expired));
+    report.fact(format_args!("{without} more had to wait, for there was no token"));
+    report.fact(format_args!(
+        "{expired} had a token that ended in its last second, {} ms before the call at the most",
+        latest.as_millis()
+    ));
+    report.promise(
+        format_args!("no token was used more than {} ms after its time", CLOCK_SKEW.as_millis()),
+        !crowd.wrong.iter().any(|what| what == TOO_LATE),
+    );
+    report.promise(
+        "no token was dead before its last second, in which this server may end it",
+        !crowd.wrong.iter().any(|what| what == DEAD),
+    );
+    report.promise("every thread called the API until its end", crowd.failures.is_empty() && *good > 0);
+    let mut failures = crowd.failures.clone();
+    failures.sort();
+    failures.dedup();
+    failures.iter().for_each(|failure| report.fact(failure));
+}

@@ -1,0 +1,85 @@
+//! A process that ends itself by SIGKILL in the middle of a refresh, at a chosen point.
+
+use std::fmt;
+use std::io::Write;
+use std::net::TcpStream;
+use std::process::{Command, id};
+use std::str::FromStr;
+use std::thread;
+use std::time::SystemTime;
+
+use oauth2_proto::Request;
+use ureq::Agent;
+
+use crate::Failure;
+use crate::http;
+
+/// The number of the signal.
+pub const SIGKILL: i32 = 9;
+
+/// Where the process dies.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Point {
+    /// The claim is saved, and nothing was sent.
+    Claim,
+    /// The request is on its way, and nobody waits for the answer.
+    Sent,
+    /// The answer is there, and nothing of it is saved.
+    Answered,
+}
+
+impl Point {
+    /// Whether the server may have replaced the tokens when the process dies here.
+    pub fn is_in_the_window(self) -> bool {
+        self != Self::Claim
+    }
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Claim => "claim",
+            Self::Sent => "sent",
+            Self::Answered => "answered",
+        })
+    }
+}
+
+impl FromStr for Point {
+    type Err = Failure;
+
+    fn from_str(text: &str) -> Result<Self, Failure> {
+        let points = [Self::Claim, Self::Sent, Self::Answered];
+        let point = points.into_iter().find(|point| point.to_string() == text);
+        point.ok_or_else(|| "the points to die at are claim, sent and answered".into())
+    }
+}
+
+/// Sends like [`http::send`], as far as this point.
+pub fn send(point: Point, agent: &Agent, request: &Request, until: SystemTime) -> ! {
+    match point {
+        Point::Claim => {}
+        Point::Sent => send_only(request).expect("the server listens"),
+        Point::Answered => {
+            http::send(agent, request, until).expect("the server answers");
+        }
+    }
+    // The standard library has no signals, and every shell has.
+    let killed = Command::new("sh").args(["-c", &format!("kill -KILL {}", id())]).status();
+    killed.expect("there is a shell");
+    loop {
+        thread::park();
+    }
+}
+
+/// Writes the request and reads nothing.
+fn send_only(request: &Request) -> Result<(), Failure> {
+    let rest = request.url().strip_prefix("http://").ok_or("the server is on loopback")?;
+    let (host, path) = rest.split_once('/').ok_or("the token endpoint has a path")?;
+    let mut message = format!("{} /{path} HTTP/1.1\r\nhost: {host}\r\n", request.method());
+    for (name, value) in request.headers() {
+        message += &format!("{name}: {value}\r\n");
+    }
+    message += &format!("content-length: {}\r\n\r\n{}", request.body().len(), request.body());
+    Ok(TcpStream::connect(host)?.write_all(message.as_bytes())?)
+}

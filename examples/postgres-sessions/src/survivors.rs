@@ -1,0 +1,103 @@
+//! The first part of the demonstration: a process dies in the middle of its refresh, and two holders live on.
+
+use std::os::unix::process::ExitStatusExt;
+use std::time::Instant;
+
+use oauth2_proto::{Reason, Secret};
+
+use crate::Failure;
+use crate::death::{Point, SIGKILL};
+use crate::keeper::{Keeper, Next};
+use crate::report::Report;
+use crate::world::{What, World, eventually};
+
+/// Kills a process at this point, and looks at what becomes of the others.
+pub fn show(point: Point, world: &World, report: &mut Report) -> Result<(), Failure> {
+    report.heading(format_args!("A process dies by SIGKILL at the point {point:?}"));
+    let key = format!("dies at {point}");
+    let send = world.send();
+    let tools = world.tools(&send);
+    let first = Keeper::signed_in(tools, world.store(&key)?, world.sign_in()?)?;
+    let old = first.access_token().cloned();
+    let mut survivors = Survivors { first, second: world.open(tools, &key)? };
+    let before = world.log()?.len();
+
+    let status = world.spawn(&key, 1, 30, Some(point))?.wait()?;
+    let died = Instant::now();
+    report.promise("the process was killed in the middle of its refresh", status.signal() == Some(SIGKILL));
+
+    let mut ends = [None; 2];
+    let settled = eventually(|| {
+        ends = survivors.tend()?;
+        Ok(ends.iter().all(Option::is_some) || survivors.have_other_than(old.as_ref()))
+    })?;
+    let log = world.log()?;
+    let count = |what| log[before..].iter().filter(|entry| entry.what == what).count();
+    let [refreshed, refused, revoked] = [What::Refreshed, What::RefreshRefused, What::Revoked].map(count);
+    report.fact(format_args!(
+        "{:.1} s later the survivors know what became of it",
+        died.elapsed().as_secs_f32()
+    ));
+    report.fact(format_args!("refresh requests: {refreshed} answered with tokens, {refused} refused"));
+
+    if point.is_in_the_window() {
+        report.promise(
+            "the lost answer ends in Reauthorize for both survivors",
+            ends == [Some(Reason::Refused); 2],
+        );
+        report.promise(
+            "after one attempt with the old refresh token, for which the server revoked the authorization",
+            [refreshed, refused, revoked] == [1, 1, 1],
+        );
+        survivors.first = Keeper::signed_in(tools, world.store(&key)?, world.sign_in()?)?;
+        report.promise(
+            "the user signs in again, and both go on under the same key",
+            eventually(|| survivors.are_served(world))?,
+        );
+    } else {
+        report.promise(
+            "the authorization goes on with new tokens in both survivors",
+            settled && eventually(|| survivors.are_served(world))?,
+        );
+        report.promise("no refresh token was used twice", refreshed > 0 && [refused, revoked] == [0, 0]);
+    }
+    let old = survivors.first.access_token().cloned();
+    let refreshed = eventually(|| {
+        survivors.tend()?;
+        Ok(survivors.have_other_than(old.as_ref()))
+    })?;
+    report.promise(
+        "and the tokens are refreshed in their turn",
+        refreshed && eventually(|| survivors.are_served(world))?,
+    );
+    Ok(())
+}
+
+struct Survivors<'a> {
+    first: Keeper<'a>,
+    second: Keeper<'a>,
+}
+
+impl Survivors<'_> {
+    /// Why the user must sign in again, for each that says so.
+    fn tend(&mut self) -> Result<[Option<Reason>; 2], Failure> {
+        let reason = |next| match next {
+            Next::At(_) => None,
+            Next::SignIn(reason) => Some(reason),
+        };
+        Ok([self.first.tend()?, self.second.tend()?].map(reason))
+    }
+
+    /// Whether both have an access token, and none has this one.
+    fn have_other_than(&self, old: Option<&Secret>) -> bool {
+        let tokens = [&self.first, &self.second].map(Keeper::access_token);
+        tokens.iter().all(|token| token.is_some() && *token != old)
+    }
+
+    /// Whether both have the same access token, and the server takes it for good.
+    fn are_served(&mut self, world: &World) -> Result<bool, Failure> {
+        self.tend()?;
+        let same = self.first.access_token() == self.second.access_token();
+        Ok(same && world.is_served(&self.first)?)
+    }
+}

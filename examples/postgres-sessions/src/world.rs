@@ -1,0 +1,156 @@
+//! What the demonstration runs in: the authorization server, its log, the database and a user.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime};
+
+use oauth2_proto::{Callback, Request, Response, TokenResponse};
+use ureq::Agent;
+
+use crate::Failure;
+use crate::browser::Browser;
+use crate::death::Point;
+use crate::foreign::{self, ForeignServer};
+use crate::http;
+use crate::keeper::{Answer, Keeper, Send, Tools};
+use crate::settings::{LIFETIME, Settings, environment, policy};
+use crate::store::Store;
+
+/// The longest that anything may take: claim, clock skew, pauses and a slow machine.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+pub struct World {
+    pub settings: Settings,
+    pub agent: Agent,
+    server: ForeignServer,
+    environment: Vec<(&'static str, String)>,
+    log: PathBuf,
+}
+
+impl World {
+    pub fn start() -> Result<Self, Failure> {
+        let log = std::env::temp_dir().join(format!("grants-{}.log", std::process::id()));
+        fs::write(&log, "")?;
+        let path = log.to_str().ok_or("the temporary directory has a name in UTF-8")?;
+        // The whole path, for the folder of this package is not that of the crate.
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/servers/oidc-provider");
+        let server = foreign::start_with(folder, &[("ACCESS_TOKEN_TTL", LIFETIME), ("GRANT_LOG", path)])?;
+        let environment = environment(&server.facts)?;
+        let settings = Settings::read(|name| {
+            let known = environment.iter().find(|(known, _)| *known == name);
+            known.map(|(_, value)| value.clone()).or_else(|| std::env::var(name).ok())
+        })?;
+        Ok(Self { settings, agent: http::agent(), server, environment, log })
+    }
+
+    /// Sends like a program that does not die.
+    pub fn send(&self) -> impl Fn(&Request, SystemTime) -> Option<Answer> {
+        |request, until| http::send(&self.agent, request, until)
+    }
+
+    pub fn tools<'a>(&'a self, send: &'a Send<'a>) -> Tools<'a> {
+        Tools { client: &self.settings.client, policy: policy(), send }
+    }
+
+    pub fn store(&self, key: &str) -> Result<Store, Failure> {
+        Store::new(&self.settings.database, key)
+    }
+
+    /// Another holder of what is stored.
+    pub fn open<'a>(&'a self, tools: Tools<'a>, key: &str) -> Result<Keeper<'a>, Failure> {
+        Ok(Keeper::open(tools, self.store(key)?)?.ok_or("nobody signed in yet")?)
+    }
+
+    /// Whether the holder has a token that the server takes for good.
+    pub fn is_served(&self, keeper: &Keeper) -> Result<bool, Failure> {
+        let token = keeper.access_token();
+        token.map_or(Ok(false), |token| self.settings.is_active(&self.agent, token))
+    }
+
+    /// The user signs in with a browser.
+    pub fn sign_in(&self) -> Result<TokenResponse, Failure> {
+        let facts = &self.server.facts;
+        let redirect_uri = facts.redirect_uris.first().ok_or("there is no redirect URI")?;
+        let client = &self.settings.client;
+        let (url, mut pending) =
+            client.authorize(redirect_uri).scopes(&facts.scopes).start(SystemTime::now())?;
+        let callback = Browser::new().sign_in(&url, redirect_uri)?;
+        let call = pending.receive(client, Callback::url(&callback), SystemTime::now())?;
+        let too_late = SystemTime::now() + Duration::from_secs(10);
+        let (status, headers, body) =
+            http::send(&self.agent, call.request(), too_late).ok_or("the server is gone")?;
+        let headers = headers.iter().map(|(name, value)| (name.as_str(), value));
+        Ok(call.finish(Response::new(status, headers, &body))?)
+    }
+
+    /// Another process that holds the authorization.
+    pub fn spawn(
+        &self,
+        key: &str,
+        threads: usize,
+        seconds: u64,
+        die_at: Option<Point>,
+    ) -> Result<Child, Failure> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["hold", key, &threads.to_string(), &seconds.to_string()]);
+        if let Some(point) = die_at {
+            command.args(["--die-at", &point.to_string()]);
+        }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        Ok(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?)
+    }
+
+    /// What the server has logged so far.
+    pub fn log(&self) -> Result<Vec<Entry>, Failure> {
+        let text = fs::read_to_string(&self.log)?;
+        text.lines().map(|line| Entry::parse(line).ok_or(format!("{line:?} is in the log").into())).collect()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.log);
+    }
+}
+
+/// A line of the server's log.
+pub struct Entry {
+    /// Milliseconds of Unix time.
+    pub time: u64,
+    pub what: What,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub enum What {
+    Refreshed,
+    RefreshRefused,
+    Revoked,
+    Other,
+}
+
+impl Entry {
+    fn parse(line: &str) -> Option<Self> {
+        let (time, what) = line.split_once(' ')?;
+        let what = match what.split_once(' ') {
+            Some(("refresh_token", "ok")) => What::Refreshed,
+            Some(("refresh_token", _)) => What::RefreshRefused,
+            None if what == "revoked" => What::Revoked,
+            _ => What::Other,
+        };
+        Some(Self { time: time.parse().ok()?, what })
+    }
+}
+
+/// Looks until it is so, within bounds.
+pub fn eventually(mut is_so: impl FnMut() -> Result<bool, Failure>) -> Result<bool, Failure> {
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        if is_so()? {
+            return Ok(true);
+        }
+        sleep(Duration::from_millis(20));
+    }
+    Ok(false)
+}
