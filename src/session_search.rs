@@ -105,6 +105,7 @@ fn play(seed: u64) -> (u32, u32) {
         // Faults are rarer than work, and work is faster than time.
         let often = match action {
             Action::Tick | Action::Restart(_) => 4,
+            Action::Again(_) => 40,
             _ if action.is_a_fault() => 40,
             _ => 1,
         };

@@ -343,7 +343,7 @@ impl World {
         let now = self.clock(i);
         if self.store.revision == save.expected_revision() {
             let (before, after) = (&self.store, &*save.snapshot.0);
-            if after.generation < before.generation
+            if serial(after.access_token.expose()) < serial(before.access_token.expose())
                 || (after.generation == before.generation && after.access_token != before.access_token)
             {
                 self.broken = Some(format!("saved tokens go back from {before:?} to {after:?}"));
