@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::call::{Call, Context};
 use crate::callback::{self, Callback, Expected, RESPONSE_PARAMETERS};
 use crate::client::Client;
-use crate::error::{Error, Foreign, Retry};
+use crate::error::{Error, Foreign, ForeignAddress, Retry};
 use crate::form;
 use crate::pkce::{CodeVerifier, Entropy};
 use crate::scope::Scope;
@@ -130,7 +130,7 @@ impl<'a> AuthorizationRequest<'a> {
             return Err(Error::misuse(format!(
                 "{} takes https redirect URIs only, not {}",
                 server.name,
-                Foreign(self.redirect_uri)
+                ForeignAddress(self.redirect_uri)
             )));
         }
         check_resources(&self.resources)?;
@@ -199,7 +199,7 @@ fn check_redirect_uri(uri: &str) -> Result<(), Error> {
     if !is_absolute_uri(uri) {
         return Err(Error::misuse(format!(
             "the redirect URI {} is not an absolute URI without a fragment (RFC 6749 section 3.1.2)",
-            Foreign(uri)
+            ForeignAddress(uri)
         )));
     }
     // Most hold neither sign, and one pass without an early exit finds that soonest.

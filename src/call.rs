@@ -289,9 +289,10 @@ impl<'a> Response<'a> {
             let (name, value) = (name.as_ref(), value.as_ref());
             let text = || std::str::from_utf8(value).ok();
             if name.eq_ignore_ascii_case("retry-after") {
-                response.retry_after = text().and_then(RetryAfter::parse);
+                // One that cannot be read hides no other.
+                response.retry_after = response.retry_after.or(text().and_then(RetryAfter::parse));
             } else if name.eq_ignore_ascii_case("dpop-nonce") {
-                response.dpop_nonce = text().map(str::to_owned);
+                response.dpop_nonce = response.dpop_nonce.or(text().map(str::to_owned));
             } else if name.eq_ignore_ascii_case("content-type") {
                 let label = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
                 response.may_be_form =

@@ -36,7 +36,8 @@ pub enum ErrorKind {
 pub enum Retry {
     /// This was not the callback that is waited for: keep the pending authorization and wait on.
     KeepWaiting,
-    /// Send the same request again after [`Error::retry_after`], or after a pause of your choice.
+    /// Send the same request again after [`Error::retry_after`], or after a pause of your choice. If it was a
+    /// callback that said so, let the user start again then.
     Later,
     /// Send the user to the authorization server again: the grant is gone.
     Reauthorize,
@@ -213,6 +214,22 @@ impl fmt::Display for Foreign<'_> {
     }
 }
 
+/// An address for display, without what may hold a secret: user information, query and fragment.
+pub(crate) struct ForeignAddress<'a>(pub(crate) &'a str);
+
+impl fmt::Display for ForeignAddress<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let end = self.0.find(['?', '#']).unwrap_or(self.0.len());
+        let before = self.0.get(..end).unwrap_or_default();
+        let start = before.rfind('@').unwrap_or_default();
+        if start > 0 {
+            f.write_str("…")?;
+        }
+        write!(f, "{}", Foreign(before.get(start..).unwrap_or_default()))?;
+        if end < self.0.len() { f.write_str("…") } else { Ok(()) }
+    }
+}
+
 /// The members of an error response (RFC 6749 §5.2, RFC 8628 §3.5, RFC 9449 §8).
 #[derive(Clone, Default)]
 pub(crate) struct Refusal {
@@ -343,6 +360,20 @@ mod tests {
         let shown = error.to_string();
         assert!(!shown.contains(['\r', '\n', '\u{202e}']), "{shown}");
         assert!(shown.contains('é') && shown.len() < 4000, "{shown}");
+    }
+
+    #[test]
+    fn an_address_is_shown_without_what_may_be_a_secret() {
+        for (address, shown) in [
+            ("https://as.example/token", "\"https://as.example/token\""),
+            ("https://user:fake@as.example/token", "…\"@as.example/token\""),
+            ("https://as.example/cb?key=fake", "\"https://as.example/cb\"…"),
+            ("https://as.example/cb#access_token=fake@x", "\"https://as.example/cb\"…"),
+            ("https://a@b:fake@as.example?@", "…\"@as.example\"…"),
+            ("", "\"\""),
+        ] {
+            assert_eq!(ForeignAddress(address).to_string(), shown);
+        }
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! OAuth 2.0 for clients as a pure protocol crate: it makes requests as plain data and reads the responses, and
 //! the program around it does the HTTP in whatever style it already has.
 //!
-//! Three ideas carry it:
+//! Four ideas carry it:
 //!
 //! - [`Client`]: a registration at one [`AuthorizationServer`] ([`pleo`] has Pleo's), where every operation starts.
 //! - [`PendingAuthorization`]: what must survive while the user is away in the browser.
 //! - [`Call`]: one [`Request`] and the only reader of its [`Response`], so that the two cannot be mixed up.
+//! - [`Session`]: the tokens over time, kept alive by one refresh at a time among all who share them.
 //!
 //! Time comes in as `now`, randomness as [`Entropy`]; nothing else does. Every failure is an [`Error`] that says
 //! whose fault it is and what to do.
@@ -15,7 +16,9 @@
 //! Here with fixed randomness and time and with the server's answers written out, as in a test:
 //!
 //! ```
-//! use oauth2_proto::{Client, ClientAuth, Entropy, Response, Retry, pleo};
+//! use oauth2_proto::{
+//!     Client, ClientAuth, Entropy, Reason, RefreshPolicy, Response, Retry, Secret, Session, Step, pleo,
+//! };
 //! use std::time::{Duration, SystemTime};
 //!
 //! # fn main() -> Result<(), oauth2_proto::Error> {
@@ -59,11 +62,29 @@
 //! assert_eq!(tokens.access_token().expose(), "fake-1");
 //! assert_eq!(tokens.granted_scopes().collect::<Vec<_>>(), ["export:read"]);
 //!
-//! // 6. Later, a refresh; and in the end the server says that the refresh token is gone.
-//! let refresh = client.refresh(tokens.refresh_token().unwrap()).start()?;
-//! assert_eq!(refresh.request().body(), "grant_type=refresh_token&refresh_token=fake-2");
-//! let gone = refresh.finish(Response::new(400, json, br#"{"error":"invalid_grant"}"#)).unwrap_err();
+//! // 6. From here on a session keeps them. Tokens can be used once they are in your store.
+//! let mut session = Session::new(&client, tokens, RefreshPolicy::default(), now);
+//! assert_eq!(session.access_token(now), None);
+//! let Step::Save(save) = session.poll(now) else { panic!() };
+//! assert_eq!((save.expected_revision(), save.snapshot().revision()), (0, 1));
+//! session.saved(save);
+//! assert_eq!(session.access_token(now).map(Secret::expose), Some("fake-1"));
+//!
+//! // 7. When it is time to refresh, it claims that in the store, so that nobody else does, and then sends.
+//! let Step::Rest(Some(later)) = session.poll(now) else { panic!() };
+//! let Step::Save(claim) = session.poll(later) else { panic!() };
+//! session.saved(claim);
+//! let Step::Send { .. } = session.poll(later) else { panic!() };
+//! let call = session.send(&client, later)?.unwrap();
+//! assert_eq!(call.request().body(), "grant_type=refresh_token&refresh_token=fake-2");
+//!
+//! // 8. In the end the server says that the refresh token is gone.
+//! let body = br#"{"error":"invalid_grant"}"#;
+//! let gone = session.received(call, Response::new(400, json, body), later).unwrap_err();
 //! assert_eq!((gone.code(), gone.retry()), (Some("invalid_grant"), Retry::Reauthorize));
+//! let Step::Save(end) = session.poll(later) else { panic!() };
+//! session.saved(end);
+//! let Step::Reauthorize(Reason::Refused) = session.poll(later) else { panic!() };
 //! # Ok(())
 //! # }
 //! ```

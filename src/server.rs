@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use url::{Host, Url};
 
-use crate::error::{Error, Foreign};
+use crate::error::{Error, Foreign, ForeignAddress};
 use crate::form;
 
 /// An authorization server: its endpoints and what it supports, named as in RFC 8414 §2.
@@ -67,7 +67,7 @@ impl AuthorizationServer {
         if url.query().is_some() {
             return Err(Error::misuse(format!(
                 "the issuer {} has a query, which RFC 8414 section 2 forbids",
-                Foreign(issuer)
+                ForeignAddress(issuer)
             )));
         }
         self.issuer = Some(issuer.to_owned());
@@ -218,14 +218,14 @@ fn check_endpoint(what: &str, endpoint: &str, reserved: &[&str]) -> Result<(), E
             Some((name, _)) => {
                 return Err(Error::misuse(format!(
                     "the {what} {} already holds the parameter {}, which this crate sets",
-                    Foreign(endpoint),
+                    ForeignAddress(endpoint),
                     Foreign(&name)
                 )));
             }
             None => {
                 return Err(Error::misuse(format!(
                     "the query of the {what} {} is not UTF-8",
-                    Foreign(endpoint)
+                    ForeignAddress(endpoint)
                 )));
             }
         }
@@ -239,7 +239,7 @@ fn check_endpoint(what: &str, endpoint: &str, reserved: &[&str]) -> Result<(), E
 /// makes of an address and what another HTTP client makes of it must be the same, so anything that
 /// needs such forgiveness is refused first.
 pub(crate) fn check_web_address(what: &str, address: &str) -> Result<Url, Error> {
-    let refuse = |why: &str| Err(Error::misuse(format!("the {what} {} {why}", Foreign(address))));
+    let refuse = |why: &str| Err(Error::misuse(format!("the {what} {} {why}", ForeignAddress(address))));
     let Some((scheme, after)) = address.split_once("://") else {
         return refuse("is not an absolute http or https URL");
     };
@@ -286,7 +286,7 @@ pub(crate) fn check_resources(resources: &[&str]) -> Result<(), Error> {
         None => Ok(()),
         Some(resource) => Err(Error::misuse(format!(
             "the resource {} is not an absolute URI without a fragment (RFC 8707 section 2)",
-            Foreign(resource)
+            ForeignAddress(resource)
         ))),
     }
 }

@@ -125,8 +125,7 @@ fn lay_out(copy: &Path) {
 
 /// What the search says; it must fail.
 fn search(copy: &Path) -> String {
-    let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
-    let output = Command::new(cargo)
+    let output = Command::new(env!("CARGO"))
         .args(["test", "--lib", "--", "no_state_of_a_small_world", "no_long_history"])
         .current_dir(copy)
         .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("seeded-faults-target"))
