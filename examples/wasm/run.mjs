@@ -4,6 +4,7 @@
 // Usage: node run.mjs MODULE BASE_URL; the server is the crate's example `embedded_server`.
 
 import assert from "node:assert/strict";
+import { webcrypto } from "node:crypto";
 import { readFile } from "node:fs/promises";
 
 const [modulePath, base] = process.argv.slice(2);
@@ -40,7 +41,7 @@ function fail(name, details, expected) {
 }
 
 const now = () => Math.floor(Date.now() / 1000);
-const randomBytes = () => Array.from(crypto.getRandomValues(new Uint8Array(32)));
+const randomBytes = () => Array.from(webcrypto.getRandomValues(new Uint8Array(32)));
 
 // All the HTTP there is for the protocol: what the module asked for goes out, and what comes goes back in.
 async function send({ method, url, headers, body }) {
