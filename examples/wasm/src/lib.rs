@@ -1,0 +1,193 @@
+//! The whole Pleo flow in a WebAssembly module that imports nothing: time and randomness are handed in,
+//! and requests and responses are handed out and back, as JSON.
+//!
+//! One exchange with the module:
+//!
+//! 1. `input(length)` gives the address of that many bytes of its memory; write a [`Command`] there.
+//! 2. `run()` carries it out.
+//! 3. `output()` and `output_length()` give the address and length of the answer: `{"Ok": …}` or
+//!    `{"Err": …}`. It stays until the next `run()`.
+//!
+//! An address holds until the next call of any of these, and memory may have grown since the last.
+
+use std::cell::RefCell;
+use std::time::{Duration, SystemTime};
+
+use oauth2_proto::{
+    Call, Callback, Client, ClientAuth, Entropy, Error, PendingAuthorization, Request, Response,
+    TokenResponse, pleo,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+// The module has one thread, so this is one of each.
+thread_local! {
+    static INPUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static OUTPUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static FLOW: RefCell<Option<Flow>> = const { RefCell::new(None) };
+}
+
+// `no_mangle` is unsafe because a symbol of the same name elsewhere would be mixed up with it. Nothing else is
+// linked into the module, so there is none; and nothing else here is unsafe.
+
+/// Makes room for a command of this many bytes and says where.
+#[unsafe(no_mangle)]
+pub extern "C" fn input(length: usize) -> *mut u8 {
+    INPUT.with_borrow_mut(|input| {
+        *input = vec![0; length];
+        input.as_mut_ptr()
+    })
+}
+
+/// Carries out the command in the input.
+#[unsafe(no_mangle)]
+pub extern "C" fn run() {
+    let command = serde_json::from_slice(&INPUT.take());
+    let answer = command.map_err(|error| json!({ "message": error.to_string() })).and_then(|command| {
+        FLOW.with_borrow_mut(|flow| obey(flow, command)).map_err(|problem| problem.to_json())
+    });
+    let answer = match answer {
+        Ok(value) => json!({ "Ok": value }),
+        Err(problem) => json!({ "Err": problem }),
+    };
+    OUTPUT.set(answer.to_string().into_bytes());
+}
+
+/// Where the answer is.
+#[unsafe(no_mangle)]
+pub extern "C" fn output() -> *const u8 {
+    OUTPUT.with_borrow(|output| output.as_ptr())
+}
+
+/// How many bytes the answer has.
+#[unsafe(no_mangle)]
+pub extern "C" fn output_length() -> usize {
+    OUTPUT.with_borrow(Vec::len)
+}
+
+/// What the module can be told to do; `now` is in seconds of Unix time.
+#[derive(Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+enum Command {
+    /// Forgets everything and starts a sign-in; answers with the URL for the browser.
+    Start {
+        base: String,
+        client_id: String,
+        client_secret: String,
+        redirect_uri: String,
+        scopes: Vec<String>,
+        verifier_bytes: [u8; 32],
+        state_bytes: [u8; 32],
+        now: u64,
+    },
+    /// Takes the URL that the browser came back to; answers with the token request.
+    Receive { callback: String, now: u64 },
+    /// Answers with the refresh request for the tokens at hand.
+    Refresh,
+    /// Takes the response to the last request; answers with the tokens.
+    Finish { status: u16, headers: Vec<(String, String)>, body: Vec<u8>, now: u64 },
+}
+
+/// One user's authorization.
+struct Flow {
+    client: Client,
+    pending: PendingAuthorization,
+    call: Option<Call<TokenResponse>>,
+    tokens: Option<TokenResponse>,
+}
+
+enum Problem {
+    Crate(Error, SystemTime),
+    /// A command that was given too early.
+    Order(&'static str),
+}
+
+fn obey(flow: &mut Option<Flow>, command: Command) -> Result<Value, Problem> {
+    let started = flow.as_mut().ok_or(Problem::Order("start first"));
+    match command {
+        Command::Start {
+            base,
+            client_id,
+            client_secret,
+            redirect_uri,
+            scopes,
+            verifier_bytes,
+            state_bytes,
+            now,
+        } => {
+            let now = time(now);
+            let entropy = Entropy::from_bytes(verifier_bytes, state_bytes);
+            let start = || {
+                let client = Client::new(pleo::at(&base)?, client_id, ClientAuth::basic(client_secret))?;
+                let request = client.authorize(&redirect_uri).scopes(scopes);
+                let (url, pending) = request.start_with(entropy, now)?;
+                Ok((url, Flow { client, pending, call: None, tokens: None }))
+            };
+            let (url, started) = start().map_err(|error| Problem::Crate(error, now))?;
+            *flow = Some(started);
+            Ok(json!(url))
+        }
+        Command::Receive { callback, now } => {
+            let (flow, now) = (started?, time(now));
+            let call = flow.pending.receive(&flow.client, Callback::url(&callback), now);
+            flow.send(call.map_err(|error| Problem::Crate(error, now))?)
+        }
+        Command::Refresh => {
+            let flow = started?;
+            let refresh_token = flow.tokens.as_ref().and_then(TokenResponse::refresh_token);
+            let refresh_token = refresh_token.ok_or(Problem::Order("there is no refresh token yet"))?;
+            let call = flow.client.refresh(refresh_token).start();
+            flow.send(call.map_err(|error| Problem::Crate(error, SystemTime::UNIX_EPOCH))?)
+        }
+        Command::Finish { status, headers, body, now } => {
+            let flow = started?;
+            let call = flow.call.as_ref().ok_or(Problem::Order("no request was made yet"))?;
+            let headers = headers.iter().map(|(name, value)| (name.as_str(), value));
+            let tokens = call.finish(Response::new(status, headers, &body));
+            let tokens = tokens.map_err(|error| Problem::Crate(error, time(now)))?;
+            Ok(describe_tokens(flow.tokens.insert(tokens)))
+        }
+    }
+}
+
+impl Flow {
+    /// Remembers which request the next response belongs to.
+    fn send(&mut self, call: Call<TokenResponse>) -> Result<Value, Problem> {
+        Ok(describe_request(self.call.insert(call).request()))
+    }
+}
+
+fn describe_request(request: &Request) -> Value {
+    let headers: Vec<_> = request.headers().collect();
+    json!({ "method": request.method(), "url": request.url(), "headers": headers, "body": request.body() })
+}
+
+/// The refresh token stays inside: whoever calls the API does not need it.
+fn describe_tokens(tokens: &TokenResponse) -> Value {
+    json!({
+        "access_token": tokens.access_token().expose(),
+        "expires_in": tokens.expires_in().map(|lifetime| lifetime.as_secs()),
+        "granted_scopes": tokens.granted_scopes().collect::<Vec<_>>(),
+        "missing_scopes": tokens.missing_scopes().collect::<Vec<_>>(),
+        "refresh_token_is_new": tokens.refresh_token_is_new(),
+    })
+}
+
+impl Problem {
+    fn to_json(&self) -> Value {
+        match self {
+            Self::Order(message) => json!({ "message": message }),
+            Self::Crate(error, now) => json!({
+                "message": error.to_string(),
+                "kind": format!("{:?}", error.kind()),
+                "retry": format!("{:?}", error.retry()),
+                "retry_after": error.retry_after(*now).map(|pause| pause.as_secs()),
+                "code": error.code(),
+            }),
+        }
+    }
+}
+
+fn time(seconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap_or(SystemTime::UNIX_EPOCH)
+}
