@@ -1,0 +1,237 @@
+//! A million sessions with tokens of one hour: their memory, the time of `poll`, and how their refreshes spread over two
+//! hours. The time is virtual, and the sessions are the crate's.
+//!
+//! `cargo bench --bench sessions`; with `-- --svg FILE` it also draws the refreshes.
+
+#![allow(clippy::disallowed_methods, reason = "a bench has a clock")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::fmt::Write;
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use oauth2_proto::{Client, ClientAuth, RefreshPolicy, Response, Secret, Session, Step, TokenResponse, pleo};
+
+const SESSIONS: usize = 1_000_000;
+const HOUR: usize = 3600;
+/// What a fixed part of the lifetime would be, for comparison.
+const FIXED: usize = 4 * HOUR / 5;
+
+fn main() {
+    let client = Client::new(pleo::staging(), "fake-client", ClientAuth::basic("fake-secret")).unwrap();
+    let before = ALLOCATED.load(Ordering::Relaxed);
+    let mut sessions: Vec<Session> = (0..SESSIONS).map(|number| signed_in(&client, number)).collect();
+    let bytes = (ALLOCATED.load(Ordering::Relaxed) - before) as usize / SESSIONS;
+    println!(
+        "memory: {bytes} bytes a session with two tokens of 43 bytes, {} of them in place",
+        size_of::<Session>()
+    );
+
+    polls(&mut sessions);
+
+    let spread = simulate(&client, &mut sessions, None);
+    let (first, later) = spread.split_at(HOUR);
+    shape("first hour", first);
+    let ratio = shape("second hour", later);
+    budget("the peak after the first lifetime is at most 1.2 times the mean", ratio <= 1.2);
+    if let Some(file) = std::env::args().skip_while(|argument| argument != "--svg").nth(1) {
+        std::fs::write(file, svg(&spread)).unwrap();
+    }
+
+    // A tenth as many, and the server is down for 20 minutes in the middle of the first hour.
+    drop(sessions);
+    let mut sessions: Vec<Session> = (0..SESSIONS / 10).map(|number| signed_in(&client, number)).collect();
+    let outage = HOUR / 2..HOUR / 2 + 20 * 60;
+    let spread = simulate(&client, &mut sessions, Some(outage.clone()));
+    println!("a tenth of the sessions, and the server down for 20 minutes:");
+    shape("the ten minutes after", &spread[outage.end..outage.end + 600]);
+    shape("the hour after those", &spread[outage.end + 600..]);
+}
+
+/// A session whose tokens are saved; all begin in the same second.
+fn signed_in(client: &Client, number: usize) -> Session {
+    let tokens = tokens(client, number, 0);
+    let mut session = Session::new(client, tokens, RefreshPolicy::default(), at(0));
+    save(&mut session, at(0));
+    session
+}
+
+fn tokens(client: &Client, number: usize, generation: usize) -> TokenResponse {
+    let call = client.refresh(&Secret::new("fake-refresh-token")).start().unwrap();
+    call.finish(Response::new(200, HEADERS, body(number, generation).as_bytes())).unwrap()
+}
+
+const HEADERS: [(&str, &str); 1] = [("content-type", "application/json")];
+
+fn body(number: usize, generation: usize) -> String {
+    format!(
+        r#"{{"access_token":"fake-access-{number:021}-{generation:09}","token_type":"Bearer","expires_in":{HOUR},"refresh_token":"fake-refresh-{number:020}-{generation:09}"}}"#
+    )
+}
+
+fn at(second: usize) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + second as u64)
+}
+
+/// A store that always agrees.
+fn save(session: &mut Session, now: SystemTime) {
+    let Step::Save(save) = session.poll(now) else { panic!("there is something to save") };
+    session.saved(save);
+}
+
+/// The time of `poll` with a valid token.
+fn polls(sessions: &mut [Session]) {
+    let now = at(0);
+    let allocations = ALLOCATIONS.load(Ordering::Relaxed);
+    let one = (0..200).map(|_| {
+        let start = Instant::now();
+        (0..10_000).for_each(|_| drop(black_box(sessions[0].poll(black_box(now)))));
+        start.elapsed().as_secs_f64() / 10_000.0
+    });
+    let one = one.fold(f64::MAX, f64::min) * 1e9;
+    let all = (0..5).map(|_| {
+        let start = Instant::now();
+        sessions.iter_mut().for_each(|session| drop(black_box(session.poll(black_box(now)))));
+        start.elapsed().as_secs_f64() / sessions.len() as f64
+    });
+    let all = all.fold(f64::MAX, f64::min) * 1e9;
+    let allocations = ALLOCATIONS.load(Ordering::Relaxed) - allocations;
+    println!(
+        "poll: {one:.1} ns for one session, {all:.1} ns each for all in turn, {allocations} allocations"
+    );
+    budget("poll with a valid token takes at most 20 ns", one <= 20.0);
+    budget("poll with a valid token does not allocate", allocations == 0);
+}
+
+/// Two hours: how many refresh requests the server gets in each second.
+fn simulate(client: &Client, sessions: &mut [Session], outage: Option<std::ops::Range<usize>>) -> Vec<u32> {
+    let mut due: Vec<Vec<u32>> = vec![Vec::new(); 2 * HOUR + 1];
+    for (number, session) in sessions.iter_mut().enumerate() {
+        schedule(session, number, 0, &mut due);
+    }
+    let mut requests = vec![0; 2 * HOUR];
+    for second in 0..2 * HOUR {
+        let down = outage.as_ref().is_some_and(|outage| outage.contains(&second));
+        for number in std::mem::take(&mut due[second]) {
+            let session = &mut sessions[number as usize];
+            requests[second] += 1;
+            save(session, at(second));
+            let Step::Send { .. } = session.poll(at(second)) else { panic!("the claim is saved") };
+            let call = session.send(client, at(second)).unwrap().unwrap();
+            if down {
+                let answer = Response::new(503, HEADERS, b"");
+                session.received(call, answer, at(second)).unwrap_err();
+            } else {
+                let body = body(number as usize, second);
+                session.received(call, Response::new(200, HEADERS, body.as_bytes()), at(second)).unwrap();
+            }
+            save(session, at(second));
+            schedule(session, number as usize, second, &mut due);
+        }
+    }
+    requests
+}
+
+/// Puts a session where it says that it wants to be looked at again.
+fn schedule(session: &mut Session, number: usize, now: usize, due: &mut [Vec<u32>]) {
+    let (Step::Rest(Some(until)) | Step::Wait(until)) = session.poll(at(now)) else {
+        panic!("nothing is to be done at once")
+    };
+    let until = until.duration_since(at(0)).unwrap().as_millis().div_ceil(1000) as usize;
+    let last = due.len() - 1;
+    due[until.max(now + 1).min(last)].push(number as u32);
+}
+
+fn shape(what: &str, requests: &[u32]) -> f64 {
+    let sum: u64 = requests.iter().copied().map(u64::from).sum();
+    let (mean, peak) = (sum as f64 / requests.len() as f64, requests.iter().max().unwrap());
+    let ratio = f64::from(*peak) / mean;
+    println!("refreshes a second, {what}: mean {mean:.1}, peak {peak}, {ratio:.2} times the mean");
+    ratio
+}
+
+fn budget(what: &str, met: bool) {
+    println!("{} {what}", if met { "met   " } else { "MISSED" });
+}
+
+/// Two panels over the same two hours: the sessions, and clients that refresh after a fixed part of the lifetime.
+fn svg(requests: &[u32]) -> String {
+    let mut fixed = vec![0; requests.len()];
+    fixed.iter_mut().step_by(FIXED).skip(1).for_each(|second| *second = SESSIONS as u32);
+    let mut out = String::from(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 800 520\" font-family=\"sans-serif\" font-size=\"12\">\n\
+         <rect width=\"800\" height=\"520\" fill=\"white\"/>\n",
+    );
+    panel(&mut out, 40, "Session: a million authorizations that begin in the same second", requests, 600);
+    panel(&mut out, 290, "A fixed 0.8 of the lifetime, for comparison", &fixed, SESSIONS as u32);
+    out.push_str("</svg>\n");
+    out
+}
+
+/// The peak of each ten seconds, so that no peak is lost.
+fn panel(out: &mut String, top: usize, title: &str, requests: &[u32], highest: u32) {
+    const LEFT: usize = 90;
+    const WIDTH: usize = 690;
+    const HEIGHT: usize = 160;
+    let bottom = top + HEIGHT;
+    let _ = writeln!(out, "<text x=\"{LEFT}\" y=\"{}\" font-size=\"14\">{title}</text>", top - 12);
+    for part in 0..=2 {
+        let (y, value) = (bottom - HEIGHT * part / 2, u64::from(highest) * part as u64 / 2);
+        let _ = writeln!(
+            out,
+            "<path d=\"M{LEFT} {y}h{WIDTH}\" stroke=\"#ddd\"/><text x=\"{}\" y=\"{}\" text-anchor=\"end\">{value}</text>",
+            LEFT - 8,
+            y + 4
+        );
+    }
+    for minutes in (0..=120).step_by(30) {
+        let x = LEFT + WIDTH * minutes / 120;
+        let _ = writeln!(
+            out,
+            "<text x=\"{x}\" y=\"{}\" text-anchor=\"middle\">{minutes} min</text>",
+            bottom + 18
+        );
+    }
+    let _ = writeln!(
+        out,
+        "<text x=\"16\" y=\"{}\" transform=\"rotate(-90 16 {})\" text-anchor=\"middle\">refreshes a second</text>",
+        top + HEIGHT / 2,
+        top + HEIGHT / 2
+    );
+    let points = requests.chunks(10).enumerate().map(|(index, seconds)| {
+        let peak = seconds.iter().copied().max().unwrap_or_default().min(highest);
+        let x = LEFT as f64 + (WIDTH * index * 10) as f64 / requests.len() as f64;
+        let y = bottom as f64 - HEIGHT as f64 * f64::from(peak) / f64::from(highest);
+        format!("{x:.1},{y:.1}")
+    });
+    let points: Vec<_> = points.collect();
+    let _ = writeln!(
+        out,
+        "<polyline points=\"{}\" fill=\"none\" stroke=\"#1f6feb\" stroke-width=\"1\"/>",
+        points.join(" ")
+    );
+}
+
+/// Counts what is allocated.
+struct Counting;
+
+static ALLOCATED: AtomicU64 = AtomicU64::new(0);
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+// SAFETY: every call is handed to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        ALLOCATED.fetch_add(layout.size() as u64, Ordering::Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        ALLOCATED.fetch_sub(layout.size() as u64, Ordering::Relaxed);
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
