@@ -8,8 +8,8 @@ mod support;
 mod holders;
 
 use holders::{
-    DUE, EXPIRY, RotatingServer, Store, answer, body, claimed, drive, policy, refresh, refresh_token, save,
-    send, signed_in, signed_in_with, step, tokens, usable, wait,
+    DUE, EXPIRY, Store, answer, body, claimed, policy, refresh, refresh_token, save, send, signed_in,
+    signed_in_with, step, tokens, usable,
 };
 use oauth2_proto::{
     AuthorizationServer, Client, ClientAuth, ErrorKind, Leniency, Secret, Session, Step, TokenType,

@@ -366,17 +366,6 @@ fn a_clock_that_is_ahead_makes_one_refresh_too_many_and_no_more() {
     assert!(save(&mut ahead, &mut failed, in_2099));
     assert_eq!(step(&mut failed.holder(later(100)), later(100)), "save over 3");
 
-    let mut ahead = signed_in_with(&mut Store::default(), &body(0), policy());
-    refresh(
-        &mut ahead,
-        &mut {
-            let mut one = Store::default();
-            one.revision = 1;
-            one
-        },
-        1,
-        in_2099,
-    );
     let mut store = Store::default();
     let mut session = signed_in(&mut store);
     assert!(save(&mut session, &mut store, in_2099));
@@ -433,25 +422,31 @@ fn a_lifetime_of_0_is_never_used_and_ends() {
 
 #[test]
 fn an_api_that_rejects_every_token_is_asked_less_and_less_and_then_no_more() {
-    let mut store = Store::default();
-    let mut session = signed_in_with(&mut store, &body(0), policy().attempts(8));
-    let mut time = later(5);
-    let mut pauses = Vec::new();
-    for number in 1..=8 {
-        session.rejected(&Secret::new(format!("fake-access-{}", number - 1)));
-        if let Step::Wait(until) = session.poll(time) {
-            pauses.push(until.duration_since(time).unwrap().as_secs_f64());
-            time = until;
+    for lifetime in ["3600", "1"] {
+        let body = |number| body(number).replace("3600", lifetime);
+        let mut store = Store::default();
+        let mut session = signed_in_with(&mut store, &body(0), policy().attempts(8));
+        let mut time = now();
+        for number in 1..=8 {
+            session.rejected(&Secret::new(format!("fake-access-{}", number - 1)));
+            if number > 1 {
+                let most = f64::from(1 << (number - 2));
+                let end = wait(&mut session, time);
+                let pause = end.duration_since(time).unwrap().as_secs_f64();
+                assert!(most / 2.0 <= pause && pause <= most, "{number}: {pause}");
+                let almost = end - Duration::from_millis(1);
+                assert_eq!(wait(&mut session, almost), end, "also when the token has expired");
+                time = end;
+            }
+            assert!(save(&mut session, &mut store, time));
+            let call = send(&mut session, time);
+            answer(&mut session, call, 200, &body(number), time).unwrap();
+            assert!(save(&mut session, &mut store, time));
         }
-        refresh(&mut session, &mut store, number, time);
+        session.rejected(&Secret::new("fake-access-8"));
+        time = wait(&mut session, time);
+        assert_eq!(step(&mut session, time), "reauthorize GaveUp");
     }
-    session.rejected(&Secret::new("fake-access-8"));
-    time = wait(&mut session, time);
-    assert_eq!(step(&mut session, time), "reauthorize GaveUp");
-    for (pause, most) in pauses.iter().zip([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]) {
-        assert!((most / 2.0..=most).contains(pause), "{pauses:?}");
-    }
-    assert_eq!(pauses.len(), 7);
 }
 
 /// The answer to a refresh says what is wrong with the configuration; a person will mend that, and the grant is
