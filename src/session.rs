@@ -140,6 +140,9 @@ enum Hold {
     Sent,
 }
 
+/// How many refreshes a sign-in counts for: more than other holders make of the old tokens before it is saved.
+const SIGN_IN: u64 = 1 << 32;
+
 /// What is to be done next for a [`Session`]; made by [`Session::poll`].
 #[derive(Debug)]
 #[must_use = "a step is to be taken"]
@@ -481,6 +484,7 @@ impl Session {
     pub fn reauthorized(&mut self, client: &Client, tokens: TokenResponse, now: SystemTime) {
         let now = self.observe(now);
         let mut next = self.next_tokens();
+        next.generation = next.generation.saturating_add(SIGN_IN);
         next.client = client.refresher();
         (next.attempts, next.scope) = (0, None);
         next.take(tokens, now, &self.policy);

@@ -370,6 +370,22 @@ fn reauthorized_goes_on_under_the_same_key_and_beats_old_holders() {
     assert!(session.send(&moved, later(3601)).unwrap().is_some());
 }
 
+/// The user signed in again for more scopes, say, and a refresh of the old tokens was saved first.
+#[test]
+fn reauthorized_is_not_lost_to_refreshes_of_other_holders() {
+    let mut store = Store::default();
+    let mut session = signed_in(&mut store);
+    let mut other = store.holder(now());
+    session.reauthorized(&client(), tokens(&body(7)), later(DUE));
+    refresh(&mut other, &mut store, 1, later(DUE));
+    refresh(&mut other, &mut store, 2, later(2 * DUE));
+    assert!(!save(&mut session, &mut store, later(2 * DUE)));
+    assert!(save(&mut session, &mut store, later(2 * DUE)));
+    assert_eq!(usable(&session, later(2 * DUE)), Some("fake-access-7"));
+    other.adopt(store.load(), later(2 * DUE)).unwrap();
+    assert_eq!(usable(&other, later(2 * DUE)), Some("fake-access-7"));
+}
+
 #[test]
 fn send_gives_a_call_once_for_each_claim_and_not_in_its_second_half() {
     let mut store = Store::default();
