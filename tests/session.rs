@@ -167,7 +167,8 @@ fn an_answer_to_a_call_of_another_session_is_ignored() {
     let mut session = claimed(&mut store);
     let mut other = signed_in_with(&mut other_store, &body(50), policy());
     assert!(save(&mut other, &mut other_store, later(DUE)));
-    for text in [body(51).as_str(), r#"{"error":"invalid_grant"}"#] {
+    // The first is for a claim with the same number as ours.
+    for text in [r#"{"error":"invalid_grant"}"#, body(51).as_str()] {
         let call = match other.send(&client(), later(DUE)).unwrap() {
             Some(call) => call,
             None => {
@@ -321,6 +322,21 @@ fn late_tokens_win_over_another_holders_claim() {
 }
 
 #[test]
+fn late_tokens_win_over_our_own_claim_that_is_being_saved() {
+    let mut store = Store::default();
+    let mut session = claimed(&mut store);
+    let call = send(&mut session, later(DUE));
+    let Step::Save(claim) = session.poll(later(DUE + 65)) else { panic!("the next attempt is due") };
+    answer(&mut session, call, 200, &body(1), later(DUE + 65)).unwrap();
+    assert!(store.compare_and_swap(&claim));
+    session.saved(claim);
+    assert!(session.send(&client(), later(DUE + 65)).unwrap().is_none(), "the refresh token is used");
+    assert_eq!(step(&mut session, later(DUE + 65)), "save over 3");
+    assert!(save(&mut session, &mut store, later(DUE + 65)));
+    assert_eq!(usable(&session, later(DUE + 65)), Some("fake-access-1"));
+}
+
+#[test]
 fn invalid_grant_ends_in_reauthorize_at_once_for_all_holders() {
     let mut store = Store::default();
     let mut session = claimed(&mut store);
@@ -368,6 +384,22 @@ fn reauthorized_goes_on_under_the_same_key_and_beats_old_holders() {
     assert!(save(&mut session, &mut store, later(3601)));
     assert_eq!(session.send(&client(), later(3601)).unwrap_err().kind(), ErrorKind::Misuse);
     assert!(session.send(&moved, later(3601)).unwrap().is_some());
+}
+
+#[test]
+fn reauthorized_is_not_lost_to_a_late_failure() {
+    for failure in [None, Some((400, r#"{"error":"invalid_grant"}"#)), Some((503, ""))] {
+        let mut store = Store::default();
+        let mut session = claimed(&mut store);
+        let call = send(&mut session, later(DUE));
+        session.reauthorized(&client(), tokens(&body(7)), later(DUE));
+        match failure {
+            Some((status, body)) => drop(answer(&mut session, call, status, body, later(DUE)).unwrap_err()),
+            None => session.no_response(call, later(DUE)),
+        }
+        assert!(save(&mut session, &mut store, later(DUE)));
+        assert_eq!(usable(&session, later(DUE)), Some("fake-access-7"), "{failure:?}");
+    }
 }
 
 /// The user signed in again for more scopes, say, and a refresh of the old tokens was saved first.

@@ -304,6 +304,17 @@ fn a_clock_that_goes_back_by_more_ends_our_claim_and_starts_the_wait_for_another
 }
 
 #[test]
+fn tokens_that_come_after_the_clock_went_back_count_from_their_arrival() {
+    let mut store = Store::default();
+    let mut session = claimed(&mut store);
+    let call = send(&mut session, later(DUE));
+    answer(&mut session, call, 200, &body(1), later(100)).unwrap();
+    assert!(save(&mut session, &mut store, later(100)));
+    assert_eq!(usable(&session, later(100)), Some("fake-access-1"));
+    assert_eq!(step(&mut session, later(100)), "rest 1900");
+}
+
+#[test]
 fn an_expired_token_is_not_revived_and_is_replaced_though_the_clock_goes_back() {
     let mut store = Store::default();
     let mut session = signed_in(&mut store);
