@@ -45,6 +45,7 @@ fn main() {
     let outage = HOUR / 2..HOUR / 2 + 20 * 60;
     let spread = simulate(&client, &mut sessions, Some(outage.clone()));
     println!("a tenth of the sessions, and the server down for 20 minutes:");
+    shape("the outage", &spread[outage.clone()]);
     shape("the ten minutes after", &spread[outage.end..outage.end + 600]);
     shape("the hour after those", &spread[outage.end + 600..]);
 }
@@ -160,8 +161,8 @@ fn svg(requests: &[u32]) -> String {
     let mut fixed = vec![0; requests.len()];
     fixed.iter_mut().step_by(FIXED).skip(1).for_each(|second| *second = SESSIONS as u32);
     let mut out = String::from(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 800 520\" font-family=\"sans-serif\" font-size=\"12\">\n\
-         <rect width=\"800\" height=\"520\" fill=\"white\"/>\n",
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 810 490\" font-family=\"sans-serif\" font-size=\"12\">\n\
+         <rect width=\"810\" height=\"490\" fill=\"white\"/>\n",
     );
     panel(&mut out, 40, "Session: a million authorizations that begin in the same second", requests, 600);
     panel(&mut out, 290, "A fixed 0.8 of the lifetime, for comparison", &fixed, SESSIONS as u32);

@@ -8,7 +8,7 @@ use std::time::Duration;
 ///
 /// | what | default |
 /// |---|---|
-/// | [`refresh_window`](Self::refresh_window): when to refresh, in parts of the lifetime | 0.6 to 0.8 |
+/// | [`refresh_window`](Self::refresh_window): when to refresh, in parts of the lifetime | 0.5 to 0.75 |
 /// | [`clock_skew`](Self::clock_skew): how far the holders' clocks may be apart | 5 s |
 /// | [`claim`](Self::claim): how long one holder may take for a refresh, the saving excepted | 60 s |
 /// | [`backoff`](Self::backoff): the first pause after a failure, and the longest | 1 s, 10 min |
@@ -30,8 +30,8 @@ pub struct RefreshPolicy {
 impl Default for RefreshPolicy {
     fn default() -> Self {
         Self {
-            earliest: 0.6,
-            latest: 0.8,
+            earliest: 0.5,
+            latest: 0.75,
             clock_skew: 5_000,
             claim: 60_000,
             first_backoff: 1_000,
@@ -191,12 +191,12 @@ mod tests {
             moments
         };
         let later = moments(false);
-        assert!(later[0] >= 0.6 && later[0] < 0.61 && later[999] <= 0.8 && later[999] > 0.79, "{later:?}");
-        assert!((later[500] - 0.7).abs() < 0.02, "{}", later[500]);
+        assert!(later[0] >= 0.5 && later[0] < 0.51 && later[999] <= 0.75 && later[999] > 0.74, "{later:?}");
+        assert!((later[500] - 0.625).abs() < 0.02, "{}", later[500]);
         let first = moments(true);
-        assert!(first[0] < 0.01 && first[999] <= 0.8 && first[999] > 0.7, "{first:?}");
-        // 1 / 0.7 of the sessions for each part of the lifetime, so half of them by 0.35.
-        assert!((first[500] - 0.35).abs() < 0.03, "{}", first[500]);
+        assert!(first[0] < 0.01 && first[999] <= 0.75 && first[999] > 0.65, "{first:?}");
+        // 1 / 0.625 of the sessions for each part of the lifetime, so half of them by 0.3125.
+        assert!((first[500] - 0.3125).abs() < 0.03, "{}", first[500]);
     }
 
     #[test]

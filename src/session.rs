@@ -270,11 +270,15 @@ impl Session {
     /// When the tokens want to be replaced.
     fn due_at(&self, now: u64) -> Option<u64> {
         let record = &self.record;
+        if self.is_from_the_future(record.issued_at, now) {
+            return Some(0);
+        }
         if self.rejected {
             let pause = self.policy.pause(record.attempts, &mut record.dice(record.generation));
             return Some(later(record.issued_at, pause));
         }
-        if self.is_from_the_future(record.issued_at, now) {
+        // An expired token does not come back with the clock, so its time to refresh does not either.
+        if self.expired && !record.was_born_dead() {
             return Some(0);
         }
         if record.refresh_token.is_none() { record.expires_at } else { record.refresh_at }

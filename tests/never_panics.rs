@@ -3,12 +3,12 @@
 mod support;
 
 use oauth2_proto::{
-    AuthorizationServer, Callback, Client, ClientAuth, CodeVerifier, Entropy, PendingAuthorization, Response,
-    Secret, pleo,
+    AuthorizationServer, Call, Callback, Client, ClientAuth, CodeVerifier, Entropy, ForSession,
+    PendingAuthorization, RefreshPolicy, Response, Secret, Session, Snapshot, Step, pleo,
 };
 use proptest::prelude::*;
 use std::time::{Duration, SystemTime};
-use support::{client, now, start, token_call};
+use support::{client, json, now, start, token_call};
 
 /// Texts that look like a callback more often than random ones do.
 fn callback() -> impl Strategy<Value = String> {
@@ -55,6 +55,96 @@ fn body() -> impl Strategy<Value = String> {
         let members: Vec<_> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
         format!("{{{}}}", members.join(","))
     })
+}
+
+/// Any time that the platform can tell, and often one of those where something ends.
+fn time() -> impl Strategy<Value = SystemTime> {
+    let seconds = prop_oneof![
+        4 => 1_700_000_000..1_700_020_000_u64,
+        1 => any::<u64>(),
+        1 => Just(0),
+        1 => Just(u64::MAX),
+        1 => Just(i64::MAX as u64),
+        1 => 253_402_300_700..253_402_300_900_u64,
+    ];
+    (seconds, 0..1_000_000_000_u32, prop::bool::weighted(0.9)).prop_map(|(seconds, nanoseconds, after)| {
+        let (epoch, duration) = (SystemTime::UNIX_EPOCH, Duration::new(seconds, nanoseconds));
+        let time = if after { epoch.checked_add(duration) } else { epoch.checked_sub(duration) };
+        time.unwrap_or(epoch)
+    })
+}
+
+fn duration() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        Just(Duration::ZERO),
+        Just(Duration::MAX),
+        any::<Duration>(),
+        (0..5000_u64).prop_map(Duration::from_millis)
+    ]
+}
+
+prop_compose! {
+    fn policy()(
+        earliest: f32, latest: f32, skew in duration(), claim in duration(), first in duration(),
+        longest in duration(), retry_after in duration(), attempts: u32, default: bool,
+    ) -> RefreshPolicy {
+        if default {
+            return RefreshPolicy::default();
+        }
+        RefreshPolicy::default()
+            .refresh_window(earliest, latest)
+            .clock_skew(skew)
+            .claim(claim)
+            .backoff(first, longest)
+            .longest_retry_after(retry_after)
+            .attempts(attempts)
+    }
+}
+
+/// What a caller does with a session, in an order that need not make sense.
+#[derive(Clone, Debug)]
+enum Operation {
+    Save,
+    SaveElsewhere,
+    Adopt,
+    Send,
+    Receive(u16, String, String),
+    NoResponse,
+    Reject,
+    Resume,
+    Reauthorize,
+    Restart,
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    let good = r#"{"access_token":"fake-b","token_type":"Bearer","expires_in":60,"refresh_token":"fake-r"}"#;
+    let endless = r#"{"access_token":"fake-c","token_type":"Bearer","expires_in":1e300}"#;
+    let body = prop_oneof![
+        Just(good.to_owned()),
+        Just(good.replace("60", "0")),
+        Just(endless.to_owned()),
+        Just(r#"{"error":"invalid_grant"}"#.to_owned()),
+        Just(r#"{"error":"invalid_client"}"#.to_owned()),
+        body(),
+    ];
+    let status = prop_oneof![4 => Just(200), 2 => Just(400), 2 => Just(503), 1 => any::<u16>()];
+    let retry_after = prop_oneof![
+        any::<u64>().prop_map(|seconds| seconds.to_string()),
+        Just("Fri, 31 Dec 9999 23:59:59 GMT".to_owned()),
+        any::<String>(),
+    ];
+    prop_oneof![
+        6 => Just(Operation::Save),
+        1 => Just(Operation::SaveElsewhere),
+        1 => Just(Operation::Adopt),
+        4 => Just(Operation::Send),
+        3 => (status, body, retry_after).prop_map(|(status, body, after)| Operation::Receive(status, body, after)),
+        1 => Just(Operation::NoResponse),
+        1 => Just(Operation::Reject),
+        1 => Just(Operation::Resume),
+        1 => Just(Operation::Reauthorize),
+        1 => Just(Operation::Restart),
+    ]
 }
 
 proptest! {
@@ -130,5 +220,80 @@ proptest! {
         let stored = serde_json::to_string(&pending).unwrap();
         let restored: PendingAuthorization = serde_json::from_str(&stored).unwrap();
         prop_assert_eq!(serde_json::to_string(&restored).unwrap(), stored);
+    }
+
+    #[test]
+    fn any_sequence_of_operations_on_a_session_at_any_time(
+        policy in policy(), expires_in: u64, operations in prop::collection::vec((operation(), time()), 0..40),
+    ) {
+        let client = client();
+        let body = format!(
+            r#"{{"access_token":"fake-a","token_type":"Bearer","expires_in":{expires_in},"refresh_token":"fake-r"}}"#
+        );
+        let tokens = || token_call(&client).finish(json(&body)).unwrap();
+        let mut session = Session::new(&client, tokens(), policy, now());
+        let (mut stored, mut calls): (Option<String>, Vec<Call<ForSession>>) = (None, Vec::new());
+        let load = |text: &String| serde_json::from_str::<Snapshot>(text).expect("what was stored");
+        for (operation, now) in operations {
+            match operation {
+                Operation::Save | Operation::SaveElsewhere => {
+                    if let Step::Save(save) = session.poll(now) {
+                        stored = Some(serde_json::to_string(save.snapshot()).unwrap());
+                        if matches!(operation, Operation::Save) {
+                            session.saved(save);
+                        }
+                    }
+                }
+                Operation::Adopt => {
+                    if let Some(stored) = &stored {
+                        session.adopt(load(stored), now).unwrap();
+                    }
+                }
+                Operation::Send => calls.extend(session.send(&client, now).unwrap()),
+                Operation::Receive(status, body, retry_after) => {
+                    if let Some(call) = calls.pop() {
+                        let headers = [("retry-after", retry_after)];
+                        let _ = session.received(call, Response::new(status, headers, body.as_bytes()), now);
+                    }
+                }
+                Operation::NoResponse => {
+                    if let Some(call) = calls.pop() {
+                        session.no_response(call, now);
+                    }
+                }
+                Operation::Reject => session.rejected(&Secret::new("fake-a")),
+                Operation::Resume => session.resume(now),
+                Operation::Reauthorize => session.reauthorized(&client, tokens(), now),
+                Operation::Restart => {
+                    if let Some(stored) = &stored {
+                        session = Session::restore(load(stored), policy, now);
+                    }
+                }
+            }
+            let poll = format!("{:?}", session.poll(now));
+            prop_assert_eq!(format!("{:?}", session.poll(now)), poll);
+            let usable = session.access_token(now).is_some();
+            prop_assert!(!usable || stored.is_some(), "usable before it was stored");
+            let _ = (session.expires_at(), session.granted_scopes().count(), format!("{session:?}"));
+        }
+    }
+
+    #[test]
+    fn any_text_as_a_snapshot(text: String, member in 0..16_usize, value in any::<i64>()) {
+        let _ = serde_json::from_str::<Snapshot>(&text);
+        let tokens = token_call(&client()).finish(json(r#"{"access_token":"fake-a","token_type":"Bearer"}"#));
+        let mut session = Session::new(&client(), tokens.unwrap(), RefreshPolicy::default(), now());
+        let Step::Save(save) = session.poll(now()) else { panic!("new tokens are to be saved") };
+        let stored = serde_json::to_value(save.snapshot()).unwrap();
+        let name = stored.as_object().unwrap().keys().nth(member).unwrap().clone();
+        for value in [value.into(), value.unsigned_abs().into(), text.into(), serde_json::Value::Null] {
+            let mut changed = stored.clone();
+            changed[&name] = value;
+            if let Ok(snapshot) = serde_json::from_value::<Snapshot>(changed) {
+                prop_assert!(snapshot.revision() > 0);
+                let mut session = Session::restore(snapshot, RefreshPolicy::default(), now());
+                let _ = (session.poll(now()), session.access_token(now()));
+            }
+        }
     }
 }

@@ -6,12 +6,13 @@ mod support;
 
 use oauth2_proto::{
     AuthorizationServer, Callback, Client, ClientAuth, CodeVerifier, Entropy, Error, Leniency,
-    PendingAuthorization, Request, Response, Retry, Secret, pleo,
+    PendingAuthorization, Reason, RefreshPolicy, Request, Response, Retry, Secret, Session, Snapshot, Step,
+    pleo,
 };
 use std::error::Error as _;
 use std::fmt::{Debug, Display};
-use std::time::Instant;
-use support::{REDIRECT_URI, json, now, server};
+use std::time::{Instant, SystemTime};
+use support::{REDIRECT_URI, json, later, now, server, token_call};
 
 const MARK: &str = "planted";
 
@@ -176,6 +177,88 @@ fn a_server_that_echoes_a_secret_is_not_repeated() {
     printed.holds_no_secret();
 }
 
+/// The step that is due, printed; a save goes into no store but counts as saved.
+fn print_step(printed: &mut Printed, session: &mut Session, now: SystemTime) -> Option<String> {
+    printed.debug("Session", session);
+    let step = session.poll(now);
+    printed.debug("Step", &step);
+    match step {
+        Step::Save(save) => {
+            printed.debug("Save", &save);
+            printed.debug("Snapshot", save.snapshot());
+            let stored = serde_json::to_string(save.snapshot()).unwrap();
+            session.saved(save);
+            Some(stored)
+        }
+        Step::Reauthorize(reason) => {
+            printed.debug("Reason", &reason);
+            printed.display("Reason", &reason);
+            None
+        }
+        _ => None,
+    }
+}
+
+#[test]
+fn no_part_of_a_session_prints_a_secret() {
+    let mut printed = Printed::default();
+    printed.debug("RefreshPolicy", &RefreshPolicy::default());
+    for reason in [Reason::Refused, Reason::NoRefreshToken, Reason::GaveUp] {
+        printed.display("Reason", &reason);
+    }
+    let auth = ClientAuth::basic("planted-client-secret");
+    let client = Client::new(server(), "fake-client", auth).unwrap();
+    let other =
+        Client::new(server(), "fake-other-client", ClientAuth::post("planted-client-secret")).unwrap();
+    let body = |name: &str| {
+        format!(
+            r#"{{"access_token":"planted-access-{name}","token_type":"Bearer","expires_in":60,
+                 "refresh_token":"planted-refresh-{name}","id_token":"planted-id-token"}}"#
+        )
+    };
+    let tokens = |name: &str| token_call(&client).finish(json(&body(name))).unwrap();
+    let mut answers = [
+        r#"{"error":"invalid_client","error_description":"planted-refresh-1 of planted-client-secret"}"#,
+        r#"{"access_token":"planted","token_type":"planted"}"#,
+        r#"{"access_token":"planted"#,
+        "<html>planted</html>",
+        r#"{"error":"invalid_grant","error_description":"planted-refresh-1"}"#,
+    ]
+    .into_iter();
+
+    let mut session = Session::new(&client, tokens("1"), RefreshPolicy::default(), now());
+    let mut stored = print_step(&mut printed, &mut session, now()).expect("the tokens of the sign-in");
+    let mut time = 0;
+    while answers.len() > 0 {
+        time += 1000;
+        if let Some(claim) = print_step(&mut printed, &mut session, later(time)) {
+            stored = claim;
+        }
+        printed.error("send", &session.send(&other, later(time)).unwrap_err());
+        let Some(call) = session.send(&client, later(time)).unwrap() else { continue };
+        printed.debug("Call, sent", &call);
+        printed.debug("Request", call.request());
+        printed.debug("Session, sent", &session);
+        let answer = answers.next().unwrap();
+        let response = Response::new(400, [("x-planted", "planted")], answer.as_bytes());
+        printed.error("received", &session.received(call, response, later(time)).unwrap_err());
+        assert!(print_step(&mut printed, &mut session, later(time)).is_some(), "the failure is to be saved");
+    }
+    print_step(&mut printed, &mut session, later(time));
+    session.reauthorized(&client, tokens("2"), later(time));
+    printed.debug("Session, with tokens that are not saved", &session);
+    assert!(print_step(&mut printed, &mut session, later(time)).is_some());
+    printed.debug("Session::access_token", &session.access_token(later(time)));
+    assert_eq!(session.access_token(later(time)).unwrap().expose(), "planted-access-2");
+
+    let mut stranger = Session::new(&client, tokens("3"), RefreshPolicy::default(), now());
+    let snapshot: Snapshot = serde_json::from_str(&stored).unwrap();
+    printed.debug("Snapshot, read", &snapshot);
+    printed.error("adopt", &stranger.adopt(snapshot, now()).unwrap_err());
+    printed.holds_no_secret();
+    assert!(stored.contains("planted-refresh-1"), "the marks are where they were looked for");
+}
+
 /// Found by fuzzing: a secret that is sent unencoded was looked for in its decoded form only.
 #[test]
 fn an_echo_is_not_repeated_in_the_form_that_was_sent_either() {
@@ -315,6 +398,39 @@ fn a_damaged_store_is_not_repeated() {
     let encoded_twice = serde_json::to_string("{\"code_verifier\":\"planted\"}").unwrap();
     let error = serde_json::from_str::<PendingAuthorization>(&encoded_twice).unwrap_err();
     printed.display("restore", &error);
+    printed.holds_no_secret();
+}
+
+#[test]
+fn a_damaged_snapshot_is_not_repeated() {
+    let client = Client::new(server(), "fake-client", ClientAuth::basic("fake-secret")).unwrap();
+    let body = r#"{"access_token":"planted-access","token_type":"Bearer","refresh_token":"planted-refresh"}"#;
+    let tokens = token_call(&client).finish(json(body)).unwrap();
+    let mut session = Session::new(&client, tokens, RefreshPolicy::default(), now());
+    let Step::Save(save) = session.poll(now()) else { panic!("new tokens are to be saved") };
+    let stored = serde_json::to_value(save.snapshot()).unwrap();
+    let mut printed = Printed::default();
+    for member in stored.as_object().unwrap().keys().cloned().chain(["planted".to_owned()]) {
+        for value in [
+            serde_json::json!("planted \u{7}"),
+            serde_json::json!(["planted"]),
+            serde_json::json!({"planted": 1}),
+            serde_json::json!(-1),
+        ] {
+            let mut damaged = stored.clone();
+            damaged[&member] = value;
+            match serde_json::from_str::<Snapshot>(&damaged.to_string()) {
+                Ok(snapshot) => printed.debug("Snapshot", &snapshot),
+                Err(error) => {
+                    printed.display("Snapshot, refused", &error);
+                    printed.debug("Snapshot, refused", &error);
+                }
+            }
+        }
+    }
+    assert!(printed.0.len() > 100, "most of these are damaged");
+    let encoded_twice = serde_json::to_string(&stored.to_string()).unwrap();
+    printed.display("Snapshot, refused", &serde_json::from_str::<Snapshot>(&encoded_twice).unwrap_err());
     printed.holds_no_secret();
 }
 

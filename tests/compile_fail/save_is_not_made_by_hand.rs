@@ -1,0 +1,9 @@
+//! What is reported as saved comes from a session and not from any snapshot.
+
+use oauth2_proto::{Save, Session, Snapshot};
+
+fn report(session: &mut Session, snapshot: Snapshot) {
+    session.saved(Save { snapshot }); //~ E0451
+}
+
+fn main() {}
