@@ -19,20 +19,23 @@ mod http;
 #[path = "support/matrix.rs"]
 mod matrix;
 
+use std::any::Any;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use flows::{FLOWS, Flow};
-use foreign::{Facts, ForeignServer, NoServer, RefreshTokenReuse};
+use foreign::{Facts, NoServer, RefreshTokenReuse};
 use libtest_mimic::{Arguments, Failed, Trial};
 use matrix::{Cell, Matrix};
 
 /// Seconds that an access token lives where a server takes so few, so that a session sees several lifetimes.
 const LIFETIME: u64 = 2;
 
+type Start = fn(&str) -> Result<Server, NoServer>;
+
 /// The servers by name, with how each is started.
-const SERVERS: &[(&str, fn(&str) -> Result<Server, NoServer>)] = &[
+const SERVERS: &[(&str, Start)] = &[
     ("oxide-auth", start_embedded),
     ("oidc-provider", start_foreign),
     ("authlib", start_foreign),
@@ -43,13 +46,7 @@ const SERVERS: &[(&str, fn(&str) -> Result<Server, NoServer>)] = &[
 /// A server that runs until this is dropped.
 struct Server {
     facts: Facts,
-    _running: Running,
-}
-
-#[allow(dead_code, reason = "they are kept for the sake of being dropped")]
-enum Running {
-    Embedded(embedded::Running),
-    Foreign(ForeignServer),
+    _running: Box<dyn Any + Send + Sync>,
 }
 
 fn main() -> ExitCode {
@@ -109,7 +106,7 @@ fn trial(name: &'static str, flow: &'static Flow, server: &Arc<Server>, matrix: 
 
 fn start_foreign(name: &str) -> Result<Server, NoServer> {
     let server = foreign::start_with(name, &[("ACCESS_TOKEN_TTL", &LIFETIME.to_string())])?;
-    Ok(Server { facts: server.facts.clone(), _running: Running::Foreign(server) })
+    Ok(Server { facts: server.facts.clone(), _running: Box::new(server) })
 }
 
 fn start_embedded(name: &str) -> Result<Server, NoServer> {
@@ -144,7 +141,7 @@ fn start_embedded(name: &str) -> Result<Server, NoServer> {
         refresh_narrows_scope: true,
         refresh_token_reuse: RefreshTokenReuse::Rejected,
     };
-    Ok(Server { facts, _running: Running::Embedded(running) })
+    Ok(Server { facts, _running: Box::new(running) })
 }
 
 /// What stands for Python here is a script that ends as Python does when a package is missing.
