@@ -18,7 +18,7 @@ fn no_state_of_a_larger_world_breaks_a_guarantee() {
     search_all(&[
         (Faults { crashes: 1, losses: 1, busy: 1, copies: 1 }, 5, 3_000_000),
         (Faults { crashes: 1, losses: 1, busy: 0, copies: 0 }, 6, 2_000_000),
-        (Faults { crashes: 1, losses: 0, busy: 0, copies: 0 }, 9, 5_000_000),
+        (Faults { crashes: 0, losses: 0, busy: 0, copies: 0 }, 9, 1_000_000),
     ]);
 }
 
@@ -42,7 +42,7 @@ fn no_long_history_breaks_a_guarantee() {
 #[test]
 #[ignore = "takes minutes; the gate runs it with optimisation"]
 fn more_long_histories_break_no_guarantee() {
-    play_all(1000..=3000, 10_000, 500);
+    play_all(1000..=1400, 2_000, 50);
 }
 
 fn play_all(seeds: std::ops::RangeInclusive<u64>, least_refreshes: u32, least_sign_ins: u32) {

@@ -1,6 +1,7 @@
 //! One test for each known attack that a sign-in can meet, named after it, with where it was seen.
 //!
-//! In all of them the attack is refused, and the real sign-in goes on as if nothing had happened.
+//! In all of them the attack is refused, and the real sign-in goes on as if nothing had happened. Those on tokens over
+//! time are in `session_attacks.rs`; docs/attacks.md lists all attacks, and is held to the tests here.
 
 mod support;
 
@@ -127,7 +128,7 @@ fn code_injection() {
     assert!(url.contains("code_challenge_method=S256"));
 }
 
-/// RFC 9700 §4.5.3, omniauth-oauth2#123: the same callback again.
+/// RFC 6749 §4.1.2, omniauth-oauth2#123: the same callback again.
 #[test]
 fn replay_of_a_callback() {
     let client = client();
@@ -150,7 +151,7 @@ fn late_callback() {
     assert_eq!((error.kind(), error.retry()), (ErrorKind::Suspect, Retry::Reauthorize));
 }
 
-/// RFC 9700 §4.1.1 of state fixation: two authorizations never share a state or a verifier.
+/// RFC 9700 §4.7 and §2.1.1: two authorizations never share a state or a verifier, so that nobody knows the next.
 #[cfg(feature = "os-random")]
 #[test]
 fn state_fixation() {
@@ -164,7 +165,7 @@ fn state_fixation() {
     assert_ne!(challenge(&one.0), challenge(&other.0));
 }
 
-/// RFC 7636 §7.2, modelcontextprotocol/rust-sdk#955: a server that lists other methods does not talk the
+/// RFC 9700 §4.8, RFC 7636 §7.2, modelcontextprotocol/rust-sdk#955: a server that lists other methods does not talk the
 /// client out of `S256`.
 #[test]
 fn pkce_downgrade() {
@@ -204,7 +205,7 @@ fn duplicated_parameters() {
     assert!(pending.receive(&client, Callback::form(pairs.into_iter().skip(1)), now()).is_ok());
 }
 
-/// RFC 9700 §2.1.2: tokens do not come through the browser.
+/// RFC 9700 §2.1.2 and §4.6: tokens do not come through the browser.
 #[test]
 fn token_in_the_front_channel() {
     all_refused(
@@ -409,6 +410,21 @@ fn header_injection_by_tokens() {
     }
 }
 
+/// A line break in a credential would become a header of the token request.
+#[test]
+fn header_injection_by_credentials() {
+    let hostile = "fake\r\nX-Injected: 1";
+    for auth in [ClientAuth::basic(hostile), ClientAuth::basic_unencoded(hostile), ClientAuth::post(hostile)]
+    {
+        // Basic takes no colon in an identifier that is sent as it is.
+        let client = Client::new(server(), "fake\r\nclient", auth).unwrap();
+        let call = token_call(&client);
+        for text in call.request().headers().map(|(_, value)| value).chain([call.request().body()]) {
+            assert!(!text.contains(['\r', '\n']), "{text:?}");
+        }
+    }
+}
+
 /// A body that is meant to fill the memory or the stack.
 #[test]
 fn oversized_and_deep_bodies() {
@@ -434,7 +450,7 @@ fn decompression_is_left_to_the_caller() {
     assert_eq!(token_call(&client()).finish(response).unwrap_err().kind(), ErrorKind::Invalid);
 }
 
-/// RFC 9700 §4.11, and a 307 that would carry the credentials along: redirects are not to be followed.
+/// RFC 9700 §4.12: a redirect, and a 307 above all, would carry the credentials along.
 #[test]
 fn redirected_token_request() {
     let call = token_call(&client());
@@ -486,4 +502,50 @@ fn token_hidden_inside_another_document() {
         }
     }
     assert_eq!(finish(hidden).unwrap().access_token().expose(), "fake-inner");
+}
+
+/// docs/attacks.md says of each attack which tests show it, as `file::test`: these exist, and it names every test of
+/// this file and the one for sessions.
+#[test]
+fn the_documentation_names_tests_that_exist() {
+    let read = |path: &str| {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    };
+    let document = read("docs/attacks.md");
+    let rows = document.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| attack |"));
+    let mut named = std::collections::BTreeSet::new();
+    for row in rows {
+        let cells: Vec<_> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        assert_eq!(cells.len(), 4, "{row}");
+        let tests: Vec<_> = cells[3].split('`').skip(1).step_by(2).collect();
+        assert_eq!(tests.is_empty(), cells[3].starts_with("left to the caller"), "neither or both: {row}");
+        for test in tests {
+            let (file, name) = test.split_once("::").unwrap_or_else(|| panic!("no `file::test`: {row}"));
+            let is_test_of = |source: String| {
+                source
+                    .split("#[test]\n")
+                    .skip(1)
+                    .any(|rest| rest.trim_start().starts_with(&format!("fn {name}(")))
+            };
+            let is_there = match file {
+                "compile_fail" => !read(&format!("tests/compile_fail/{name}.rs")).is_empty(),
+                "servers" => read("tests/support/flows.rs").contains(&format!("run: {name}")),
+                "sources" => ["json", "pkce", "session_search"]
+                    .into_iter()
+                    .any(|file| is_test_of(read(&format!("src/{file}.rs")))),
+                _ => is_test_of(read(&format!("tests/{file}.rs"))),
+            };
+            assert!(is_there, "there is no test {test}");
+            named.insert(test.to_owned());
+        }
+    }
+    for file in ["attacks", "session_attacks"] {
+        let source = read(&format!("tests/{file}.rs"));
+        for test in source.split("#[test]\n").skip(1) {
+            let name = test.split_once("fn ").and_then(|(_, rest)| rest.split_once('(')).unwrap().0;
+            let is_attack = name != "the_documentation_names_tests_that_exist";
+            assert_eq!(named.contains(&format!("{file}::{name}")), is_attack, "{file}::{name}");
+        }
+    }
 }

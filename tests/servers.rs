@@ -1,176 +1,168 @@
-//! Real authorization servers, each driven through every flow by one client code path.
+//! Real authorization servers, each driven through every flow that it offers by one client code path.
 //!
-//! `cargo test --test servers` after `tests/servers/install.sh`; a server that is not installed is reported
-//! as ignored with the reason. With `OAUTH2_PROTO_REQUIRE_SERVERS=1` it is a failure.
+//! The embedded server always takes part. The others need `tests/servers/install.sh`; one that is not installed is
+//! skipped and the reason is printed, or with `OAUTH2_PROTO_REQUIRE_SERVERS=1` it is a failure. At the end comes a
+//! matrix of what was seen, which README.md must hold; that is checked where all servers are required.
 
 #![allow(clippy::disallowed_methods, reason = "a program has a clock and an environment; the crate has none")]
 
 #[path = "support/browser.rs"]
 mod browser;
+#[path = "../examples/support/server.rs"]
+mod embedded;
+#[path = "support/flows.rs"]
+mod flows;
 #[path = "support/foreign.rs"]
 mod foreign;
 #[path = "../examples/support/http.rs"]
 mod http;
+#[path = "support/matrix.rs"]
+mod matrix;
 
+use std::any::Any;
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::Duration;
 
-use browser::Browser;
-use foreign::{Facts, ForeignServer, RefreshTokenReuse};
+use flows::{FLOWS, Flow};
+use foreign::{Facts, NoServer, RefreshTokenReuse};
 use libtest_mimic::{Arguments, Failed, Trial};
-use oauth2_proto::{
-    AuthorizationServer, Call, Callback, Client, ClientAuth, Error, PendingAuthorization, Response, Retry,
-    TokenResponse,
-};
+use matrix::{Cell, Matrix};
 
-const SERVERS: &[&str] = &["oidc-provider", "authlib", "django-oauth-toolkit", "workers-oauth-provider"];
+/// Seconds that an access token lives where a server takes so few, so that a session sees several lifetimes.
+const LIFETIME: u64 = 2;
 
-type Flow = fn(&ForeignServer) -> Result<(), Failed>;
+type Start = fn(&str) -> Result<Server, NoServer>;
 
-const FLOWS: &[(&str, Flow)] = &[
-    ("a sign-in ends with tokens", sign_in),
-    ("a refresh replaces the refresh token", refresh_rotates),
-    ("a replaced refresh token is refused", refresh_replay),
-    ("a code is used once", code_replay),
-    ("a wrong verifier is refused", wrong_verifier),
-    ("a wrong client secret is refused", wrong_secret),
-    ("the user may say no", user_refuses),
+/// The servers by name, with how each is started.
+const SERVERS: &[(&str, Start)] = &[
+    ("oxide-auth", start_embedded),
+    ("oidc-provider", start_foreign),
+    ("authlib", start_foreign),
+    ("django-oauth-toolkit", start_foreign),
+    ("workers-oauth-provider", start_foreign),
 ];
+
+/// A server that runs until this is dropped.
+struct Server {
+    facts: Facts,
+    _running: Box<dyn Any + Send + Sync>,
+}
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let required = std::env::var("OAUTH2_PROTO_REQUIRE_SERVERS").is_ok_and(|value| value == "1");
-    let trials = SERVERS.iter().flat_map(|name| {
-        let unavailable = foreign::start(name).err();
-        if let Some(reason) = &unavailable {
-            eprintln!("{name}: not installed: {reason}");
+    let matrix =
+        Arc::new(Matrix::new(SERVERS.iter().map(|(name, _)| *name), FLOWS.iter().map(|flow| flow.title)));
+    let mut trials = Vec::new();
+    for (name, start) in SERVERS {
+        match start(name) {
+            Ok(server) => {
+                let server = Arc::new(server);
+                for flow in FLOWS {
+                    match (flow.is_offered)(&server.facts) {
+                        true => trials.push(trial(name, flow, &server, &matrix)),
+                        false => matrix.set(name, flow.title, Cell::NotOffered),
+                    }
+                }
+            }
+            Err(reason) => {
+                let is_skipped = !required && matches!(reason, NoServer::NotInstalled(_));
+                let cell = if is_skipped { Cell::Skipped } else { Cell::Failed };
+                FLOWS.iter().for_each(|flow| matrix.set(name, flow.title, cell));
+                let trial = Trial::test(format!("start: {reason}"), move || Err(reason.into()));
+                trials.push(trial.with_ignored_flag(is_skipped));
+            }
         }
-        FLOWS
-            .iter()
-            .map(move |(flow, run)| {
-                let trial = Trial::test(format!("{name}: {flow}"), move || {
-                    run(&foreign::start(name).map_err(|reason| reason.to_string())?)
-                });
-                trial.with_ignored_flag(unavailable.is_some() && !required)
-            })
-            .collect::<Vec<_>>()
-    });
-    libtest_mimic::run(&arguments, trials.collect()).exit_code()
-}
-
-fn sign_in(server: &ForeignServer) -> Result<(), Failed> {
-    let client = client(&server.facts)?;
-    let tokens = tokens(&client, &server.facts)?;
-    let granted: Vec<_> = tokens.granted_scopes().collect();
-    check(tokens.missing_scopes().next().is_none(), format!("granted {granted:?}"))?;
-    let lifetime = Duration::from_secs(server.facts.access_token_lifetime);
-    check(tokens.expires_in().is_some_and(|seconds| seconds <= lifetime), format!("{tokens:?}"))
-}
-
-fn refresh_rotates(server: &ForeignServer) -> Result<(), Failed> {
-    let client = client(&server.facts)?;
-    let first = tokens(&client, &server.facts)?;
-    let second = finish(&refresh(&client, &first)?)?;
-    check(second.refresh_token_is_new(), "the refresh brought no refresh token")?;
-    check(second.refresh_token() != first.refresh_token(), "the refresh token is the same as before")?;
-    check(second.access_token() != first.access_token(), "the access token is the same as before")?;
-    finish(&refresh(&client, &second)?).map(drop).map_err(Failed::from)
-}
-
-fn refresh_replay(server: &ForeignServer) -> Result<(), Failed> {
-    let client = client(&server.facts)?;
-    let first = tokens(&client, &server.facts)?;
-    let replay = refresh(&client, &first)?;
-    let second = finish(&replay)?;
-    if server.facts.refresh_token_reuse == RefreshTokenReuse::ToleratedUntilSuccessorIsUsed {
-        finish(&refresh(&client, &second)?)?;
     }
-    refused(finish(&replay), Some("invalid_grant"), Retry::Reauthorize)?;
-    let after = finish(&refresh(&client, &second)?);
-    match server.facts.refresh_token_reuse {
-        RefreshTokenReuse::RevokesFamily => refused(after, Some("invalid_grant"), Retry::Reauthorize),
-        RefreshTokenReuse::Rejected => after.map(drop).map_err(Failed::from),
-        // Its successor has been used by now, so it is a replaced token itself.
-        RefreshTokenReuse::ToleratedUntilSuccessorIsUsed => Ok(()),
+    #[cfg(unix)]
+    trials.push(Trial::test("a server that is installed and does not start says why", unstartable_server));
+    let result = libtest_mimic::run(&arguments, trials);
+    if arguments.list {
+        return ExitCode::SUCCESS;
     }
-}
-
-fn code_replay(server: &ForeignServer) -> Result<(), Failed> {
-    let client = client(&server.facts)?;
-    let call = exchange(&client, &server.facts)?;
-    finish(&call)?;
-    refused(finish(&call), Some("invalid_grant"), Retry::Reauthorize)
-}
-
-fn wrong_verifier(server: &ForeignServer) -> Result<(), Failed> {
-    let client = client(&server.facts)?;
-    let mut call = exchange(&client, &server.facts)?;
-    let form = call.request().form().into_iter().map(|(name, value)| match name.as_str() {
-        "code_verifier" => (name, "fake-verifier-".repeat(4)),
-        _ => (name, value),
-    });
-    let form: Vec<_> = form.collect();
-    call.request_mut().set_form(form)?;
-    refused(finish(&call), Some("invalid_grant"), Retry::Reauthorize)
-}
-
-fn wrong_secret(server: &ForeignServer) -> Result<(), Failed> {
-    let facts = Facts { client_secret: "fake-wrong-secret".into(), ..server.facts.clone() };
-    let call = exchange(&client(&facts)?, &facts)?;
-    refused(finish(&call), Some("invalid_client"), Retry::FixConfiguration)
-}
-
-fn user_refuses(server: &ForeignServer) -> Result<(), Failed> {
-    let client = client(&server.facts)?;
-    let (url, mut pending) = authorize(&client, &server.facts)?;
-    let callback = Browser::new().refuse(&url, &server.facts.redirect_uris[0])?;
-    let result = pending.receive(&client, Callback::url(&callback), SystemTime::now());
-    refused(result, Some("access_denied"), Retry::Never)
-}
-
-fn client(facts: &Facts) -> Result<Client, Error> {
-    let mut server = AuthorizationServer::new(&facts.authorization_endpoint, &facts.token_endpoint)?;
-    if let Some(issuer) = &facts.issuer {
-        server = server.issuer(issuer)?;
+    println!("{matrix}");
+    // A run of a part of the tests has seen a part of the matrix.
+    if required
+        && result.num_filtered_out == 0
+        && let Err(reason) = matrix.is_in_readme()
+    {
+        eprintln!("{reason}");
+        return ExitCode::FAILURE;
     }
-    Client::new(server, facts.client_id.as_str(), ClientAuth::basic(facts.client_secret.as_str()))
+    result.exit_code()
 }
 
-fn authorize(client: &Client, facts: &Facts) -> Result<(String, PendingAuthorization), Error> {
-    client.authorize(&facts.redirect_uris[0]).scopes(&facts.scopes).start(SystemTime::now())
+fn trial(name: &'static str, flow: &'static Flow, server: &Arc<Server>, matrix: &Arc<Matrix>) -> Trial {
+    let (server, matrix) = (Arc::clone(server), Arc::clone(matrix));
+    Trial::test(format!("{name}: {}", flow.title), move || {
+        // It stays so if the flow panics.
+        matrix.set(name, flow.title, Cell::Failed);
+        (flow.run)(&server.facts)?;
+        matrix.set(name, flow.title, Cell::Done);
+        Ok(())
+    })
 }
 
-/// A token request with a code that a signed-in user has granted.
-fn exchange(client: &Client, facts: &Facts) -> Result<Call<TokenResponse>, Failed> {
-    let (url, mut pending) = authorize(client, facts)?;
-    let callback = Browser::new().sign_in(&url, &facts.redirect_uris[0])?;
-    Ok(pending.receive(client, Callback::url(&callback), SystemTime::now())?)
+fn start_foreign(name: &str) -> Result<Server, NoServer> {
+    let server = foreign::start_with(name, &[("ACCESS_TOKEN_TTL", &LIFETIME.to_string())])?;
+    Ok(Server { facts: server.facts.clone(), _running: Box::new(server) })
 }
 
-fn tokens(client: &Client, facts: &Facts) -> Result<TokenResponse, Failed> {
-    Ok(finish(&exchange(client, facts)?)?)
+fn start_embedded(name: &str) -> Result<Server, NoServer> {
+    let config = embedded::Config {
+        access_token_lifetime: Duration::from_secs(LIFETIME),
+        scopes: "export:read export:write".to_owned(),
+        ..embedded::Config::new("http://127.0.0.1:9/callback")
+    };
+    let running = embedded::spawn(embedded::AuthorizationServer::new(config.clone()), 0)
+        .map_err(|error| NoServer::DidNotStart(format!("{name} does not start: {error}")))?;
+    let base = running.base_url();
+    let facts = Facts {
+        issuer: None,
+        metadata_url: None,
+        authorization_endpoint: format!("{base}/oauth/authorize"),
+        token_endpoint: format!("{base}/oauth/token"),
+        revocation_endpoint: None,
+        introspection_endpoint: None,
+        device_authorization_endpoint: None,
+        pushed_authorization_request_endpoint: None,
+        iss_parameter_supported: false,
+        iss_in_error_responses: false,
+        client_id: config.client_id,
+        client_secret: config.client_secret,
+        redirect_uris: vec![config.redirect_uri],
+        scopes: config.scopes.split(' ').map(str::to_owned).collect(),
+        access_token_lifetime: LIFETIME,
+        code_lifetime: 600,
+        post_client_id: None,
+        refused_scope: Some("deny:me".to_owned()),
+        resource: None,
+        refresh_narrows_scope: true,
+        refresh_token_reuse: RefreshTokenReuse::Rejected,
+    };
+    Ok(Server { facts, _running: Box::new(running) })
 }
 
-fn refresh(client: &Client, tokens: &TokenResponse) -> Result<Call<TokenResponse>, Failed> {
-    let refresh_token = tokens.refresh_token().ok_or("there is no refresh token")?;
-    Ok(client.refresh(refresh_token).start()?)
-}
+/// What stands for Python here is a script that ends as Python does when a package is missing.
+#[cfg(unix)]
+fn unstartable_server() -> Result<(), Failed> {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
 
-fn finish(call: &Call<TokenResponse>) -> Result<TokenResponse, Error> {
-    let (status, headers, body) = http::send(call.request()).expect("the server answers");
-    let headers = headers.iter().map(|(name, value)| (name.as_str(), value));
-    call.finish(Response::new(status, headers, &body))
-}
-
-fn refused<T>(result: Result<T, Error>, code: Option<&str>, retry: Retry) -> Result<(), Failed> {
+    let folder = std::env::temp_dir().join(format!("oauth2-proto-unstartable-{}", std::process::id()));
+    let python = folder.join(".venv/bin/python");
+    fs::create_dir_all(folder.join(".venv/bin"))?;
+    fs::write(folder.join("server.py"), "")?;
+    fs::write(folder.join(".venv/.installed"), "")?;
+    fs::write(&python, "#!/bin/sh\nprintf 'Traceback:\\n  raise\\nImportError: no flask\\n' >&2\nexit 1\n")?;
+    fs::set_permissions(&python, fs::Permissions::from_mode(0o755))?;
+    let result = foreign::start(&folder.to_string_lossy());
+    fs::remove_dir_all(&folder)?;
     match result {
-        Ok(_) => Err("the server said yes".into()),
-        Err(error) => {
-            check(error.code() == code && error.retry() == retry, format!("refused otherwise: {error}"))
+        Err(NoServer::DidNotStart(reason)) if reason.ends_with("did not start: ImportError: no flask") => {
+            Ok(())
         }
+        other => Err(format!("{other:?}").into()),
     }
-}
-
-fn check(holds: bool, otherwise: impl Into<String>) -> Result<(), Failed> {
-    if holds { Ok(()) } else { Err(otherwise.into().into()) }
 }

@@ -38,9 +38,9 @@ pub struct Facts {
     pub iss_parameter_supported: bool,
     /// Whether `iss` comes with an error too, which some servers that promise it forget.
     pub iss_in_error_responses: bool,
-    /// The registered client, which authenticates with `client_secret_basic`.
+    /// The client that authenticates with `client_secret_basic`.
     pub client_id: String,
-    /// The registered client's secret.
+    /// Its secret.
     pub client_secret: String,
     /// The registered redirect URIs, none of which is ever contacted.
     pub redirect_uris: Vec<String>,
@@ -50,6 +50,14 @@ pub struct Facts {
     pub access_token_lifetime: u64,
     /// Seconds that an authorization code lives.
     pub code_lifetime: u64,
+    /// The client that authenticates with `client_secret_post`, and with the same secret, where there is one.
+    pub post_client_id: Option<String>,
+    /// A scope that the user always refuses, where there is no page to refuse on.
+    pub refused_scope: Option<String>,
+    /// A resource that access tokens can be asked for, RFC 8707.
+    pub resource: Option<String>,
+    /// Whether a refresh may ask for fewer scopes, as RFC 6749 section 6 has it.
+    pub refresh_narrows_scope: bool,
     /// What the second use of a refresh token leads to.
     pub refresh_token_reuse: RefreshTokenReuse,
 }
@@ -80,32 +88,34 @@ impl Drop for ForeignServer {
     }
 }
 
-/// A server that is not installed here, with the reason and what to do about it.
+/// Why there is no server, in one line.
 #[derive(Debug)]
-pub struct NotAvailable(String);
+pub enum NoServer {
+    /// It is not installed here; the text says what to do about it.
+    NotInstalled(String),
+    /// It is installed, and does not come up.
+    DidNotStart(String),
+}
 
-impl Display for NotAvailable {
+impl Display for NoServer {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        let (Self::NotInstalled(reason) | Self::DidNotStart(reason)) = self;
+        f.write_str(reason)
     }
 }
 
-impl Error for NotAvailable {}
+impl Error for NoServer {}
 
 /// Starts the server in the folder `tests/servers/{name}`.
-///
-/// # Panics
-/// When the server is installed but does not come up: that is a failure, not a reason to skip.
-pub fn start(name: &str) -> Result<ForeignServer, NotAvailable> {
+pub fn start(name: &str) -> Result<ForeignServer, NoServer> {
     start_with(name, &[])
 }
 
 /// Starts the server in the folder `tests/servers/{name}` with further environment variables, `ACCESS_TOKEN_TTL` say.
-///
-/// # Panics
-/// When the server is installed but does not come up: that is a failure, not a reason to skip.
-pub fn start_with(name: &str, environment: &[(&str, &str)]) -> Result<ForeignServer, NotAvailable> {
+pub fn start_with(name: &str, environment: &[(&str, &str)]) -> Result<ForeignServer, NoServer> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers").join(name);
+    let did_not_start =
+        |reason: String| NoServer::DidNotStart(format!("{name} is installed but did not start: {reason}"));
     let mut child = command(name, &folder)?
         .current_dir(&folder)
         .env("PORT", "0")
@@ -114,18 +124,18 @@ pub fn start_with(name: &str, environment: &[(&str, &str)]) -> Result<ForeignSer
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|error| NotAvailable(format!("{name}: its interpreter does not start: {error}")))?;
+        .map_err(|error| did_not_start(error.to_string()))?;
     match facts(&mut child) {
         Ok(facts) => Ok(ForeignServer { facts, child }),
         Err(reason) => {
             stop(&mut child);
-            panic!("{name} is installed but did not start: {reason}");
+            Err(did_not_start(reason))
         }
     }
 }
 
 /// The command that runs a server's script, once what the script needs is known to be there.
-fn command(name: &str, folder: &Path) -> Result<Command, NotAvailable> {
+fn command(name: &str, folder: &Path) -> Result<Command, NoServer> {
     let node = folder.join("server.mjs").exists();
     // The mark in the folder of dependencies is the last thing that the installation writes.
     let (interpreter, script, mark) = if node {
@@ -133,17 +143,17 @@ fn command(name: &str, folder: &Path) -> Result<Command, NotAvailable> {
     } else if folder.join("server.py").exists() {
         (folder.join(".venv/bin/python"), "server.py", ".venv/.installed")
     } else {
-        return Err(NotAvailable(format!("there is no server in {}", folder.display())));
+        return Err(NoServer::NotInstalled(format!("there is no server in {}", folder.display())));
     };
     if node {
         let version = Command::new(&interpreter).arg("--version").stdout(Stdio::null()).status();
         if version.is_err_and(|error| error.kind() == ErrorKind::NotFound) {
-            return Err(NotAvailable(format!("{name}: node is not installed")));
+            return Err(NoServer::NotInstalled(format!("{name}: node is not installed")));
         }
     }
     if !folder.join(mark).exists() {
         let advice = format!("run tests/servers/install.sh {name}");
-        return Err(NotAvailable(format!("{name}: its dependencies are not installed: {advice}")));
+        return Err(NoServer::NotInstalled(format!("{name}: its dependencies are not installed: {advice}")));
     }
     let mut command = Command::new(interpreter);
     command.arg(script);
@@ -175,9 +185,16 @@ fn facts(child: &mut Child) -> Result<Facts, String> {
         Some(json) => serde_json::from_str(json).map_err(|error| format!("{error} in {line}")),
         None => {
             stop(child);
-            Err(format!("{line}{}", complaints.join().unwrap_or_default()))
+            let complaints = complaints.join().unwrap_or_default();
+            Err(cause(&complaints).or(cause(&line)).unwrap_or("it ended without a word").to_owned())
         }
     }
+}
+
+/// The line that names the error; in what node and Python print, that is one that is not indented.
+fn cause(complaints: &str) -> Option<&str> {
+    let mut lines = complaints.lines().filter(|line| line.starts_with(|first: char| !first.is_whitespace()));
+    lines.clone().rfind(|line| line.contains("Error")).or(lines.next_back())
 }
 
 /// Closes the child's standard input, on which it exits by itself, and makes sure of its end.

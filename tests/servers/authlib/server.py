@@ -32,8 +32,11 @@ DEVICE_INTERVAL = 1
 
 
 class Client(ClientMixin):
-    client_id = "test-client"
     client_secret = "fake-secret-for-tests"
+
+    def __init__(self, client_id, auth_method):
+        self.client_id = client_id
+        self.auth_method = auth_method
 
     def get_client_id(self):
         return self.client_id
@@ -51,7 +54,7 @@ class Client(ClientMixin):
         return secrets.compare_digest(self.client_secret, client_secret)
 
     def check_endpoint_auth_method(self, method, endpoint):
-        return method == "client_secret_basic"
+        return method == self.auth_method
 
     def check_response_type(self, response_type):
         return response_type == "code"
@@ -63,6 +66,7 @@ class Client(ClientMixin):
 class Code(AuthorizationCodeMixin):
     def __init__(self, code, request):
         self.code = code
+        self.client_id = request.client.client_id
         self.user = request.user
         self.scope = request.scope
         self.redirect_uri = request.payload.redirect_uri
@@ -78,7 +82,8 @@ class Code(AuthorizationCodeMixin):
 
 
 class Token(TokenMixin):
-    def __init__(self, token, user):
+    def __init__(self, token, client, user):
+        self.client_id = client.client_id
         self.access_token = token["access_token"]
         self.refresh_token = token.get("refresh_token")
         self.scope = token.get("scope", "")
@@ -88,7 +93,7 @@ class Token(TokenMixin):
         self.revoked = False
 
     def check_client(self, client):
-        return client.client_id == CLIENT.client_id
+        return client.client_id == self.client_id
 
     def get_scope(self):
         return self.scope
@@ -103,7 +108,10 @@ class Token(TokenMixin):
         return self.revoked
 
 
-CLIENT = Client()
+CLIENT = Client("test-client", "client_secret_basic")
+POST_CLIENT = Client("test-client-post", "client_secret_post")
+CLIENTS = {client.client_id: client for client in [CLIENT, POST_CLIENT]}
+AUTH_METHODS = [client.auth_method for client in CLIENTS.values()]
 CODES = {}
 TOKENS = []
 DEVICES = {}
@@ -115,7 +123,7 @@ def find_token(value, hint):
 
 
 def save_token(token, request):
-    TOKENS.append(Token(token, request.user))
+    TOKENS.append(Token(token, request.client, request.user))
     if credential := getattr(request, "credential", None):
         del DEVICES[credential["device_code"]]
 
@@ -131,14 +139,14 @@ class RequiredS256(CodeChallenge):
 
 
 class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):
-    TOKEN_ENDPOINT_AUTH_METHODS = ["client_secret_basic"]
+    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
 
     def save_authorization_code(self, code, request):
         CODES[code] = Code(code, request)
 
     def query_authorization_code(self, code, client):
         found = CODES.get(code)
-        return found if found and found.expires_at > time.time() else None
+        return found if found and found.client_id == client.client_id and found.expires_at > time.time() else None
 
     def delete_authorization_code(self, authorization_code):
         CODES.pop(authorization_code.code, None)
@@ -148,6 +156,7 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):
 
 
 class RefreshTokenGrant(grants.RefreshTokenGrant):
+    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
     INCLUDE_NEW_REFRESH_TOKEN = True
 
     def authenticate_refresh_token(self, refresh_token):
@@ -208,7 +217,7 @@ class Introspection(IntrospectionEndpoint):
 
     def introspect_token(self, token):
         return {
-            "client_id": CLIENT.client_id,
+            "client_id": token.client_id,
             "username": token.user,
             "scope": token.scope,
             "token_type": "Bearer",
@@ -224,7 +233,7 @@ app.config.update(
     OAUTH2_REFRESH_TOKEN_GENERATOR=True,
     OAUTH2_TOKEN_EXPIRES_IN={grant_type: ACCESS_TOKEN_LIFETIME for grant_type in GRANT_TYPES},
 )
-server = AuthorizationServer(app, lambda client_id: CLIENT if client_id == CLIENT.client_id else None, save_token)
+server = AuthorizationServer(app, CLIENTS.get, save_token)
 server.register_grant(AuthorizationCodeGrant, [RequiredS256(required=True)])
 server.register_grant(RefreshTokenGrant)
 server.register_grant(grants.ClientCredentialsGrant)
@@ -328,6 +337,10 @@ if __name__ == "__main__":
         "scopes": SCOPES,
         "access_token_lifetime": ACCESS_TOKEN_LIFETIME,
         "code_lifetime": CODE_LIFETIME,
+        "post_client_id": POST_CLIENT.client_id,
+        "refused_scope": None,
+        "resource": None,
+        "refresh_narrows_scope": True,
         "refresh_token_reuse": "rejected",
     }
     print("READY", json.dumps(facts), flush=True)

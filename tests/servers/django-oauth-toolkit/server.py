@@ -136,6 +136,11 @@ if __name__ == "__main__":
         "scopes": SCOPES,
         "access_token_lifetime": ACCESS_TOKEN_LIFETIME,
         "code_lifetime": CODE_LIFETIME,
+        # One client may use either method.
+        "post_client_id": CLIENT_ID,
+        "refused_scope": None,
+        "resource": None,
+        "refresh_narrows_scope": True,
         "refresh_token_reuse": "revokes_family",
     }
     print("READY", json.dumps(facts), flush=True)

@@ -25,15 +25,16 @@ const client = {
     'urn:ietf:params:oauth:grant-type:device_code',
   ],
 };
+const postClient = { ...client, client_id: 'test-client-post', token_endpoint_auth_method: 'client_secret_post' };
 
 const configuration = {
-  clients: [client],
+  clients: [client, postClient],
   scopes: ['openid', 'offline_access', ...scopes],
   cookies: { keys: [randomBytes(32).toString('base64url')] },
   pkce: { required: () => true },
   rotateRefreshToken: true,
   // A refresh token for every code, whatever the scopes; it outlives the browser's session.
-  issueRefreshToken: (ctx, { clientId }) => clientId === client.client_id,
+  issueRefreshToken: () => true,
   expiresWithSession: () => false,
   ttl: {
     AccessToken: accessTokenTtl,
@@ -103,6 +104,10 @@ server.listen(Number(process.argv[2] || process.env.PORT || 0), '127.0.0.1', asy
     scopes,
     access_token_lifetime: accessTokenTtl,
     code_lifetime: codeLifetime,
+    post_client_id: postClient.client_id,
+    refused_scope: null,
+    resource: 'https://api.example/',
+    refresh_narrows_scope: true,
     refresh_token_reuse: 'revokes_family',
   })}\n`);
 });

@@ -20,6 +20,7 @@ const { AuthorizationError, OAuthAuthorizationServer, authorizationErrorRedirect
 const user = { name: 'user', password: 'password' };
 const scopes = ['export:read', 'export:write'];
 const client = { id: 'test-client', secret: 'fake-secret-for-tests' };
+const postClient = { ...client, id: 'test-client-post' };
 const redirectUris = ['http://127.0.0.1:9/callback', 'https://app.example/callback'];
 // The library takes no less than a minute.
 const accessTokenTtl = Math.max(60, Number(process.env.ACCESS_TOKEN_TTL || 3600));
@@ -54,17 +55,19 @@ class Store {
 }
 
 const env = { OAUTH_KV: new Store() };
-await env.OAUTH_KV.put(`client:${client.id}`, JSON.stringify({
-  clientId: client.id,
-  clientSecret: createHash('sha256').update(client.secret).digest('hex'),
+const enroll = async ({ id, secret }, tokenEndpointAuthMethod) => env.OAUTH_KV.put(`client:${id}`, JSON.stringify({
+  clientId: id,
+  clientSecret: createHash('sha256').update(secret).digest('hex'),
   clientName: 'Test client',
   redirectUris,
   grantTypes: ['authorization_code', 'refresh_token'],
   responseTypes: ['code'],
-  tokenEndpointAuthMethod: 'client_secret_basic',
+  tokenEndpointAuthMethod,
   authMethodExplicit: true,
   registrationDate: Math.floor(Date.now() / 1000),
 }));
+await enroll(client, 'client_secret_basic');
+await enroll(postClient, 'client_secret_post');
 
 const page = (form) => new Response(`<!doctype html><title>Test</title><form method="post">${form}</form>`, {
   headers: { 'Content-Type': 'text/html; charset=utf-8' },
@@ -178,6 +181,10 @@ server.listen(Number(process.argv[2] || process.env.PORT || 0), '127.0.0.1', asy
     scopes,
     access_token_lifetime: accessTokenTtl,
     code_lifetime: 600,
+    post_client_id: postClient.id,
+    refused_scope: null,
+    resource: 'https://api.example/',
+    refresh_narrows_scope: true,
     refresh_token_reuse: 'tolerated_until_successor_is_used',
   })}\n`);
 });

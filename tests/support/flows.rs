@@ -1,0 +1,415 @@
+//! What a client does at an authorization server: each flow starts anew, and knows of the server only its facts.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use libtest_mimic::Failed;
+use oauth2_proto::{
+    AuthorizationServer, Call, Callback, Client, ClientAuth, Error, ErrorKind, PendingAuthorization, Reason,
+    RefreshPolicy, Response, Retry, Secret, Session, Snapshot, Step, TokenResponse,
+};
+use url::Url;
+
+use crate::browser::Browser;
+use crate::foreign::{Facts, RefreshTokenReuse};
+use crate::http;
+
+/// One thing that a client does.
+pub struct Flow {
+    pub title: &'static str,
+    pub is_offered: fn(&Facts) -> bool,
+    pub run: fn(&Facts) -> Result<(), Failed>,
+}
+
+pub const FLOWS: &[Flow] = &[
+    Flow { title: "a sign-in ends with tokens", is_offered: always, run: sign_in },
+    Flow { title: "the user may say no", is_offered: always, run: user_refuses },
+    Flow {
+        title: "`iss` is checked",
+        is_offered: |facts| facts.iss_parameter_supported,
+        run: iss_is_checked,
+    },
+    Flow {
+        title: "`client_secret_post`",
+        is_offered: |facts| facts.post_client_id.is_some(),
+        run: client_secret_post,
+    },
+    Flow { title: "a wrong client secret is refused", is_offered: always, run: wrong_secret },
+    Flow { title: "a wrong verifier is refused", is_offered: always, run: wrong_verifier },
+    Flow { title: "a code is used once", is_offered: always, run: code_replay },
+    Flow { title: "a resource may be named", is_offered: |facts| facts.resource.is_some(), run: resource },
+    Flow { title: "a refresh replaces the refresh token", is_offered: always, run: refresh_rotates },
+    Flow {
+        title: "a refresh may ask for fewer scopes",
+        is_offered: |facts| facts.refresh_narrows_scope,
+        run: refresh_narrows_scope,
+    },
+    Flow { title: "a replaced refresh token is refused", is_offered: always, run: refresh_replay },
+    Flow { title: "a `Session` outlives several tokens", is_offered: always, run: session_outlives_tokens },
+    Flow {
+        title: "two holders of a `Session` share one refresh",
+        is_offered: always,
+        run: holders_share_one_refresh,
+    },
+    Flow {
+        title: "a stolen refresh token ends the `Session`",
+        is_offered: |facts| facts.refresh_token_reuse == RefreshTokenReuse::RevokesFamily,
+        run: stolen_refresh_token,
+    },
+];
+
+fn always(_: &Facts) -> bool {
+    true
+}
+
+fn sign_in(facts: &Facts) -> Result<(), Failed> {
+    let tokens = tokens(&client(facts)?, facts)?;
+    let granted: Vec<_> = tokens.granted_scopes().collect();
+    check(tokens.missing_scopes().next().is_none(), format!("granted {granted:?}"))?;
+    let lifetime = Duration::from_secs(facts.access_token_lifetime);
+    check(tokens.expires_in().is_some_and(|seconds| seconds <= lifetime), format!("{tokens:?}"))
+}
+
+fn user_refuses(facts: &Facts) -> Result<(), Failed> {
+    let client = client(facts)?;
+    let (mut pending, callback) = refusal(&client, facts)?;
+    refused(receive(&client, &mut pending, &callback), "access_denied", Retry::Never)
+}
+
+/// RFC 9207 §2.4: the real callback is taken, after two that differ from it in `iss` were not.
+fn iss_is_checked(facts: &Facts) -> Result<(), Failed> {
+    let server = server(facts)?.authorization_response_iss_parameter_supported(true);
+    let client =
+        Client::new(server, facts.client_id.as_str(), ClientAuth::basic(facts.client_secret.as_str()))?;
+    let (url, mut pending) = authorize(&client, facts)?;
+    let callback = Browser::new().sign_in(&url, &facts.redirect_uris[0])?;
+    for other in [None, Some("https://evil.example")] {
+        let error = match receive(&client, &mut pending, &with_iss(&callback, other)?) {
+            Ok(_) => return Err(format!("iss={other:?} was taken").into()),
+            Err(error) => error,
+        };
+        check((error.kind(), error.retry()) == (ErrorKind::Suspect, Retry::KeepWaiting), error.to_string())?;
+    }
+    finish(&receive(&client, &mut pending, &callback)?)?;
+    if facts.iss_in_error_responses {
+        let (mut pending, callback) = refusal(&client, facts)?;
+        refused(receive(&client, &mut pending, &callback), "access_denied", Retry::Never)?;
+    }
+    Ok(())
+}
+
+fn client_secret_post(facts: &Facts) -> Result<(), Failed> {
+    let client_id = facts.post_client_id.as_deref().ok_or("there is no such client")?;
+    let client = Client::new(server(facts)?, client_id, ClientAuth::post(facts.client_secret.as_str()))?;
+    let call = exchange(&client, facts)?;
+    check(call.request().header("authorization").is_none(), "there are credentials in the header too")?;
+    finish(&refresh(&client, &finish(&call)?)?)?;
+
+    let client = Client::new(server(facts)?, client_id, ClientAuth::post("fake-wrong-secret"))?;
+    refused(finish(&exchange(&client, facts)?), "invalid_client", Retry::FixConfiguration)
+}
+
+fn wrong_secret(facts: &Facts) -> Result<(), Failed> {
+    let facts = Facts { client_secret: "fake-wrong-secret".into(), ..facts.clone() };
+    let call = exchange(&client(&facts)?, &facts)?;
+    refused(finish(&call), "invalid_client", Retry::FixConfiguration)
+}
+
+fn wrong_verifier(facts: &Facts) -> Result<(), Failed> {
+    let mut call = exchange(&client(facts)?, facts)?;
+    let form = call.request().form().into_iter().map(|(name, value)| match name.as_str() {
+        "code_verifier" => (name, "fake-verifier-".repeat(4)),
+        _ => (name, value),
+    });
+    let form: Vec<_> = form.collect();
+    call.request_mut().set_form(form)?;
+    refused(finish(&call), "invalid_grant", Retry::Reauthorize)
+}
+
+fn code_replay(facts: &Facts) -> Result<(), Failed> {
+    let call = exchange(&client(facts)?, facts)?;
+    finish(&call)?;
+    refused(finish(&call), "invalid_grant", Retry::Reauthorize)
+}
+
+/// RFC 8707 §2: the resource is taken in the authorization request and in both token requests, and another one at
+/// the refresh is not.
+fn resource(facts: &Facts) -> Result<(), Failed> {
+    let client = client(facts)?;
+    let resource = facts.resource.as_deref().ok_or("there is no resource")?;
+    let request = client.authorize(&facts.redirect_uris[0]).scopes(&facts.scopes).resource(resource);
+    let (url, mut pending) = request.start(SystemTime::now())?;
+    let callback = Browser::new().sign_in(&url, &facts.redirect_uris[0])?;
+    let tokens = finish(&receive(&client, &mut pending, &callback)?)?;
+    let with = |tokens: &TokenResponse, resource: &str| {
+        let refresh_token = tokens.refresh_token().ok_or("there is no refresh token")?;
+        Ok::<_, Failed>(client.refresh(refresh_token).resource(resource).start()?)
+    };
+    let tokens = finish(&with(&tokens, resource)?)?;
+    // Last, for some servers use up a refresh token even if they refuse the rest of the request.
+    refused(finish(&with(&tokens, "https://other.example/")?), "invalid_target", Retry::FixConfiguration)
+}
+
+fn refresh_rotates(facts: &Facts) -> Result<(), Failed> {
+    let client = client(facts)?;
+    let first = tokens(&client, facts)?;
+    let second = finish(&refresh(&client, &first)?)?;
+    check(second.refresh_token_is_new(), "the refresh brought no refresh token")?;
+    check(second.refresh_token() != first.refresh_token(), "the refresh token is the same as before")?;
+    check(second.access_token() != first.access_token(), "the access token is the same as before")?;
+    finish(&refresh(&client, &second)?).map(drop).map_err(Failed::from)
+}
+
+fn refresh_narrows_scope(facts: &Facts) -> Result<(), Failed> {
+    let client = client(facts)?;
+    let tokens = tokens(&client, facts)?;
+    let refresh_token = tokens.refresh_token().ok_or("there is no refresh token")?;
+    let fewer = &facts.scopes[..1];
+    let tokens = finish(&client.refresh(refresh_token).scopes(fewer).start()?)?;
+    let granted: Vec<_> = tokens.granted_scopes().collect();
+    check(granted == fewer, format!("granted {granted:?}"))
+}
+
+fn refresh_replay(facts: &Facts) -> Result<(), Failed> {
+    let client = client(facts)?;
+    let first = tokens(&client, facts)?;
+    let replay = refresh(&client, &first)?;
+    let second = finish(&replay)?;
+    if facts.refresh_token_reuse == RefreshTokenReuse::ToleratedUntilSuccessorIsUsed {
+        finish(&refresh(&client, &second)?)?;
+    }
+    refused(finish(&replay), "invalid_grant", Retry::Reauthorize)?;
+    let after = finish(&refresh(&client, &second)?);
+    match facts.refresh_token_reuse {
+        RefreshTokenReuse::RevokesFamily => refused(after, "invalid_grant", Retry::Reauthorize),
+        RefreshTokenReuse::Rejected => after.map(drop).map_err(Failed::from),
+        // Its successor has been used by now, so it is a replaced token itself.
+        RefreshTokenReuse::ToleratedUntilSuccessorIsUsed => Ok(()),
+    }
+}
+
+/// Three refreshes, by time where the tokens are short-lived, and otherwise because the API takes none for good.
+fn session_outlives_tokens(facts: &Facts) -> Result<(), Failed> {
+    let client = client(facts)?;
+    let (mut session, store) = Store::sign_in(&client, facts)?;
+    let lifetime = Duration::from_secs(facts.access_token_lifetime);
+    let waits = lifetime < LIMIT / 10;
+    let end = SystemTime::now() + 3 * lifetime;
+    let mut seen = BTreeSet::new();
+    let reason = store.keep_alive(&client, &mut session, |session| {
+        let now = SystemTime::now();
+        let Some(token) = session.access_token(now).cloned() else { return false };
+        seen.insert(token.expose().to_owned());
+        if !waits {
+            session.rejected(&token);
+        }
+        seen.len() > 3 && (now >= end || !waits)
+    })?;
+    check(reason.is_none(), format!("{reason:?}"))?;
+    let refreshes = store.refreshes.load(Ordering::Relaxed);
+    check(seen.len() - 1 == refreshes, format!("{refreshes} refreshes for {} tokens", seen.len()))
+}
+
+/// Both know at the same time that the token is of no use.
+fn holders_share_one_refresh(facts: &Facts) -> Result<(), Failed> {
+    let client = client(facts)?;
+    let (session, store) = Store::sign_in(&client, facts)?;
+    let first = store.access_token()?;
+    // The claim is the revision after the sign-in, and the new tokens are the next one.
+    let last = session.revision() + 2;
+    let mut holders = [(); 2].map(|()| Session::restore(store.load(), policy(), SystemTime::now()));
+    thread::scope(|scope| {
+        let running = holders.each_mut().map(|session| {
+            session.rejected(&first);
+            let (store, client) = (&store, &client);
+            scope.spawn(move || store.keep_alive(client, session, |session| session.revision() >= last))
+        });
+        for holder in running {
+            let reason = holder.join().map_err(|_| "a holder panicked")??;
+            check(reason.is_none(), format!("{reason:?}"))?;
+        }
+        Ok::<_, Failed>(())
+    })?;
+    let refreshes = store.refreshes.load(Ordering::Relaxed);
+    check(refreshes == 1, format!("{refreshes} refreshes"))?;
+    let [one, other] = holders.map(|session| session.expires_at());
+    check(one == other, format!("{one:?} {other:?}"))?;
+    check(store.access_token()? != first, "the access token is the same as before")
+}
+
+/// The thief uses the refresh token after us: the server ends the authorization, and every holder learns of it.
+fn stolen_refresh_token(facts: &Facts) -> Result<(), Failed> {
+    let client = client(facts)?;
+    let stolen = tokens(&client, facts)?;
+    let theft = refresh(&client, &stolen)?;
+    let (mut session, store) = Store::new(&client, stolen)?;
+    session.rejected(&store.access_token()?);
+    let refreshed = session.revision() + 2;
+    store.keep_alive(&client, &mut session, |session| session.revision() == refreshed)?;
+    refused(finish(&theft), "invalid_grant", Retry::Reauthorize)?;
+
+    session.rejected(&store.access_token()?);
+    let reason = store.keep_alive(&client, &mut session, |_| false)?;
+    check(reason == Some(Reason::Refused), format!("{reason:?}"))?;
+    let mut other = Session::restore(store.load(), policy(), SystemTime::now());
+    let reason = store.keep_alive(&client, &mut other, |_| false)?;
+    check(reason == Some(Reason::Refused), format!("another holder: {reason:?}"))
+}
+
+/// The longest that a session may take to do what a flow waits for.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The pauses after a rejected token are short, for a flow rejects several.
+fn policy() -> RefreshPolicy {
+    RefreshPolicy::default().backoff(Duration::from_millis(100), Duration::from_secs(1))
+}
+
+/// What the holders of one authorization share: a store in memory, and the number of refreshes that were sent.
+struct Store {
+    snapshot: Mutex<Snapshot>,
+    refreshes: AtomicUsize,
+}
+
+impl Store {
+    fn sign_in(client: &Client, facts: &Facts) -> Result<(Session, Self), Failed> {
+        Self::new(client, tokens(client, facts)?)
+    }
+
+    fn new(client: &Client, tokens: TokenResponse) -> Result<(Session, Self), Failed> {
+        let now = SystemTime::now();
+        let mut session = Session::new(client, tokens, policy(), now);
+        let Step::Save(save) = session.poll(now) else { return Err("there is nothing to save".into()) };
+        let snapshot = Mutex::new(save.snapshot().clone());
+        session.saved(save);
+        Ok((session, Self { snapshot, refreshes: AtomicUsize::new(0) }))
+    }
+
+    fn load(&self) -> Snapshot {
+        self.snapshot.lock().expect("nobody panics with the lock").clone()
+    }
+
+    /// The access token that is stored, whether it still lives or not.
+    fn access_token(&self) -> Result<Secret, Failed> {
+        let stored = serde_json::to_value(self.load())?;
+        Ok(Secret::new(stored["access_token"].as_str().ok_or("there is no access token")?))
+    }
+
+    /// Does what the session says until `is_done`, or until the user must sign in again.
+    fn keep_alive(
+        &self,
+        client: &Client,
+        session: &mut Session,
+        mut is_done: impl FnMut(&mut Session) -> bool,
+    ) -> Result<Option<Reason>, Failed> {
+        let now = SystemTime::now;
+        let limit = now() + LIMIT;
+        while !is_done(session) {
+            check(now() < limit, format!("not done after {} s: {session:?}", LIMIT.as_secs()))?;
+            match session.poll(now()) {
+                Step::Rest(_) => thread::sleep(Duration::from_millis(10)),
+                Step::Wait(_) => {
+                    thread::sleep(Duration::from_millis(10));
+                    session.adopt(self.load(), now())?;
+                }
+                Step::Save(save) => {
+                    let mut stored = self.snapshot.lock().expect("nobody panics with the lock");
+                    if stored.revision() == save.expected_revision() {
+                        *stored = save.snapshot().clone();
+                        session.saved(save);
+                    } else {
+                        session.adopt(stored.clone(), now())?;
+                    }
+                }
+                Step::Send { .. } => {
+                    let Some(call) = session.send(client, now())? else { continue };
+                    self.refreshes.fetch_add(1, Ordering::Relaxed);
+                    let (status, headers, body) = http::send(call.request())?;
+                    match session.received(call, Response::new(status, headers, &body), now()) {
+                        Err(error) if error.retry() != Retry::Reauthorize => return Err(error.into()),
+                        // The session has taken note of a refusal.
+                        _ => {}
+                    }
+                }
+                Step::Reauthorize(reason) => return Ok(Some(reason)),
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn server(facts: &Facts) -> Result<AuthorizationServer, Error> {
+    let server = AuthorizationServer::new(&facts.authorization_endpoint, &facts.token_endpoint)?;
+    match &facts.issuer {
+        Some(issuer) => server.issuer(issuer),
+        None => Ok(server),
+    }
+}
+
+fn client(facts: &Facts) -> Result<Client, Error> {
+    Client::new(server(facts)?, facts.client_id.as_str(), ClientAuth::basic(facts.client_secret.as_str()))
+}
+
+fn authorize(client: &Client, facts: &Facts) -> Result<(String, PendingAuthorization), Error> {
+    client.authorize(&facts.redirect_uris[0]).scopes(&facts.scopes).start(SystemTime::now())
+}
+
+fn receive(
+    client: &Client,
+    pending: &mut PendingAuthorization,
+    callback: &str,
+) -> Result<Call<TokenResponse>, Error> {
+    pending.receive(client, Callback::url(callback), SystemTime::now())
+}
+
+/// The callback with another `iss`, or without one.
+fn with_iss(callback: &str, iss: Option<&str>) -> Result<String, Failed> {
+    let mut url = Url::parse(callback)?;
+    let pairs: Vec<_> = url.query_pairs().into_owned().filter(|(name, _)| name != "iss").collect();
+    url.query_pairs_mut().clear().extend_pairs(pairs).extend_pairs(iss.map(|iss| ("iss", iss)));
+    Ok(url.into())
+}
+
+/// An authorization that the user refused, and its callback.
+fn refusal(client: &Client, facts: &Facts) -> Result<(PendingAuthorization, String), Failed> {
+    let scopes = facts.scopes.iter().chain(&facts.refused_scope);
+    let (url, pending) = client.authorize(&facts.redirect_uris[0]).scopes(scopes).start(SystemTime::now())?;
+    Ok((pending, Browser::new().refuse(&url, &facts.redirect_uris[0])?))
+}
+
+/// A token request with a code that a signed-in user has granted.
+fn exchange(client: &Client, facts: &Facts) -> Result<Call<TokenResponse>, Failed> {
+    let (url, mut pending) = authorize(client, facts)?;
+    let callback = Browser::new().sign_in(&url, &facts.redirect_uris[0])?;
+    Ok(receive(client, &mut pending, &callback)?)
+}
+
+fn tokens(client: &Client, facts: &Facts) -> Result<TokenResponse, Failed> {
+    Ok(finish(&exchange(client, facts)?)?)
+}
+
+fn refresh(client: &Client, tokens: &TokenResponse) -> Result<Call<TokenResponse>, Failed> {
+    let refresh_token = tokens.refresh_token().ok_or("there is no refresh token")?;
+    Ok(client.refresh(refresh_token).start()?)
+}
+
+fn finish(call: &Call<TokenResponse>) -> Result<TokenResponse, Error> {
+    let (status, headers, body) = http::send(call.request()).expect("the server answers");
+    let headers = headers.iter().map(|(name, value)| (name.as_str(), value));
+    call.finish(Response::new(status, headers, &body))
+}
+
+fn refused<T>(result: Result<T, Error>, code: &str, retry: Retry) -> Result<(), Failed> {
+    match result {
+        Ok(_) => Err("the server said yes".into()),
+        Err(error) => {
+            check(error.code() == Some(code) && error.retry() == retry, format!("refused otherwise: {error}"))
+        }
+    }
+}
+
+fn check(holds: bool, otherwise: impl Into<String>) -> Result<(), Failed> {
+    if holds { Ok(()) } else { Err(otherwise.into().into()) }
+}

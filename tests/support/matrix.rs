@@ -1,0 +1,79 @@
+//! What was seen of each server in each flow, as a table that README.md holds too.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
+use std::sync::{Mutex, PoisonError};
+
+/// Between these lines of README.md stands the table.
+const BEGIN: &str = "<!-- begin of the servers' matrix -->\n";
+const END: &str = "<!-- end of the servers' matrix -->\n";
+
+/// What was seen of one server in one flow.
+#[derive(Clone, Copy)]
+pub enum Cell {
+    /// The flow went as it should.
+    Done,
+    /// The server does not offer it.
+    NotOffered,
+    /// It went otherwise, or the server does not start.
+    Failed,
+    /// The server is not installed.
+    Skipped,
+}
+
+/// A row for each flow and a column for each server.
+pub struct Matrix {
+    servers: Vec<&'static str>,
+    flows: Vec<&'static str>,
+    /// By server and flow; without a value it was not run.
+    cells: Mutex<BTreeMap<(&'static str, &'static str), Cell>>,
+}
+
+impl Matrix {
+    /// A matrix in which nothing was run.
+    pub fn new(
+        servers: impl Iterator<Item = &'static str>,
+        flows: impl Iterator<Item = &'static str>,
+    ) -> Self {
+        Self { servers: servers.collect(), flows: flows.collect(), cells: Mutex::default() }
+    }
+
+    pub fn set(&self, server: &'static str, flow: &'static str, cell: Cell) {
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner).insert((server, flow), cell);
+    }
+
+    /// Compares the table in README.md with what was seen.
+    pub fn is_in_readme(&self) -> Result<(), String> {
+        let readme = include_str!("../../README.md");
+        let table =
+            readme.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END)).map(|(table, _)| table);
+        match table {
+            Some(table) if table == self.to_string() => Ok(()),
+            Some(_) => Err("README.md holds another matrix: put the one above there".to_owned()),
+            None => Err(format!("README.md lacks the lines {BEGIN}and {END}")),
+        }
+    }
+}
+
+impl Display for Matrix {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        writeln!(f, "| flow | {} |", self.servers.join(" | "))?;
+        writeln!(f, "|---|{}", "---|".repeat(self.servers.len()))?;
+        for flow in &self.flows {
+            write!(f, "| {flow} |")?;
+            for server in &self.servers {
+                let word = match cells.get(&(*server, *flow)) {
+                    Some(Cell::Done) => "done",
+                    Some(Cell::NotOffered) => "not offered",
+                    Some(Cell::Failed) => "failed",
+                    Some(Cell::Skipped) => "skipped",
+                    None => "not run",
+                };
+                write!(f, " {word} |")?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}
