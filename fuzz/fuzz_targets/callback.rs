@@ -4,10 +4,29 @@
 //! Input: a byte (`k`: the issuer is known, `r`: and `iss` is required), then a query or URL.
 #![no_main]
 
+use std::sync::LazyLock;
+
 use libfuzzer_sys::fuzz_target;
-use oauth2_proto::{Callback, ErrorKind};
-use oauth2_proto_fuzz::{ISSUER, STATE, assert_shows_safely, client, now, pending, server};
+use oauth2_proto::{Callback, Client, ErrorKind, PendingAuthorization};
+use oauth2_proto_fuzz::{ISSUER, STATE, assert_shows_safely, client, now, server, stored_pending};
 use url::form_urlencoded;
+
+/// A client with its authorization under way, as it is stored.
+type SignIn = (Client, String);
+
+static ISSUER_UNKNOWN: LazyLock<SignIn> = LazyLock::new(|| sign_in(client(server())));
+static ISSUER_KNOWN: LazyLock<SignIn> = LazyLock::new(|| sign_in(client_of_issuer(false)));
+static ISS_REQUIRED: LazyLock<SignIn> = LazyLock::new(|| sign_in(client_of_issuer(true)));
+
+fn client_of_issuer(iss_required: bool) -> Client {
+    let server = server().issuer(ISSUER).unwrap();
+    client(server.authorization_response_iss_parameter_supported(iss_required))
+}
+
+fn sign_in(client: Client) -> SignIn {
+    let stored = stored_pending(&client);
+    (client, stored)
+}
 
 fuzz_target!(|data: &[u8]| {
     let Some((&mode, text)) = data.split_first() else { return };
@@ -30,13 +49,12 @@ fn decoded(query: &str) -> Vec<(String, String)> {
 }
 
 fn check(mode: u8, callback: Callback<'_>, pairs: &[(String, String)]) {
-    let (issuer_known, iss_required) = (matches!(mode, b'k' | b'r'), mode == b'r');
-    let mut server = server();
-    if issuer_known {
-        server = server.issuer(ISSUER).unwrap().authorization_response_iss_parameter_supported(iss_required);
-    }
-    let client = client(server);
-    let mut pending = pending(&client);
+    let (issuer_known, iss_required, (client, stored)) = match mode {
+        b'k' => (true, false, &*ISSUER_KNOWN),
+        b'r' => (true, true, &*ISS_REQUIRED),
+        _ => (false, false, &*ISSUER_UNKNOWN),
+    };
+    let mut pending: PendingAuthorization = serde_json::from_str(stored).unwrap();
 
     let all = |name: &str| -> Vec<&str> {
         pairs.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect()
@@ -52,7 +70,7 @@ fn check(mode: u8, callback: Callback<'_>, pairs: &[(String, String)]) {
         ["error", "response", "access_token", "id_token"].iter().all(|name| all(name).is_empty());
     let genuine = state_is_ours && issuer_fits && nothing_else && codes.len() == 1 && !codes[0].is_empty();
 
-    match pending.receive(&client, callback, now()) {
+    match pending.receive(client, callback, now()) {
         Ok(call) => {
             assert!(genuine, "accepted: {pairs:?}");
             let form = call.request().form();
@@ -74,11 +92,11 @@ fn check(mode: u8, callback: Callback<'_>, pairs: &[(String, String)]) {
             let iss = if iss_required { "&iss=https%3A%2F%2Fas.example" } else { "" };
             let real = format!("code=fake-real-code&state={STATE}{iss}");
             let call =
-                pending.receive(&client, real.as_str(), now()).expect("the real callback comes after all");
+                pending.receive(client, real.as_str(), now()).expect("the real callback comes after all");
             assert!(call.request().body().contains("code=fake-real-code"));
         }
     }
     let again = format!("code=fake-code&state={STATE}&iss=https%3A%2F%2Fas.example");
-    let error = pending.receive(&client, again.as_str(), now()).expect_err("a second token request");
+    let error = pending.receive(client, again.as_str(), now()).expect_err("a second token request");
     assert_eq!(error.kind(), ErrorKind::Misuse);
 }

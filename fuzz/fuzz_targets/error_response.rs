@@ -31,7 +31,11 @@ fuzz_target!(|data: &[u8]| {
     let failing = status == 429 || (matches!(status, 500..=599) && !matches!(status, 501 | 505));
     assert!(!failing || error.retry() == Retry::Later, "{status}: {:?}", error.retry());
     match error.retry_after(now()) {
-        Some(_) => assert_eq!(error.retry(), Retry::Later),
+        Some(pause) => {
+            assert_eq!(error.retry(), Retry::Later);
+            let written = retry_after.parse::<u64>().ok();
+            assert!(written.is_none_or(|seconds| pause.as_secs() == seconds), "{pause:?} for {retry_after}");
+        }
         None => assert!(
             error.retry() != Retry::Later || retry_after.parse::<u64>().is_err() || retry_after.contains('+')
         ),

@@ -1,4 +1,5 @@
-//! Tokens are what another JSON reader finds, and nothing that is printed depends on a secret.
+//! Tokens are taken exactly from what a model of the rules accepts, they are what another JSON reader finds, and
+//! nothing that is printed depends on a secret.
 //!
 //! Input: lines with the status, the content type and a letter for each leniency (and `r` for a refresh),
 //! then the body.
@@ -52,9 +53,56 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     if let Some(object) = object {
+        // Written anew, so that no member is there twice.
+        let accepted = finish(&serde_json::to_vec(&object).unwrap()).is_ok();
+        assert_eq!(accepted, (200..=299).contains(&status) && is_acceptable(&object, options), "{object:?}");
         check_printing(finish, &object);
     }
 });
+
+/// Whether the members are those of a token response, by the rules and the chosen leniencies.
+fn is_acceptable(object: &Map<String, Value>, options: &str) -> bool {
+    let has = |letter| options.contains(letter);
+    let member = |name: &str| object.get(name).unwrap_or(&Value::Null);
+    let is_token = |text: &str| !text.contains(char::is_control);
+
+    let access_token = member("access_token").as_str().is_some_and(|text| !text.is_empty() && is_token(text));
+    let refresh_token = match member("refresh_token") {
+        Value::Null => true,
+        Value::String(text) => is_token(text),
+        _ => false,
+    };
+    let token_type = match member("token_type") {
+        Value::Null => has('m'),
+        Value::String(name) => {
+            ["bearer", "dpop"].contains(&&*name.to_ascii_lowercase()) || (has('t') && !name.is_empty())
+        }
+        _ => false,
+    };
+    let scope = match member("scope") {
+        Value::Null | Value::String(_) => true,
+        Value::Array(values) => has('a') && values.iter().all(Value::is_string),
+        _ => false,
+    };
+    let expires_in = member("expires_in");
+    let expires_in = expires_in.is_null() || seconds(expires_in).is_some();
+    member("error").is_null() && access_token && refresh_token && token_type && scope && expires_in
+}
+
+/// A number of seconds, in any of the forms that servers send.
+fn seconds(value: &Value) -> Option<u64> {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            number.as_f64().filter(|seconds| *seconds >= 0.0).map(|seconds| seconds as u64)
+        }
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() => {
+            // What does not fit is too large.
+            Some(text.parse().unwrap_or(u64::MAX))
+        }
+        _ => None,
+    }
+}
 
 fn check_json(tokens: &TokenResponse, object: &Map<String, Value>, old_refresh_token: Option<&Secret>) {
     let text = |name: &str| object.get(name).and_then(Value::as_str);
@@ -64,10 +112,10 @@ fn check_json(tokens: &TokenResponse, object: &Map<String, Value>, old_refresh_t
     assert_eq!(tokens.refresh_token_is_new(), new_refresh_token.is_some());
     let refresh_token = new_refresh_token.or(old_refresh_token.map(Secret::expose));
     assert_eq!(tokens.refresh_token().map(Secret::expose), refresh_token);
-    if let Some(seconds) = object.get("expires_in").and_then(Value::as_u64).filter(|seconds| *seconds > 0) {
-        let longest = (1 << 31) - 1;
-        assert_eq!(tokens.expires_in().map(|lifetime| lifetime.as_secs()), Some(seconds.min(longest)));
-    }
+    // The leniency that takes 0 for "never" is the one thing in which the two may differ.
+    let lifetime = tokens.expires_in().map(|lifetime| lifetime.as_secs());
+    let expected = object.get("expires_in").and_then(seconds).map(|seconds| seconds.min((1 << 31) - 1));
+    assert!(lifetime == expected || (lifetime, expected) == (None, Some(0)), "{lifetime:?} for {expected:?}");
     for (name, value) in tokens.extras() {
         assert_eq!(object.get(name), Some(value), "{name}");
     }

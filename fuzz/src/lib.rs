@@ -1,12 +1,13 @@
 //! What the fuzz targets share: fixed, visibly fake clients and a way to split an input into lines.
 
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use oauth2_proto::{
     AuthorizationServer, Call, Client, ClientAuth, Entropy, PendingAuthorization, TokenResponse,
 };
 
-/// The `state` of [`pending`]; short, so that a fuzzer gets past it.
+/// The `state` of [`stored_pending`]; short, so that a fuzzer gets past it.
 pub const STATE: &str = "fake-state";
 
 /// The code of [`code_call`].
@@ -28,7 +29,10 @@ pub fn now() -> SystemTime {
 
 /// A server about which nothing is known but its endpoints.
 pub fn server() -> AuthorizationServer {
-    AuthorizationServer::new("https://as.example/authorize", "https://as.example/token").unwrap()
+    static SERVER: LazyLock<AuthorizationServer> = LazyLock::new(|| {
+        AuthorizationServer::new("https://as.example/authorize", "https://as.example/token").unwrap()
+    });
+    SERVER.clone()
 }
 
 /// A client with HTTP Basic.
@@ -36,19 +40,23 @@ pub fn client(server: AuthorizationServer) -> Client {
     Client::new(server, "fake-client", ClientAuth::basic(CLIENT_SECRET)).unwrap()
 }
 
-/// An authorization under way that waits for [`STATE`].
-pub fn pending(client: &Client) -> PendingAuthorization {
+/// An authorization under way that waits for [`STATE`], as it is stored; to be made once and restored for each
+/// input.
+pub fn stored_pending(client: &Client) -> String {
     let request = client.authorize("https://app.example/callback");
     let (_, pending) = request.start_with(Entropy::from_bytes([7; 32], [9; 32]), now()).unwrap();
     let mut stored = serde_json::to_value(pending).unwrap();
     stored["state"] = STATE.into();
-    serde_json::from_value(stored).unwrap()
+    stored.to_string()
 }
 
-/// A token request with [`CODE`].
+/// A token request with [`CODE`], of a client of [`server`]'s.
 pub fn code_call(client: &Client) -> Call<TokenResponse> {
+    // It does not depend on how the client authenticates, nor on what it tolerates.
+    static STORED: LazyLock<String> = LazyLock::new(|| stored_pending(&self::client(server())));
+    let mut pending: PendingAuthorization = serde_json::from_str(&STORED).unwrap();
     let callback = format!("code={CODE}&state={STATE}");
-    pending(client).receive(client, callback.as_str(), now()).unwrap()
+    pending.receive(client, callback.as_str(), now()).unwrap()
 }
 
 /// The first `N` lines as text, and the bytes after them; a header part that a person can read and write.
