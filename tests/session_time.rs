@@ -12,7 +12,7 @@ use holders::{
 };
 use oauth2_proto::{RefreshPolicy, Response, Secret, Session, Step};
 use std::time::{Duration, SystemTime};
-use support::{client, later, now};
+use support::{client, json, later, now};
 
 /// One failed attempt, saved; gives the end of the pause.
 fn fail(session: &mut Session, store: &mut Store, retry_after: Option<&str>, now: SystemTime) -> SystemTime {
@@ -66,6 +66,19 @@ fn after_giving_up_it_can_be_resumed_with_all_attempts() {
     assert!(third.duration_since(second).unwrap() <= Duration::from_secs(1), "as after the first failure");
     refresh(&mut session, &mut store, 1, third);
     assert_eq!(usable(&session, third), Some("fake-access-1"));
+}
+
+#[test]
+fn a_new_sign_in_starts_with_all_attempts_and_with_its_own_scopes() {
+    let mut store = Store::default();
+    let mut session = signed_in(&mut store);
+    fail(&mut session, &mut store, None, later(DUE));
+    // Nothing was asked for by name, and the answer says nothing.
+    let sign_in = client().refresh(&Secret::new("fake-refresh")).start().unwrap();
+    session.reauthorized(&client(), sign_in.finish(json(&body(7))).unwrap(), later(DUE));
+    assert!(save(&mut session, &mut store, later(DUE)));
+    assert_eq!(store.value()["attempts"], 0);
+    assert_eq!(session.granted_scopes().count(), 0);
 }
 
 #[test]
@@ -357,6 +370,18 @@ fn a_token_from_the_future_is_unusable_and_due() {
     }
 }
 
+/// A holder with another clock takes our claim for over while we may still send.
+#[test]
+fn who_adopts_another_holders_claim_does_not_send_for_it() {
+    let mut store = Store::default();
+    let mut session = claimed(&mut store);
+    let mut ahead = store.holder(later(DUE + 100));
+    assert!(save(&mut ahead, &mut store, later(DUE + 100)));
+    session.adopt(store.load(), later(DUE + 1)).unwrap();
+    assert!(session.send(&client(), later(DUE + 1)).unwrap().is_none());
+    assert_eq!(step(&mut session, later(DUE + 1)), "wait 1866");
+}
+
 /// One holder's clock stands in 2099; whatever it does, the others go on.
 #[test]
 fn a_clock_that_is_ahead_makes_one_refresh_too_many_and_no_more() {
@@ -416,6 +441,7 @@ fn a_lifetime_of_0_is_never_used_and_ends() {
     let mut time = now();
     let mut number = 0;
     loop {
+        assert!(number <= 5, "without end");
         assert_eq!(usable(&session, time), None);
         match session.poll(time) {
             Step::Save(_) => assert!(save(&mut session, &mut store, time)),
