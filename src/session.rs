@@ -118,7 +118,8 @@ use crate::token::{TokenResponse, TokenType};
 /// the new tokens are in one answer and one process. If the answer is lost or the process dies there, the old
 /// refresh token is tried again: some servers allow that, others (Pleo's) refuse it or end the authorization, and
 /// the user must sign in again. The window is as long as the answer's way back and one save; nothing else is
-/// awaited in it. A request that reaches the server after its [`until`](Step::Send) has the same effect.
+/// awaited in it. A request that reaches the server after its [`until`](Step::Send), and tokens that are saved only
+/// after that, have the same effect, for another holder may use the old refresh token meanwhile.
 #[cfg_attr(test, derive(Clone))]
 pub struct Session {
     record: Record,
@@ -344,12 +345,11 @@ impl Session {
         }
         // An answer may have come while an older thing was being saved.
         self.learned.take_if(|learned| !learned.outranks(&record));
-        let claimed = match record.state {
-            State::Claimed(claim) => Some(claim.since),
-            _ => None,
-        };
-        self.hold = if claimed.is_some() && self.learned.is_none() { Hold::Claim } else { Hold::Nothing };
-        self.replace(record, claimed.unwrap_or(self.latest));
+        // A claim from the future was made before the clock was set back; how much of it is over nobody knows.
+        let ours = matches!(record.state, State::Claimed(claim)
+            if self.learned.is_none() && !self.is_from_the_future(claim.since, self.latest));
+        self.hold = if ours { Hold::Claim } else { Hold::Nothing };
+        self.replace(record, self.latest);
     }
 
     /// A snapshot from the store: after a save that came too late, or while waiting. One that is no newer than
@@ -525,9 +525,13 @@ impl Session {
         now
     }
 
-    /// When a claim that is not ours is over: by its own time or, if its clock was wrong, by ours.
+    /// When a claim that is not ours is over: by its own time or, if the clock behind it is wrong, by ours.
     fn end_for_others(&self, claim: Span) -> u64 {
-        let end = claim.until.min(later(self.claim_seen, claim.length()));
+        let end = if self.is_from_the_future(claim.since, self.claim_seen) {
+            later(self.claim_seen, claim.length())
+        } else {
+            claim.until
+        };
         later(end, self.policy.skew())
     }
 

@@ -229,11 +229,14 @@ struct Restored {
     #[serde(deserialize_with = "secret::deserialize")]
     access_token: Secret,
     token_type: String,
-    #[serde(deserialize_with = "deserialize_optional")]
-    refresh_token: Option<Secret>,
+    #[serde(deserialize_with = "present")]
+    refresh_token: Option<Token>,
+    #[serde(deserialize_with = "present")]
     scope: Option<String>,
     issued_at: u64,
+    #[serde(deserialize_with = "present")]
     expires_at: Option<u64>,
+    #[serde(deserialize_with = "present")]
     refresh_at: Option<u64>,
     attempts: u32,
     state: String,
@@ -241,9 +244,13 @@ struct Restored {
     until: u64,
 }
 
-fn deserialize_optional<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Secret>, D::Error> {
-    Ok(Option::<String>::deserialize(source)?.map(Secret::new))
+/// A member that may be `null` and must be there.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(source: D) -> Result<Option<T>, D::Error> {
+    Option::deserialize(source)
 }
+
+#[derive(Deserialize)]
+struct Token(#[serde(deserialize_with = "secret::deserialize")] Secret);
 
 impl<'de> Deserialize<'de> for Snapshot {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
@@ -279,7 +286,7 @@ impl<'de> Deserialize<'de> for Snapshot {
             return Err(damaged("revision"));
         }
         if restored.access_token.expose().is_empty()
-            || restored.refresh_token.as_ref().is_some_and(|token| token.expose().is_empty())
+            || restored.refresh_token.as_ref().is_some_and(|token| token.0.expose().is_empty())
         {
             return Err(damaged("a token"));
         }
@@ -290,7 +297,7 @@ impl<'de> Deserialize<'de> for Snapshot {
             generation: restored.generation,
             access_token: restored.access_token,
             token_type: TokenType::from_name(restored.token_type),
-            refresh_token: restored.refresh_token,
+            refresh_token: restored.refresh_token.map(|token| token.0),
             scope: restored.scope.map(Scope::from_text),
             issued_at: restored.issued_at,
             expires_at: restored.expires_at,

@@ -184,6 +184,11 @@ fn read(response: Response<'_>, context: &Context) -> Result<TokenResponse, Erro
     if response.body.len() > RESPONSE_LIMIT {
         return Err(Error::invalid("the body is longer than 1 MiB"));
     }
+    if matches!(response.status, 300..=399) {
+        return Err(Error::invalid(
+            "it is a redirect, which says neither yes nor no and is not to be followed",
+        ));
+    }
     let leniencies = context.leniencies;
     let as_form =
         leniencies.has(Leniency::FormEncoded) && response.may_be_form && is_no_document(response.body);

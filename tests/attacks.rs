@@ -459,6 +459,9 @@ fn redirected_token_request() {
         let body = br#"{"access_token":"fake","token_type":"Bearer"}"#;
         let response = Response::new(status, [("location", "https://evil.example/token")], body);
         assert_eq!(call.finish(response).unwrap_err().kind(), ErrorKind::Invalid, "{status}");
+        // Nor does a redirect sign the user out.
+        let response = Response::new(status, [("location", "/")], br#"{"error":"invalid_grant"}"#);
+        assert_eq!(call.finish(response).unwrap_err().kind(), ErrorKind::Invalid, "{status}");
     }
 }
 

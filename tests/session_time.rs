@@ -317,6 +317,28 @@ fn a_clock_that_goes_back_by_more_ends_our_claim_and_starts_the_wait_for_another
 }
 
 #[test]
+fn a_claim_that_was_saved_while_the_clock_went_back_is_not_ours() {
+    let mut store = Store::default();
+    let mut session = signed_in(&mut store);
+    let Step::Save(claim) = session.poll(later(DUE)) else { panic!("it is due") };
+    assert!(store.compare_and_swap(&claim));
+    assert_eq!(step(&mut session, later(DUE - 100)), "rest 1800");
+    session.saved(claim);
+    assert!(session.send(&client(), later(DUE - 100)).unwrap().is_none());
+    assert_eq!(step(&mut session, later(DUE - 100)), "wait 1765");
+}
+
+#[test]
+fn clocks_that_are_set_within_the_skew_do_not_shorten_a_claim() {
+    let mut store = Store::default();
+    let mut session = signed_in(&mut store);
+    assert!(save(&mut session, &mut store, later(DUE + 2)));
+    // The other clock is five seconds behind when it sees the claim, and is set to the right time later.
+    let mut other = store.holder(later(DUE - 3));
+    assert_eq!(step(&mut other, later(DUE - 3)), "wait 1867");
+}
+
+#[test]
 fn tokens_that_come_after_the_clock_went_back_count_from_their_arrival() {
     let mut store = Store::default();
     let mut session = claimed(&mut store);
