@@ -53,7 +53,7 @@ fn main() {
 /// A session whose tokens are saved; all begin in the same second.
 fn signed_in(client: &Client, number: usize) -> Session {
     let tokens = tokens(client, number, 0);
-    let mut session = Session::new(client, tokens, RefreshPolicy::default(), at(0));
+    let mut session = Session::new(tokens, RefreshPolicy::default(), at(0));
     save(&mut session, at(0));
     session
 }

@@ -11,7 +11,7 @@ type Outcome = Result<(), Box<dyn Error>>;
 
 fn main() -> Outcome {
     let (running, client, tokens) = signed_in::start(Duration::from_secs(1))?;
-    let mut session = Session::new(&client, tokens, RefreshPolicy::default(), SystemTime::now());
+    let mut session = Session::new(tokens, RefreshPolicy::default(), SystemTime::now());
     let Step::Save(save) = session.poll(SystemTime::now()) else { return Err("nothing to save".into()) };
     let (store, end) = (Mutex::new(save.snapshot().clone()), SystemTime::now() + Duration::from_secs(4));
     thread::scope(|scope| {

@@ -306,6 +306,7 @@ impl PendingAuthorization {
         ];
         let context = Context {
             leniencies: client.server.leniencies,
+            refresher: client.refresher,
             requested_scope: Some(std::mem::take(&mut self.scope)),
             refresh_token: None,
             attempt: None,

@@ -18,7 +18,8 @@ use crate::server::Leniencies;
 ///
 /// Send [`request`](Call::request) with any HTTP client and hand what comes back to
 /// [`finish`](Call::finish). After an error whose [`retry`](Error::retry) says
-/// [`Later`](crate::Retry::Later) the same call can be sent and finished again.
+/// [`Later`](crate::Retry::Later) the same call can be sent and finished again; the call of a
+/// [`Session`](crate::Session) is sent once.
 pub struct Call<T> {
     request: Request,
     pub(crate) context: Context,
@@ -28,6 +29,8 @@ pub struct Call<T> {
 /// What reading a response needs to know about the request.
 pub(crate) struct Context {
     pub(crate) leniencies: Leniencies,
+    /// [`Client::refresher`](crate::Client) of the client whose request it is.
+    pub(crate) refresher: [u8; 16],
     /// `None` for a refresh that leaves the scopes as they are.
     pub(crate) requested_scope: Option<Scope>,
     /// Stays in force when the response brings no other (RFC 6749 §6).

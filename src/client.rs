@@ -26,6 +26,9 @@ pub struct Client {
     /// The part of the authorization URL that is the same for each.
     pub(crate) authorization_url_start: String,
     pub(crate) identity: [u8; 32],
+    /// A digest of where a refresh token goes and for whom. What else is said about the server may change while
+    /// an authorization lives.
+    pub(crate) refresher: [u8; 16],
 }
 
 impl Client {
@@ -67,16 +70,11 @@ impl Client {
             authorization: auth.authorization(&client_id),
             authorization_url_start: authorization_url_start(&server.authorization_endpoint, &client_id),
             identity: identity(&server, &client_id),
+            refresher: digest([&server.token_endpoint, &client_id]),
             server,
             client_id,
             auth,
         })
-    }
-
-    /// A digest of where a refresh token goes and for whom. What else is said about the server may change while
-    /// an authorization lives.
-    pub(crate) fn refresher(&self) -> [u8; 16] {
-        digest([&self.server.token_endpoint, &self.client_id])
     }
 
     /// A request to the token endpoint with this client's authentication (RFC 6749 §2.3 and §3.2).

@@ -63,7 +63,7 @@
 //! assert_eq!(tokens.granted_scopes().collect::<Vec<_>>(), ["export:read"]);
 //!
 //! // 6. From here on a session keeps them. Tokens can be used once they are in your store.
-//! let mut session = Session::new(&client, tokens, RefreshPolicy::default(), now);
+//! let mut session = Session::new(tokens, RefreshPolicy::default(), now);
 //! assert_eq!(session.access_token(now), None);
 //! let Step::Save(save) = session.poll(now) else { panic!() };
 //! assert_eq!((save.expected_revision(), save.snapshot().revision()), (0, 1));
@@ -92,7 +92,8 @@
 //! # With an HTTP client
 //!
 //! Whatever the client, the glue is one function: copy [`Request::method`], [`url`](Request::url),
-//! [`headers`](Request::headers) and [`body`](Request::body) into its request, switch redirects off, and pass the
+//! [`headers`](Request::headers) and [`body`](Request::body) into its request, switch redirects and automatic retries
+//! off (codes and refresh tokens work once), and pass the
 //! status, headers and body of its answer to [`Response::new`]. A status of 400 or 500 is an answer too, so it must
 //! not become an error of the HTTP client. The feature `http` converts to and from the `http` crate's types.
 //!

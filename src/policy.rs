@@ -69,10 +69,10 @@ impl RefreshPolicy {
     /// How long a holder's claim on the refresh lasts. It sends in the first half or not at all, and gives the
     /// answer up at the end; the others wait for the end and the clock skew.
     ///
-    /// At least twice the timeout of the HTTP client, plus the time that the store takes to save. It is also
+    /// From 100 ms to an hour, and at least twice the timeout of the HTTP client, plus the time that the store takes to save. It is also
     /// how long the others wait for a holder that died.
     pub fn claim(mut self, claim: Duration) -> Self {
-        self.claim = milliseconds(claim).max(1);
+        self.claim = milliseconds(claim).clamp(100, 3_600_000);
         self
     }
 
@@ -105,6 +105,20 @@ impl RefreshPolicy {
 
     pub(crate) fn claim_length(&self) -> u64 {
         self.claim
+    }
+
+    /// Any claim or pause that is longer than these was not made by this policy or one like it.
+    pub(crate) fn longest_claim(&self) -> u64 {
+        self.claim.saturating_mul(10)
+    }
+
+    pub(crate) fn longest_wait(&self) -> u64 {
+        self.longest_retry_after.saturating_add(self.longest_backoff)
+    }
+
+    /// How long a token must have been used for its rejection to be no failure.
+    pub(crate) fn longest_backoff(&self) -> u64 {
+        self.longest_backoff
     }
 
     pub(crate) fn most_attempts(&self) -> u32 {
@@ -236,7 +250,7 @@ mod tests {
             .attempts(0)
             .backoff(Duration::ZERO, Duration::ZERO)
             .clock_skew(Duration::MAX);
-        assert_eq!((policy.claim_length(), policy.most_attempts(), policy.skew()), (1, 1, u64::MAX));
+        assert_eq!((policy.claim_length(), policy.most_attempts(), policy.skew()), (100, 1, u64::MAX));
         assert_eq!(policy.pause(1, &mut Dice::new(0, 0)), 1);
         assert_eq!(policy.retry_after(Duration::MAX), 24 * HOUR);
         assert_eq!(policy.retry_after(Duration::from_secs(3)), 3_000);

@@ -74,6 +74,7 @@ impl<'a> RefreshRequest<'a> {
         ];
         let context = Context {
             leniencies: self.client.server.leniencies,
+            refresher: self.client.refresher,
             requested_scope: Some(self.scope.clone()).filter(|scope| !scope.as_str().is_empty()),
             refresh_token: Some(self.refresh_token.clone()),
             attempt: None,

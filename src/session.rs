@@ -14,7 +14,7 @@ use crate::scope::Scope;
 use crate::secret::Secret;
 use crate::snapshot::{Record, Snapshot, Span, State, later, system_time, unix};
 use crate::step::{Reason, Save, Step};
-use crate::token::{TokenResponse, TokenType};
+use crate::token::{self, TokenResponse, TokenType};
 
 /// The tokens of one authorization over time, kept alive by one refresh at a time.
 ///
@@ -38,17 +38,24 @@ use crate::token::{TokenResponse, TokenType};
 /// # fn keep_alive(session: &mut Session, client: &Client, store: &dyn Store, http: &dyn Http, now: fn() -> SystemTime) -> Result<SystemTime, Box<dyn std::error::Error>> {
 /// loop {
 ///     match session.poll(now()) {
-///         // Nothing to do before then (or, without a time, before the API rejects the token).
-///         Step::Rest(until) => return Ok(until.unwrap_or(now() + Duration::from_secs(60))),
+///         // Nothing to do before then (or, without a time, before the API rejects the token). A sleep of more
+///         // than a minute may miss that the clock was set, or another holder's news.
+///         Step::Rest(until) => {
+///             let minute = now() + Duration::from_secs(60);
+///             return Ok(until.unwrap_or(minute).min(minute));
+///         }
 ///         // Somebody else refreshes, or a pause is running: look into the store now and then.
 ///         Step::Wait(until) => {
 ///             session.adopt(store.load(), now())?;
 ///             return Ok(until.min(now() + Duration::from_secs(1)));
 ///         }
-///         Step::Save(save) => match store.compare_and_swap(save.expected_revision(), save.snapshot()) {
-///             true => session.saved(save),
-///             false => session.adopt(store.load(), now())?,
-///         },
+///         Step::Save(save) => {
+///             if store.compare_and_swap(save.expected_revision(), save.snapshot()) {
+///                 session.saved(save);
+///             } else if !session.adopt(store.load(), now())? {
+///                 return Err("the store refused a save and has nothing newer".into());
+///             }
+///         }
 ///         Step::Send { until } => {
 ///             let Some(call) = session.send(client, now())? else { continue };
 ///             match http.send(call.request(), until) {
@@ -61,9 +68,7 @@ use crate::token::{TokenResponse, TokenType};
 ///         }
 ///         // Unless another holder knows better, the user signs in again: then `session.reauthorized(…)`.
 ///         Step::Reauthorize(reason) => {
-///             let known = session.revision();
-///             session.adopt(store.load(), now())?;
-///             if session.revision() == known {
+///             if !session.adopt(store.load(), now())? {
 ///                 return Err(reason.into());
 ///             }
 ///         }
@@ -103,7 +108,9 @@ use crate::token::{TokenResponse, TokenType};
 /// # Defined answers
 ///
 /// - **No `expires_in`**: the token is used until [`rejected`](Self::rejected) says that the API no longer takes it.
-/// - **A lifetime of 0**: saved, never used, and counted as a failed attempt, so it ends.
+/// - **A lifetime of 0**, or one that ends before the answer is here: saved, never used, and counted as a failed
+///   attempt, so it ends.
+/// - **A success that cannot be read, with a new refresh token in it**: that is kept, and tried after a pause.
 /// - **No refresh token in the answer**: the old one stays. **None at all**: the access token is used up, then
 ///   `Reauthorize`.
 /// - **A narrower scope**: taken, and shown by [`granted_scopes`](Self::granted_scopes). An answer without one
@@ -158,12 +165,16 @@ const SIGN_IN: u64 = 1 << 32;
 
 /// From tokens to a session and back.
 impl Session {
-    /// The tokens of a sign-in with `client`, received at `now`. They can be used once they are saved.
-    pub fn new(client: &Client, tokens: TokenResponse, policy: RefreshPolicy, now: SystemTime) -> Self {
+    /// The tokens of a user's first sign-in, received at `now`. They can be used once they are saved.
+    ///
+    /// Where something is stored for the user already, [`restore`](Self::restore) it and call
+    /// [`reauthorized`](Self::reauthorized), so that other holders learn of it and none brings back old tokens.
+    /// For the same reason, do not delete what is stored while there are other holders.
+    pub fn new(tokens: TokenResponse, policy: RefreshPolicy, now: SystemTime) -> Self {
         let refresh_token = tokens.refresh_token().map(Secret::expose).unwrap_or_default();
         let mut record = Record {
             authorization: client::digest([tokens.access_token().expose(), refresh_token]),
-            client: client.refresher(),
+            client: tokens.refresher,
             revision: 0,
             generation: 0,
             access_token: tokens.access_token().clone(),
@@ -176,11 +187,35 @@ impl Session {
             attempts: 0,
             state: State::Quiet,
         };
-        record.take(tokens, unix(now), &policy);
+        record.take(tokens, unix(now), unix(now), &policy);
         Self::with(record, policy, now)
     }
 
-    /// A holder from what is stored.
+    /// A session from a refresh token that was got by other means: for customers who signed in before you had this crate. It is refreshed at once.
+    ///
+    /// See to it that nobody refreshes with the token by the old means any more. The scopes are not known until the
+    /// server names them.
+    pub fn import(client: &Client, refresh_token: Secret, policy: RefreshPolicy, now: SystemTime) -> Self {
+        let at = unix(now);
+        let record = Record {
+            authorization: client::digest(["", refresh_token.expose()]),
+            client: client.refresher,
+            revision: 0,
+            generation: 0,
+            access_token: Secret::new(""),
+            token_type: TokenType::Bearer,
+            refresh_token: Some(refresh_token),
+            scope: None,
+            issued_at: at,
+            expires_at: Some(at),
+            refresh_at: Some(at),
+            attempts: 0,
+            state: State::Quiet,
+        };
+        Self::with(record, policy, now)
+    }
+
+    /// A holder from what was loaded from the store, and from nothing else. Whose tokens these are is for the key to say under which they were stored.
     pub fn restore(snapshot: Snapshot, policy: RefreshPolicy, now: SystemTime) -> Self {
         Self::with(*snapshot.0, policy, now)
     }
@@ -257,10 +292,14 @@ impl Session {
             (State::Claimed(claim), Hold::Nothing) if now < self.end_for_others(claim) => {
                 Step::Wait(system_time(self.end_for_others(claim)))
             }
-            (State::Backoff(pause), _) if !self.is_over(pause, now) => Step::Wait(system_time(pause.until)),
+            (State::Backoff(pause), _) if !self.is_over(pause, now) => {
+                Step::Wait(system_time(self.end(pause)))
+            }
             (State::Quiet, _) => match self.due_at(now) {
                 None => Step::Rest(None),
-                Some(due) if now < due && self.rejected => Step::Wait(system_time(due)),
+                Some(due) if now < due && (self.rejected || self.record.was_born_dead()) => {
+                    Step::Wait(system_time(due))
+                }
                 Some(due) if now < due => Step::Rest(Some(system_time(due))),
                 Some(_) => self.claim(now),
             },
@@ -282,7 +321,11 @@ impl Session {
         if self.expired && !record.was_born_dead() {
             return Some(0);
         }
-        if record.refresh_token.is_none() { record.expires_at } else { record.refresh_at }
+        match (record.refresh_at, record.expires_at) {
+            (Some(_), Some(end)) if record.refresh_token.is_none() => Some(end),
+            (Some(due), Some(end)) if !record.was_born_dead() => Some(due.min(end)),
+            (due, _) => due,
+        }
     }
 
     /// The claim on the next attempt, or the end.
@@ -291,7 +334,11 @@ impl Session {
         if next.refresh_token.is_none() {
             return Step::Reauthorize(Reason::NoRefreshToken);
         }
-        let served = next.state == State::Quiet && !self.rejected && !next.was_born_dead();
+        let used = now.saturating_sub(next.issued_at);
+        let served = next.state == State::Quiet
+            && (!self.rejected || used >= self.policy.longest_backoff())
+            && !next.was_born_dead()
+            && !self.is_from_the_future(next.issued_at, now);
         next.attempts = if served { 1 } else { next.attempts.saturating_add(1) };
         if next.attempts > self.policy.most_attempts() {
             return Step::Reauthorize(Reason::GaveUp);
@@ -312,7 +359,7 @@ impl Session {
     ///
     /// Misuse, if `client` is not the one that got the tokens, or its server is known not to refresh.
     pub fn send(&mut self, client: &Client, now: SystemTime) -> Result<Option<Call<ForSession>>, Error> {
-        if client.refresher() != self.record.client {
+        if client.refresher != self.record.client {
             return Err(Error::misuse(
                 "these tokens were got by another client: token endpoint or client_id differ",
             ));
@@ -335,12 +382,17 @@ impl Session {
 
 /// What happened.
 impl Session {
-    /// The save is in the store, by this holder's own compare-and-swap.
+    /// The save is in the store, by this holder's own compare-and-swap: one row was changed. If none was, it was
+    /// lost to another holder, and [`adopt`](Self::adopt) is what to call.
     pub fn saved(&mut self, save: Save) {
         let record = *save.snapshot.0;
-        if record.authorization != self.record.authorization
-            || record.revision != self.record.revision.saturating_add(1)
-        {
+        // Another task that shares this session may have adopted it before this one could say that it is ours.
+        let adopted = self.hold == Hold::Nothing
+            && record.revision == self.record.revision
+            && record.state == self.record.state
+            && record.generation == self.record.generation;
+        let next = record.revision == self.record.revision.saturating_add(1);
+        if record.authorization != self.record.authorization || !(next || adopted) {
             return;
         }
         // An answer may have come while an older thing was being saved.
@@ -352,26 +404,35 @@ impl Session {
         self.replace(record, self.latest);
     }
 
-    /// A snapshot from the store: after a save that came too late, or while waiting. One that is no newer than
-    /// what is known changes nothing.
+    /// A snapshot from the store: after a save that came too late, or while waiting. Says whether it was newer
+    /// than what is known; otherwise it changes nothing.
+    ///
+    /// A store that refuses a save and then has nothing newer is lagging or broken: do not poll in a loop.
     ///
     /// # Errors
     ///
     /// Misuse, if it is a snapshot of another authorization: look at the key that it is stored under. A user
-    /// who signs in again goes on with the same session by [`reauthorized`](Self::reauthorized).
-    pub fn adopt(&mut self, snapshot: Snapshot, now: SystemTime) -> Result<(), Error> {
+    /// who signs in again goes on with the same session by [`reauthorized`](Self::reauthorized). Also, if a
+    /// later revision has earlier tokens: somebody else changed what is stored.
+    pub fn adopt(&mut self, snapshot: Snapshot, now: SystemTime) -> Result<bool, Error> {
         let now = self.observe(now);
         let record = *snapshot.0;
         if record.authorization != self.record.authorization {
-            return Err(Error::misuse("this snapshot belongs to another authorization"));
+            return Err(Error::misuse(
+                "this snapshot belongs to another authorization; when a user signs in again, restore what is \
+                 stored and call reauthorized, and otherwise look at the key",
+            ));
         }
         if record.revision <= self.record.revision {
-            return Ok(());
+            return Ok(false);
+        }
+        if record.generation < self.record.generation {
+            return Err(Error::misuse("this snapshot brings back earlier tokens under a later revision"));
         }
         self.learned.take_if(|learned| !learned.outranks(&record));
         self.hold = Hold::Nothing;
         self.replace(record, now);
-        Ok(())
+        Ok(true)
     }
 
     fn replace(&mut self, record: Record, claim_seen: u64) {
@@ -385,10 +446,14 @@ impl Session {
     /// The answer to a call, whatever its HTTP status. An answer that is not awaited any more changes nothing,
     /// unless it brings tokens that are later than those known.
     ///
+    /// Send each call once, whatever the error says of trying again: [`poll`](Self::poll) makes the next one. Let
+    /// nothing cancel the task that sends, for the answer may be the only copy of the tokens.
+    ///
     /// # Errors
     ///
     /// What the server said, for the log: the session has taken note of it, and [`poll`](Self::poll) says what
-    /// to do.
+    /// to do. Of an answer that is no valid one the session keeps the new refresh token, if there is one. Misuse,
+    /// if it is the call of another session.
     pub fn received(
         &mut self,
         call: Call<ForSession>,
@@ -396,13 +461,27 @@ impl Session {
         now: SystemTime,
     ) -> Result<(), Error> {
         let attempt = call.context.attempt;
+        if attempt.is_none_or(|attempt| attempt.authorization != self.record.authorization) {
+            return Err(Error::misuse("this is the call of another session, which must have the answer"));
+        }
+        let rescue = response.clone();
         match call.with_reader::<TokenResponse>().finish(response) {
             Ok(tokens) => {
-                self.receive_tokens(attempt, tokens, now);
+                self.learn_tokens(attempt, now, |next, attempt, now, policy| {
+                    next.take(tokens, attempt.sent_at.min(now), now, policy);
+                });
                 Ok(())
             }
             Err(error) => {
-                self.fail(attempt, Some(&error), now);
+                let rescued = token::rescued_refresh_token(&rescue);
+                match rescued.filter(|token| Some(token) != self.record.refresh_token.as_ref()) {
+                    Some(token) => self.learn_tokens(attempt, now, |next, _, now, policy| {
+                        next.take_refresh_token(token);
+                        let pause = policy.pause(next.attempts, &mut next.dice(next.revision));
+                        next.state = State::Backoff(Span::new(now, pause));
+                    }),
+                    None => self.fail(attempt, Some(&error), now),
+                }
                 Err(error)
             }
         }
@@ -415,26 +494,28 @@ impl Session {
     }
 
     /// The API answered 401 to this access token (RFC 6750 §3.1), so that it is replaced before its time. A
-    /// token other than the current one changes nothing.
+    /// token other than the current one changes nothing. Then poll.
     pub fn rejected(&mut self, access_token: &Secret) {
         self.rejected |= *access_token == self.record.access_token;
     }
 
-    /// The user signed in again with `client`: the session goes on with these tokens, under the same key and
+    /// The user signed in again, perhaps with another client: the session goes on with these tokens, under the same key and
     /// revision, so that no other holder brings back the old ones.
-    pub fn reauthorized(&mut self, client: &Client, tokens: TokenResponse, now: SystemTime) {
+    pub fn reauthorized(&mut self, tokens: TokenResponse, now: SystemTime) {
         let now = self.observe(now);
-        let mut next = self.record.clone();
+        let mut next = self.learned.as_deref().unwrap_or(&self.record).clone();
         next.generation = (next.generation / SIGN_IN).saturating_add(1).saturating_mul(SIGN_IN);
-        next.client = client.refresher();
+        next.client = tokens.refresher;
         (next.attempts, next.scope) = (0, None);
-        next.take(tokens, now, &self.policy);
+        next.take(tokens, now, now, &self.policy);
         self.learn(next);
     }
 
-    /// Tries again after [`GaveUp`](Reason::GaveUp), with all attempts: once the cause was found, say.
+    /// Tries again at once and with all attempts, after [`GaveUp`](Reason::GaveUp) or in the middle of a pause:
+    /// when the cause was found, say. Otherwise it changes nothing.
     pub fn resume(&mut self, now: SystemTime) {
-        if matches!(self.poll(now), Step::Reauthorize(Reason::GaveUp)) {
+        let gave_up = matches!(self.poll(now), Step::Reauthorize(Reason::GaveUp));
+        if self.learned.is_none() && (gave_up || matches!(self.record.state, State::Backoff(_))) {
             let mut next = self.record.clone();
             next.attempts = 0;
             next.state = State::Backoff(Span::new(self.latest, 0));
@@ -442,16 +523,20 @@ impl Session {
         }
     }
 
-    fn receive_tokens(&mut self, attempt: Option<Attempt>, tokens: TokenResponse, now: SystemTime) {
+    /// Learns what an answer brought, if that is later than what is known.
+    fn learn_tokens(
+        &mut self,
+        attempt: Option<Attempt>,
+        now: SystemTime,
+        take: impl FnOnce(&mut Record, Attempt, u64, &RefreshPolicy),
+    ) {
         let now = self.observe(now);
         let newest = self.learned.as_deref().unwrap_or(&self.record);
-        let awaited = attempt.filter(|attempt| {
-            attempt.authorization == newest.authorization && attempt.generation == newest.generation
-        });
+        let awaited = attempt.filter(|attempt| attempt.generation == newest.generation);
         if let Some(attempt) = awaited {
             let mut next = self.record.clone();
             next.generation = next.generation.saturating_add(1);
-            next.take(tokens, attempt.sent_at.min(now), &self.policy);
+            take(&mut next, attempt, now, &self.policy);
             self.learn(next);
         }
     }
@@ -530,13 +615,17 @@ impl Session {
         let end = if self.is_from_the_future(claim.since, self.claim_seen) {
             later(self.claim_seen, claim.length())
         } else {
-            claim.until
+            claim.until.min(later(self.claim_seen, self.policy.longest_claim()))
         };
         later(end, self.policy.skew())
     }
 
-    fn is_over(&self, span: Span, now: u64) -> bool {
-        span.until <= now || self.is_from_the_future(span.since, now)
+    fn end(&self, pause: Span) -> u64 {
+        pause.until.min(later(pause.since, self.policy.longest_wait()))
+    }
+
+    fn is_over(&self, pause: Span, now: u64) -> bool {
+        self.end(pause) <= now || self.is_from_the_future(pause.since, now)
     }
 
     fn is_from_the_future(&self, time: u64, now: u64) -> bool {

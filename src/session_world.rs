@@ -127,7 +127,7 @@ enum Answer {
 impl World {
     /// Holders with clocks that are so far ahead, and tokens that want to be replaced.
     fn new(offsets: &[u64], faults: Faults) -> Self {
-        let mut session = Session::new(&client(), tokens(1), policy(), time(0));
+        let mut session = Session::new(tokens(1), policy(), time(0));
         let Step::Save(save) = session.poll(time(0)) else { panic!("new tokens are saved first") };
         let store = (*save.snapshot.0).clone();
         let holder = |ahead: &u64| Holder {
@@ -356,7 +356,7 @@ impl World {
         } else {
             let store = Snapshot(Box::new(self.store.clone()));
             match (heard, &mut self.holders[i].session) {
-                (true, Some(session)) => session.adopt(store, now).unwrap(),
+                (true, Some(session)) => drop(session.adopt(store, now).unwrap()),
                 (_, None) => self.lost_in_the_window |= save.snapshot.0.generation > self.store.generation,
                 (false, Some(_)) => {}
             }
@@ -448,7 +448,7 @@ impl World {
         (!signed_in && !under_way && current).then_some(())?;
         self.server = Server { serial: self.server.serial + 1, issued_at: self.now, ended: false };
         let holder = &mut self.holders[i];
-        holder.session.as_mut()?.reauthorized(&client(), tokens(self.server.serial), now);
+        holder.session.as_mut()?.reauthorized(tokens(self.server.serial), now);
         holder.knows = self.server.serial;
         (self.lost_in_the_window, self.saved_late) = (false, false);
         self.sign_ins += 1;

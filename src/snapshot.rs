@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::policy::{Dice, RefreshPolicy, milliseconds};
 use crate::scope::Scope;
 use crate::secret::{self, Secret};
-use crate::token::{TokenResponse, TokenType};
+use crate::token::{TokenResponse, TokenType, is_printable};
 
 /// One saved state of a [`Session`](crate::Session), to be kept in a store under one key for each
 /// authorization.
@@ -99,9 +99,11 @@ impl Span {
 
 impl Record {
     /// Takes over the tokens of a response to a request that was sent at `sent_at`, from when on they are
-    /// counted: too early rather than too late.
-    pub(crate) fn take(&mut self, tokens: TokenResponse, sent_at: u64, policy: &RefreshPolicy) {
+    /// counted: too early rather than too late. It came at `now`.
+    pub(crate) fn take(&mut self, tokens: TokenResponse, sent_at: u64, now: u64, policy: &RefreshPolicy) {
         let lifetime = tokens.expires_in().map(milliseconds);
+        // Dead on arrival, whatever it says.
+        let lifetime = lifetime.map(|lifetime| if later(sent_at, lifetime) <= now { 0 } else { lifetime });
         self.access_token = tokens.access_token().clone();
         self.token_type = tokens.token_type().clone();
         self.refresh_token = tokens.refresh_token().cloned();
@@ -110,11 +112,18 @@ impl Record {
         self.expires_at = lifetime.map(|lifetime| later(sent_at, lifetime));
         let mut dice = self.dice(self.generation);
         self.refresh_at = lifetime.map(|lifetime| match lifetime {
-            // Dead on arrival: the next attempt waits as after a failure.
-            0 => later(sent_at, policy.pause(self.attempts, &mut dice)),
+            // The next attempt waits as after a failure.
+            0 => later(now, policy.pause(self.attempts, &mut dice)),
             _ => later(sent_at, policy.refresh_after(lifetime, self.attempts != 1, &mut dice)),
         });
         self.state = State::Quiet;
+    }
+
+    /// Takes over a refresh token that came without a usable access token: the old one has been replaced.
+    pub(crate) fn take_refresh_token(&mut self, refresh_token: Secret) {
+        self.refresh_token = Some(refresh_token);
+        self.expires_at = Some(self.issued_at);
+        self.refresh_at = Some(self.issued_at);
     }
 
     /// Whether this is to be saved over that: later tokens win, and then a refusal, for it is final.
@@ -282,12 +291,18 @@ impl<'de> Deserialize<'de> for Snapshot {
         {
             return Err(damaged("a time"));
         }
-        if restored.revision == 0 {
-            return Err(damaged("revision"));
+        // No number is ever near this, and most databases have no larger ones.
+        let most = i64::MAX.unsigned_abs();
+        if restored.revision == 0 || restored.revision > most || restored.generation > most {
+            return Err(damaged("revision or generation"));
         }
-        if restored.access_token.expose().is_empty()
-            || restored.refresh_token.as_ref().is_some_and(|token| token.0.expose().is_empty())
-        {
+        let refresh_token = restored.refresh_token.as_ref().map(|token| token.0.expose());
+        let tokens = [Some(restored.access_token.expose()), refresh_token, Some(&restored.token_type)];
+        // An imported session has no access token yet.
+        let imported =
+            restored.access_token.expose().is_empty() && restored.expires_at == Some(restored.issued_at);
+        let absent = |text: &&str| text.is_empty() && !imported;
+        if tokens.into_iter().flatten().any(|text| absent(&text) || !is_printable(text)) {
             return Err(damaged("a token"));
         }
         Ok(Self(Box::new(Record {

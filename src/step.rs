@@ -21,7 +21,8 @@ pub enum Step {
     /// Nothing, before this time: another holder is refreshing, our own request is under way, or a pause is
     /// running. Meanwhile, load the snapshot from the store now and then and call [`Session::adopt`](crate::Session::adopt).
     Wait(SystemTime),
-    /// The user must sign in again; then call [`Session::reauthorized`](crate::Session::reauthorized).
+    /// The user must sign in again; then call [`Session::reauthorized`](crate::Session::reauthorized). Another
+    /// holder may be the one to do so: look into the store now and then, as for `Wait`.
     Reauthorize(Reason),
 }
 
@@ -52,6 +53,7 @@ impl fmt::Display for Reason {
 
 /// A compare-and-swap for the caller's store.
 #[derive(Debug)]
+#[must_use = "what is not saved is lost"]
 pub struct Save {
     pub(crate) snapshot: Snapshot,
 }

@@ -43,6 +43,8 @@ pub struct TokenResponse {
     scope: Option<Scope>,
     requested_scope: Option<Scope>,
     extras: Extras,
+    /// By whom the tokens were got.
+    pub(crate) refresher: [u8; 16],
 }
 
 /// How an access token is to be used (RFC 6749 §7.1).
@@ -232,7 +234,22 @@ fn read(response: Response<'_>, context: &Context) -> Result<TokenResponse, Erro
         scope: read_scope(scope, leniencies)?,
         requested_scope: context.requested_scope.clone(),
         extras,
+        refresher: context.refresher,
     })
+}
+
+/// The refresh token of a success whose other members are of no use: it is all the same the one that works now.
+pub(crate) fn rescued_refresh_token(response: &Response<'_>) -> Option<Secret> {
+    const MEMBERS: &[&str; 2] = &["refresh_token", "error"];
+    let mut members = [const { Member::Absent }; 2];
+    if !matches!(response.status, 200..=299) || response.body.len() > RESPONSE_LIMIT {
+        return None;
+    }
+    json::read(response.body, MEMBERS, &mut members).ok()?;
+    match members {
+        [refresh_token, Member::Absent] => token(refresh_token)?,
+        _ => None,
+    }
 }
 
 /// Whether a body does not begin as JSON or as a page does: a part of those could read as a form.
@@ -269,7 +286,7 @@ fn token(member: Member<'_>) -> Option<Option<Secret>> {
 }
 
 /// No control characters, those of ASCII and those after it; most tokens are visible ASCII.
-fn is_printable(text: &str) -> bool {
+pub(crate) fn is_printable(text: &str) -> bool {
     text.bytes().fold(true, |visible, byte| visible & matches!(byte, b' '..=b'~'))
         || !text.chars().any(char::is_control)
 }

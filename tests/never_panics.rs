@@ -231,7 +231,7 @@ proptest! {
             r#"{{"access_token":"fake-a","token_type":"Bearer","expires_in":{expires_in},"refresh_token":"fake-r"}}"#
         );
         let tokens = || token_call(&client).finish(json(&body)).unwrap();
-        let mut session = Session::new(&client, tokens(), policy, now());
+        let mut session = Session::new(tokens(), policy, now());
         let (mut stored, mut calls): (Option<String>, Vec<Call<ForSession>>) = (None, Vec::new());
         let load = |text: &String| serde_json::from_str::<Snapshot>(text).expect("what was stored");
         for (operation, now) in operations {
@@ -263,7 +263,7 @@ proptest! {
                 }
                 Operation::Reject => session.rejected(&Secret::new("fake-a")),
                 Operation::Resume => session.resume(now),
-                Operation::Reauthorize => session.reauthorized(&client, tokens(), now),
+                Operation::Reauthorize => session.reauthorized(tokens(), now),
                 Operation::Restart => {
                     if let Some(stored) = &stored {
                         session = Session::restore(load(stored), policy, now);
@@ -282,7 +282,7 @@ proptest! {
     fn any_text_as_a_snapshot(text: String, member in 0..16_usize, value in any::<i64>()) {
         let _ = serde_json::from_str::<Snapshot>(&text);
         let tokens = token_call(&client()).finish(json(r#"{"access_token":"fake-a","token_type":"Bearer"}"#));
-        let mut session = Session::new(&client(), tokens.unwrap(), RefreshPolicy::default(), now());
+        let mut session = Session::new(tokens.unwrap(), RefreshPolicy::default(), now());
         let Step::Save(save) = session.poll(now()) else { panic!("new tokens are to be saved") };
         let stored = serde_json::to_value(save.snapshot()).unwrap();
         let name = stored.as_object().unwrap().keys().nth(member).unwrap().clone();

@@ -226,7 +226,7 @@ fn no_part_of_a_session_prints_a_secret() {
     ]
     .into_iter();
 
-    let mut session = Session::new(&client, tokens("1"), RefreshPolicy::default(), now());
+    let mut session = Session::new(tokens("1"), RefreshPolicy::default(), now());
     let mut stored = print_step(&mut printed, &mut session, now()).expect("the tokens of the sign-in");
     let mut time = 0;
     while answers.len() > 0 {
@@ -245,13 +245,13 @@ fn no_part_of_a_session_prints_a_secret() {
         assert!(print_step(&mut printed, &mut session, later(time)).is_some(), "the failure is to be saved");
     }
     print_step(&mut printed, &mut session, later(time));
-    session.reauthorized(&client, tokens("2"), later(time));
+    session.reauthorized(tokens("2"), later(time));
     printed.debug("Session, with tokens that are not saved", &session);
     assert!(print_step(&mut printed, &mut session, later(time)).is_some());
     printed.debug("Session::access_token", &session.access_token(later(time)));
     assert_eq!(session.access_token(later(time)).unwrap().expose(), "planted-access-2");
 
-    let mut stranger = Session::new(&client, tokens("3"), RefreshPolicy::default(), now());
+    let mut stranger = Session::new(tokens("3"), RefreshPolicy::default(), now());
     let snapshot: Snapshot = serde_json::from_str(&stored).unwrap();
     printed.debug("Snapshot, read", &snapshot);
     printed.error("adopt", &stranger.adopt(snapshot, now()).unwrap_err());
@@ -406,7 +406,7 @@ fn a_damaged_snapshot_is_not_repeated() {
     let client = Client::new(server(), "fake-client", ClientAuth::basic("fake-secret")).unwrap();
     let body = r#"{"access_token":"planted-access","token_type":"Bearer","refresh_token":"planted-refresh"}"#;
     let tokens = token_call(&client).finish(json(body)).unwrap();
-    let mut session = Session::new(&client, tokens, RefreshPolicy::default(), now());
+    let mut session = Session::new(tokens, RefreshPolicy::default(), now());
     let Step::Save(save) = session.poll(now()) else { panic!("new tokens are to be saved") };
     let stored = serde_json::to_value(save.snapshot()).unwrap();
     let mut printed = Printed::default();

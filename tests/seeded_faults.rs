@@ -86,7 +86,7 @@ const FAULTS: &[Fault] = &[
         "an answer to an earlier call is taken",
         "saved tokens go back",
         "session.rs",
-        &[("&& attempt.generation == newest.generation", "")],
+        &[("attempt.generation == newest.generation", "true || attempt.generation == newest.generation")],
     ),
 ];
 

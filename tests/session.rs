@@ -20,7 +20,7 @@ use support::{client, client_of, later, now, server};
 #[test]
 fn a_refresh_from_sign_in_to_use() {
     let mut store = Store::default();
-    let mut session = Session::new(&client(), tokens(&body(0)), policy(), now());
+    let mut session = Session::new(tokens(&body(0)), policy(), now());
     assert_eq!((session.revision(), step(&mut session, now())), (0, "save over 0".to_owned()));
     assert!(save(&mut session, &mut store, now()));
     assert_eq!((session.revision(), step(&mut session, later(1))), (1, "rest 1800".to_owned()));
@@ -71,7 +71,7 @@ fn at_most_one_refresh_in_flight_per_authorization() {
                     in_flight_until = until + behind - behind * clock as u32;
                     senders.push(clock);
                 }
-                _ => session.adopt(store.load(), now).unwrap(),
+                _ => drop(session.adopt(store.load(), now).unwrap()),
             }
         }
     }
@@ -224,7 +224,7 @@ fn a_save_of_another_session_changes_nothing() {
 #[test]
 fn tokens_cannot_be_used_before_they_are_saved() {
     let mut store = Store::default();
-    let mut session = Session::new(&client(), tokens(&body(0)), policy(), now());
+    let mut session = Session::new(tokens(&body(0)), policy(), now());
     assert_eq!(usable(&session, now()), None);
     let Step::Save(unsaved) = session.poll(now()) else { panic!() };
     assert!(store.compare_and_swap(&unsaved));
@@ -369,7 +369,8 @@ fn reauthorized_goes_on_under_the_same_key_and_beats_old_holders() {
     let revision = store.revision;
     // The user signs in again, with a registration that has moved, while the old answer is under way.
     let moved = Client::new(server(), "fake-other-client", ClientAuth::none()).unwrap();
-    session.reauthorized(&moved, tokens(&body(7)), later(DUE + 1));
+    let sign_in = moved.refresh(&Secret::new("fake-refresh-0")).start().unwrap();
+    session.reauthorized(sign_in.finish(support::json(&body(7))).unwrap(), later(DUE + 1));
     assert_eq!(usable(&session, later(DUE + 1)), None);
     // Another holder claims before it is saved: later tokens win.
     assert!(save(&mut other, &mut store, later(DUE + 65)));
@@ -396,7 +397,7 @@ fn reauthorized_is_not_lost_to_a_late_failure() {
         let mut store = Store::default();
         let mut session = claimed(&mut store);
         let call = send(&mut session, later(DUE));
-        session.reauthorized(&client(), tokens(&body(7)), later(DUE));
+        session.reauthorized(tokens(&body(7)), later(DUE));
         match failure {
             Some((status, body)) => drop(answer(&mut session, call, status, body, later(DUE)).unwrap_err()),
             None => session.no_response(call, later(DUE)),
@@ -412,7 +413,7 @@ fn reauthorized_is_not_lost_to_refreshes_of_other_holders() {
     let mut store = Store::default();
     let mut session = signed_in(&mut store);
     let mut other = store.holder(now());
-    session.reauthorized(&client(), tokens(&body(7)), later(DUE));
+    session.reauthorized(tokens(&body(7)), later(DUE));
     refresh(&mut other, &mut store, 1, later(DUE));
     refresh(&mut other, &mut store, 2, later(2 * DUE));
     assert!(!save(&mut session, &mut store, later(2 * DUE)));
@@ -447,7 +448,7 @@ fn send_gives_a_call_once_for_each_claim_and_not_in_its_second_half() {
 #[test]
 fn polling_twice_changes_nothing() {
     let mut store = Store::default();
-    let mut session = Session::new(&client(), tokens(&body(0)), policy(), now());
+    let mut session = Session::new(tokens(&body(0)), policy(), now());
     let twice = |session: &mut Session, time: SystemTime| {
         let [one, other] = [session.poll(time), session.poll(time)];
         assert_eq!(format!("{one:?}"), format!("{other:?}"));

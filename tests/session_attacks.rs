@@ -34,7 +34,7 @@ fn tokens(name: &str) -> TokenResponse {
 
 /// A session that is stored.
 fn signed_in(name: &str) -> (Session, Snapshot) {
-    let mut session = Session::new(&client(), tokens(name), policy(), now());
+    let mut session = Session::new(tokens(name), policy(), now());
     let snapshot = save(&mut session, now());
     (session, snapshot)
 }
@@ -120,7 +120,8 @@ fn token_substitution_by_a_foreign_answer() {
     let (mut mallory, _) = signed_in("mallory");
     let (alices_call, _) = send(&mut alice, later(DUE));
     let (mallorys_call, _) = send(&mut mallory, later(DUE));
-    alice.received(mallorys_call, support::json(&body("mallory-2")), later(DUE)).unwrap();
+    let error = alice.received(mallorys_call, support::json(&body("mallory-2")), later(DUE)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Misuse);
     assert!(matches!(alice.poll(later(DUE)), Step::Wait(_)), "her own answer is still awaited: {alice:?}");
     alice.received(alices_call, support::json(&body("alice-2")), later(DUE)).unwrap();
     save(&mut alice, later(DUE));
@@ -132,7 +133,7 @@ fn token_substitution_by_a_foreign_answer() {
 fn token_substitution_by_an_answer_from_before_the_sign_in() {
     let (mut session, _) = signed_in("alice");
     let (call, _) = send(&mut session, later(DUE));
-    session.reauthorized(&client(), tokens("bob"), later(DUE));
+    session.reauthorized(tokens("bob"), later(DUE));
     save(&mut session, later(DUE));
     session.received(call, support::json(&body("alice-2")), later(DUE)).unwrap();
     assert!(matches!(session.poll(later(DUE)), Step::Rest(_)), "{session:?}");

@@ -54,9 +54,6 @@ fn after_giving_up_it_can_be_resumed_with_all_attempts() {
     let mut store = Store::default();
     let mut session = signed_in_with(&mut store, &body(0), policy().attempts(2));
     let first = fail(&mut session, &mut store, None, later(DUE));
-    session.resume(first);
-    assert_eq!(step(&mut session, first), "save over 3", "it has not given up: that is the next claim");
-    assert_eq!(store.value()["state"], "backoff");
     let second = fail(&mut session, &mut store, None, first);
     assert_eq!(step(&mut session, second), "reauthorize GaveUp");
     session.resume(second);
@@ -69,13 +66,87 @@ fn after_giving_up_it_can_be_resumed_with_all_attempts() {
 }
 
 #[test]
+fn a_pause_can_be_cut_short_and_nothing_else_is_changed_by_resume() {
+    let mut store = Store::default();
+    let mut session = signed_in(&mut store);
+    session.resume(later(1));
+    assert_eq!(step(&mut session, later(1)), "rest 1800");
+    fail(&mut session, &mut store, Some("86400"), later(DUE));
+    assert!(step(&mut session, later(DUE + 9)).starts_with("wait"));
+    session.resume(later(DUE + 9));
+    assert!(save(&mut session, &mut store, later(DUE + 9)));
+    refresh(&mut session, &mut store, 1, later(DUE + 9));
+    assert_eq!(usable(&session, later(DUE + 9)), Some("fake-access-1"));
+}
+
+#[test]
+fn a_token_that_served_before_it_was_rejected_is_no_failure() {
+    let endless = |number| body(number).replace(r#""expires_in":3600,"#, "");
+    let mut store = Store::default();
+    let mut session = signed_in_with(&mut store, &endless(0), policy().attempts(3));
+    // A server that says no lifetime ends each token after an hour.
+    for number in 1..20 {
+        let time = later(3600 * number as u64);
+        session.rejected(&session.access_token(time).unwrap().clone());
+        assert!(save(&mut session, &mut store, time));
+        let call = send(&mut session, time);
+        answer(&mut session, call, 200, &endless(number), time).unwrap();
+        assert!(save(&mut session, &mut store, time));
+        assert_eq!(store.value()["attempts"], 1);
+    }
+}
+
+#[test]
+fn a_token_that_ends_before_its_answer_is_here_counts_as_dead_on_arrival() {
+    let short = |number| body(number).replace("3600", "1");
+    let mut store = Store::default();
+    let mut session = signed_in_with(&mut store, &short(0), policy().attempts(4));
+    let (mut time, mut sent) = (later(1), 0);
+    loop {
+        match session.poll(time) {
+            Step::Save(_) => assert!(save(&mut session, &mut store, time)),
+            Step::Send { .. } => {
+                sent += 1;
+                let call = send(&mut session, time);
+                time += Duration::from_secs(2);
+                answer(&mut session, call, 200, &short(sent), time).unwrap();
+            }
+            Step::Wait(until) => time = until,
+            other => break assert!(matches!(other, Step::Reauthorize(_)), "{other:?}"),
+        }
+    }
+    assert_eq!(sent, 4);
+}
+
+#[test]
+fn what_a_store_says_of_times_is_bounded() {
+    let end = 253_402_300_799_999_u64;
+    let start = 1_700_000_000_000_u64;
+    for (state, latest) in [("claimed", later(DUE + 605)), ("backoff", later(DUE + 86_400 + 600))] {
+        let mut store = Store::default();
+        drop(claimed(&mut store));
+        store.set("state", state.into());
+        store.set("since", (start + DUE * 1000).into());
+        store.set("until", end.into());
+        let mut session = store.holder(later(DUE));
+        let Step::Wait(until) = session.poll(later(DUE)) else { panic!("{session:?}") };
+        assert_eq!(until, latest, "{state}");
+        assert!(step(&mut session, latest).starts_with("save"), "{state}");
+    }
+    let mut store = Store::default();
+    signed_in(&mut store);
+    store.set("refresh_at", end.into());
+    assert_eq!(step(&mut store.holder(now()), now()), "rest 3600");
+}
+
+#[test]
 fn a_new_sign_in_starts_with_all_attempts_and_with_its_own_scopes() {
     let mut store = Store::default();
     let mut session = signed_in(&mut store);
     fail(&mut session, &mut store, None, later(DUE));
     // Nothing was asked for by name, and the answer says nothing.
     let sign_in = client().refresh(&Secret::new("fake-refresh")).start().unwrap();
-    session.reauthorized(&client(), sign_in.finish(json(&body(7))).unwrap(), later(DUE));
+    session.reauthorized(sign_in.finish(json(&body(7))).unwrap(), later(DUE));
     assert!(save(&mut session, &mut store, later(DUE)));
     assert_eq!(store.value()["attempts"], 0);
     assert_eq!(session.granted_scopes().count(), 0);
@@ -158,7 +229,7 @@ fn a_refresh_starts_early_and_sessions_that_begin_together_are_spread() {
         let mut moments: Vec<f64> = (0..500)
             .map(|number| {
                 let tokens = tokens(&body(number));
-                let mut session = Session::new(&client(), tokens, RefreshPolicy::default(), now());
+                let mut session = Session::new(tokens, RefreshPolicy::default(), now());
                 let mut store = Store::default();
                 assert!(save(&mut session, &mut store, now()));
                 let rest = |session: &mut Session, time| match session.poll(time) {
@@ -269,7 +340,7 @@ fn run_until(point: usize, store: &mut Store, server: &mut RotatingServer) {
 
 #[test]
 fn a_sign_in_that_was_not_saved_leaves_nothing_behind() {
-    let mut session = Session::new(&client(), tokens(&body(0)), policy(), now());
+    let mut session = Session::new(tokens(&body(0)), policy(), now());
     for time in [now(), later(DUE), later(9 * EXPIRY)] {
         assert_eq!((step(&mut session, time), usable(&session, time)), ("save over 0".to_owned(), None));
     }
@@ -440,7 +511,7 @@ fn a_clock_that_is_ahead_makes_one_refresh_too_many_and_no_more() {
 #[test]
 fn times_before_1970_and_at_the_end_of_time_are_taken_as_they_are_bounded() {
     let before = SystemTime::UNIX_EPOCH - Duration::from_secs(86_400);
-    let mut session = Session::new(&client(), tokens(&body(0)), policy(), before);
+    let mut session = Session::new(tokens(&body(0)), policy(), before);
     let mut store = Store::default();
     assert!(save(&mut session, &mut store, before));
     assert_eq!(session.expires_at(), Some(SystemTime::UNIX_EPOCH + Duration::from_secs(EXPIRY)));

@@ -103,7 +103,7 @@ impl World {
     fn new() -> Self {
         let client = client(server());
         let holder = |session| Holder { session, clock: 0, put: None, claim: None, dead: BTreeSet::new() };
-        let mut session = Session::new(&client, tokens(&client, 0), policy(), now());
+        let mut session = Session::new(tokens(&client, 0), policy(), now());
         let Step::Save(first) = session.poll(now()) else { panic!("new tokens are to be saved") };
         let text = serde_json::to_string(first.snapshot()).unwrap();
         let other = Session::restore(serde_json::from_str(&text).unwrap(), policy(), now());
@@ -359,7 +359,7 @@ impl World {
         let replaced = self.known(holder)["access_token"].to_string();
         self.holders[holder].dead.insert(replaced);
         let tokens = tokens(&self.client, self.issued);
-        self.holders[holder].session.reauthorized(&self.client, tokens, now);
+        self.holders[holder].session.reauthorized(tokens, now);
     }
 
     /// Does all that `poll` says now, with a server that answers at once.

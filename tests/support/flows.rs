@@ -245,7 +245,7 @@ fn stolen_refresh_token(facts: &Facts) -> Result<(), Failed> {
     let client = client(facts)?;
     let stolen = tokens(&client, facts)?;
     let theft = refresh(&client, &stolen)?;
-    let (mut session, store) = Store::new(&client, stolen)?;
+    let (mut session, store) = Store::new(stolen)?;
     session.rejected(&store.access_token()?);
     let refreshed = session.revision() + 2;
     store.keep_alive(&client, &mut session, |session| session.revision() == refreshed)?;
@@ -275,12 +275,12 @@ struct Store {
 
 impl Store {
     fn sign_in(client: &Client, facts: &Facts) -> Result<(Session, Self), Failed> {
-        Self::new(client, tokens(client, facts)?)
+        Self::new(tokens(client, facts)?)
     }
 
-    fn new(client: &Client, tokens: TokenResponse) -> Result<(Session, Self), Failed> {
+    fn new(tokens: TokenResponse) -> Result<(Session, Self), Failed> {
         let now = SystemTime::now();
-        let mut session = Session::new(client, tokens, policy(), now);
+        let mut session = Session::new(tokens, policy(), now);
         let Step::Save(save) = session.poll(now) else { return Err("there is nothing to save".into()) };
         let snapshot = Mutex::new(save.snapshot().clone());
         session.saved(save);

@@ -106,7 +106,7 @@ pub fn signed_in(store: &mut Store) -> Session {
 }
 
 pub fn signed_in_with(store: &mut Store, body: &str, policy: RefreshPolicy) -> Session {
-    let mut session = Session::new(&client(), tokens(body), policy, now());
+    let mut session = Session::new(tokens(body), policy, now());
     assert!(save(&mut session, store, now()));
     session
 }
@@ -152,7 +152,7 @@ pub fn save(session: &mut Session, store: &mut Store, now: SystemTime) -> bool {
     let won = store.compare_and_swap(&save);
     match won {
         true => session.saved(save),
-        false => session.adopt(store.load(), now).unwrap(),
+        false => drop(session.adopt(store.load(), now).unwrap()),
     }
     won
 }

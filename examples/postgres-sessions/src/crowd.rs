@@ -27,7 +27,7 @@ pub fn show(seconds: u64, world: &World, report: &mut Report) -> Result<(), Fail
     let send = world.send();
     let tools = world.tools(&send);
     let before = world.log()?.len();
-    Keeper::signed_in(tools, world.store(key)?, world.sign_in()?)?;
+    Keeper::signed_in(tools, world.store(key)?, world.sign_in()?)?.tend()?;
     let crowd = Crowd::run(seconds, world, key)?;
     let log = world.log()?;
     judge_refreshes(&log[before..], &crowd, world, key, report)?;

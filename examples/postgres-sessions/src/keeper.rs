@@ -51,20 +51,18 @@ impl<'a> Keeper<'a> {
         }))
     }
 
-    /// A holder with the tokens of a sign-in, the first or a later one, which are saved before this returns.
+    /// A holder with the tokens of a sign-in, the first or a later one; [`Keeper::tend`] saves them.
     pub fn signed_in(tools: Tools<'a>, mut store: Store, tokens: TokenResponse) -> Result<Self, Failure> {
         let now = SystemTime::now();
         let session = match store.load()? {
-            None => Session::new(tools.client, tokens, tools.policy, now),
+            None => Session::new(tokens, tools.policy, now),
             Some(snapshot) => {
                 let mut session = Session::restore(snapshot, tools.policy, now);
-                session.reauthorized(tools.client, tokens, now);
+                session.reauthorized(tokens, now);
                 session
             }
         };
-        let mut keeper = Self { session, store, tools };
-        keeper.tend()?;
-        Ok(keeper)
+        Ok(Self { session, store, tools })
     }
 
     /// Does what is to be done now, and says when to come back.
@@ -130,9 +128,7 @@ impl<'a> Keeper<'a> {
 
     /// Adopts what is stored, and says whether it was newer.
     fn look(&mut self) -> Result<bool, Failure> {
-        let before = self.session.revision();
         let stored = self.store.load()?.ok_or("the row of this authorization is gone")?;
-        self.session.adopt(stored, SystemTime::now())?;
-        Ok(self.session.revision() > before)
+        Ok(self.session.adopt(stored, SystemTime::now())?)
     }
 }

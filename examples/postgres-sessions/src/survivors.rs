@@ -17,7 +17,8 @@ pub fn show(point: Point, world: &World, report: &mut Report) -> Result<(), Fail
     let key = format!("dies at {point}");
     let send = world.send();
     let tools = world.tools(&send);
-    let first = Keeper::signed_in(tools, world.store(&key)?, world.sign_in()?)?;
+    let mut first = Keeper::signed_in(tools, world.store(&key)?, world.sign_in()?)?;
+    first.tend()?;
     let old = first.access_token().cloned();
     let mut survivors = Survivors { first, second: world.open(tools, &key)? };
     let before = world.log()?.len();
@@ -50,6 +51,7 @@ pub fn show(point: Point, world: &World, report: &mut Report) -> Result<(), Fail
             [refreshed, refused, revoked] == [1, 1, 1],
         );
         survivors.first = Keeper::signed_in(tools, world.store(&key)?, world.sign_in()?)?;
+        survivors.first.tend()?;
         report.promise(
             "the user signs in again, and both go on under the same key",
             eventually(|| survivors.are_served(world))?,
