@@ -8,12 +8,12 @@ use std::time::SystemTime;
 
 use crate::call::{Attempt, Call, Response};
 use crate::client::{self, Client};
-use crate::error::{Error, ErrorKind, Retry};
+use crate::error::Error;
 use crate::policy::RefreshPolicy;
 use crate::scope::Scope;
 use crate::secret::Secret;
 use crate::snapshot::{Record, Snapshot, Span, State, later, system_time, unix};
-use crate::step::{Reason, Save, Step};
+use crate::step::{ForSession, Reason, Save, Step};
 use crate::token::{self, TokenResponse, TokenType};
 
 /// The tokens of one authorization over time, kept alive by one refresh at a time.
@@ -155,11 +155,6 @@ enum Hold {
     Sent,
 }
 
-/// The reader of a [`Call`] whose response is for [`Session::received`] alone, so that tokens cannot be used
-/// before they are saved.
-#[derive(Debug)]
-pub struct ForSession(());
-
 /// How far a new sign-in moves the generation: past all the refreshes that may be under way with older tokens.
 const SIGN_IN: u64 = 1 << 32;
 
@@ -172,21 +167,8 @@ impl Session {
     /// For the same reason, do not delete what is stored while there are other holders.
     pub fn new(tokens: TokenResponse, policy: RefreshPolicy, now: SystemTime) -> Self {
         let refresh_token = tokens.refresh_token().map(Secret::expose).unwrap_or_default();
-        let mut record = Record {
-            authorization: client::digest([tokens.access_token().expose(), refresh_token]),
-            client: tokens.refresher,
-            revision: 0,
-            generation: 0,
-            access_token: tokens.access_token().clone(),
-            token_type: tokens.token_type().clone(),
-            refresh_token: None,
-            scope: None,
-            issued_at: 0,
-            expires_at: None,
-            refresh_at: None,
-            attempts: 0,
-            state: State::Quiet,
-        };
+        let authorization = client::digest([tokens.access_token().expose(), refresh_token]);
+        let mut record = Record::without_tokens(authorization, tokens.refresher, unix(now));
         record.take(tokens, unix(now), unix(now), &policy);
         Self::with(record, policy, now)
     }
@@ -196,22 +178,9 @@ impl Session {
     /// See to it that nobody refreshes with the token by the old means any more. The scopes are not known until the
     /// server names them.
     pub fn import(client: &Client, refresh_token: Secret, policy: RefreshPolicy, now: SystemTime) -> Self {
-        let at = unix(now);
-        let record = Record {
-            authorization: client::digest(["", refresh_token.expose()]),
-            client: client.refresher,
-            revision: 0,
-            generation: 0,
-            access_token: Secret::new(""),
-            token_type: TokenType::Bearer,
-            refresh_token: Some(refresh_token),
-            scope: None,
-            issued_at: at,
-            expires_at: Some(at),
-            refresh_at: Some(at),
-            attempts: 0,
-            state: State::Quiet,
-        };
+        let authorization = client::digest(["", refresh_token.expose()]);
+        let mut record = Record::without_tokens(authorization, client.refresher, unix(now));
+        record.refresh_token = Some(refresh_token);
         Self::with(record, policy, now)
     }
 
@@ -476,9 +445,7 @@ impl Session {
                 let rescued = token::rescued_refresh_token(&rescue);
                 match rescued.filter(|token| Some(token) != self.record.refresh_token.as_ref()) {
                     Some(token) => self.learn_tokens(attempt, now, |next, _, now, policy| {
-                        next.take_refresh_token(token);
-                        let pause = policy.pause(next.attempts, &mut next.dice(next.revision));
-                        next.state = State::Backoff(Span::new(now, pause));
+                        next.take_refresh_token(token, now, policy);
                     }),
                     None => self.fail(attempt, Some(&error), now),
                 }
@@ -552,22 +519,7 @@ impl Session {
             return;
         }
         let mut next = self.record.clone();
-        let mut dice = next.dice(next.revision);
-        next.state = match error.map(Error::retry) {
-            Some(Retry::Reauthorize) => State::Refused,
-            // It is the configuration that must change, which takes a person some time.
-            Some(Retry::FixConfiguration | Retry::Never)
-                if error.is_some_and(|error| error.kind() == ErrorKind::Refused) =>
-            {
-                State::Backoff(Span::new(now, self.policy.longest_pause(&mut dice)))
-            }
-            _ => {
-                let wish = error.and_then(|error| error.retry_after(system_time(now)));
-                let wish = wish.map(|wish| self.policy.retry_after(wish)).unwrap_or_default();
-                let pause = self.policy.pause(next.attempts, &mut dice);
-                State::Backoff(Span::new(now, wish.saturating_add(pause)))
-            }
-        };
+        next.fail(error, now, &self.policy);
         self.learn(next);
     }
 

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::error::{Error, ErrorKind, Retry};
 use crate::policy::{Dice, RefreshPolicy, milliseconds};
 use crate::scope::Scope;
 use crate::secret::{self, Secret};
@@ -98,6 +99,25 @@ impl Span {
 }
 
 impl Record {
+    /// The first one, with a refresh due at once.
+    pub(crate) fn without_tokens(authorization: [u8; 16], client: [u8; 16], now: u64) -> Self {
+        Self {
+            authorization,
+            client,
+            revision: 0,
+            generation: 0,
+            access_token: Secret::new(""),
+            token_type: TokenType::Bearer,
+            refresh_token: None,
+            scope: None,
+            issued_at: now,
+            expires_at: Some(now),
+            refresh_at: Some(now),
+            attempts: 0,
+            state: State::Quiet,
+        }
+    }
+
     /// Takes over the tokens of a response to a request that was sent at `sent_at`, from when on they are
     /// counted: too early rather than too late. It came at `now`.
     pub(crate) fn take(&mut self, tokens: TokenResponse, sent_at: u64, now: u64, policy: &RefreshPolicy) {
@@ -120,10 +140,31 @@ impl Record {
     }
 
     /// Takes over a refresh token that came without a usable access token: the old one has been replaced.
-    pub(crate) fn take_refresh_token(&mut self, refresh_token: Secret) {
+    pub(crate) fn take_refresh_token(&mut self, refresh_token: Secret, now: u64, policy: &RefreshPolicy) {
         self.refresh_token = Some(refresh_token);
         self.expires_at = Some(self.issued_at);
         self.refresh_at = Some(self.issued_at);
+        self.fail(None, now, policy);
+    }
+
+    /// What follows from a failed attempt; without an error no answer came.
+    pub(crate) fn fail(&mut self, error: Option<&Error>, now: u64, policy: &RefreshPolicy) {
+        let mut dice = self.dice(self.revision);
+        self.state = match error.map(Error::retry) {
+            Some(Retry::Reauthorize) => State::Refused,
+            // It is the configuration that must change, which takes a person some time.
+            Some(Retry::FixConfiguration | Retry::Never)
+                if error.is_some_and(|error| error.kind() == ErrorKind::Refused) =>
+            {
+                State::Backoff(Span::new(now, policy.longest_pause(&mut dice)))
+            }
+            _ => {
+                let wish = error.and_then(|error| error.retry_after(system_time(now)));
+                let wish = wish.map(|wish| policy.retry_after(wish)).unwrap_or_default();
+                let pause = policy.pause(self.attempts, &mut dice);
+                State::Backoff(Span::new(now, wish.saturating_add(pause)))
+            }
+        };
     }
 
     /// Whether this is to be saved over that: later tokens win, and then a refusal, for it is final.

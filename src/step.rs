@@ -69,3 +69,8 @@ impl Save {
         self.snapshot.0.revision.saturating_sub(1)
     }
 }
+
+/// The reader of a [`Call`](crate::Call) whose response is for [`Session::received`](crate::Session::received) alone, so that tokens cannot be used
+/// before they are saved.
+#[derive(Debug)]
+pub struct ForSession(());

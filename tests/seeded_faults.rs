@@ -67,7 +67,7 @@ const FAULTS: &[Fault] = &[
     (
         "invalid_grant is tried again",
         "is sent again after invalid_grant",
-        "session.rs",
+        "snapshot.rs",
         &[(
             "Some(Retry::Reauthorize) => State::Refused,",
             "Some(Retry::Reauthorize) => State::Backoff(Span::new(now, 0)),",
