@@ -70,7 +70,7 @@ impl Save {
     }
 }
 
-/// The reader of a [`Call`](crate::Call) whose response is for [`Session::received`](crate::Session::received) alone, so that tokens cannot be used
-/// before they are saved.
+/// The reader of a [`Call`](crate::Call) whose response is for [`Session::received`](crate::Session::received)
+/// alone, so that tokens cannot be used before they are saved.
 #[derive(Debug)]
 pub struct ForSession(());
