@@ -69,8 +69,8 @@ impl RefreshPolicy {
     /// How long a holder's claim on the refresh lasts. It sends in the first half or not at all, and gives the
     /// answer up at the end; the others wait for the end and the clock skew.
     ///
-    /// From 100 ms to an hour, and at least twice the timeout of the HTTP client, plus the time that the store takes to save. It is also
-    /// how long the others wait for a holder that died.
+    /// From 100 ms to an hour: at least twice the timeout of the HTTP client, and the time that the store takes to
+    /// save. It is also how long the others wait for a holder that died.
     pub fn claim(mut self, claim: Duration) -> Self {
         self.claim = milliseconds(claim).clamp(100, 3_600_000);
         self
@@ -92,8 +92,8 @@ impl RefreshPolicy {
 
     /// How many attempts in a row may fail before the session gives up; at least one.
     ///
-    /// An attempt also fails when its holder dies, and when its token is of no use (a lifetime of 0, or the
-    /// API rejects it).
+    /// An attempt also fails when its holder dies or cannot send in time, and when its token is of no use: dead on
+    /// arrival, or rejected by the API sooner than after the longest pause.
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
         self

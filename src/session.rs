@@ -1,6 +1,6 @@
 //! The [`Session`]: tokens over time, shared by many holders through a store of the caller's.
 //!
-//! The code reads like the table in the documentation of [`Session`]: `poll` is its last column, and each input
+//! The code reads like the table in the documentation of [`Session`]: `poll` is its second column, and each report
 //! is one of its rows. Time passes in `observe` alone.
 
 use std::fmt;
@@ -173,7 +173,8 @@ impl Session {
         Self::with(record, policy, now)
     }
 
-    /// A session from a refresh token that was got by other means: for customers who signed in before you had this crate. It is refreshed at once.
+    /// A session from a refresh token that was got by other means, for customers who signed in before you had
+    /// this crate. It is refreshed at once.
     ///
     /// See to it that nobody refreshes with the token by the old means any more. The scopes are not known until the
     /// server names them.
@@ -184,7 +185,8 @@ impl Session {
         Self::with(record, policy, now)
     }
 
-    /// A holder from what was loaded from the store, and from nothing else. Whose tokens these are is for the key to say under which they were stored.
+    /// A holder from what was loaded from the store, and from nothing else. Whose tokens these are is for the key
+    /// to say under which they were stored.
     pub fn restore(snapshot: Snapshot, policy: RefreshPolicy, now: SystemTime) -> Self {
         Self::with(*snapshot.0, policy, now)
     }
@@ -261,8 +263,8 @@ impl Session {
             (State::Claimed(claim), Hold::Nothing) if now < self.end_for_others(claim) => {
                 Step::Wait(system_time(self.end_for_others(claim)))
             }
-            (State::Backoff(pause), _) if !self.is_over(pause, now) => {
-                Step::Wait(system_time(self.end(pause)))
+            (State::Backoff(pause), _) if now < self.end(pause, now) => {
+                Step::Wait(system_time(self.end(pause, now)))
             }
             (State::Quiet, _) => match self.due_at(now) {
                 None => Step::Rest(None),
@@ -466,8 +468,8 @@ impl Session {
         self.rejected |= *access_token == self.record.access_token;
     }
 
-    /// The user signed in again, perhaps with another client: the session goes on with these tokens, under the same key and
-    /// revision, so that no other holder brings back the old ones.
+    /// The user signed in again, perhaps with another client: the session goes on with these tokens, under the
+    /// same key and revision, so that no other holder brings back the old ones.
     pub fn reauthorized(&mut self, tokens: TokenResponse, now: SystemTime) {
         let now = self.observe(now);
         let mut next = self.learned.as_deref().unwrap_or(&self.record).clone();
@@ -572,12 +574,9 @@ impl Session {
         later(end, self.policy.skew())
     }
 
-    fn end(&self, pause: Span) -> u64 {
-        pause.until.min(later(pause.since, self.policy.longest_wait()))
-    }
-
-    fn is_over(&self, pause: Span, now: u64) -> bool {
-        self.end(pause) <= now || self.is_from_the_future(pause.since, now)
+    fn end(&self, pause: Span, now: u64) -> u64 {
+        let end = pause.until.min(later(pause.since, self.policy.longest_wait()));
+        if self.is_from_the_future(pause.since, now) { 0 } else { end }
     }
 
     fn is_from_the_future(&self, time: u64, now: u64) -> bool {
