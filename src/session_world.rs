@@ -444,7 +444,12 @@ impl World {
             let learned = holder.session.as_ref().and_then(|session| session.learned.as_deref());
             learned.is_some_and(newer) || holder.saving.as_ref().is_some_and(|saving| newer(&saving.0))
         });
-        let under_way = self.holders.iter().any(|holder| holder.flight.is_some());
+        // Nor does a new one begin while somebody may still send the old refresh token.
+        let may_send = |it: &Session| it.hold != Hold::Nothing;
+        let under_way = self
+            .holders
+            .iter()
+            .any(|holder| holder.flight.is_some() || holder.session.as_ref().is_some_and(may_send));
         (!signed_in && !under_way && current).then_some(())?;
         self.server = Server { serial: self.server.serial + 1, issued_at: self.now, ended: false };
         let holder = &mut self.holders[i];
