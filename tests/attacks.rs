@@ -270,7 +270,6 @@ fn hostile_redirect_uris() {
         "com.example.app://user@host/cb",
         "https://app.example/cb?code=fake",
         "https://app.example/cb?a=b&state=fake",
-        "https://app.example/cb?code=fake?",
         "https://app.example/cb?iss=https://evil.example",
         "https://app.example/cb?error",
         "https://app.example/cb?error_description=",
