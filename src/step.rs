@@ -67,3 +67,19 @@ impl Save {
         self.snapshot.0.revision.saturating_sub(1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_says_what_happened() {
+        for (reason, says) in [
+            (Reason::Refused, "refused"),
+            (Reason::NoRefreshToken, "no refresh token"),
+            (Reason::GaveUp, "too many times"),
+        ] {
+            assert!(reason.to_string().contains(says), "{reason}");
+        }
+    }
+}

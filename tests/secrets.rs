@@ -6,7 +6,7 @@ mod support;
 
 use oauth2_proto::{
     AuthorizationServer, Callback, Client, ClientAuth, CodeVerifier, Entropy, Error, Leniency,
-    PendingAuthorization, Request, Response, Retry, Secret, pleo,
+    PendingAuthorization, RefreshPolicy, Request, Response, Retry, Secret, Session, Step, pleo,
 };
 use std::error::Error as _;
 use std::fmt::{Debug, Display};
@@ -280,6 +280,9 @@ fn debug_shows_what_is_no_secret() {
     let call = pending.receive(&client, callback.as_str(), now()).unwrap();
     let body = r#"{"access_token":"fake","token_type":"Bearer","id_token":"fake"}"#;
     let token = Secret::new("fake-token");
+    let tokens = call.finish(json(body)).unwrap();
+    let mut session = Session::new(&client, tokens.clone(), RefreshPolicy::default(), now());
+    let Step::Save(save) = session.poll(now()) else { panic!("new tokens are not saved") };
     for (printed, shown) in [
         (format!("{client:?}"), "fake-client"),
         (authorization_request, REDIRECT_URI),
@@ -290,10 +293,12 @@ fn debug_shows_what_is_no_secret() {
         (format!("{:?}", call.request()), "application/x-www-form-urlencoded"),
         (format!("{:?}", call.request()), "Secret([redacted])"),
         (format!("{:?}", json(body)), "200"),
-        (format!("{:?}", call.finish(json(body)).unwrap()), "\"id_token\": \"[redacted]\""),
+        (format!("{tokens:?}"), "\"id_token\": \"[redacted]\""),
         (format!("{:?}", client.refresh(&token).scopes(["export:read"])), "export:read"),
         (format!("{:?}", CodeVerifier::new(&"fake".repeat(11)).unwrap()), "CodeVerifier([redacted])"),
         (format!("{:?}", support::entropy()), "Entropy([redacted])"),
+        (format!("{session:?}"), "Session {"),
+        (format!("{:?}", save.snapshot()), "Snapshot(Record {"),
     ] {
         assert!(printed.contains(shown), "{printed} does not show {shown}");
     }
