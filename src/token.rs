@@ -374,6 +374,12 @@ mod tests {
     }
 
     #[test]
+    fn unknown_members_are_listed() {
+        let tokens = read(r#"{"access_token":"fake","token_type":"Bearer","user":7}"#).unwrap();
+        assert_eq!(tokens.extras().collect::<Vec<_>>(), [("user", &Value::from(7))]);
+    }
+
+    #[test]
     fn an_empty_error_code_is_no_refusal() {
         assert_eq!(read(r#"{"error":""}"#).unwrap_err().kind(), crate::ErrorKind::Invalid);
     }
