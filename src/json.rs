@@ -235,6 +235,13 @@ mod tests {
     }
 
     #[test]
+    fn every_text_in_a_value_is_wiped() {
+        let mut value = serde_json::json!({"a": "fake", "b": ["fake", {"c": "fake"}], "d": 1});
+        wipe(&mut value);
+        assert_eq!(value, serde_json::json!({"a": "", "b": ["", {"c": ""}], "d": 1}));
+    }
+
+    #[test]
     fn nesting_is_bounded() {
         let deep = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
         assert!(read(&deep(100)).is_ok());

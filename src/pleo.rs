@@ -73,6 +73,17 @@ mod tests {
     }
 
     #[test]
+    fn what_pleo_supports_is_known_before_any_request() {
+        let server = staging();
+        for (grant_type, supported) in
+            [("authorization_code", true), ("refresh_token", true), ("client_credentials", false)]
+        {
+            assert_eq!(server.check_grant_type(grant_type).is_ok(), supported, "{grant_type}");
+        }
+        assert_eq!(server.code_challenge_methods_supported, Some(vec!["S256".into()]));
+    }
+
+    #[test]
     fn any_other_client_authentication_is_misuse_that_names_the_right_one() {
         for auth in [ClientAuth::post("fake"), ClientAuth::none()] {
             let message = Client::new(staging(), "fake-client", auth).unwrap_err().to_string();

@@ -243,6 +243,15 @@ mod tests {
         }
     }
 
+    /// All holders must compute the same moments, whatever version of this crate they have.
+    #[test]
+    fn the_dice_roll_the_numbers_of_splitmix64() {
+        let mut dice = Dice(1_234_567);
+        for bits in [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423_u64] {
+            assert_eq!(dice.roll(), (bits >> 11) as f64 / 9_007_199_254_740_992.0);
+        }
+    }
+
     #[test]
     fn bounds_of_the_other_times() {
         let policy = RefreshPolicy::default()

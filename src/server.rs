@@ -360,6 +360,14 @@ mod tests {
     }
 
     #[test]
+    fn an_http_endpoint_is_told_who_may_use_http() {
+        for (endpoint, says) in [("http://as.example/token", true), ("ftp://as.example/token", false)] {
+            let error = AuthorizationServer::new("https://as.example/authorize", endpoint).unwrap_err();
+            assert_eq!(error.to_string().contains("loopback"), says, "{error}");
+        }
+    }
+
+    #[test]
     fn rfc8414_section_2_an_issuer_has_no_query() {
         let server = || AuthorizationServer::new("https://as.example/a", "https://as.example/t").unwrap();
         assert!(server().issuer("https://as.example/tenant/").is_ok());
@@ -375,6 +383,7 @@ mod tests {
             ("https://app.example", true),
             ("http://127.0.0.1:51004/cb?a=b", true),
             ("com.example.app:/oauth2redirect", true),
+            ("com.example.app:///oauth2redirect", true),
             ("urn:example:resource", true),
             ("urn:ietf:wg:oauth:2.0:oob", true),
             ("https://app.example/cb#", false),

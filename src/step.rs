@@ -74,3 +74,19 @@ impl Save {
 /// alone, so that tokens cannot be used before they are saved.
 #[derive(Debug)]
 pub struct ForSession(());
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_says_what_happened() {
+        for (reason, says) in [
+            (Reason::Refused, "refused"),
+            (Reason::NoRefreshToken, "no refresh token"),
+            (Reason::GaveUp, "too many times"),
+        ] {
+            assert!(reason.to_string().contains(says), "{reason}");
+        }
+    }
+}

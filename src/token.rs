@@ -353,3 +353,57 @@ fn lenient_text(member: Member<'_>) -> Option<String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> Result<TokenResponse, Error> {
+        let context = Context {
+            refresher: [0; 16],
+            leniencies: Leniencies::default(),
+            requested_scope: None,
+            refresh_token: None,
+            attempt: None,
+        };
+        super::read(Response::new(200, [("content-type", "application/json")], body.as_bytes()), &context)
+    }
+
+    #[test]
+    fn a_token_type_is_restored_from_its_name() {
+        for token_type in [TokenType::Bearer, TokenType::DPoP, TokenType::Other("mac".into())] {
+            assert_eq!(TokenType::from_name(token_type.name().to_owned()), token_type);
+        }
+    }
+
+    #[test]
+    fn a_token_may_hold_letters_beyond_ascii_and_no_control_character() {
+        for (token, taken) in [("fäke", true), ("fa\u{85}ke", false), ("fa\u{7f}ke", false)] {
+            let body = serde_json::json!({"access_token": token, "token_type": "Bearer"}).to_string();
+            assert_eq!(read(&body).is_ok(), taken, "{token:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_refused_names_the_leniency_that_takes_it() {
+        for (body, name) in [
+            (r#"{"access_token":"fake"}"#, "Leniency::MissingTokenType"),
+            (r#"{"access_token":"fake","token_type":"mac"}"#, "Leniency::AnyTokenType"),
+            (r#"{"access_token":"fake","token_type":"Bearer","scope":["a"]}"#, "Leniency::ScopeArray"),
+        ] {
+            let message = read(body).unwrap_err().to_string();
+            assert!(message.contains(name), "{message}");
+        }
+    }
+
+    #[test]
+    fn unknown_members_are_listed() {
+        let tokens = read(r#"{"access_token":"fake","token_type":"Bearer","user":7}"#).unwrap();
+        assert_eq!(tokens.extras().collect::<Vec<_>>(), [("user", &Value::from(7))]);
+    }
+
+    #[test]
+    fn an_empty_error_code_is_no_refusal() {
+        assert_eq!(read(r#"{"error":""}"#).unwrap_err().kind(), crate::ErrorKind::Invalid);
+    }
+}

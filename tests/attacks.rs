@@ -267,6 +267,7 @@ fn hostile_redirect_uris() {
         "https://app.example@evil.example/cb",
         "https://user:pass@app.example",
         "https://@app.example/cb",
+        "https://user@pass@app.example/cb",
         "com.example.app://user@host/cb",
         "https://app.example/cb?code=fake",
         "https://app.example/cb?a=b&state=fake",

@@ -350,6 +350,43 @@ fn an_error_code_is_withheld_only_if_it_is_the_servers_own() {
     }
 }
 
+#[test]
+fn debug_shows_what_is_no_secret() {
+    let client = Client::new(server(), "fake-client", ClientAuth::basic("fake-secret")).unwrap();
+    let request = client.authorize(REDIRECT_URI).scopes(["export:read"]);
+    let authorization_request = format!("{request:?}");
+    let (_, mut pending) = request.start_with(support::entropy(), now()).unwrap();
+    let pending_authorization = format!("{pending:?}");
+    let refused = format!("error=access_denied&state={}", pending.state());
+    let refused = pending.receive(&client, refused.as_str(), now()).unwrap_err();
+    let callback = format!("code=fake-code&state={}", pending.state());
+    let call = pending.receive(&client, callback.as_str(), now()).unwrap();
+    let body = r#"{"access_token":"fake","token_type":"Bearer","id_token":"fake"}"#;
+    let token = Secret::new("fake-token");
+    let tokens = call.finish(json(body)).unwrap();
+    let mut session = Session::new(tokens.clone(), RefreshPolicy::default(), now());
+    let Step::Save(save) = session.poll(now()) else { panic!("new tokens are not saved") };
+    for (printed, shown) in [
+        (format!("{client:?}"), "fake-client"),
+        (authorization_request, REDIRECT_URI),
+        (pending_authorization, "export:read"),
+        (format!("{refused:?}"), "access_denied"),
+        (format!("{:?}", Callback::query(&callback)), "Callback([redacted])"),
+        (format!("{call:?}"), "https://as.example/token"),
+        (format!("{:?}", call.request()), "application/x-www-form-urlencoded"),
+        (format!("{:?}", call.request()), "Secret([redacted])"),
+        (format!("{:?}", json(body)), "200"),
+        (format!("{tokens:?}"), "\"id_token\": \"[redacted]\""),
+        (format!("{:?}", client.refresh(&token).scopes(["export:read"])), "export:read"),
+        (format!("{:?}", CodeVerifier::new(&"fake".repeat(11)).unwrap()), "CodeVerifier([redacted])"),
+        (format!("{:?}", support::entropy()), "Entropy([redacted])"),
+        (format!("{session:?}"), "Session {"),
+        (format!("{:?}", save.snapshot()), "Snapshot(Record {"),
+    ] {
+        assert!(printed.contains(shown), "{printed} does not show {shown}");
+    }
+}
+
 /// Whatever takes the square of the length takes hours here.
 #[test]
 fn a_long_description_is_searched_in_a_time_by_its_length() {

@@ -103,6 +103,20 @@ fn the_user_says_no() {
 }
 
 #[test]
+fn rfc6749_section_4_1_2_1_all_of_a_refusal_is_handed_through() {
+    let client = client();
+    let (_, mut pending) = start(&client);
+    let state = pending.state();
+    let callback = format!(
+        "error=access_denied&error_description=not+today&error_uri=https://as.example/why&state={state}"
+    );
+    let error = pending.receive(&client, callback.as_str(), now()).unwrap_err();
+    assert_eq!(error.code(), Some("access_denied"));
+    assert_eq!(error.description(), Some("not today"));
+    assert_eq!(error.uri(), Some("https://as.example/why"));
+}
+
+#[test]
 fn a_wrong_client_secret_is_a_matter_of_configuration() {
     let (mut server, right) = embedded_server();
     let wrong = Client::new(
