@@ -29,11 +29,7 @@ use crate::token::{self, TokenResponse, TokenType};
 /// ```
 /// # use oauth2_proto::*;
 /// # use std::time::{Duration, SystemTime};
-/// # trait Store {
-/// #     /// `UPDATE … SET snapshot = … WHERE key = … AND revision = …`, or `INSERT` where the revision is 0.
-/// #     fn compare_and_swap(&self, expected_revision: u64, snapshot: &Snapshot) -> bool;
-/// #     fn load(&self) -> Snapshot;
-/// # }
+/// # trait Store { fn compare_and_swap(&self, expected_revision: u64, snapshot: &Snapshot) -> bool; fn load(&self) -> Snapshot; }
 /// # trait Http { fn send(&self, request: &Request, until: SystemTime) -> Option<(u16, Vec<(String, String)>, Vec<u8>)>; }
 /// # fn keep_alive(session: &mut Session, client: &Client, store: &dyn Store, http: &dyn Http, now: fn() -> SystemTime) -> Result<SystemTime, Box<dyn std::error::Error>> {
 /// loop {
@@ -142,6 +138,8 @@ pub struct Session {
     expired: bool,
     /// The API took the access token for invalid.
     rejected: bool,
+    /// When `poll` last said `Rest`, and until when that holds if nothing is reported.
+    resting: Option<(SystemTime, SystemTime)>,
 }
 
 /// Our part in the claim that the record holds.
@@ -154,9 +152,6 @@ enum Hold {
     /// It is ours, and our request is under way.
     Sent,
 }
-
-/// How far a new sign-in moves the generation: past all the refreshes that may be under way with older tokens.
-const SIGN_IN: u64 = 1 << 32;
 
 /// From tokens to a session and back.
 impl Session {
@@ -202,6 +197,7 @@ impl Session {
             claim_seen: now,
             expired: false,
             rejected: false,
+            resting: None,
         }
     }
 
@@ -249,7 +245,14 @@ impl Session {
     /// What is to be done now. Polling twice at one time gives the same step and changes nothing; only the
     /// reports below move the session on.
     pub fn poll(&mut self, now: SystemTime) -> Step {
-        let now = self.observe(now);
+        // By far the most polls end here, and nothing that time decides happens meanwhile.
+        if let Some((since, until)) = self.resting
+            && (since..until).contains(&now)
+        {
+            return Step::Rest(Some(until));
+        }
+        self.resting = None;
+        let (since, now) = (now, self.observe(now));
         if let Some(learned) = &self.learned {
             return self.save((**learned).clone());
         }
@@ -271,7 +274,10 @@ impl Session {
                 Some(due) if now < due && (self.rejected || self.record.was_born_dead()) => {
                     Step::Wait(system_time(due))
                 }
-                Some(due) if now < due => Step::Rest(Some(system_time(due))),
+                Some(due) if now < due => {
+                    self.resting = Some((since, system_time(due)));
+                    Step::Rest(Some(system_time(due)))
+                }
                 Some(_) => self.claim(now),
             },
             (State::Claimed(_) | State::Backoff(_), _) => self.claim(now),
@@ -410,7 +416,7 @@ impl Session {
         if record.generation != self.record.generation {
             (self.expired, self.rejected) = (false, false);
         }
-        self.claim_seen = claim_seen;
+        (self.claim_seen, self.resting) = (claim_seen, None);
         self.record = record;
     }
 
@@ -466,6 +472,7 @@ impl Session {
     /// token other than the current one changes nothing. Then poll.
     pub fn rejected(&mut self, access_token: &Secret) {
         self.rejected |= *access_token == self.record.access_token;
+        self.resting = None;
     }
 
     /// The user signed in again, perhaps with another client: the session goes on with these tokens, under the
@@ -473,9 +480,7 @@ impl Session {
     pub fn reauthorized(&mut self, tokens: TokenResponse, now: SystemTime) {
         let now = self.observe(now);
         let mut next = self.learned.as_deref().unwrap_or(&self.record).clone();
-        next.generation = (next.generation / SIGN_IN).saturating_add(1).saturating_mul(SIGN_IN);
-        next.client = tokens.refresher;
-        (next.attempts, next.scope) = (0, None);
+        next.begin_again(tokens.refresher);
         next.take(tokens, now, now, &self.policy);
         self.learn(next);
     }
@@ -512,21 +517,18 @@ impl Session {
 
     fn fail(&mut self, attempt: Option<Attempt>, error: Option<&Error>, now: SystemTime) {
         let now = self.observe(now);
-        let ours = matches!(self.record.state, State::Claimed(_))
-            && self.learned.is_none()
-            && attempt.is_some_and(|attempt| {
-                attempt.authorization == self.record.authorization && attempt.revision == self.record.revision
-            });
-        if !ours {
-            return;
+        let awaited = attempt.is_some_and(|attempt| {
+            attempt.authorization == self.record.authorization && attempt.revision == self.record.revision
+        });
+        if awaited && self.learned.is_none() {
+            let mut next = self.record.clone();
+            next.fail(error, now, &self.policy);
+            self.learn(next);
         }
-        let mut next = self.record.clone();
-        next.fail(error, now, &self.policy);
-        self.learn(next);
     }
 
     fn learn(&mut self, next: Record) {
-        self.hold = Hold::Nothing;
+        (self.hold, self.resting) = (Hold::Nothing, None);
         self.learned = Some(Box::new(next));
     }
 }
@@ -558,9 +560,7 @@ impl Session {
             (State::Claimed(claim), Hold::Sent) => claim.until <= now,
             _ => false,
         };
-        if over {
-            self.hold = Hold::Nothing;
-        }
+        self.hold = if over { Hold::Nothing } else { self.hold };
         now
     }
 
@@ -575,8 +575,8 @@ impl Session {
     }
 
     fn end(&self, pause: Span, now: u64) -> u64 {
-        let end = pause.until.min(later(pause.since, self.policy.longest_wait()));
-        if self.is_from_the_future(pause.since, now) { 0 } else { end }
+        let longest = later(pause.since, self.policy.longest_wait());
+        if self.is_from_the_future(pause.since, now) { 0 } else { pause.until.min(longest) }
     }
 
     fn is_from_the_future(&self, time: u64, now: u64) -> bool {

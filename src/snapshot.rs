@@ -118,6 +118,14 @@ impl Record {
         }
     }
 
+    /// Makes room for the tokens of a new sign-in by a client.
+    pub(crate) fn begin_again(&mut self, client: [u8; 16]) {
+        // Past all the refreshes that may be under way with older tokens.
+        const SIGN_IN: u64 = 1 << 32;
+        self.generation = (self.generation / SIGN_IN).saturating_add(1).saturating_mul(SIGN_IN);
+        (self.client, self.attempts, self.scope) = (client, 0, None);
+    }
+
     /// Takes over the tokens of a response to a request that was sent at `sent_at`, from when on they are
     /// counted: too early rather than too late. It came at `now`.
     pub(crate) fn take(&mut self, tokens: TokenResponse, sent_at: u64, now: u64, policy: &RefreshPolicy) {
