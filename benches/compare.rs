@@ -6,9 +6,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "a bench has a clock")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine;
@@ -16,6 +15,9 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use oauth2_proto::{Call, Client, ClientAuth, Entropy, PendingAuthorization, Response, TokenResponse, pleo};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+
+#[path = "support/allocations.rs"]
+mod allocations;
 
 const REDIRECT_URI: &str = "https://app.example/callback";
 const CLIENT_ID: &str = "fake-client";
@@ -99,14 +101,14 @@ fn measure(contenders: &mut [&mut dyn FnMut()]) -> Vec<Cost> {
     for _ in 0..ROUNDS {
         for (contender, cost) in contenders.iter_mut().zip(&mut costs) {
             let (mut runs, start) = (0_u64, Instant::now());
-            let allocations = ALLOCATIONS.load(Ordering::Relaxed);
+            let allocations = allocations::NUMBER.load(Ordering::Relaxed);
             while start.elapsed() < TURN {
                 (0..64).for_each(|_| contender());
                 runs += 64;
             }
             let nanoseconds = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX) / runs;
             cost.nanoseconds = cost.nanoseconds.min(nanoseconds);
-            cost.allocations = (ALLOCATIONS.load(Ordering::Relaxed) - allocations) / runs;
+            cost.allocations = (allocations::NUMBER.load(Ordering::Relaxed) - allocations) / runs;
         }
     }
     costs
@@ -295,30 +297,5 @@ mod theirs {
             oauth2::http::HeaderValue::from_static("application/json"),
         );
         Ok(response)
-    }
-}
-
-/// Counts what is allocated; growing counts as well.
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
-
-// SAFETY: every call is handed to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        unsafe { System.realloc(pointer, layout, size) }
     }
 }

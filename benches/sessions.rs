@@ -5,13 +5,15 @@
 
 #![allow(clippy::disallowed_methods, reason = "a bench has a clock")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::fmt::Write;
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use oauth2_proto::{Client, ClientAuth, RefreshPolicy, Response, Secret, Session, Step, TokenResponse, pleo};
+
+#[path = "support/allocations.rs"]
+mod allocations;
 
 const SESSIONS: usize = 1_000_000;
 const HOUR: usize = 3600;
@@ -20,9 +22,9 @@ const FIXED: usize = 4 * HOUR / 5;
 
 fn main() {
     let client = Client::new(pleo::staging(), "fake-client", ClientAuth::basic("fake-secret")).unwrap();
-    let before = ALLOCATED.load(Ordering::Relaxed);
+    let before = allocations::BYTES.load(Ordering::Relaxed);
     let mut sessions: Vec<Session> = (0..SESSIONS).map(|number| signed_in(&client, number)).collect();
-    let bytes = (ALLOCATED.load(Ordering::Relaxed) - before) as usize / SESSIONS;
+    let bytes = (allocations::BYTES.load(Ordering::Relaxed) - before) as usize / SESSIONS;
     println!(
         "memory: {bytes} bytes a session with two tokens of 43 bytes, {} of them in place",
         size_of::<Session>()
@@ -84,7 +86,7 @@ fn save(session: &mut Session, now: SystemTime) {
 /// The time of `poll` with a valid token.
 fn polls(sessions: &mut [Session]) {
     let now = at(0);
-    let allocations = ALLOCATIONS.load(Ordering::Relaxed);
+    let allocations = allocations::NUMBER.load(Ordering::Relaxed);
     let one = (0..200).map(|_| {
         let start = Instant::now();
         (0..10_000).for_each(|_| drop(black_box(sessions[0].poll(black_box(now)))));
@@ -97,7 +99,7 @@ fn polls(sessions: &mut [Session]) {
         start.elapsed().as_secs_f64() / sessions.len() as f64
     });
     let all = all.fold(f64::MAX, f64::min) * 1e9;
-    let allocations = ALLOCATIONS.load(Ordering::Relaxed) - allocations;
+    let allocations = allocations::NUMBER.load(Ordering::Relaxed) - allocations;
     println!(
         "poll: {one:.1} ns for one session, {all:.1} ns each for all in turn, {allocations} allocations"
     );
@@ -212,27 +214,4 @@ fn panel(out: &mut String, top: usize, title: &str, requests: &[u32], highest: u
         "<polyline points=\"{}\" fill=\"none\" stroke=\"#1f6feb\" stroke-width=\"1\"/>",
         points.join(" ")
     );
-}
-
-/// Counts what is allocated.
-struct Counting;
-
-static ALLOCATED: AtomicU64 = AtomicU64::new(0);
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
-
-// SAFETY: every call is handed to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        ALLOCATED.fetch_add(layout.size() as u64, Ordering::Relaxed);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        ALLOCATED.fetch_sub(layout.size() as u64, Ordering::Relaxed);
-        unsafe { System.dealloc(pointer, layout) }
-    }
 }

@@ -18,6 +18,7 @@ use crate::pkce::{CodeVerifier, Entropy};
 use crate::scope::Scope;
 use crate::secret::{self, Secret, ShortSecret};
 use crate::server::{AUTHORIZATION_PARAMETERS, check_resources, is_absolute_uri};
+use crate::time::{system_time, unix_seconds};
 use crate::token::TokenResponse;
 
 impl Client {
@@ -105,7 +106,7 @@ impl<'a> AuthorizationRequest<'a> {
         let state = ShortSecret::from_random(&entropy.state);
         let verifier = CodeVerifier::from_random(&entropy.verifier);
         let url = self.url(state.expose(), |url| verifier.push_challenge(url));
-        let started_at = seconds(now);
+        let started_at = unix_seconds(now);
         let pending = PendingAuthorization {
             client: self.client.identity,
             started_at,
@@ -323,13 +324,11 @@ impl PendingAuthorization {
 
     /// When it is too late for the callback; the end of the year 9999 where it is later still.
     pub fn expires_at(&self) -> SystemTime {
-        // Every platform has this time, so that the sum cannot overflow.
-        const YEAR_9999: u64 = 253_402_300_799;
-        SystemTime::UNIX_EPOCH + Duration::from_secs(self.expires_at.min(YEAR_9999))
+        system_time(self.expires_at.saturating_mul(1000))
     }
 
     fn check_age(&self, now: SystemTime) -> Result<(), Error> {
-        let now = seconds(now);
+        let now = unix_seconds(now);
         if now >= self.expires_at {
             return Err(Error::expired("the callback came too late for this authorization"));
         }
@@ -457,11 +456,6 @@ impl<'de> Deserialize<'de> for PendingAuthorization {
             resources: restored.resources,
         })
     }
-}
-
-/// Seconds of Unix time; a time before 1970 counts as 1970.
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 #[cfg(test)]

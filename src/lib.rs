@@ -132,6 +132,7 @@ mod server;
 mod session;
 mod snapshot;
 mod step;
+mod time;
 mod token;
 
 pub use authorization::{AuthorizationRequest, PendingAuthorization};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::time::milliseconds;
+
 /// The times by which a [`Session`](crate::Session) lives; the defaults suit tokens of minutes or more.
 ///
 /// All holders of one authorization (threads, processes, machines) should use the same policy.
@@ -181,10 +183,6 @@ impl Dice {
         bits ^= bits >> 31;
         (bits >> 11) as f64 / (1_u64 << 53) as f64
     }
-}
-
-pub(crate) fn milliseconds(duration: Duration) -> u64 {
-    duration.as_secs().saturating_mul(1000).saturating_add(duration.subsec_millis().into())
 }
 
 #[cfg(test)]

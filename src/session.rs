@@ -12,8 +12,9 @@ use crate::error::Error;
 use crate::policy::RefreshPolicy;
 use crate::scope::Scope;
 use crate::secret::Secret;
-use crate::snapshot::{Record, Snapshot, Span, State, later, system_time, unix};
+use crate::snapshot::{Record, Snapshot, Span, State};
 use crate::step::{ForSession, Reason, Save, Step};
+use crate::time::{later, system_time, unix};
 use crate::token::{self, TokenResponse, TokenType};
 
 /// The tokens of one authorization over time, kept alive by one refresh at a time.

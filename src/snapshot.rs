@@ -1,7 +1,6 @@
 //! What a [`Session`](crate::Session) keeps in its caller's store: the record, and its serialised form.
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,9 +8,10 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, ErrorKind, Retry};
-use crate::policy::{Dice, RefreshPolicy, milliseconds};
+use crate::policy::{Dice, RefreshPolicy};
 use crate::scope::Scope;
 use crate::secret::{self, Secret};
+use crate::time::{END, later, milliseconds, system_time};
 use crate::token::{TokenResponse, TokenType, is_printable};
 
 /// One saved state of a [`Session`](crate::Session), to be kept in a store under one key for each
@@ -204,22 +204,6 @@ impl fmt::Debug for Record {
             .field("state", &self.state)
             .finish_non_exhaustive()
     }
-}
-
-/// The end of the year 9999, which every platform's clock can tell: times after it count as it.
-const END: u64 = 253_402_300_799_999;
-
-/// Milliseconds of Unix time; a time before 1970 counts as 1970.
-pub(crate) fn unix(time: SystemTime) -> u64 {
-    milliseconds(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()).min(END)
-}
-
-pub(crate) fn later(time: u64, by: u64) -> u64 {
-    time.saturating_add(by).min(END)
-}
-
-pub(crate) fn system_time(time: u64) -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_millis(time.min(END))
 }
 
 /// The version of the serialised form.

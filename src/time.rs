@@ -1,0 +1,50 @@
+//! Times: milliseconds of Unix time, in which sessions count and store them.
+
+use std::time::{Duration, SystemTime};
+
+/// The end of the year 9999, which every platform's clock can tell: times after it count as it.
+pub(crate) const END: u64 = 253_402_300_799_999;
+
+/// A time before 1970 counts as 1970.
+pub(crate) fn unix(time: SystemTime) -> u64 {
+    milliseconds(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()).min(END)
+}
+
+/// Whole seconds, in which a pending authorization counts.
+pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
+    unix(time) / 1000
+}
+
+pub(crate) fn system_time(time: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(time.min(END))
+}
+
+pub(crate) fn later(time: u64, by: u64) -> u64 {
+    time.saturating_add(by).min(END)
+}
+
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
+    duration.as_secs().saturating_mul(1000).saturating_add(duration.subsec_millis().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_outside_1970_to_9999_count_as_the_nearest_in_it() {
+        let epoch = SystemTime::UNIX_EPOCH;
+        for (time, milliseconds, seconds) in [
+            (epoch - Duration::from_secs(1), 0, 0),
+            (epoch + Duration::from_micros(1_999_999), 1_999, 1),
+            (epoch + Duration::from_millis(END), END, END / 1000),
+            (epoch + Duration::from_millis(END + 1), END, END / 1000),
+        ] {
+            assert_eq!((unix(time), unix_seconds(time)), (milliseconds, seconds));
+        }
+        assert_eq!(system_time(1_999), epoch + Duration::from_millis(1_999));
+        assert_eq!(system_time(u64::MAX), epoch + Duration::from_millis(253_402_300_799_999));
+        assert_eq!((later(1, 2), later(END - 1, 2), later(u64::MAX, u64::MAX)), (3, END, END));
+        assert_eq!(milliseconds(Duration::MAX), u64::MAX);
+    }
+}
