@@ -1,7 +1,7 @@
 //! Whether a text of the server repeats a secret of the request, in whatever spelling.
 //!
-//! Both are compared by their letters and digits alone, in lower case and with escapes undone, so that other
-//! escapes, letter case, line breaks or punctuation make no difference. [`RUN`] characters of a secret in a
+//! Both are compared by their letters and digits alone, in lower case, as they stand and with escapes undone, so that
+//! other escapes, letter case, line breaks or punctuation make no difference. [`RUN`] characters of a secret in a
 //! row are a repetition, so that a part of it is one too; and so is a part of its base64.
 
 use base64::Engine;
@@ -25,7 +25,7 @@ pub(crate) struct Echoes {
 
 impl Echoes {
     pub(crate) fn of(secrets: Vec<Secret>) -> Self {
-        let mut plain: Vec<Secret> = secrets.iter().map(|secret| plain(secret.expose().as_bytes())).collect();
+        let mut plain: Vec<Secret> = secrets.iter().flat_map(|secret| spellings(secret.expose())).collect();
         let encoded = secrets.iter().flat_map(|secret| [0, 1, 2].map(|offset| base64(secret, offset)));
         // A few letters of base64 could be anything.
         plain.extend(encoded.filter(|encoded| encoded.expose().len() >= RUN));
@@ -38,24 +38,31 @@ impl Echoes {
         if self.secrets.iter().any(|secret| holds(text, secret.expose())) {
             return true;
         }
-        let text = plain(text.as_bytes());
+        let texts = spellings(text);
         let (short, long): (Vec<_>, Vec<_>) =
             self.plain.iter().map(Secret::expose).partition(|secret| secret.len() < RUN);
         let mut runs: Vec<&[u8]> = long.iter().flat_map(|secret| secret.as_bytes().windows(RUN)).collect();
         runs.sort_unstable();
-        short.iter().any(|secret| holds(text.expose(), secret))
-            || text.expose().as_bytes().windows(RUN).any(|run| runs.binary_search(&run).is_ok())
+        texts.iter().map(Secret::expose).any(|text| {
+            short.iter().any(|secret| holds(text, secret))
+                || text.as_bytes().windows(RUN).any(|run| runs.binary_search(&run).is_ok())
+        })
     }
 }
 
-/// The letters and digits of a text, in lower case and with its escapes undone.
-fn plain(text: &[u8]) -> Secret {
-    let text = unescaped(text);
+/// The letters and digits of a text without its escapes, and with them: what looks like one may be a sign before a
+/// secret.
+fn spellings(text: &str) -> [Secret; 2] {
+    [letters(&unescaped(text.as_bytes())), letters(text.as_bytes())]
+}
+
+/// The letters and digits of a text, in lower case.
+fn letters(text: &[u8]) -> Secret {
     let characters = text.utf8_chunks().flat_map(|chunk| chunk.valid().chars());
     // A letter in lower case is less than twice as long, so that the buffer never leaves a copy behind.
-    let mut plain = String::with_capacity(2 * text.len());
-    plain.extend(characters.filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase));
-    Secret::new(plain)
+    let mut letters = String::with_capacity(2 * text.len());
+    letters.extend(characters.filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase));
+    Secret::new(letters)
 }
 
 /// A text without escapes, however often it was escaped, in one pass: what an escape stands for may be a part
@@ -106,7 +113,7 @@ fn base64(secret: &Secret, offset: usize) -> Secret {
     let mut bytes = Zeroizing::new(Vec::with_capacity(offset + secret.expose().len()));
     bytes.resize(offset, 0);
     bytes.extend_from_slice(secret.expose().as_bytes());
-    plain(Zeroizing::new(STANDARD.encode(&*bytes)).as_bytes())
+    letters(Zeroizing::new(STANDARD.encode(&*bytes)).as_bytes())
 }
 
 #[cfg(test)]
@@ -126,8 +133,22 @@ mod tests {
             ("%c3%84%FF", "ä"),
             ("%4 %zz %+1 &#x; \\u00", "4zz1xu00"),
         ] {
-            assert_eq!(plain(text.as_bytes()).expose(), left, "{text}");
+            assert_eq!(letters(&unescaped(text.as_bytes())).expose(), left, "{text}");
         }
+    }
+
+    /// Found by fuzzing: the first letter of the secret was taken for the end of an escape.
+    #[test]
+    fn what_looks_like_an_escape_before_a_secret_or_in_it_hides_nothing() {
+        for (secret, text) in [
+            ("cafe-secret", "%0cafe-secr"),
+            ("cafe-secret", "\\x1cafe-secr"),
+            ("fake%41secret", "is 41secret right?"),
+            ("fake%41secret", "is akeAsecr right?"),
+        ] {
+            assert!(Echoes::of(vec![Secret::new(secret)]).occur_in(text), "{secret} in {text}");
+        }
+        assert!(!Echoes::of(vec![Secret::new("cafe-secret")]).occur_in("%0ca-se"));
     }
 
     #[test]

@@ -426,6 +426,8 @@ impl World {
         }
         if !self.lossy {
             for holder in 0..2 {
+                // Another may have refreshed since it last looked.
+                self.fetch(holder);
                 let token = self.holders[holder].session.access_token(self.now(holder));
                 let good = format!("fake-access-{}", self.issued);
                 assert_eq!(token.map(|token| token.expose()), Some(&*good), "tokens were lost");

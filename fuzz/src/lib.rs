@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use oauth2_proto::{
     AuthorizationServer, Call, Client, ClientAuth, Entropy, PendingAuthorization, TokenResponse,
 };
+use serde_json::Value;
 
 /// The `state` of [`stored_pending`]; short, so that a fuzzer gets past it.
 pub const STATE: &str = "fake-state";
@@ -71,7 +72,7 @@ pub fn lines<const N: usize>(mut data: &[u8]) -> Option<([&str; N], &[u8])> {
 }
 
 /// A JSON object as `serde_json` reads it, after one byte-order mark.
-pub fn json_object(body: &[u8]) -> Option<serde_json::Map<String, serde_json::Value>> {
+pub fn json_object(body: &[u8]) -> Option<serde_json::Map<String, Value>> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     serde_json::from_slice(body).ok()
 }
@@ -79,4 +80,30 @@ pub fn json_object(body: &[u8]) -> Option<serde_json::Map<String, serde_json::Va
 /// Fails if a text would move a terminal's cursor or start a line of a log.
 pub fn assert_shows_safely(text: &str) {
     assert!(!text.contains(char::is_control), "control characters in {text:?}");
+}
+
+/// Shows what comes of a stored form, and of the same form with other secrets: whoever reads it cannot tell the two apart.
+///
+/// That holds for every input, where a search for the secret would stumble over one like `damaged`.
+pub fn assert_hides(one: Value, secrets: &[&str], show: impl Fn(&str) -> String) {
+    let mut other = one.clone();
+    match &mut other {
+        Value::Object(members) => {
+            for secret in secrets {
+                members.get_mut(*secret).map(mask);
+            }
+        }
+        // Perhaps the whole form, encoded twice.
+        text => mask(text),
+    }
+    let [one, other] = [one, other].map(|value| show(&value.to_string()));
+    assert_eq!(one, other);
+    assert_shows_safely(&one);
+}
+
+/// Replaces letters and digits, which keeps the length and what a form allows.
+fn mask(value: &mut Value) {
+    if let Value::String(text) = value {
+        *text = text.replace(|sign: char| sign.is_ascii_alphanumeric(), "x");
+    }
 }
