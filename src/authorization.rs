@@ -17,7 +17,9 @@ use crate::form;
 use crate::pkce::{CodeVerifier, Entropy};
 use crate::scope::Scope;
 use crate::secret::{self, Secret, ShortSecret};
-use crate::server::{AUTHORIZATION_PARAMETERS, check_resources, is_absolute_uri};
+use crate::server::{
+    AUTHORIZATION_PARAMETERS, check_resources, check_web_address, is_absolute_uri, is_readable_response_mode,
+};
 use crate::time::{system_time, unix_seconds};
 use crate::token::TokenResponse;
 
@@ -84,8 +86,8 @@ impl<'a> AuthorizationRequest<'a> {
     ///
     /// # Errors
     ///
-    /// Misuse, if the redirect URI is not absolute or not one that the server takes, holds user information
-    /// or has a parameter of the response in its query; if a scope, a resource or a parameter is not
+    /// Misuse, if the redirect URI is not absolute or not one that the server takes, is `http` to another address
+    /// than a loopback one, holds user information or has a parameter of the response in its query; if a scope, a resource or a parameter is not
     /// well-formed; or if a parameter is one that this crate sets or the authorization endpoint brings.
     #[cfg(feature = "os-random")]
     pub fn start(self, now: SystemTime) -> Result<(String, PendingAuthorization), Error> {
@@ -136,13 +138,15 @@ impl<'a> AuthorizationRequest<'a> {
         }
         check_resources(&self.resources)?;
         let endpoint = || form::pairs(query_of(&server.authorization_endpoint)).flatten();
-        for (index, (name, _)) in self.parameters.iter().enumerate() {
+        for (index, (name, value)) in self.parameters.iter().enumerate() {
             let why = if name.is_empty() {
                 "has no name"
             } else if AUTHORIZATION_PARAMETERS.contains(name) {
                 "is one that this crate sets or keeps out"
             } else if *name == "resource" {
                 "has a method of its own, which also puts it into the token request"
+            } else if *name == "response_mode" && !is_readable_response_mode(value) {
+                "asks for an answer that a callback does not hold: query and form_post can be read"
             } else if self.parameters.iter().take(index).any(|(earlier, _)| earlier == name) {
                 "is there twice, which RFC 6749 section 3.1 forbids"
             } else if endpoint().any(|(own, _)| own == *name) {
@@ -195,13 +199,17 @@ impl fmt::Debug for AuthorizationRequest<'_> {
     }
 }
 
-/// RFC 6749 §3.1.2, and that a callback to it can be read: the server appends its parameters to the query.
+/// RFC 6749 §3.1.2 and RFC 9700 §2.6, and that a callback to it can be read: the server appends its parameters to the
+/// query.
 fn check_redirect_uri(uri: &str) -> Result<(), Error> {
     if !is_absolute_uri(uri) {
         return Err(Error::misuse(format!(
             "the redirect URI {} is not an absolute URI without a fragment (RFC 6749 section 3.1.2)",
             ForeignAddress(uri)
         )));
+    }
+    if uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:")) {
+        check_web_address("redirect URI", uri)?;
     }
     // Most hold neither sign, and one pass without an early exit finds that soonest.
     if !uri.bytes().fold(false, |found, byte| found | (byte == b'@') | (byte == b'?')) {
@@ -442,6 +450,8 @@ impl<'de> Deserialize<'de> for PendingAuthorization {
         };
         let client = URL_SAFE_NO_PAD.decode(&restored.client).ok().and_then(|client| client.try_into().ok());
         let state = Some(restored.state).filter(|state| !state.expose().is_empty());
+        let resources: Vec<&str> = restored.resources.iter().map(String::as_str).collect();
+        check_resources(&resources).map_err(|_| damaged("a resource"))?;
         let redirect_uri = Some(restored.redirect_uri).filter(|uri| check_redirect_uri(uri).is_ok());
         Ok(Self {
             client: client.ok_or_else(|| damaged("client"))?,

@@ -92,7 +92,8 @@ impl Error {
         self.0.refusal.dpop_nonce.as_deref()
     }
 
-    /// The polling interval that the server asked for, in whole seconds, at most 2³¹ − 1 (RFC 8628 §3.5).
+    /// The polling interval that the server asked for, in whole seconds, at most 2³¹ − 1: some send it with
+    /// `slow_down` (RFC 8628 §3.5, where it is not among the members).
     pub fn interval(&self) -> Option<Duration> {
         self.0.refusal.interval
     }
@@ -214,6 +215,12 @@ impl fmt::Display for Foreign<'_> {
     }
 }
 
+impl fmt::Debug for Foreign<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 /// An address for display, without what may hold a secret: user information, query and fragment.
 pub(crate) struct ForeignAddress<'a>(pub(crate) &'a str);
 
@@ -230,7 +237,7 @@ impl fmt::Display for ForeignAddress<'_> {
     }
 }
 
-/// The members of an error response (RFC 6749 §5.2, RFC 8628 §3.5, RFC 9449 §8).
+/// The members of an error response (RFC 6749 §5.2), the nonce of RFC 9449 §8, and an `interval` as some servers send.
 #[derive(Clone, Default)]
 pub(crate) struct Refusal {
     pub(crate) code: Option<String>,
@@ -269,9 +276,9 @@ impl Refusal {
 impl fmt::Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Refusal")
-            .field("code", &self.code)
-            .field("description", &self.description)
-            .field("uri", &self.uri)
+            .field("code", &self.code.as_deref().map(Foreign))
+            .field("description", &self.description.as_deref().map(Foreign))
+            .field("uri", &self.uri.as_deref().map(Foreign))
             .field("interval", &self.interval)
             .finish_non_exhaustive()
     }

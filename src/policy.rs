@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::time::milliseconds;
+use crate::time::{Span, later, milliseconds};
 
 /// The times by which a [`Session`](crate::Session) lives; the defaults suit tokens of minutes or more.
 ///
@@ -101,21 +101,32 @@ impl RefreshPolicy {
         self
     }
 
-    pub(crate) fn skew(&self) -> u64 {
-        self.clock_skew
-    }
-
     pub(crate) fn claim_length(&self) -> u64 {
         self.claim
     }
 
-    /// Any claim or pause that is longer than these was not made by this policy or one like it.
-    pub(crate) fn longest_claim(&self) -> u64 {
-        self.claim.saturating_mul(10)
+    /// Whether a time is ahead of `now` by more than two clocks may be apart.
+    pub(crate) fn is_from_the_future(&self, time: u64, now: u64) -> bool {
+        now.saturating_add(self.clock_skew) < time
     }
 
-    pub(crate) fn longest_wait(&self) -> u64 {
-        self.longest_retry_after.saturating_add(self.longest_backoff)
+    /// When another holder's claim is over that was first seen at `seen`: by its own time or, if the clock behind it
+    /// is wrong, by ours.
+    pub(crate) fn end_of_claim(&self, claim: Span, seen: u64) -> u64 {
+        let end = if self.is_from_the_future(claim.since, seen) {
+            later(seen, claim.length())
+        } else {
+            // A longer one was not made by this policy or one like it.
+            claim.until.min(later(seen, self.claim.saturating_mul(10)))
+        };
+        later(end, self.clock_skew)
+    }
+
+    /// When a pause is over: at once, if it began in the future, and not later than this policy would let it be.
+    pub(crate) fn end_of_pause(&self, pause: Span, now: u64) -> u64 {
+        let longest = self.longest_retry_after.saturating_add(self.longest_backoff);
+        let end = pause.until.min(later(pause.since, longest));
+        if self.is_from_the_future(pause.since, now) { 0 } else { end }
     }
 
     /// How long a token must have been used for its rejection to be no failure.
@@ -257,7 +268,8 @@ mod tests {
             .attempts(0)
             .backoff(Duration::ZERO, Duration::ZERO)
             .clock_skew(Duration::MAX);
-        assert_eq!((policy.claim_length(), policy.most_attempts(), policy.skew()), (100, 1, u64::MAX));
+        assert_eq!((policy.claim_length(), policy.most_attempts()), (100, 1));
+        assert!(!policy.is_from_the_future(u64::MAX, 0));
         assert_eq!(policy.pause(1, &mut Dice::new(0, 0)), 1);
         assert_eq!(policy.retry_after(Duration::MAX), 24 * HOUR);
         assert_eq!(policy.retry_after(Duration::from_secs(3)), 3_000);

@@ -214,6 +214,12 @@ fn check_endpoint(what: &str, endpoint: &str, reserved: &[&str]) -> Result<(), E
     let url = check_web_address(what, endpoint)?;
     for pair in form::pairs(url.query().unwrap_or_default()) {
         match pair {
+            Some((name, value)) if name == "response_mode" && !is_readable_response_mode(&value) => {
+                return Err(Error::misuse(format!(
+                    "the {what} {} asks for a response_mode that a callback does not hold",
+                    ForeignAddress(endpoint)
+                )));
+            }
             Some((name, _)) if !reserved.contains(&&*name) => {}
             Some((name, _)) => {
                 return Err(Error::misuse(format!(
@@ -231,6 +237,12 @@ fn check_endpoint(what: &str, endpoint: &str, reserved: &[&str]) -> Result<(), E
         }
     }
     Ok(())
+}
+
+/// Whether an answer in this mode reaches the program: in a fragment, or as a message, it stays in the browser (OAuth 2.0
+/// Multiple Response Type Encoding Practices §2.1).
+pub(crate) fn is_readable_response_mode(mode: &str) -> bool {
+    matches!(mode, "query" | "form_post")
 }
 
 /// `https`, or `http` to a loopback address; no user information, no fragment.
@@ -265,6 +277,13 @@ pub(crate) fn check_web_address(what: &str, address: &str) -> Result<Url, Error>
         && !host.eq_ignore_ascii_case(host_as_written)
     {
         return refuse(&format!("has a host that means {host}; write that"));
+    }
+    // A name of the DNS has no other signs, and some of these are commands to a shell.
+    let is_sound = |host: &str| {
+        host.bytes().all(|byte| matches!(byte, b'-' | b'.' | b'_') || byte.is_ascii_alphanumeric())
+    };
+    if !host_as_written.starts_with('[') && !is_sound(host_as_written) {
+        return refuse("has a host that is no name of the DNS");
     }
     let loopback = match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),

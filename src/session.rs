@@ -12,9 +12,9 @@ use crate::error::Error;
 use crate::policy::RefreshPolicy;
 use crate::scope::Scope;
 use crate::secret::Secret;
-use crate::snapshot::{Record, Snapshot, Span, State};
+use crate::snapshot::{Record, Snapshot, State};
 use crate::step::{ForSession, Reason, Save, Step};
-use crate::time::{later, system_time, unix};
+use crate::time::{Span, later, system_time, unix};
 use crate::token::{self, TokenResponse, TokenType};
 
 /// The tokens of one authorization over time, kept alive by one refresh at a time.
@@ -174,11 +174,23 @@ impl Session {
     ///
     /// See to it that nobody refreshes with the token by the old means any more. The scopes are not known until the
     /// server names them.
-    pub fn import(client: &Client, refresh_token: Secret, policy: RefreshPolicy, now: SystemTime) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// Misuse, if the refresh token is empty or holds control characters, such as the line break of a file.
+    pub fn import(
+        client: &Client,
+        refresh_token: Secret,
+        policy: RefreshPolicy,
+        now: SystemTime,
+    ) -> Result<Self, Error> {
+        if !token::is_sound(refresh_token.expose()) {
+            return Err(Error::misuse("the refresh token is empty or holds control characters"));
+        }
         let authorization = client::digest(["", refresh_token.expose()]);
         let mut record = Record::without_tokens(authorization, client.refresher, unix(now));
         record.refresh_token = Some(refresh_token);
-        Self::with(record, policy, now)
+        Ok(Self::with(record, policy, now))
     }
 
     /// A holder from what was loaded from the store, and from nothing else. Whose tokens these are is for the key
@@ -216,7 +228,7 @@ impl Session {
             && !self.rejected
             && record.state != State::Refused
             && record.expires_at.is_none_or(|end| now < end)
-            && !self.is_from_the_future(record.issued_at, now);
+            && !self.policy.is_from_the_future(record.issued_at, now);
         good.then_some(&record.access_token)
     }
 
@@ -264,11 +276,13 @@ impl Session {
             (State::Refused, _) => Step::Reauthorize(Reason::Refused),
             (State::Claimed(claim), Hold::Claim) => Step::Send { until: system_time(claim.until) },
             (State::Claimed(claim), Hold::Sent) => Step::Wait(system_time(claim.until)),
-            (State::Claimed(claim), Hold::Nothing) if now < self.end_for_others(claim) => {
-                Step::Wait(system_time(self.end_for_others(claim)))
+            (State::Claimed(claim), Hold::Nothing)
+                if now < self.policy.end_of_claim(claim, self.claim_seen) =>
+            {
+                Step::Wait(system_time(self.policy.end_of_claim(claim, self.claim_seen)))
             }
-            (State::Backoff(pause), _) if now < self.end(pause, now) => {
-                Step::Wait(system_time(self.end(pause, now)))
+            (State::Backoff(pause), _) if now < self.policy.end_of_pause(pause, now) => {
+                Step::Wait(system_time(self.policy.end_of_pause(pause, now)))
             }
             (State::Quiet, _) => match self.due_at(now) {
                 None => Step::Rest(None),
@@ -288,7 +302,7 @@ impl Session {
     /// When the tokens want to be replaced.
     fn due_at(&self, now: u64) -> Option<u64> {
         let record = &self.record;
-        if self.is_from_the_future(record.issued_at, now) {
+        if self.policy.is_from_the_future(record.issued_at, now) {
             return Some(0);
         }
         if self.rejected {
@@ -316,7 +330,7 @@ impl Session {
         let served = next.state == State::Quiet
             && (!self.rejected || used >= self.policy.longest_backoff())
             && !next.was_born_dead()
-            && !self.is_from_the_future(next.issued_at, now);
+            && !self.policy.is_from_the_future(next.issued_at, now);
         next.attempts = if served { 1 } else { next.attempts.saturating_add(1) };
         if next.attempts > self.policy.most_attempts() {
             return Step::Reauthorize(Reason::GaveUp);
@@ -332,6 +346,9 @@ impl Session {
 
     /// The call to send, once for each claim: `None` if [`poll`](Self::poll) does not say [`Send`](Step::Send),
     /// perhaps because another task that shares this session was faster.
+    ///
+    /// It names no resource, so the tokens stay those of the grant (RFC 8707 §2.2); to ask for less, add to the
+    /// call's request.
     ///
     /// # Errors
     ///
@@ -377,7 +394,7 @@ impl Session {
         self.learned.take_if(|learned| !learned.outranks(&record));
         // A claim from the future was made before the clock was set back; how much of it is over nobody knows.
         let ours = matches!(record.state, State::Claimed(claim)
-            if self.learned.is_none() && !self.is_from_the_future(claim.since, self.latest));
+            if self.learned.is_none() && !self.policy.is_from_the_future(claim.since, self.latest));
         self.hold = if ours { Hold::Claim } else { Hold::Nothing };
         self.replace(record, self.latest);
     }
@@ -478,6 +495,9 @@ impl Session {
 
     /// The user signed in again, perhaps with another client: the session goes on with these tokens, under the
     /// same key and revision, so that no other holder brings back the old ones.
+    ///
+    /// Who signed in is for you to compare (by the API, or an ID token): another account's tokens belong under
+    /// another key.
     pub fn reauthorized(&mut self, tokens: TokenResponse, now: SystemTime) {
         let now = self.observe(now);
         let mut next = self.learned.as_deref().unwrap_or(&self.record).clone();
@@ -538,17 +558,13 @@ impl Session {
 impl Session {
     /// The time that counts: the latest one seen, unless the clock was set back by more than the skew.
     fn time(&self, now: u64) -> u64 {
-        if self.was_set_back(now) { now } else { now.max(self.latest) }
-    }
-
-    fn was_set_back(&self, now: u64) -> bool {
-        now.saturating_add(self.policy.skew()) < self.latest
+        if self.policy.is_from_the_future(self.latest, now) { now } else { now.max(self.latest) }
     }
 
     /// Lets time pass: whatever ends with time, ends here.
     fn observe(&mut self, now: SystemTime) -> u64 {
         let now = unix(now);
-        if self.was_set_back(now) {
+        if self.policy.is_from_the_future(self.latest, now) {
             // How much of the claim is over cannot be told any more.
             self.hold = Hold::Nothing;
             self.claim_seen = now;
@@ -563,25 +579,6 @@ impl Session {
         };
         self.hold = if over { Hold::Nothing } else { self.hold };
         now
-    }
-
-    /// When a claim that is not ours is over: by its own time or, if the clock behind it is wrong, by ours.
-    fn end_for_others(&self, claim: Span) -> u64 {
-        let end = if self.is_from_the_future(claim.since, self.claim_seen) {
-            later(self.claim_seen, claim.length())
-        } else {
-            claim.until.min(later(self.claim_seen, self.policy.longest_claim()))
-        };
-        later(end, self.policy.skew())
-    }
-
-    fn end(&self, pause: Span, now: u64) -> u64 {
-        let longest = later(pause.since, self.policy.longest_wait());
-        if self.is_from_the_future(pause.since, now) { 0 } else { pause.until.min(longest) }
-    }
-
-    fn is_from_the_future(&self, time: u64, now: u64) -> bool {
-        now.saturating_add(self.policy.skew()) < time
     }
 }
 

@@ -184,7 +184,7 @@ impl Holder {
             let learned = it.learned.as_deref().map(fingerprint);
             // The clocks of this world never go back, so the latest time seen and what follows from it say nothing.
             let end = match it.record.state {
-                State::Claimed(claim) => it.end_for_others(claim),
+                State::Claimed(claim) => it.policy.end_of_claim(claim, it.claim_seen),
                 _ => 0,
             };
             (fingerprint(&it.record), learned, it.hold == Hold::Claim, it.hold == Hold::Sent, end)

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Retry};
 use crate::policy::{Dice, RefreshPolicy};
 use crate::scope::Scope;
 use crate::secret::{self, Secret};
-use crate::time::{END, later, milliseconds, system_time};
+use crate::time::{END, Span, later, milliseconds, system_time};
 use crate::token::{TokenResponse, TokenType, is_printable};
 
 /// One saved state of a [`Session`](crate::Session), to be kept in a store under one key for each
@@ -76,26 +76,6 @@ pub(crate) enum State {
     Backoff(Span),
     /// The server refuses it for good.
     Refused,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Span {
-    pub(crate) since: u64,
-    pub(crate) until: u64,
-}
-
-impl Span {
-    pub(crate) fn new(since: u64, length: u64) -> Self {
-        Self { since, until: later(since, length) }
-    }
-
-    pub(crate) fn length(self) -> u64 {
-        self.until.saturating_sub(self.since)
-    }
-
-    pub(crate) fn middle(self) -> u64 {
-        later(self.since, self.length() / 2)
-    }
 }
 
 impl Record {

@@ -27,6 +27,27 @@ pub(crate) fn milliseconds(duration: Duration) -> u64 {
     duration.as_secs().saturating_mul(1000).saturating_add(duration.subsec_millis().into())
 }
 
+/// From one time to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) since: u64,
+    pub(crate) until: u64,
+}
+
+impl Span {
+    pub(crate) fn new(since: u64, length: u64) -> Self {
+        Self { since, until: later(since, length) }
+    }
+
+    pub(crate) fn length(self) -> u64 {
+        self.until.saturating_sub(self.since)
+    }
+
+    pub(crate) fn middle(self) -> u64 {
+        later(self.since, self.length() / 2)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -285,6 +285,11 @@ fn token(member: Member<'_>) -> Option<Option<Secret>> {
     }
 }
 
+/// Whether a text can be a token: there is something in it, and it cannot break a header.
+pub(crate) fn is_sound(text: &str) -> bool {
+    !text.is_empty() && is_printable(text)
+}
+
 /// No control characters, those of ASCII and those after it; most tokens are visible ASCII.
 pub(crate) fn is_printable(text: &str) -> bool {
     text.bytes().fold(true, |visible, byte| visible & matches!(byte, b' '..=b'~'))
@@ -300,6 +305,9 @@ fn read_token_type(member: Member<'_>, leniencies: Leniencies) -> Result<TokenTy
         )),
         Member::Text(text) if text.eq_ignore_ascii_case("bearer") => Ok(TokenType::Bearer),
         Member::Text(text) if text.eq_ignore_ascii_case("dpop") => Ok(TokenType::DPoP),
+        Member::Text(text) if !is_printable(&text) => {
+            Err(Error::invalid("token_type holds control characters"))
+        }
         Member::Text(text) if leniencies.has(Leniency::AnyTokenType) && !text.is_empty() => {
             Ok(TokenType::Other(text.into_owned()))
         }

@@ -37,14 +37,14 @@ const FAULTS: &[Fault] = &[
     (
         "a claim is never over",
         "it does not settle",
-        "session.rs",
-        &[("later(end, self.policy.skew())", "later(end, u64::MAX)")],
+        "policy.rs",
+        &[("later(end, self.clock_skew)", "later(end, u64::MAX)")],
     ),
     (
         "the clock skew is forgotten",
         "the authorization ended, and nothing was lost",
-        "session.rs",
-        &[("later(end, self.policy.skew())", "end")],
+        "policy.rs",
+        &[("later(end, self.clock_skew)", "end")],
     ),
     (
         "the old access token is used after the answer",

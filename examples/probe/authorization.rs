@@ -26,7 +26,7 @@ pub const CHECKS: &[Check] = &[
     .promised_by_pleo(),
     Check::should(
         "authorize.method-missing",
-        "RFC 9700 2.1.1; Pleo",
+        "RFC 7636 4.3, RFC 9700 2.1.1; Pleo",
         "A code challenge without a method, which means plain, is refused.",
         |target| changed_is_refused(target, |it| it.remove("code_challenge_method")),
     )
@@ -159,7 +159,7 @@ pub const CHECKS: &[Check] = &[
     ),
     Check::must(
         "authorize.code-differs",
-        "RFC 6749 10.10",
+        "RFC 6749 10.5 and 10.10",
         "Two authorizations bring two codes.",
         codes_differ,
     ),

@@ -47,13 +47,13 @@ pub const CHECKS: &[Check] = &[
     Check::should("token.get", "RFC 6749 3.2", "A token request by GET is refused.", by_get),
     Check::should(
         "token.parameters-in-url",
-        "RFC 6749 2.3.1 and 3.2",
+        "RFC 6749 3.2 and 4.1.3",
         "A token request with its parameters in the URL is refused.",
         parameters_in_url,
     ),
     Check::must(
         "token.verifier-missing",
-        "RFC 9700 2.1.1, RFC 7636 4.5",
+        "RFC 7636 4.6, RFC 9700 2.1.1",
         "A code that was asked for with PKCE is not exchanged without the verifier.",
         |target| {
             form_is_refused_as(target, &["invalid_grant", "invalid_request"], |form| {

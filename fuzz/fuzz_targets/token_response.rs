@@ -75,7 +75,8 @@ fn is_acceptable(object: &Map<String, Value>, options: &str) -> bool {
     let token_type = match member("token_type") {
         Value::Null => has('m'),
         Value::String(name) => {
-            ["bearer", "dpop"].contains(&&*name.to_ascii_lowercase()) || (has('t') && !name.is_empty())
+            ["bearer", "dpop"].contains(&&*name.to_ascii_lowercase())
+                || (has('t') && !name.is_empty() && is_token(name))
         }
         _ => false,
     };

@@ -1,0 +1,160 @@
+//! One test for each known attack by what an authorization server says, or by what stands in its place, named after it.
+
+mod support;
+
+use oauth2_proto::{Client, ClientAuth, ErrorKind, Leniency, Response, Retry};
+use support::{client, client_of, json, now, server, start, token_call};
+
+/// A line break in what the server says would forge a line of a log.
+#[test]
+fn log_injection_by_server_text() {
+    let client = client();
+    let (_, mut pending) = start(&client);
+    let callback =
+        format!("error=x%0d%0a2030-01-01+ok&error_description=%1b%5b2J%e2%80%ae&state={}", pending.state());
+    let from_callback = pending.receive(&client, callback.as_str(), now()).unwrap_err();
+    let body = "{\"error\":\"x\\r\\ny\",\"error_description\":\"\\u001b[2J\\u202e\"}";
+    let from_token = token_call(&client).finish(json(body)).unwrap_err();
+    for shown in
+        [from_callback.to_string(), from_token.to_string(), format!("{from_token:?}{from_callback:?}")]
+    {
+        assert!(!shown.contains(['\r', '\n', '\u{1b}', '\u{202e}']), "{shown:?}");
+    }
+    // What else is printed holds words of the server, too.
+    let body =
+        "{\"access_token\":\"fake\",\"token_type\":\"Bearer\",\"scope\":\"\\r\\n\\u001b\",\"\\u202e\\n\":1}";
+    let shown = format!("{:?}", token_call(&client).finish(json(body)).unwrap());
+    assert!(!shown.contains(['\r', '\n', '\u{1b}', '\u{202e}']), "{shown:?}");
+}
+
+/// A megabyte of text would fill the log.
+#[test]
+fn log_flooding_by_server_text() {
+    let long = "\u{1}".repeat(50_000);
+    let body = serde_json::json!({ "error": long, "error_description": long, "error_uri": long }).to_string();
+    let error = token_call(&client()).finish(json(&body)).unwrap_err();
+    assert_eq!(error.description(), Some(long.as_str()), "the program has all of it");
+    for shown in [error.to_string(), format!("{error:?}")] {
+        assert!(shown.len() < 6_000 && shown.contains('…'), "{}", shown.len());
+    }
+}
+
+/// A type of token goes into the same header, where the server's own type is tolerated.
+#[test]
+fn header_injection_by_a_token_type() {
+    let call = token_call(&client_of(server().tolerate(Leniency::AnyTokenType)));
+    for character in ["\\r\\n", "\\u0000", "\\u007f", "\\u0085"] {
+        let body = format!(r#"{{"access_token":"fake","token_type":"mac{character}X-Injected: 1"}}"#);
+        let error = call.finish(json(&body)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{body}");
+        assert!(error.to_string().contains("control characters"), "{error}");
+    }
+}
+
+/// A line break in a token would become a header of the next API request.
+#[test]
+fn header_injection_by_tokens() {
+    let call = token_call(&client());
+    for member in ["access_token", "refresh_token"] {
+        for character in ["\\r\\n", "\\u0000", "\\u007f", "\\u0085"] {
+            let body = format!(
+                "{{\"access_token\":\"fake\",\"token_type\":\"Bearer\",\"{member}\":\"fa{character}ke\"}}"
+            )
+            .replacen(
+                "\"access_token\":\"fake\",",
+                if member == "access_token" { "" } else { "\"access_token\":\"fake\"," },
+                1,
+            );
+            let error = call.finish(json(&body)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{body}");
+            assert!(error.to_string().contains("control characters"), "{error}");
+        }
+    }
+}
+
+/// A line break in a credential would become a header of the token request.
+#[test]
+fn header_injection_by_credentials() {
+    let hostile = "fake\r\nX-Injected: 1";
+    for auth in [ClientAuth::basic(hostile), ClientAuth::basic_unencoded(hostile), ClientAuth::post(hostile)]
+    {
+        // Basic takes no colon in an identifier that is sent as it is.
+        let client = Client::new(server(), "fake\r\nclient", auth).unwrap();
+        let call = token_call(&client);
+        for text in call.request().headers().map(|(_, value)| value).chain([call.request().body()]) {
+            assert!(!text.contains(['\r', '\n']), "{text:?}");
+        }
+    }
+}
+
+/// A body that is meant to fill the memory or the stack.
+#[test]
+fn oversized_and_deep_bodies() {
+    let call = token_call(&client());
+    let valid = r#"{"access_token":"fake","token_type":"Bearer"}"#;
+    let padded = |length: usize| format!("{}{valid}", " ".repeat(length - valid.len()));
+    assert!(call.finish(json(&padded(1 << 20))).is_ok());
+    for body in [
+        padded((1 << 20) + 1),
+        "[".repeat(1 << 19),
+        "{\"a\":".repeat(100_000),
+        format!("{{\"access_token\":{}1{}}}", "[".repeat(1000), "]".repeat(1000)),
+    ] {
+        assert_eq!(call.finish(json(&body)).unwrap_err().kind(), ErrorKind::Invalid);
+    }
+}
+
+/// The reader decompresses nothing, so a bomb stays as small as it came.
+#[test]
+fn decompression_is_left_to_the_caller() {
+    let gzip_header = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03";
+    let response = Response::new(200, [("content-encoding", "gzip")], gzip_header);
+    assert_eq!(token_call(&client()).finish(response).unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+/// RFC 9110 §15.4: a redirect, and 307 and 308 above all, would carry the credentials along (as those of the user in
+/// RFC 9700 §4.12).
+#[test]
+fn redirected_token_request() {
+    let call = token_call(&client());
+    assert!(!call.request().follow_redirects());
+    for status in [301, 302, 303, 307, 308] {
+        let body = br#"{"access_token":"fake","token_type":"Bearer"}"#;
+        let response = Response::new(status, [("location", "https://evil.example/token")], body);
+        assert_eq!(call.finish(response).unwrap_err().kind(), ErrorKind::Invalid, "{status}");
+        // Nor does a redirect sign the user out.
+        let response = Response::new(status, [("location", "/")], br#"{"error":"invalid_grant"}"#);
+        assert_eq!(call.finish(response).unwrap_err().kind(), ErrorKind::Invalid, "{status}");
+    }
+}
+
+/// A failing proxy says `invalid_grant`, and the user would be signed out for nothing.
+#[test]
+fn sign_out_by_a_failing_server() {
+    let call = token_call(&client());
+    for status in [429, 500, 502, 503, 504] {
+        let headers: [(&str, &str); 0] = [];
+        let error = call.finish(Response::new(status, headers, br#"{"error":"invalid_grant"}"#)).unwrap_err();
+        assert_eq!(error.retry(), Retry::Later, "{status}");
+    }
+}
+
+/// Found by fuzzing: with form-encoded responses tolerated, a part of a JSON document must not read as a form.
+#[test]
+fn token_hidden_inside_another_document() {
+    let call = token_call(&client_of(server().tolerate(Leniency::FormEncoded)));
+    let hidden = "&access_token=fake-inner&token_type=bearer&";
+    let finish =
+        |body: &str| call.finish(Response::new(200, [("content-type", "text/plain")], body.as_bytes()));
+    for mark in ["", "\u{feff}"] {
+        let object =
+            format!(r#"{mark} {{"x":"{hidden}","access_token":"fake-outer","token_type":"Bearer"}}"#);
+        assert_eq!(finish(&object).unwrap().access_token().expose(), "fake-outer");
+        for document in
+            [format!("{mark}[\"{hidden}\"]"), format!("{mark}\"{hidden}\""), format!("{mark}<p>{hidden}</p>")]
+        {
+            assert_eq!(finish(&document).unwrap_err().kind(), ErrorKind::Invalid, "{document}");
+        }
+    }
+    assert_eq!(finish(hidden).unwrap().access_token().expose(), "fake-inner");
+}
