@@ -67,6 +67,23 @@ fn the_later_of_two_sign_ins_counts_though_the_earlier_is_being_saved() {
     assert_eq!(usable(&session, later(2)), Some("fake-access-6"));
 }
 
+/// The refusal is final, whoever is about to send the token again.
+#[test]
+fn a_refusal_wins_over_another_holders_claim_and_a_failure_does_not() {
+    for (status, text, then) in [(400, r#"{"error":"invalid_grant"}"#, "save over 3"), (503, "", "wait 1930")]
+    {
+        let mut store = Store::default();
+        let mut late = claimed(&mut store);
+        let call = send(&mut late, later(DUE));
+        // The claim is over for the other holder, whose clock is ahead.
+        let mut other = store.holder(later(DUE));
+        assert!(save(&mut other, &mut store, later(DUE + 65)));
+        assert!(answer(&mut late, call, status, text, later(DUE + 60)).is_err());
+        assert!(!save(&mut late, &mut store, later(DUE + 60)), "the other's claim is there");
+        assert_eq!(step(&mut late, later(DUE + 60)), then);
+    }
+}
+
 #[test]
 fn a_claim_that_another_task_adopted_first_is_still_ours() {
     let mut store = Store::default();
