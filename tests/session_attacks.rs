@@ -260,8 +260,10 @@ fn refresh_storm_by_dead_tokens() {
     let dead =
         r#"{"access_token":"fake-dead","refresh_token":"fake-refresh","token_type":"Bearer","expires_in":0}"#;
     let (mut session, _) = signed_in("alice");
-    let (mut time, mut sent) = (later(DUE), Vec::new());
+    let (mut time, mut sent, mut steps) = (later(DUE), Vec::new(), 0);
     let reason = loop {
+        steps += 1;
+        assert!(steps < 100, "{session:?} never gives up");
         match session.poll(time) {
             Step::Save(save) => session.saved(save),
             Step::Send { .. } => {
