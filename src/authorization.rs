@@ -18,7 +18,7 @@ use crate::pkce::{CodeVerifier, Entropy};
 use crate::scope::Scope;
 use crate::secret::{self, Secret, ShortSecret};
 use crate::server::{
-    AUTHORIZATION_PARAMETERS, check_resources, check_web_address, is_absolute_uri, is_readable_response_mode,
+    AUTHORIZATION_PARAMETERS, check_resources, check_web_address, is_absolute_uri, is_response_mode, query_of,
 };
 use crate::time::{system_time, unix_seconds};
 use crate::token::TokenResponse;
@@ -60,7 +60,8 @@ impl<'a> AuthorizationRequest<'a> {
         self
     }
 
-    /// Adds a parameter that this crate does not set itself, such as `prompt`.
+    /// Adds a parameter that this crate does not set itself, such as `prompt`; of `response_mode` only `query` and
+    /// `form_post` are taken.
     pub fn parameter(mut self, name: &'a str, value: &'a str) -> Self {
         self.parameters.push((name, value));
         self
@@ -128,7 +129,6 @@ impl<'a> AuthorizationRequest<'a> {
         }
         let server = &self.client.server;
         server.check_grant_type("authorization_code")?;
-        check_redirect_uri(self.redirect_uri)?;
         if server.https_redirect_uris_only && !self.redirect_uri.starts_with("https://") {
             return Err(Error::misuse(format!(
                 "{} takes https redirect URIs only, not {}",
@@ -136,6 +136,7 @@ impl<'a> AuthorizationRequest<'a> {
                 ForeignAddress(self.redirect_uri)
             )));
         }
+        check_redirect_uri(self.redirect_uri)?;
         check_resources(&self.resources)?;
         let endpoint = || form::pairs(query_of(&server.authorization_endpoint)).flatten();
         for (index, (name, value)) in self.parameters.iter().enumerate() {
@@ -145,8 +146,8 @@ impl<'a> AuthorizationRequest<'a> {
                 "is one that this crate sets or keeps out"
             } else if *name == "resource" {
                 "has a method of its own, which also puts it into the token request"
-            } else if *name == "response_mode" && !is_readable_response_mode(value) {
-                "asks for an answer that a callback does not hold: query and form_post can be read"
+            } else if *name == "response_mode" && !is_response_mode(value) {
+                "asks for an answer that is open to the page: only query and form_post are not"
             } else if self.parameters.iter().take(index).any(|(earlier, _)| earlier == name) {
                 "is there twice, which RFC 6749 section 3.1 forbids"
             } else if endpoint().any(|(own, _)| own == *name) {
@@ -230,10 +231,6 @@ fn check_redirect_uri(uri: &str) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-fn query_of(uri: &str) -> &str {
-    uri.split_once('?').map_or("", |(_, query)| query)
 }
 
 /// An authorization that the user has been sent away for: what must survive the browser's trip.

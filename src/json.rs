@@ -11,6 +11,8 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Se
 use serde_json::{Map, Value};
 use zeroize::Zeroize;
 
+use crate::error::Foreign;
+
 /// The value of a known member.
 #[derive(Debug)]
 pub(crate) enum Member<'a> {
@@ -187,7 +189,11 @@ impl Drop for Extras {
 /// The names only: a value may be a token that this crate does not know, such as an `id_token`.
 impl fmt::Debug for Extras {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.0.keys().map(|name| (name, "[redacted]"))).finish()
+        const MOST: usize = 20;
+        let names = self.0.keys().take(MOST).map(|name| (Foreign(name), "[redacted]"));
+        let mut map = f.debug_map();
+        map.entries(names);
+        if self.0.len() > MOST { map.finish_non_exhaustive() } else { map.finish() }
     }
 }
 

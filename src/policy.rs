@@ -111,7 +111,7 @@ impl RefreshPolicy {
     }
 
     /// When another holder's claim is over that was first seen at `seen`: by its own time or, if the clock behind it
-    /// is wrong, by ours.
+    /// is wrong, by ours; and the clock skew after that.
     pub(crate) fn end_of_claim(&self, claim: Span, seen: u64) -> u64 {
         let end = if self.is_from_the_future(claim.since, seen) {
             later(seen, claim.length())

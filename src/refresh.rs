@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::scope::Scope;
 use crate::secret::Secret;
 use crate::server::check_resources;
-use crate::token::TokenResponse;
+use crate::token::{TokenResponse, is_sound};
 
 impl Client {
     /// Starts a refresh (RFC 6749 §6).
@@ -56,17 +56,15 @@ impl<'a> RefreshRequest<'a> {
     ///
     /// # Errors
     ///
-    /// Misuse, if the server is known not to refresh, or if the refresh token, a scope or a resource is not
-    /// well-formed.
+    /// Misuse, if the server is known not to refresh, if the refresh token is empty or holds control characters (the
+    /// line break of a file, say), or if a scope or a resource is not well-formed.
     pub fn start(self) -> Result<Call<TokenResponse>, Error> {
         if let Some(misuse) = self.misuse {
             return Err(misuse);
         }
         self.client.server.check_grant_type("refresh_token")?;
         check_resources(&self.resources)?;
-        if self.refresh_token.expose().is_empty() {
-            return Err(Error::misuse("the refresh token is empty"));
-        }
+        check_refresh_token(self.refresh_token)?;
         let parameters = [
             ("grant_type", "refresh_token"),
             ("refresh_token", self.refresh_token.expose()),
@@ -80,6 +78,14 @@ impl<'a> RefreshRequest<'a> {
             attempt: None,
         };
         Ok(self.client.token_request(&parameters, &self.resources, context))
+    }
+}
+
+/// A refresh token that nobody will take, or give back from a store, is refused before it is used.
+pub(crate) fn check_refresh_token(token: &Secret) -> Result<(), Error> {
+    match is_sound(token.expose()) {
+        true => Ok(()),
+        false => Err(Error::misuse("the refresh token is empty or holds control characters")),
     }
 }
 

@@ -1,9 +1,17 @@
 //! A list of scope tokens (RFC 6749 §3.3), kept as it travels: one text with spaces.
 
+use std::fmt;
+
 use crate::error::{Error, Foreign};
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Scope(String);
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&Foreign(&self.0), f)
+    }
+}
 
 impl Scope {
     /// Adds the tokens of a caller.

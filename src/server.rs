@@ -30,10 +30,18 @@ impl AuthorizationServer {
     /// # Errors
     ///
     /// Misuse, if an endpoint is not `https` (or `http` to a loopback address), holds user information or
-    /// a fragment, writes its host in an unusual way (such as `127.1`), or brings a parameter of the protocol
-    /// in its query (RFC 6749 §3.1 and §3.2).
+    /// a fragment, writes its host in an unusual way (such as `127.1`) or with signs that no name of the DNS has, or
+    /// brings a parameter of the protocol in its query (RFC 6749 §3.1 and §3.2), or a `response_mode` other than
+    /// `query` and `form_post`.
     pub fn new(authorization_endpoint: &str, token_endpoint: &str) -> Result<Self, Error> {
         check_endpoint("authorization endpoint", authorization_endpoint, AUTHORIZATION_PARAMETERS)?;
+        let mut parameters = form::pairs(query_of(authorization_endpoint)).flatten();
+        if parameters.any(|(name, value)| name == "response_mode" && !is_response_mode(&value)) {
+            return Err(Error::misuse(format!(
+                "the authorization endpoint {} asks for a response_mode other than query and form_post",
+                ForeignAddress(authorization_endpoint)
+            )));
+        }
         check_endpoint("token endpoint", token_endpoint, TOKEN_PARAMETERS)?;
         Ok(Self::unchecked(authorization_endpoint.to_owned(), token_endpoint.to_owned()))
     }
@@ -214,12 +222,6 @@ fn check_endpoint(what: &str, endpoint: &str, reserved: &[&str]) -> Result<(), E
     let url = check_web_address(what, endpoint)?;
     for pair in form::pairs(url.query().unwrap_or_default()) {
         match pair {
-            Some((name, value)) if name == "response_mode" && !is_readable_response_mode(&value) => {
-                return Err(Error::misuse(format!(
-                    "the {what} {} asks for a response_mode that a callback does not hold",
-                    ForeignAddress(endpoint)
-                )));
-            }
             Some((name, _)) if !reserved.contains(&&*name) => {}
             Some((name, _)) => {
                 return Err(Error::misuse(format!(
@@ -239,9 +241,14 @@ fn check_endpoint(what: &str, endpoint: &str, reserved: &[&str]) -> Result<(), E
     Ok(())
 }
 
-/// Whether an answer in this mode reaches the program: in a fragment, or as a message, it stays in the browser (OAuth 2.0
-/// Multiple Response Type Encoding Practices §2.1).
-pub(crate) fn is_readable_response_mode(mode: &str) -> bool {
+/// What stands after the `?` of an address that is known to have no fragment.
+pub(crate) fn query_of(uri: &str) -> &str {
+    uri.split_once('?').map_or("", |(_, query)| query)
+}
+
+/// Whether an answer in this mode goes to the program alone: in a fragment, or as a message, it is open to whatever else
+/// runs in the page (RFC 9700 §4.1.2 and §4.17).
+pub(crate) fn is_response_mode(mode: &str) -> bool {
     matches!(mode, "query" | "form_post")
 }
 

@@ -10,6 +10,7 @@ use crate::call::{Attempt, Call, Response};
 use crate::client::{self, Client};
 use crate::error::Error;
 use crate::policy::RefreshPolicy;
+use crate::refresh::check_refresh_token;
 use crate::scope::Scope;
 use crate::secret::Secret;
 use crate::snapshot::{Record, Snapshot, State};
@@ -184,9 +185,7 @@ impl Session {
         policy: RefreshPolicy,
         now: SystemTime,
     ) -> Result<Self, Error> {
-        if !token::is_sound(refresh_token.expose()) {
-            return Err(Error::misuse("the refresh token is empty or holds control characters"));
-        }
+        check_refresh_token(&refresh_token)?;
         let authorization = client::digest(["", refresh_token.expose()]);
         let mut record = Record::without_tokens(authorization, client.refresher, unix(now));
         record.refresh_token = Some(refresh_token);
@@ -226,6 +225,7 @@ impl Session {
             && !replaced
             && !self.expired
             && !self.rejected
+            && !record.was_born_dead()
             && record.state != State::Refused
             && record.expires_at.is_none_or(|end| now < end)
             && !self.policy.is_from_the_future(record.issued_at, now);
@@ -347,8 +347,8 @@ impl Session {
     /// The call to send, once for each claim: `None` if [`poll`](Self::poll) does not say [`Send`](Step::Send),
     /// perhaps because another task that shares this session was faster.
     ///
-    /// It names no resource, so the tokens stay those of the grant (RFC 8707 §2.2); to ask for less, add to the
-    /// call's request.
+    /// It names no resource: what the new token is for, the server decides (RFC 8707 §2.2). Where yours wants it named,
+    /// add it by [`request_mut`](Call::request_mut).
     ///
     /// # Errors
     ///

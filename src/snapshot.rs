@@ -12,7 +12,7 @@ use crate::policy::{Dice, RefreshPolicy};
 use crate::scope::Scope;
 use crate::secret::{self, Secret};
 use crate::time::{END, Span, later, milliseconds, system_time};
-use crate::token::{TokenResponse, TokenType, is_printable};
+use crate::token::{TokenResponse, TokenType, is_sound};
 
 /// One saved state of a [`Session`](crate::Session), to be kept in a store under one key for each
 /// authorization.
@@ -309,13 +309,13 @@ impl<'de> Deserialize<'de> for Snapshot {
         if restored.revision == 0 || restored.revision > most || restored.generation > most {
             return Err(damaged("revision or generation"));
         }
-        let refresh_token = restored.refresh_token.as_ref().map(|token| token.0.expose());
-        let tokens = [Some(restored.access_token.expose()), refresh_token, Some(&restored.token_type)];
         // An imported session has no access token yet.
         let imported =
             restored.access_token.expose().is_empty() && restored.expires_at == Some(restored.issued_at);
-        let absent = |text: &&str| text.is_empty() && !imported;
-        if tokens.into_iter().flatten().any(|text| absent(&text) || !is_printable(text)) {
+        let access_token = Some(restored.access_token.expose()).filter(|_| !imported);
+        let refresh_token = restored.refresh_token.as_ref().map(|token| token.0.expose());
+        let texts = [access_token, refresh_token, Some(&restored.token_type)];
+        if !texts.into_iter().flatten().all(is_sound) {
             return Err(damaged("a token"));
         }
         Ok(Self(Box::new(Record {

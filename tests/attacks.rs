@@ -300,7 +300,6 @@ fn hostile_endpoints() {
         "file:///etc/passwd",
         "a:$(calc.exe)?response_type=code",
         "https://$(calc.exe)/",
-        "https://as.example/?response_mode=fragment",
         "http://as.example/",
         "https://as.example@evil.example/",
         "https://as.example\\.evil.example/",
@@ -315,6 +314,11 @@ fn hostile_endpoints() {
             assert!(!error.to_string().contains(['\r', '\n']), "{error}");
         }
         assert!(pleo::at(endpoint).is_err(), "{endpoint}");
+    }
+    // An answer that is open to the page, by the endpoint's own query.
+    for (mode, sound) in [("fragment", false), ("web_message", false), ("query", true), ("form_post", true)] {
+        let endpoint = format!("https://as.example/authorize?a=b&response_mode={mode}");
+        assert_eq!(AuthorizationServer::new(&endpoint, "https://as.example/token").is_ok(), sound, "{mode}");
     }
 }
 

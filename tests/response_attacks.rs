@@ -34,8 +34,14 @@ fn log_flooding_by_server_text() {
     let body = serde_json::json!({ "error": long, "error_description": long, "error_uri": long }).to_string();
     let error = token_call(&client()).finish(json(&body)).unwrap_err();
     assert_eq!(error.description(), Some(long.as_str()), "the program has all of it");
-    for shown in [error.to_string(), format!("{error:?}")] {
-        assert!(shown.len() < 6_000 && shown.contains('…'), "{}", shown.len());
+    let many: serde_json::Map<_, _> = (0..20_000).map(|number| (number.to_string(), 1.into())).collect();
+    let mut body = serde_json::json!({
+        "access_token": "fake", "token_type": "Bearer", "scope": long, "\u{1}".repeat(50_000): 1,
+    });
+    body.as_object_mut().unwrap().extend(many);
+    let tokens = token_call(&client()).finish(json(&body.to_string())).unwrap();
+    for shown in [error.to_string(), format!("{error:?}"), format!("{tokens:?}")] {
+        assert!(shown.len() < 6_000 && shown.contains(['…', '.']), "{}", shown.len());
     }
 }
 

@@ -9,6 +9,8 @@ use holders::{
     DUE, Store, answer, body, claimed, policy, refresh, refresh_token, save, send, signed_in, step, tokens,
     usable,
 };
+use std::time::Duration;
+
 use oauth2_proto::{ErrorKind, Secret, Session, Step};
 use support::{client, later, now};
 
@@ -129,6 +131,11 @@ fn a_refresh_token_from_before_is_imported_and_refreshed_at_once() {
     assert_eq!(step(&mut session, now()), "save over 0");
     assert_eq!(usable(&session, now()), None);
     assert!(save(&mut session, &mut store, now()));
+    // There is no access token yet, whatever the clock of another holder says.
+    for seconds in 0..7 {
+        let earlier = now() - Duration::from_secs(seconds);
+        assert_eq!(usable(&store.holder(earlier), earlier), None, "{seconds}");
+    }
     // It may wait in the store for as long as it likes.
     let mut session = store.holder(later(5000));
     assert_eq!(usable(&session, later(5000)), None);

@@ -533,6 +533,8 @@ fn a_lifetime_of_0_is_never_used_and_ends() {
     let dead = |number: usize| body(number).replace("3600", "0");
     let mut store = Store::default();
     let mut session = signed_in_with(&mut store, &dead(0), policy().attempts(5));
+    let earlier = now() - Duration::from_secs(3);
+    assert_eq!(usable(&store.holder(earlier), earlier), None, "nor by a clock that is behind");
     let mut time = now();
     let (mut number, mut steps) = (0, 0);
     loop {

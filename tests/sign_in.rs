@@ -247,6 +247,7 @@ fn a_refresh_may_ask_for_less() {
         client.refresh(&token).scopes(["a b"]).start(),
         client.refresh(&token).resource("not absolute").start(),
         client.refresh(&Secret::new("")).start(),
+        client.refresh(&Secret::new("fake-refresh-token\n")).start(),
     ] {
         assert_eq!(misuse.unwrap_err().kind(), ErrorKind::Misuse);
     }

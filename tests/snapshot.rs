@@ -184,6 +184,22 @@ fn a_damaged_form_is_refused_without_quoting_a_secret() {
         absent.as_object_mut().unwrap().remove(member).unwrap();
         damaged.push(absent.to_string());
     }
+    // Before its first refresh an imported session has no access token, but all else.
+    let imported = |member: &str, value: Value| {
+        let mut stored: Value = serde_json::from_str(VERSION_1).unwrap();
+        for (member, value) in
+            [("access_token", json!("")), ("expires_at", stored["issued_at"].clone()), (member, value)]
+        {
+            stored[member] = value;
+        }
+        stored.to_string()
+    };
+    assert!(restore(&imported("access_token", json!(""))).is_ok());
+    damaged.extend([
+        imported("refresh_token", json!("")),
+        imported("token_type", json!("")),
+        imported("access_token", json!("\n")),
+    ]);
     for text in damaged {
         let error = restore(&text).map(|_| text).unwrap_err();
         let shown = format!("{error} {error:?}");

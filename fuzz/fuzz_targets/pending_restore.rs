@@ -26,7 +26,7 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     if let Ok(value) = serde_json::from_slice::<Value>(data) {
-        assert_hides(value, &["state", "code_verifier"], |stored| {
+        assert_hides(value, &[("state", 4), ("code_verifier", 5)], |stored| {
             match serde_json::from_str::<PendingAuthorization>(stored) {
                 Ok(pending) => format!("{pending:?}"),
                 Err(error) => error.to_string(),

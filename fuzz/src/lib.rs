@@ -83,14 +83,20 @@ pub fn assert_shows_safely(text: &str) {
 }
 
 /// Shows what comes of a stored form, and of the same form with other secrets: whoever reads it cannot tell the two apart.
+/// The secrets are given by name, and by their place in a form without names.
 ///
 /// That holds for every input, where a search for the secret would stumble over one like `damaged`.
-pub fn assert_hides(one: Value, secrets: &[&str], show: impl Fn(&str) -> String) {
+pub fn assert_hides(one: Value, secrets: &[(&str, usize)], show: impl Fn(&str) -> String) {
     let mut other = one.clone();
     match &mut other {
         Value::Object(members) => {
-            for secret in secrets {
-                members.get_mut(*secret).map(mask);
+            for (name, _) in secrets {
+                members.get_mut(*name).map(mask);
+            }
+        }
+        Value::Array(members) => {
+            for (_, index) in secrets {
+                members.get_mut(*index).map(mask);
             }
         }
         // Perhaps the whole form, encoded twice.
