@@ -241,6 +241,17 @@ mod tests {
     }
 
     #[test]
+    fn of_many_members_some_names_are_printed_and_that_there_are_more() {
+        for (number, ends) in [(1, "}"), (20, "}"), (21, "..}")] {
+            let members: Vec<_> = (0..number).map(|index| format!("\"x{index}\":1")).collect();
+            let (_, extras) = read(&format!("{{{}}}", members.join(","))).unwrap();
+            let shown = format!("{extras:?}");
+            assert_eq!(shown.matches("[redacted]").count(), number.min(20), "{shown}");
+            assert!(shown.ends_with(ends) && shown.contains("..") == (number > 20), "{shown}");
+        }
+    }
+
+    #[test]
     fn every_text_in_a_value_is_wiped() {
         let mut value = serde_json::json!({"a": "fake", "b": ["fake", {"c": "fake"}], "d": 1});
         wipe(&mut value);
