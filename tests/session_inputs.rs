@@ -14,6 +14,9 @@ use std::time::Duration;
 use oauth2_proto::{ErrorKind, Secret, Session, Step};
 use support::{client, later, now};
 
+/// What `Request::response_limit` says.
+const LONGEST_BODY: usize = 1 << 20;
+
 #[test]
 fn a_new_refresh_token_is_kept_though_the_rest_of_its_answer_cannot_be_read() {
     for (sound, broken) in [
@@ -22,11 +25,15 @@ fn a_new_refresh_token_is_kept_though_the_rest_of_its_answer_cannot_be_read() {
         (r#""token_type":"Bearer","#, ""),
         (r#""access_token":"fake-access-1""#, r#""access_token":7"#),
         (r#""access_token":"fake-access-1","#, ""),
+        // As long as a body may be.
+        (r#""access_token":"fake-access-1","#, &" ".repeat(LONGEST_BODY - body(1).len() + 31)),
     ] {
         let mut store = Store::default();
         let mut session = claimed(&mut store);
         let call = send(&mut session, later(DUE));
-        let error = answer(&mut session, call, 200, &body(1).replace(sound, broken), later(DUE)).unwrap_err();
+        let text = body(1).replace(sound, broken);
+        assert!(text.len() <= 400 || text.len() == LONGEST_BODY, "{}", text.len());
+        let error = answer(&mut session, call, 200, &text, later(DUE)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{broken}");
         assert_eq!(usable(&session, later(DUE)), None, "a rotation ends the old access token");
         assert!(save(&mut session, &mut store, later(DUE)));
@@ -44,9 +51,15 @@ fn a_new_refresh_token_is_kept_though_the_rest_of_its_answer_cannot_be_read() {
 #[test]
 fn no_refresh_token_is_taken_from_a_refusal_or_a_failure() {
     let with_error = body(1).replace("{", r#"{"error":"temporarily_unavailable","#);
-    for (status, body) in
-        [(200, with_error), (400, body(1)), (302, body(1)), (503, body(1)), (200, format!("{}x", body(1)))]
-    {
+    let too_long = body(1) + &" ".repeat(LONGEST_BODY - body(1).len() + 1);
+    for (status, body) in [
+        (200, with_error),
+        (400, body(1)),
+        (302, body(1)),
+        (503, body(1)),
+        (200, format!("{}x", body(1))),
+        (200, too_long),
+    ] {
         let mut store = Store::default();
         let mut session = claimed(&mut store);
         let call = send(&mut session, later(DUE));

@@ -195,6 +195,11 @@ fn a_damaged_form_is_refused_without_quoting_a_secret() {
         stored.to_string()
     };
     assert!(restore(&imported("access_token", json!(""))).is_ok());
+    let most = i64::MAX.unsigned_abs();
+    for member in ["revision", "generation"] {
+        assert!(restore(&stored(member, most.into())).is_ok(), "{member}");
+        damaged.push(stored(member, (most + 1).into()));
+    }
     damaged.extend([
         imported("refresh_token", json!("")),
         imported("token_type", json!("")),
