@@ -88,8 +88,8 @@ impl<'a> AuthorizationRequest<'a> {
     /// # Errors
     ///
     /// Misuse, if the redirect URI is not absolute or not one that the server takes, is `http` to another address
-    /// than a loopback one, holds user information or has a parameter of the response in its query; if a scope, a resource or a parameter is not
-    /// well-formed; or if a parameter is one that this crate sets or the authorization endpoint brings.
+    /// than a loopback one, holds user information or has a parameter of the response in its query; if a scope,
+    /// a resource or a parameter is not well-formed; or if a parameter is one that this crate sets or the authorization endpoint brings.
     #[cfg(feature = "os-random")]
     pub fn start(self, now: SystemTime) -> Result<(String, PendingAuthorization), Error> {
         self.start_with(Entropy::from_os()?, now)
@@ -447,8 +447,7 @@ impl<'de> Deserialize<'de> for PendingAuthorization {
         };
         let client = URL_SAFE_NO_PAD.decode(&restored.client).ok().and_then(|client| client.try_into().ok());
         let state = Some(restored.state).filter(|state| !state.expose().is_empty());
-        let resources: Vec<&str> = restored.resources.iter().map(String::as_str).collect();
-        check_resources(&resources).map_err(|_| damaged("a resource"))?;
+        check_resources(&restored.resources).map_err(|_| damaged("a resource"))?;
         let redirect_uri = Some(restored.redirect_uri).filter(|uri| check_redirect_uri(uri).is_ok());
         Ok(Self {
             client: client.ok_or_else(|| damaged("client"))?,

@@ -307,8 +307,8 @@ pub(crate) fn check_web_address(what: &str, address: &str) -> Result<Url, Error>
 }
 
 /// RFC 8707 §2: a resource is an absolute URI without a fragment.
-pub(crate) fn check_resources(resources: &[&str]) -> Result<(), Error> {
-    match resources.iter().find(|resource| !is_absolute_uri(resource)) {
+pub(crate) fn check_resources(resources: &[impl AsRef<str>]) -> Result<(), Error> {
+    match resources.iter().map(AsRef::as_ref).find(|resource| !is_absolute_uri(resource)) {
         None => Ok(()),
         Some(resource) => Err(Error::misuse(format!(
             "the resource {} is not an absolute URI without a fragment (RFC 8707 section 2)",

@@ -76,6 +76,18 @@ impl Answer {
         found(self.access_token().is_none() && matches!(self.status, 400..=499), self.to_string())
     }
 
+    /// That a scope was refused, or left out of the scope that is said to be granted.
+    pub fn does_not_grant(&self, scope: &str, granted: &'static str) -> Outcome {
+        match (self.access_token(), self.text("scope")) {
+            (None, _) => self.refused(),
+            (Some(_), None) => found(false, "granted, with no word of the scope, which means all of it"),
+            (Some(_), Some(text)) => match text.split(' ').any(|token| token == scope) {
+                true => found(false, granted),
+                false => found(true, "left out of the scope"),
+            },
+        }
+    }
+
     /// That no tokens came, and one of these codes.
     pub fn refused_as(&self, codes: &[&str]) -> Outcome {
         let right = self.text("error").is_some_and(|code| codes.contains(&code));

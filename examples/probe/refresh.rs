@@ -202,12 +202,5 @@ fn scope_broader(target: &Target) -> Outcome {
     let both = granted.iter().map(String::as_str).chain([broader]).collect::<Vec<_>>().join(" ");
     change_form(call.request_mut(), |form| form.set("scope", &both))?;
     let answer = target.send(call.request())?;
-    match (answer.access_token(), answer.text("scope")) {
-        (None, _) => answer.refused(),
-        (Some(_), None) => found(false, "granted, with no word of the scope, which means all of it"),
-        (Some(_), Some(scope)) => match scope.split(' ').any(|token| token == broader) {
-            true => found(false, "granted"),
-            false => found(true, "left out of the scope"),
-        },
-    }
+    answer.does_not_grant(broader, "granted")
 }

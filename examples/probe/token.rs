@@ -385,12 +385,5 @@ fn scope_unknown(target: &Target) -> Outcome {
     };
     let call = attempt.receive(&target.client, oauth2_proto::Callback::url(&callback.url))?;
     let answer = target.send(call.request())?;
-    match (answer.access_token(), answer.text("scope")) {
-        (None, _) => answer.refused(),
-        (Some(_), None) => found(false, "granted, with no word of the scope, which means all of it"),
-        (Some(_), Some(scope)) => match scope.split(' ').any(|granted| granted == unknown) {
-            true => found(false, "granted, unknown as it is"),
-            false => found(true, "left out of the scope"),
-        },
-    }
+    answer.does_not_grant(unknown, "granted, unknown as it is")
 }

@@ -5,8 +5,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use oauth2_proto::{AuthorizationServer, Client, Entropy, Error, ErrorKind, PendingAuthorization};
-use oauth2_proto_fuzz::{assert_shows_safely, client, now, server};
+use oauth2_proto::{AuthorizationServer, Client, Error, ErrorKind, PendingAuthorization};
+use oauth2_proto_fuzz::{assert_shows_safely, client, entropy, now, server};
 use url::{Host, Url, form_urlencoded};
 
 fuzz_target!(|text: &str| {
@@ -61,7 +61,7 @@ fn check_request(redirect_uri: &str, resource: &str, scope: &str) {
     if !scope.is_empty() {
         request = request.scopes([scope]);
     }
-    let started = accepted(request.start_with(Entropy::from_bytes([7; 32], [9; 32]), now()));
+    let started = accepted(request.start_with(entropy(), now()));
     let Ok((url, mut pending)) = started else { return };
     if redirect_uri.to_ascii_lowercase().starts_with("http:") {
         check_address(redirect_uri);
@@ -86,8 +86,7 @@ fn check_request(redirect_uri: &str, resource: &str, scope: &str) {
 }
 
 fn start(client: &Client) -> Result<(String, PendingAuthorization), Error> {
-    let entropy = Entropy::from_bytes([7; 32], [9; 32]);
-    client.authorize("https://app.example/callback").start_with(entropy, now())
+    client.authorize("https://app.example/callback").start_with(entropy(), now())
 }
 
 /// What is refused is the caller's mistake, in one line.

@@ -7,8 +7,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use libfuzzer_sys::fuzz_target;
-use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Entropy, ErrorKind, Request, Response, Secret};
-use oauth2_proto_fuzz::{WITHHELD, now, server};
+use oauth2_proto::{AuthorizationServer, Client, ClientAuth, ErrorKind, Request, Response, Secret};
+use oauth2_proto_fuzz::{WITHHELD, entropy, now, server};
 use url::{Url, form_urlencoded};
 
 fuzz_target!(|text: &str| {
@@ -75,7 +75,7 @@ fn check_authorization_url(client_id: &str, name: &str, value: &str, endpoint_qu
     let Ok(server) = AuthorizationServer::new(&endpoint, "https://as.example/token") else { return };
     let client = Client::new(server, client_id, ClientAuth::none()).unwrap();
     let request = client.authorize("https://app.example/callback?a=b&c=d").parameter(name, value);
-    let (url, pending) = match request.start_with(Entropy::from_bytes([7; 32], [9; 32]), now()) {
+    let (url, pending) = match request.start_with(entropy(), now()) {
         Ok(started) => started,
         Err(error) => return assert_eq!(error.kind(), ErrorKind::Misuse),
     };

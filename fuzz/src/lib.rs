@@ -28,6 +28,11 @@ pub fn now() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)
 }
 
+/// The same for each sign-in, of which there is one at a time.
+pub fn entropy() -> Entropy {
+    Entropy::from_bytes([7; 32], [9; 32])
+}
+
 /// A server about which nothing is known but its endpoints.
 pub fn server() -> AuthorizationServer {
     static SERVER: LazyLock<AuthorizationServer> = LazyLock::new(|| {
@@ -45,7 +50,7 @@ pub fn client(server: AuthorizationServer) -> Client {
 /// input.
 pub fn stored_pending(client: &Client) -> String {
     let request = client.authorize("https://app.example/callback");
-    let (_, pending) = request.start_with(Entropy::from_bytes([7; 32], [9; 32]), now()).unwrap();
+    let (_, pending) = request.start_with(entropy(), now()).unwrap();
     let mut stored = serde_json::to_value(pending).unwrap();
     stored["state"] = STATE.into();
     stored.to_string()
@@ -82,8 +87,8 @@ pub fn assert_shows_safely(text: &str) {
     assert!(!text.contains(char::is_control), "control characters in {text:?}");
 }
 
-/// Shows what comes of a stored form, and of the same form with other secrets: whoever reads it cannot tell the two apart.
-/// The secrets are given by name, and by their place in a form without names.
+/// Shows what comes of a stored form, and of the same form with other secrets: whoever reads it cannot tell the two
+/// apart. The secrets are given by name, and by their place in a form without names.
 ///
 /// That holds for every input, where a search for the secret would stumble over one like `damaged`.
 pub fn assert_hides(one: Value, secrets: &[(&str, usize)], show: impl Fn(&str) -> String) {
