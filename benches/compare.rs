@@ -157,7 +157,7 @@ mod ours {
     }
 
     pub fn authorize(client: &Client, now: SystemTime) -> (String, PendingAuthorization) {
-        let entropy = Entropy::from_bytes(black_box([7; 32]), black_box([9; 32]));
+        let entropy = Entropy::from_bytes(black_box([7; 128]));
         client
             .authorize(black_box(REDIRECT_URI))
             .scopes(black_box(["export:read", "export:write"]))
@@ -170,13 +170,13 @@ mod ours {
         pending: &mut PendingAuthorization,
         now: SystemTime,
     ) -> Call<TokenResponse> {
-        let callback = "code=fake-code-0123456789&state=CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk";
+        let callback = "code=fake-code-0123456789&state=BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
         pending.receive(client, black_box(callback), now).unwrap()
     }
 
     pub fn finish(call: &Call<TokenResponse>) -> TokenResponse {
         let headers = [("content-type", "application/json"), ("cache-control", "no-store")];
-        call.finish(Response::new(200, black_box(headers), black_box(BODY.as_bytes()))).unwrap()
+        call.read(Response::new(200, black_box(headers), black_box(BODY.as_bytes()))).unwrap()
     }
 }
 

@@ -62,7 +62,7 @@ fn signed_in(client: &Client, number: usize) -> Session {
 
 fn tokens(client: &Client, number: usize, generation: usize) -> TokenResponse {
     let call = client.refresh(&Secret::new("fake-refresh-token")).start().unwrap();
-    call.finish(Response::new(200, HEADERS, body(number, generation).as_bytes())).unwrap()
+    call.read(Response::new(200, HEADERS, body(number, generation).as_bytes())).unwrap()
 }
 
 const HEADERS: [(&str, &str); 1] = [("content-type", "application/json")];
@@ -138,7 +138,7 @@ fn simulate(client: &Client, sessions: &mut [Session], outage: Option<std::ops::
 
 /// Puts a session where it says that it wants to be looked at again.
 fn schedule(session: &mut Session, number: usize, now: usize, due: &mut [Vec<u32>]) {
-    let (Step::Rest(Some(until)) | Step::Wait(until)) = session.poll(at(now)) else {
+    let (Step::Idle(Some(until)) | Step::Wait(until)) = session.poll(at(now)) else {
         panic!("nothing is to be done at once")
     };
     let until = until.duration_since(at(0)).unwrap().as_millis().div_ceil(1000) as usize;

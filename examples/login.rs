@@ -20,7 +20,9 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use arguments::{Arguments, Command, Environment, USAGE};
-use oauth2_proto::{Call, Callback, Client, ClientAuth, Error, ErrorKind, Response, TokenResponse, pleo};
+use oauth2_proto::{
+    Call, Callback, Client, ClientAuth, Error, Response, TokenResponse, error::ErrorKind, pleo,
+};
 use redirect::Landing;
 
 fn main() -> ExitCode {
@@ -168,5 +170,5 @@ fn exchange(call: &Call<TokenResponse>) -> Result<TokenResponse, Failure> {
 fn answer(call: &Call<TokenResponse>) -> Result<Result<TokenResponse, Error>, String> {
     let (status, headers, body) = http::send(call.request())?;
     let headers = headers.iter().map(|(name, value)| (name.as_str(), value));
-    Ok(call.finish(Response::new(status, headers, &body)))
+    Ok(call.read(Response::new(status, headers, &body)))
 }

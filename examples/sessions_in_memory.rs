@@ -34,8 +34,8 @@ fn keep_alive(name: &str, client: &Client, store: &Mutex<Snapshot>, end: SystemT
     loop {
         match session.poll(now()) {
             // Never between an answer and its save.
-            Step::Rest(_) | Step::Wait(_) if now() >= end => return Ok(()),
-            Step::Rest(until) => sleep(until.unwrap_or(end).min(end)),
+            Step::Idle(_) | Step::Wait(_) if now() >= end => return Ok(()),
+            Step::Idle(until) => sleep(until.unwrap_or(end).min(end)),
             Step::Wait(until) => {
                 sleep(until.min(now() + Duration::from_millis(10)));
                 session.adopt(load(), now())?;

@@ -8,17 +8,18 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use crate::error::{Error, RetryAfter};
-use crate::form;
-use crate::scope::Scope;
-use crate::secret::Secret;
+use crate::error::Error;
+use crate::error::retry_after::RetryAfter;
 use crate::server::Leniencies;
+use crate::text::form;
+use crate::text::scope::Scope;
+use crate::text::secret::Secret;
 
 /// One request to the authorization server, and the only reader of its response.
 ///
 /// Send [`request`](Call::request) with any HTTP client and hand what comes back to
-/// [`finish`](Call::finish). After an error whose [`retry`](Error::retry) says
-/// [`Later`](crate::Retry::Later) the same call can be sent and finished again; the call of a
+/// [`finish`](Call::read). After an error whose [`retry`](Error::advice) says
+/// [`Later`](crate::Advice::RetryLater) the same call can be sent and finished again; the call of a
 /// [`Session`](crate::Session) is sent once.
 pub struct Call<T> {
     request: Request,
@@ -146,14 +147,14 @@ impl Request {
     }
 
     /// Always false: a redirect would carry the body and the credentials to another address, so a
-    /// client that follows redirects must be told not to. Hand the 3xx response to [`Call::finish`].
+    /// client that follows redirects must be told not to. Hand the 3xx response to [`Call::read`].
     pub fn follow_redirects(&self) -> bool {
         false
     }
 
     /// How many bytes of the response's body to read at the most, after decompression: 1 MiB.
     ///
-    /// A longer body is refused by [`Call::finish`], so a client that stops after one byte more saves its
+    /// A longer body is refused by [`Call::read`], so a client that stops after one byte more saves its
     /// memory and loses nothing.
     pub fn response_limit(&self) -> usize {
         RESPONSE_LIMIT

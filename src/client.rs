@@ -1,16 +1,15 @@
-//! The [`Client`]: where every operation starts, and how it authenticates itself.
+//! The [`Client`]: where every operation starts.
 
 use std::fmt;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 use crate::call::{Call, Context, Request};
+use crate::client_auth::{ClientAuth, Method};
 use crate::error::Error;
-use crate::form;
-use crate::secret::Secret;
 use crate::server::AuthorizationServer;
+use crate::text::form;
+use crate::text::secret::Secret;
 use crate::token::TokenResponse;
 
 /// A client that is registered at one authorization server.
@@ -108,74 +107,6 @@ impl fmt::Debug for Client {
             .field("client_id", &self.client_id)
             .field("auth", &self.auth)
             .finish_non_exhaustive()
-    }
-}
-
-/// How a client authenticates itself at the token endpoint (RFC 6749 §2.3).
-///
-/// An empty secret is not refused, for RFC 6749 §2.3.1 knows it: it is sent as such in HTTP Basic and left
-/// out of a body.
-#[derive(Clone, Debug)]
-pub struct ClientAuth(Method);
-
-#[derive(Clone, Debug)]
-enum Method {
-    Basic(Secret),
-    BasicUnencoded(Secret),
-    Post(Secret),
-    None,
-}
-
-impl ClientAuth {
-    /// `client_secret_basic`: HTTP Basic, with both halves form-encoded first (RFC 6749 §2.3.1).
-    pub fn basic(client_secret: impl Into<Secret>) -> Self {
-        Self(Method::Basic(client_secret.into()))
-    }
-
-    /// `client_secret_basic` for a server that does not decode the two halves, so that they are sent raw.
-    ///
-    /// It differs from [`basic`](Self::basic) only where the id or the secret holds more than letters,
-    /// digits and `* - . _`.
-    pub fn basic_unencoded(client_secret: impl Into<Secret>) -> Self {
-        Self(Method::BasicUnencoded(client_secret.into()))
-    }
-
-    /// `client_secret_post`: id and secret in the body, which RFC 6749 §2.3.1 does not recommend.
-    pub fn post(client_secret: impl Into<Secret>) -> Self {
-        Self(Method::Post(client_secret.into()))
-    }
-
-    /// `none`: a public client, which sends its `client_id` only.
-    pub fn none() -> Self {
-        Self(Method::None)
-    }
-
-    /// The name in `token_endpoint_auth_methods_supported` (RFC 8414 §2).
-    fn method(&self) -> &'static str {
-        match self.0 {
-            Method::Basic(_) | Method::BasicUnencoded(_) => "client_secret_basic",
-            Method::Post(_) => "client_secret_post",
-            Method::None => "none",
-        }
-    }
-
-    fn authorization(&self, client_id: &str) -> Option<Secret> {
-        let pair = match &self.0 {
-            Method::Basic(secret) => {
-                let room = form::room_for(client_id, client_id) + form::room_for("", secret.expose());
-                let mut pair = String::with_capacity(room);
-                form::push_escaped(&mut pair, client_id);
-                pair.push(':');
-                form::push_escaped(&mut pair, secret.expose());
-                Secret::new(pair)
-            }
-            Method::BasicUnencoded(secret) => Secret::new(format!("{client_id}:{}", secret.expose())),
-            Method::Post(_) | Method::None => return None,
-        };
-        let mut header = String::with_capacity(6 + pair.expose().len().div_ceil(3) * 4);
-        header.push_str("Basic ");
-        STANDARD.encode_string(pair.expose(), &mut header);
-        Some(Secret::new(header))
     }
 }
 

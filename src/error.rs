@@ -1,15 +1,20 @@
 //! What went wrong, whose fault it is, and what to do about it.
 
+mod echo;
+pub(crate) mod retry_after;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use crate::echo::{Echoes, WITHHELD};
-use crate::secret::Secret;
+use crate::error::echo::{Echoes, WITHHELD};
+use crate::error::retry_after::RetryAfter;
+use crate::text::foreign::Foreign;
+use crate::text::secret::Secret;
 
 /// Any failure of this crate.
 ///
-/// [`kind`](Error::kind) says whose fault it is, [`retry`](Error::retry) says what to do, and `Display`
+/// [`kind`](Error::kind) says whose fault it is, [`advice`](Error::advice) says what to do, and `Display`
 /// says both to a person, in one line. No error holds a token, code, secret or response body, and text
 /// that came from a server is escaped when it is shown.
 #[derive(Clone, Debug)]
@@ -33,18 +38,18 @@ pub enum ErrorKind {
 
 /// What to do after an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Retry {
+pub enum Advice {
     /// This was not the callback that is waited for: keep the pending authorization and wait on.
     KeepWaiting,
     /// Send the same request again after [`Error::retry_after`], or after a pause of your choice. If it was a
     /// callback that said so, let the user start again then.
-    Later,
+    RetryLater,
     /// Send the user to the authorization server again: the grant is gone.
     Reauthorize,
     /// Change the client's code, its configuration or its registration.
     FixConfiguration,
     /// The same request will fail again, and nothing here says why.
-    Never,
+    Stop,
 }
 
 impl Error {
@@ -54,12 +59,12 @@ impl Error {
     }
 
     /// What to do now.
-    pub fn retry(&self) -> Retry {
-        self.0.retry
+    pub fn advice(&self) -> Advice {
+        self.0.advice
     }
 
-    /// How long the server asked to wait, from `now` on; only where [`retry`](Error::retry) says
-    /// [`Retry::Later`] (RFC 9110 §10.2.3). At most 2³¹ − 1 seconds, about 68 years.
+    /// How long the server asked to wait, from `now` on; only where [`advice`](Error::advice) says
+    /// [`Advice::RetryLater`] (RFC 9110 §10.2.3). At most 2³¹ − 1 seconds, about 68 years.
     pub fn retry_after(&self, now: SystemTime) -> Option<Duration> {
         self.0.retry_after.map(|after| after.from(now))
     }
@@ -99,34 +104,34 @@ impl Error {
     }
 
     pub(crate) fn misuse(message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(ErrorKind::Misuse, message, Retry::FixConfiguration)
+        Self::new(ErrorKind::Misuse, message, Advice::FixConfiguration)
     }
 
     pub(crate) fn unsupported(message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(ErrorKind::Unsupported, message, Retry::FixConfiguration)
+        Self::new(ErrorKind::Unsupported, message, Advice::FixConfiguration)
     }
 
     pub(crate) fn suspect(message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(ErrorKind::Suspect, message, Retry::KeepWaiting)
+        Self::new(ErrorKind::Suspect, message, Advice::KeepWaiting)
     }
 
     /// A callback that says nothing; whoever sent it, the real one may still come.
     pub(crate) fn no_callback(message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(ErrorKind::Invalid, message, Retry::KeepWaiting)
+        Self::new(ErrorKind::Invalid, message, Advice::KeepWaiting)
     }
 
     /// A sign-in that took too long: nothing can be done with it, whoever sent the callback.
     pub(crate) fn expired(message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(ErrorKind::Suspect, message, Retry::Reauthorize)
+        Self::new(ErrorKind::Suspect, message, Advice::Reauthorize)
     }
 
     pub(crate) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(ErrorKind::Invalid, message, Retry::Never)
+        Self::new(ErrorKind::Invalid, message, Advice::Stop)
     }
 
     pub(crate) fn refused(refusal: Refusal) -> Self {
-        let retry = refusal.retry();
-        let mut error = Self::new(ErrorKind::Refused, "", retry);
+        let advice = refusal.advice();
+        let mut error = Self::new(ErrorKind::Refused, "", advice);
         error.0.refusal = refusal;
         error
     }
@@ -136,9 +141,9 @@ impl Error {
     pub(crate) fn with_response(mut self, status: u16, retry_after: Option<RetryAfter>) -> Self {
         self.0.status = Some(status);
         if status == 429 || (matches!(status, 500..=599) && !matches!(status, 501 | 505)) {
-            self.0.retry = Retry::Later;
+            self.0.advice = Advice::RetryLater;
         }
-        if self.0.retry == Retry::Later {
+        if self.0.advice == Advice::RetryLater {
             self.0.retry_after = retry_after;
         }
         self
@@ -147,8 +152,8 @@ impl Error {
     /// Withholds the texts of the server that repeat a secret of the request.
     ///
     /// A code that says what to do is a word of the specifications and not the server's own.
-    pub(crate) fn without(mut self, secrets: Vec<Secret>) -> Self {
-        let is_known = self.0.refusal.retry() != Retry::Never;
+    pub(crate) fn redact(mut self, secrets: Vec<Secret>) -> Self {
+        let is_known = self.0.refusal.advice() != Advice::Stop;
         let Refusal { code, description, uri, .. } = &mut self.0.refusal;
         let texts = [code.as_mut().filter(|_| !is_known), description.as_mut(), uri.as_mut()];
         let echoes = Echoes::of(secrets);
@@ -158,11 +163,11 @@ impl Error {
         self
     }
 
-    fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>, retry: Retry) -> Self {
+    fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>, advice: Advice) -> Self {
         Self(Box::new(Inner {
             kind,
             message: message.into(),
-            retry,
+            advice,
             status: None,
             retry_after: None,
             refusal: Refusal::default(),
@@ -190,52 +195,17 @@ impl fmt::Display for Error {
         if let Some(description) = &inner.refusal.description {
             write!(f, ", {}", Foreign(description))?;
         }
-        f.write_str(match (inner.retry, inner.kind) {
-            (_, ErrorKind::Misuse | ErrorKind::Unsupported) | (Retry::Never, _) => "",
-            (Retry::KeepWaiting, _) => "; keep waiting for the real callback",
-            (Retry::Later, _) => "; try again later",
-            (Retry::Reauthorize, _) => "; the user must sign in again",
-            (Retry::FixConfiguration, _) => "; check the client's configuration and registration",
+        f.write_str(match (inner.advice, inner.kind) {
+            (_, ErrorKind::Misuse | ErrorKind::Unsupported) | (Advice::Stop, _) => "",
+            (Advice::KeepWaiting, _) => "; keep waiting for the real callback",
+            (Advice::RetryLater, _) => "; try again later",
+            (Advice::Reauthorize, _) => "; the user must sign in again",
+            (Advice::FixConfiguration, _) => "; check the client's configuration and registration",
         })
     }
 }
 
 impl std::error::Error for Error {}
-
-/// Text from outside, quoted, escaped and cut for display.
-pub(crate) struct Foreign<'a>(pub(crate) &'a str);
-
-impl fmt::Display for Foreign<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const LONGEST: usize = 300;
-        match self.0.char_indices().nth(LONGEST) {
-            None => write!(f, "{:?}", self.0),
-            Some((end, _)) => write!(f, "{:?}…", self.0.get(..end).unwrap_or_default()),
-        }
-    }
-}
-
-impl fmt::Debug for Foreign<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// An address for display, without what may hold a secret: user information, query and fragment.
-pub(crate) struct ForeignAddress<'a>(pub(crate) &'a str);
-
-impl fmt::Display for ForeignAddress<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let end = self.0.find(['?', '#']).unwrap_or(self.0.len());
-        let before = self.0.get(..end).unwrap_or_default();
-        let start = before.rfind('@').unwrap_or_default();
-        if start > 0 {
-            f.write_str("…")?;
-        }
-        write!(f, "{}", Foreign(before.get(start..).unwrap_or_default()))?;
-        if end < self.0.len() { f.write_str("…") } else { Ok(()) }
-    }
-}
 
 /// The members of an error response (RFC 6749 §5.2), the nonce of RFC 9449 §8, and an `interval` as some servers send.
 #[derive(Clone, Default)]
@@ -248,14 +218,14 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    fn retry(&self) -> Retry {
+    fn advice(&self) -> Advice {
         match self.code.as_deref().unwrap_or_default() {
             "invalid_grant"
             | "expired_token"
             | "interaction_required"
             | "login_required"
             | "account_selection_required"
-            | "consent_required" => Retry::Reauthorize,
+            | "consent_required" => Advice::Reauthorize,
             "invalid_request"
             | "invalid_client"
             | "unauthorized_client"
@@ -263,12 +233,12 @@ impl Refusal {
             | "invalid_scope"
             | "invalid_target"
             | "invalid_dpop_proof"
-            | "unsupported_token_type" => Retry::FixConfiguration,
+            | "unsupported_token_type" => Advice::FixConfiguration,
             "server_error" | "temporarily_unavailable" | "authorization_pending" | "slow_down" => {
-                Retry::Later
+                Advice::RetryLater
             }
-            "use_dpop_nonce" if self.dpop_nonce.is_some() => Retry::Later,
-            _ => Retry::Never,
+            "use_dpop_nonce" if self.dpop_nonce.is_some() => Advice::RetryLater,
+            _ => Advice::Stop,
         }
     }
 }
@@ -284,48 +254,11 @@ impl fmt::Debug for Refusal {
     }
 }
 
-/// A `Retry-After` header: a delay or a date (RFC 9110 §10.2.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RetryAfter {
-    Delay(Duration),
-    Date(SystemTime),
-}
-
-impl RetryAfter {
-    pub(crate) fn parse(value: &str) -> Option<Self> {
-        let value = value.trim_matches([' ', '\t']);
-        match digits(value) {
-            Some(seconds) => Some(Self::Delay(Duration::from_secs(seconds))),
-            None => httpdate::parse_http_date(value).ok().map(Self::Date),
-        }
-    }
-
-    fn from(self, now: SystemTime) -> Duration {
-        let delay = match self {
-            Self::Delay(delay) => delay,
-            Self::Date(date) => date.duration_since(now).unwrap_or_default(),
-        };
-        delay.min(LONGEST)
-    }
-}
-
-/// The longest delay or lifetime that is reported: it can be added to the time of day on every platform without
-/// an overflow.
-pub(crate) const LONGEST: Duration = Duration::from_secs((1 << 31) - 1);
-
-/// A number that is written in digits and nothing else; one that is too large becomes `u64::MAX`.
-pub(crate) fn digits(text: &str) -> Option<u64> {
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    Some(text.parse().unwrap_or(u64::MAX))
-}
-
 #[derive(Clone, Debug)]
 struct Inner {
     kind: ErrorKind,
     message: Cow<'static, str>,
-    retry: Retry,
+    advice: Advice,
     status: Option<u16>,
     retry_after: Option<RetryAfter>,
     refusal: Refusal,
@@ -370,46 +303,15 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_shown_without_what_may_be_a_secret() {
-        for (address, shown) in [
-            ("https://as.example/token", "\"https://as.example/token\""),
-            ("https://user:fake@as.example/token", "…\"@as.example/token\""),
-            ("https://as.example/cb?key=fake", "\"https://as.example/cb\"…"),
-            ("https://as.example/cb#access_token=fake@x", "\"https://as.example/cb\"…"),
-            ("https://a@b:fake@as.example?@", "…\"@as.example\"…"),
-            ("", "\"\""),
-        ] {
-            assert_eq!(ForeignAddress(address).to_string(), shown);
-        }
-    }
-
-    #[test]
     fn a_delay_is_reported_only_where_waiting_helps() {
         let delay = Some(RetryAfter::Delay(Duration::from_secs(9)));
         let now = SystemTime::UNIX_EPOCH;
         let error = refused("invalid_grant", "").with_response(400, delay);
-        assert_eq!((error.retry(), error.retry_after(now)), (Retry::Reauthorize, None));
+        assert_eq!((error.advice(), error.retry_after(now)), (Advice::Reauthorize, None));
         let error = refused("invalid_grant", "").with_response(503, delay);
-        assert_eq!((error.retry(), error.retry_after(now)), (Retry::Later, Some(Duration::from_secs(9))));
-    }
-
-    #[test]
-    fn rfc9110_section_10_2_3_dates_and_seconds() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
-        for (value, seconds) in [
-            ("120", Some(120)),
-            (" 7 ", Some(7)),
-            ("99999999999999999999999", Some(2_147_483_647)),
-            ("Sun, 06 Nov 1994 08:50:07 GMT", Some(30)),
-            ("Sunday, 06-Nov-94 08:50:07 GMT", Some(30)),
-            ("Sun, 06 Nov 1994 08:40:00 GMT", Some(0)),
-            ("-1", None),
-            ("1.5", None),
-            ("soon", None),
-            ("", None),
-        ] {
-            let delay = RetryAfter::parse(value).map(|after| after.from(now).as_secs());
-            assert_eq!(delay, seconds, "{value:?}");
-        }
+        assert_eq!(
+            (error.advice(), error.retry_after(now)),
+            (Advice::RetryLater, Some(Duration::from_secs(9)))
+        );
     }
 }

@@ -16,9 +16,7 @@
 //! Here with fixed randomness and time and with the server's answers written out, as in a test:
 //!
 //! ```
-//! use oauth2_proto::{
-//!     Client, ClientAuth, Entropy, Reason, RefreshPolicy, Response, Retry, Secret, Session, Step, pleo,
-//! };
+//! use oauth2_proto::{Advice, Client, ClientAuth, Entropy, RefreshPolicy, Response, Secret, Session, Step, pleo, session::Reason};
 //! use std::time::{Duration, SystemTime};
 //!
 //! # fn main() -> Result<(), oauth2_proto::Error> {
@@ -27,21 +25,21 @@
 //!
 //! // 1. Send the user to the authorization server. `start(now)` takes the operating system's randomness.
 //! let request = client.authorize("https://app.example/callback").scopes(["export:read"]);
-//! let (url, mut pending) = request.start_with(Entropy::from_bytes([1; 32], [2; 32]), now)?;
+//! let (url, mut pending) = request.start_with(Entropy::from_bytes([1; 128]), now)?;
 //! assert_eq!(
 //!     url,
 //!     "https://auth.staging.pleo.io/oauth/authorize?response_type=code&client_id=client-id\
 //!      &code_challenge_method=S256&redirect_uri=https%3A%2F%2Fapp.example%2Fcallback&scope=export%3Aread\
-//!      &state=AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI\
+//!      &state=AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE\
 //!      &code_challenge=VtX6czP210fbQsI5QH5dpMMvTHnzXQkrE0_TWkAtnFw"
 //! );
 //!
 //! // 2. Somebody forges a callback. It is refused, and changes nothing.
 //! let forged = pending.receive(&client, "code=stolen&state=guessed", now).unwrap_err();
-//! assert_eq!(forged.retry(), Retry::KeepWaiting);
+//! assert_eq!(forged.advice(), Advice::KeepWaiting);
 //!
 //! // 3. The browser comes back. Only a callback that was checked makes a token request.
-//! let callback = "code=fake-code&state=AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI";
+//! let callback = "code=fake-code&state=AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
 //! let call = pending.receive(&client, callback, now)?;
 //! assert_eq!(call.request().url(), "https://auth.staging.pleo.io/oauth/token");
 //! assert_eq!(call.request().header("authorization"), Some("Basic Y2xpZW50LWlkOmZha2Utc2VjcmV0"));
@@ -52,13 +50,13 @@
 //! );
 //!
 //! // 4. The server is overloaded: the same call may be sent again.
-//! let busy = call.finish(Response::new(503, [("retry-after", "2")], b"<html>busy</html>")).unwrap_err();
-//! assert_eq!((busy.retry(), busy.retry_after(now)), (Retry::Later, Some(Duration::from_secs(2))));
+//! let busy = call.read(Response::new(503, [("retry-after", "2")], b"<html>busy</html>")).unwrap_err();
+//! assert_eq!((busy.advice(), busy.retry_after(now)), (Advice::RetryLater, Some(Duration::from_secs(2))));
 //!
 //! // 5. It answers.
 //! let json = [("content-type", "application/json")];
 //! let body = br#"{"access_token":"fake-1","token_type":"Bearer","expires_in":3600,"refresh_token":"fake-2"}"#;
-//! let tokens = call.finish(Response::new(200, json, body))?;
+//! let tokens = call.read(Response::new(200, json, body))?;
 //! assert_eq!(tokens.access_token().expose(), "fake-1");
 //! assert_eq!(tokens.granted_scopes().collect::<Vec<_>>(), ["export:read"]);
 //!
@@ -71,7 +69,7 @@
 //! assert_eq!(session.access_token(now).map(Secret::expose), Some("fake-1"));
 //!
 //! // 7. When it is time to refresh, it claims that in the store, so that nobody else does, and then sends.
-//! let Step::Rest(Some(later)) = session.poll(now) else { panic!() };
+//! let Step::Idle(Some(later)) = session.poll(now) else { panic!() };
 //! let Step::Save(claim) = session.poll(later) else { panic!() };
 //! session.saved(claim);
 //! let Step::Send { .. } = session.poll(later) else { panic!() };
@@ -81,7 +79,7 @@
 //! // 8. In the end the server says that the refresh token is gone.
 //! let body = br#"{"error":"invalid_grant"}"#;
 //! let gone = session.received(call, Response::new(400, json, body), later).unwrap_err();
-//! assert_eq!((gone.code(), gone.retry()), (Some("invalid_grant"), Retry::Reauthorize));
+//! assert_eq!((gone.code(), gone.advice()), (Some("invalid_grant"), Advice::Reauthorize));
 //! let Step::Save(end) = session.poll(later) else { panic!() };
 //! session.saved(end);
 //! let Step::Reauthorize(Reason::Refused) = session.poll(later) else { panic!() };
@@ -114,38 +112,24 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-mod authorization;
-mod call;
-mod callback;
+pub mod authorization;
+pub mod call;
 mod client;
-mod echo;
-mod error;
-mod form;
-mod json;
-mod pkce;
+mod client_auth;
+pub mod error;
+pub mod grants;
 pub mod pleo;
-mod policy;
-mod refresh;
-mod scope;
-mod secret;
-mod server;
-mod session;
-mod snapshot;
-mod step;
-mod time;
-mod token;
+pub mod server;
+pub mod session;
+mod text;
+pub mod token;
 
-pub use authorization::{AuthorizationRequest, PendingAuthorization};
+pub use authorization::{Callback, Entropy, PendingAuthorization};
 pub use call::{Call, Request, Response};
-pub use callback::Callback;
-pub use client::{Client, ClientAuth};
-pub use error::{Error, ErrorKind, Retry};
-pub use pkce::{CodeVerifier, Entropy};
-pub use policy::RefreshPolicy;
-pub use refresh::RefreshRequest;
-pub use secret::Secret;
-pub use server::{AuthorizationServer, Leniency};
-pub use session::Session;
-pub use snapshot::Snapshot;
-pub use step::{ForSession, Reason, Save, Step};
-pub use token::{TokenResponse, TokenType};
+pub use client::Client;
+pub use client_auth::ClientAuth;
+pub use error::{Advice, Error};
+pub use server::AuthorizationServer;
+pub use session::{RefreshPolicy, Session, Snapshot, Step};
+pub use text::secret::Secret;
+pub use token::TokenResponse;

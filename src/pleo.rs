@@ -106,7 +106,7 @@ mod tests {
         ] {
             let client = Client::new(server, "fake-client", ClientAuth::basic("fake")).unwrap();
             let started =
-                client.authorize(redirect_uri).start_with(crate::Entropy::from_bytes([1; 32], [2; 32]), now);
+                client.authorize(redirect_uri).start_with(crate::Entropy::from_bytes([1; 128]), now);
             assert_eq!(started.is_ok(), accepted, "{redirect_uri}");
         }
     }

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use url::{Host, Url};
 
-use crate::error::{Error, Foreign, ForeignAddress};
-use crate::form;
+use crate::error::Error;
+use crate::text::foreign::{Foreign, ForeignAddress};
+use crate::text::form;
 
 /// An authorization server: its endpoints and what it supports, named as in RFC 8414 §2.
 ///
@@ -342,7 +343,7 @@ fn is_uri(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ErrorKind;
+    use crate::error::ErrorKind;
 
     #[test]
     fn endpoints_are_https_or_loopback_and_bring_nothing_of_ours() {

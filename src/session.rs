@@ -3,19 +3,26 @@
 //! The code reads like the table in the documentation of [`Session`]: `poll` is its second column, and each report
 //! is one of its rows. Time passes in `observe` alone.
 
+#[cfg(test)]
+mod model;
+pub(crate) mod policy;
+pub(crate) mod record;
+pub(crate) mod step;
+
 use std::fmt;
 use std::time::SystemTime;
 
+pub use self::policy::RefreshPolicy;
+pub use self::record::Snapshot;
+pub use self::step::{Reason, Save, SessionRefresh, Step};
 use crate::call::{Attempt, Call, Response};
 use crate::client::{self, Client};
 use crate::error::Error;
-use crate::policy::RefreshPolicy;
-use crate::refresh::check_refresh_token;
-use crate::scope::Scope;
-use crate::secret::Secret;
-use crate::snapshot::{Record, Snapshot, State};
-use crate::step::{ForSession, Reason, Save, Step};
-use crate::time::{Span, later, system_time, unix};
+use crate::grants::refresh::check_refresh_token;
+use crate::session::record::{Record, State};
+use crate::text::scope::Scope;
+use crate::text::secret::Secret;
+use crate::text::time::{Span, later, system_time, unix};
 use crate::token::{self, TokenResponse, TokenType};
 
 /// The tokens of one authorization over time, kept alive by one refresh at a time.
@@ -38,7 +45,7 @@ use crate::token::{self, TokenResponse, TokenType};
 ///     match session.poll(now()) {
 ///         // Nothing to do before then (or, without a time, before the API rejects the token). A sleep of more
 ///         // than a minute may miss that the clock was set, or another holder's news.
-///         Step::Rest(until) => {
+///         Step::Idle(until) => {
 ///             let minute = now() + Duration::from_secs(60);
 ///             return Ok(until.unwrap_or(minute).min(minute));
 ///         }
@@ -83,7 +90,7 @@ use crate::token::{self, TokenResponse, TokenType};
 /// | state | `poll` says | what happens | next state |
 /// |---|---|---|---|
 /// | **unsaved**: new tokens, not in the store | `Save` | saved | quiet |
-/// | **quiet**, before the time to refresh | `Rest` | time passes; the API rejects the token | due |
+/// | **quiet**, before the time to refresh | `Idle` | time passes; the API rejects the token | due |
 /// | **due** | `Save` (a claim) | saved | claimed by us |
 /// | | | lost the race | as the store says |
 /// | **claimed by us** | `Send` | `send` | sent |
@@ -105,7 +112,7 @@ use crate::token::{self, TokenResponse, TokenType};
 ///
 /// # Defined answers
 ///
-/// - **No `expires_in`**: the token is used until [`rejected`](Self::rejected) says that the API no longer takes it.
+/// - **No `expires_in`**: the token is used until [`access_token_rejected`](Self::access_token_rejected) says that the API no longer takes it.
 /// - **A lifetime of 0**, or one that ends before the answer is here: saved, never used, and counted as a failed
 ///   attempt, so it ends.
 /// - **A success that cannot be read, with a new refresh token in it**: that is kept, and tried after a pause.
@@ -140,7 +147,7 @@ pub struct Session {
     expired: bool,
     /// The API took the access token for invalid.
     rejected: bool,
-    /// When `poll` last said `Rest`, and until when that holds if nothing is reported.
+    /// When `poll` last said `Idle`, and until when that holds if nothing is reported.
     resting: Option<(SystemTime, SystemTime)>,
 }
 
@@ -179,7 +186,7 @@ impl Session {
     /// # Errors
     ///
     /// Misuse, if the refresh token is empty or holds control characters, such as the line break of a file.
-    pub fn import(
+    pub fn from_refresh_token(
         client: &Client,
         refresh_token: Secret,
         policy: RefreshPolicy,
@@ -216,7 +223,7 @@ impl Session {
     /// The access token, if it is good at `now`; changes nothing.
     ///
     /// It is good also while a refresh is under way, until it has expired, was replaced or rejected, or the
-    /// session has ended. Ask for each request to the API, and report a 401 by [`rejected`](Self::rejected).
+    /// session has ended. Ask for each request to the API, and report a 401 by [`access_token_rejected`](Self::access_token_rejected).
     pub fn access_token(&self, now: SystemTime) -> Option<&Secret> {
         let now = self.time(unix(now));
         let record = &self.record;
@@ -262,7 +269,7 @@ impl Session {
         if let Some((since, until)) = self.resting
             && (since..until).contains(&now)
         {
-            return Step::Rest(Some(until));
+            return Step::Idle(Some(until));
         }
         self.resting = None;
         let (since, now) = (now, self.observe(now));
@@ -285,13 +292,13 @@ impl Session {
                 Step::Wait(system_time(self.policy.end_of_pause(pause, now)))
             }
             (State::Quiet, _) => match self.due_at(now) {
-                None => Step::Rest(None),
+                None => Step::Idle(None),
                 Some(due) if now < due && (self.rejected || self.record.was_born_dead()) => {
                     Step::Wait(system_time(due))
                 }
                 Some(due) if now < due => {
                     self.resting = Some((since, system_time(due)));
-                    Step::Rest(Some(system_time(due)))
+                    Step::Idle(Some(system_time(due)))
                 }
                 Some(_) => self.claim(now),
             },
@@ -332,7 +339,7 @@ impl Session {
             && !next.was_born_dead()
             && !self.policy.is_from_the_future(next.issued_at, now);
         next.attempts = if served { 1 } else { next.attempts.saturating_add(1) };
-        if next.attempts > self.policy.most_attempts() {
+        if next.attempts > self.policy.attempts_limit() {
             return Step::Reauthorize(Reason::GaveUp);
         }
         next.state = State::Claimed(Span::new(now, self.policy.claim_length()));
@@ -353,7 +360,7 @@ impl Session {
     /// # Errors
     ///
     /// Misuse, if `client` is not the one that got the tokens, or its server is known not to refresh.
-    pub fn send(&mut self, client: &Client, now: SystemTime) -> Result<Option<Call<ForSession>>, Error> {
+    pub fn send(&mut self, client: &Client, now: SystemTime) -> Result<Option<Call<SessionRefresh>>, Error> {
         if client.refresher != self.record.client {
             return Err(Error::misuse(
                 "these tokens were got by another client: token endpoint or client_id differ",
@@ -451,7 +458,7 @@ impl Session {
     /// if it is the call of another session.
     pub fn received(
         &mut self,
-        call: Call<ForSession>,
+        call: Call<SessionRefresh>,
         response: Response<'_>,
         now: SystemTime,
     ) -> Result<(), Error> {
@@ -460,7 +467,7 @@ impl Session {
             return Err(Error::misuse("this is the call of another session, which must have the answer"));
         }
         let rescue = response.clone();
-        match call.with_reader::<TokenResponse>().finish(response) {
+        match call.with_reader::<TokenResponse>().read(response) {
             Ok(tokens) => {
                 self.learn_tokens(attempt, now, |next, attempt, now, policy| {
                     next.take(tokens, attempt.sent_at.min(now), now, policy);
@@ -468,7 +475,7 @@ impl Session {
                 Ok(())
             }
             Err(error) => {
-                let rescued = token::rescued_refresh_token(&rescue);
+                let rescued = token::reader::rescued_refresh_token(&rescue);
                 match rescued.filter(|token| Some(token) != self.record.refresh_token.as_ref()) {
                     Some(token) => self.learn_tokens(attempt, now, |next, _, now, policy| {
                         next.take_refresh_token(token, now, policy);
@@ -482,13 +489,13 @@ impl Session {
 
     /// No answer came: the connection failed, or the time was over. The server may have replaced the tokens all
     /// the same, so this is where one can be lost.
-    pub fn no_response(&mut self, call: Call<ForSession>, now: SystemTime) {
+    pub fn no_response(&mut self, call: Call<SessionRefresh>, now: SystemTime) {
         self.fail(call.context.attempt, None, now);
     }
 
     /// The API answered 401 to this access token (RFC 6750 §3.1), so that it is replaced before its time. A
     /// token other than the current one changes nothing. Then poll.
-    pub fn rejected(&mut self, access_token: &Secret) {
+    pub fn access_token_rejected(&mut self, access_token: &Secret) {
         self.rejected |= *access_token == self.record.access_token;
         self.resting = None;
     }
@@ -591,7 +598,3 @@ impl fmt::Debug for Session {
             .finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-#[path = "session_world.rs"]
-mod world;

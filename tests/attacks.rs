@@ -7,14 +7,14 @@
 mod support;
 
 use oauth2_proto::{
-    AuthorizationServer, Callback, Client, ClientAuth, CodeVerifier, Entropy, ErrorKind,
-    PendingAuthorization, Retry, pleo,
+    Advice, AuthorizationServer, Callback, Client, ClientAuth, Entropy, PendingAuthorization,
+    authorization::CodeVerifier, error::ErrorKind, pleo,
 };
 use support::{REDIRECT_URI, client, client_of, entropy, later, now, server, start};
 
 /// Another user's sign-in at the same client, and its URL.
 fn start_another(client: &Client) -> (String, PendingAuthorization) {
-    let entropy = Entropy::from_bytes([1; 32], [2; 32]);
+    let entropy = Entropy::from_bytes([1; 128]);
     client.authorize(REDIRECT_URI).start_with(entropy, now()).unwrap()
 }
 
@@ -32,7 +32,7 @@ fn all_refused(client: &Client, kind: ErrorKind, callbacks: &[&str]) {
     for callback in callbacks {
         let callback = callback.replace("STATE", &state);
         let error = pending.receive(client, callback.as_str(), now()).unwrap_err();
-        assert_eq!((error.kind(), error.retry()), (kind, Retry::KeepWaiting), "{callback}: {error}");
+        assert_eq!((error.kind(), error.advice()), (kind, Advice::KeepWaiting), "{callback}: {error}");
     }
     let real = format!("code=fake-code&state={state}&iss=https%3A%2F%2Fas.example");
     assert!(pending.receive(client, real.as_str(), now()).is_ok());
@@ -185,7 +185,7 @@ fn late_callback() {
     let (_, mut pending) = start(&client);
     let callback = format!("code=fake&state={}", pending.state());
     let error = pending.receive(&client, callback.as_str(), later(3600)).unwrap_err();
-    assert_eq!((error.kind(), error.retry()), (ErrorKind::Suspect, Retry::Reauthorize));
+    assert_eq!((error.kind(), error.advice()), (ErrorKind::Suspect, Advice::Reauthorize));
 }
 
 /// RFC 9700 §4.7: the attacker begins a sign-in, and has the victim's browser bring back its callback, with a `state`
@@ -197,7 +197,7 @@ fn state_fixation() {
     let (_, mut victims) = start(&client);
     let fixed = format!("code=fake-attacker&state={}", attackers.state());
     let error = victims.receive(&client, fixed.as_str(), now()).unwrap_err();
-    assert_eq!((error.kind(), error.retry()), (ErrorKind::Suspect, Retry::KeepWaiting));
+    assert_eq!((error.kind(), error.advice()), (ErrorKind::Suspect, Advice::KeepWaiting));
     let real = format!("code=fake&state={}", victims.state());
     assert!(victims.receive(&client, real.as_str(), now()).is_ok());
 }
@@ -230,7 +230,7 @@ fn pkce_downgrade_to_plain() {
     for methods in [vec!["plain"], vec![], vec!["s256"]] {
         let server = server().code_challenge_methods_supported(methods);
         let error = Client::new(server, "fake-client", ClientAuth::none()).unwrap_err();
-        assert_eq!((error.kind(), error.retry()), (ErrorKind::Unsupported, Retry::FixConfiguration));
+        assert_eq!((error.kind(), error.advice()), (ErrorKind::Unsupported, Advice::FixConfiguration));
     }
     let both = server().code_challenge_methods_supported(["plain", "S256"]);
     assert!(start(&client_of(both)).0.contains("code_challenge_method=S256"));
@@ -258,9 +258,9 @@ fn duplicated_parameters() {
     let (_, mut pending) = start(&client);
     let state = pending.state().to_owned();
     let pairs = [("code", "fake"), ("code", "evil"), ("state", state.as_str())];
-    let error = pending.receive(&client, Callback::form(pairs), now()).unwrap_err();
+    let error = pending.receive(&client, Callback::pairs(pairs), now()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Suspect);
-    assert!(pending.receive(&client, Callback::form(pairs.into_iter().skip(1)), now()).is_ok());
+    assert!(pending.receive(&client, Callback::pairs(pairs.into_iter().skip(1)), now()).is_ok());
 }
 
 /// RFC 9700 §2.1.2 and §4.6: tokens do not come through the browser.
@@ -492,7 +492,7 @@ fn the_documentation_names_tests_that_exist() {
             let is_there = match file {
                 "compile_fail" => !read(&format!("tests/compile_fail/{name}.rs")).is_empty(),
                 "servers" => read("tests/support/flows.rs").contains(&format!("run: {name}")),
-                "sources" => ["json", "pkce", "session_search"]
+                "sources" => ["text/json", "authorization/pkce", "session/model/search"]
                     .into_iter()
                     .any(|file| is_test_of(read(&format!("src/{file}.rs")))),
                 _ => is_test_of(read(&format!("tests/{file}.rs"))),

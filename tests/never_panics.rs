@@ -3,12 +3,12 @@
 mod support;
 
 use oauth2_proto::{
-    AuthorizationServer, Call, Callback, Client, ClientAuth, CodeVerifier, Entropy, ForSession,
-    PendingAuthorization, RefreshPolicy, Response, Secret, Session, Snapshot, Step, pleo,
+    AuthorizationServer, Call, Callback, Client, ClientAuth, Entropy, PendingAuthorization, RefreshPolicy,
+    Response, Secret, Session, Snapshot, Step, authorization::CodeVerifier, pleo, session::SessionRefresh,
 };
 use proptest::prelude::*;
 use std::time::{Duration, SystemTime};
-use support::{client, json, now, start, token_call};
+use support::{client, entropy_of, json, now, start, token_call};
 
 /// Texts that look like a callback more often than random ones do.
 fn callback() -> impl Strategy<Value = String> {
@@ -92,12 +92,12 @@ prop_compose! {
             return RefreshPolicy::default();
         }
         RefreshPolicy::default()
-            .refresh_window(earliest, latest)
+            .refresh_fraction(earliest, latest)
             .clock_skew(skew)
-            .claim(claim)
+            .claim_duration(claim)
             .backoff(first, longest)
-            .longest_retry_after(retry_after)
-            .attempts(attempts)
+            .max_retry_after(retry_after)
+            .max_attempts(attempts)
     }
 }
 
@@ -151,7 +151,7 @@ proptest! {
     #[test]
     fn any_text_as_a_callback(text in callback()) {
         let client = client();
-        for callback in [Callback::query(&text), Callback::url(&text), Callback::form([(&*text, &*text), ("state", &*text)])] {
+        for callback in [Callback::query(&text), Callback::url(&text), Callback::pairs([(&*text, &*text), ("state", &*text)])] {
             let (_, mut pending) = start(&client);
             let state = pending.state().to_owned();
             if pending.receive(&client, callback, now()).is_ok() {
@@ -180,13 +180,13 @@ proptest! {
     #[test]
     fn any_bytes_as_a_response(status: u16, body in prop::collection::vec(any::<u8>(), 0..200), header: String) {
         let headers = [("retry-after", header.as_str()), ("content-type", header.as_str()), (header.as_str(), "x")];
-        prop_assert!(token_call(&client()).finish(Response::new(status, headers, &body)).is_err());
+        prop_assert!(token_call(&client()).read(Response::new(status, headers, &body)).is_err());
     }
 
     #[test]
     fn any_json_as_a_response(status in prop_oneof![Just(200_u16), any::<u16>()], body in body()) {
         let headers = [("content-type", "application/json")];
-        if let Ok(tokens) = token_call(&client()).finish(Response::new(status, headers, body.as_bytes())) {
+        if let Ok(tokens) = token_call(&client()).read(Response::new(status, headers, body.as_bytes())) {
             prop_assert!((200..300).contains(&status));
             prop_assert!(!tokens.access_token().expose().is_empty());
             prop_assert!(!tokens.access_token().expose().contains(char::is_control));
@@ -203,7 +203,7 @@ proptest! {
                 let client = Client::new(server, text.as_str(), ClientAuth::basic(text.as_str()));
                 if let Ok(client) = client {
                     let request = client.authorize(address).scopes([&text]).parameter(&text, address).resource(address);
-                    let _ = request.start_with(Entropy::from_bytes([1; 32], [2; 32]), now());
+                    let _ = request.start_with(Entropy::from_bytes([1; 128]), now());
                     let _ = client.refresh(&Secret::new(text.as_str())).scopes([&text]).resource(address).start();
                 }
             }
@@ -216,7 +216,7 @@ proptest! {
     ) {
         let client = client();
         let request = client.authorize(support::REDIRECT_URI).scopes([scope]).lifetime(Duration::from_secs(lifetime));
-        let (_, pending) = request.start_with(Entropy::from_bytes(verifier, state), now()).unwrap();
+        let (_, pending) = request.start_with(entropy_of(state, verifier), now()).unwrap();
         let stored = serde_json::to_string(&pending).unwrap();
         let restored: PendingAuthorization = serde_json::from_str(&stored).unwrap();
         prop_assert_eq!(serde_json::to_string(&restored).unwrap(), stored);
@@ -230,9 +230,9 @@ proptest! {
         let body = format!(
             r#"{{"access_token":"fake-a","token_type":"Bearer","expires_in":{expires_in},"refresh_token":"fake-r"}}"#
         );
-        let tokens = || token_call(&client).finish(json(&body)).unwrap();
+        let tokens = || token_call(&client).read(json(&body)).unwrap();
         let mut session = Session::new(tokens(), policy, now());
-        let (mut stored, mut calls): (Option<String>, Vec<Call<ForSession>>) = (None, Vec::new());
+        let (mut stored, mut calls): (Option<String>, Vec<Call<SessionRefresh>>) = (None, Vec::new());
         let load = |text: &String| serde_json::from_str::<Snapshot>(text).expect("what was stored");
         for (operation, now) in operations {
             match operation {
@@ -261,7 +261,7 @@ proptest! {
                         session.no_response(call, now);
                     }
                 }
-                Operation::Reject => session.rejected(&Secret::new("fake-a")),
+                Operation::Reject => session.access_token_rejected(&Secret::new("fake-a")),
                 Operation::Resume => session.resume(now),
                 Operation::Reauthorize => session.reauthorized(tokens(), now),
                 Operation::Restart => {
@@ -281,7 +281,7 @@ proptest! {
     #[test]
     fn any_text_as_a_snapshot(text: String, member in 0..16_usize, value in any::<i64>()) {
         let _ = serde_json::from_str::<Snapshot>(&text);
-        let tokens = token_call(&client()).finish(json(r#"{"access_token":"fake-a","token_type":"Bearer"}"#));
+        let tokens = token_call(&client()).read(json(r#"{"access_token":"fake-a","token_type":"Bearer"}"#));
         let mut session = Session::new(tokens.unwrap(), RefreshPolicy::default(), now());
         let Step::Save(save) = session.poll(now()) else { panic!("new tokens are to be saved") };
         let stored = serde_json::to_value(save.snapshot()).unwrap();

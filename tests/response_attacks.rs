@@ -2,7 +2,7 @@
 
 mod support;
 
-use oauth2_proto::{Client, ClientAuth, ErrorKind, Leniency, Response, Retry};
+use oauth2_proto::{Advice, Client, ClientAuth, Response, error::ErrorKind, server::Leniency};
 use support::{client, client_of, json, now, server, start, token_call};
 
 /// A line break in what the server says would forge a line of a log.
@@ -14,7 +14,7 @@ fn log_injection_by_server_text() {
         format!("error=x%0d%0a2030-01-01+ok&error_description=%1b%5b2J%e2%80%ae&state={}", pending.state());
     let from_callback = pending.receive(&client, callback.as_str(), now()).unwrap_err();
     let body = "{\"error\":\"x\\r\\ny\",\"error_description\":\"\\u001b[2J\\u202e\"}";
-    let from_token = token_call(&client).finish(json(body)).unwrap_err();
+    let from_token = token_call(&client).read(json(body)).unwrap_err();
     for shown in
         [from_callback.to_string(), from_token.to_string(), format!("{from_token:?}{from_callback:?}")]
     {
@@ -23,7 +23,7 @@ fn log_injection_by_server_text() {
     // What else is printed holds words of the server, too.
     let body =
         "{\"access_token\":\"fake\",\"token_type\":\"Bearer\",\"scope\":\"\\r\\n\\u001b\",\"\\u202e\\n\":1}";
-    let shown = format!("{:?}", token_call(&client).finish(json(body)).unwrap());
+    let shown = format!("{:?}", token_call(&client).read(json(body)).unwrap());
     assert!(!shown.contains(['\r', '\n', '\u{1b}', '\u{202e}']), "{shown:?}");
 }
 
@@ -32,14 +32,14 @@ fn log_injection_by_server_text() {
 fn log_flooding_by_server_text() {
     let long = "\u{1}".repeat(50_000);
     let body = serde_json::json!({ "error": long, "error_description": long, "error_uri": long }).to_string();
-    let error = token_call(&client()).finish(json(&body)).unwrap_err();
+    let error = token_call(&client()).read(json(&body)).unwrap_err();
     assert_eq!(error.description(), Some(long.as_str()), "the program has all of it");
     let many: serde_json::Map<_, _> = (0..20_000).map(|number| (number.to_string(), 1.into())).collect();
     let mut body = serde_json::json!({
         "access_token": "fake", "token_type": "Bearer", "scope": long, "\u{1}".repeat(50_000): 1,
     });
     body.as_object_mut().unwrap().extend(many);
-    let tokens = token_call(&client()).finish(json(&body.to_string())).unwrap();
+    let tokens = token_call(&client()).read(json(&body.to_string())).unwrap();
     for shown in [error.to_string(), format!("{error:?}"), format!("{tokens:?}")] {
         assert!(shown.len() < 6_000 && shown.contains(['…', '.']), "{}", shown.len());
     }
@@ -51,7 +51,7 @@ fn header_injection_by_a_token_type() {
     let call = token_call(&client_of(server().tolerate(Leniency::AnyTokenType)));
     for character in ["\\r\\n", "\\u0000", "\\u007f", "\\u0085"] {
         let body = format!(r#"{{"access_token":"fake","token_type":"mac{character}X-Injected: 1"}}"#);
-        let error = call.finish(json(&body)).unwrap_err();
+        let error = call.read(json(&body)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{body}");
         assert!(error.to_string().contains("control characters"), "{error}");
     }
@@ -71,7 +71,7 @@ fn header_injection_by_tokens() {
                 if member == "access_token" { "" } else { "\"access_token\":\"fake\"," },
                 1,
             );
-            let error = call.finish(json(&body)).unwrap_err();
+            let error = call.read(json(&body)).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Invalid, "{body}");
             assert!(error.to_string().contains("control characters"), "{error}");
         }
@@ -99,14 +99,14 @@ fn oversized_and_deep_bodies() {
     let call = token_call(&client());
     let valid = r#"{"access_token":"fake","token_type":"Bearer"}"#;
     let padded = |length: usize| format!("{}{valid}", " ".repeat(length - valid.len()));
-    assert!(call.finish(json(&padded(1 << 20))).is_ok());
+    assert!(call.read(json(&padded(1 << 20))).is_ok());
     for body in [
         padded((1 << 20) + 1),
         "[".repeat(1 << 19),
         "{\"a\":".repeat(100_000),
         format!("{{\"access_token\":{}1{}}}", "[".repeat(1000), "]".repeat(1000)),
     ] {
-        assert_eq!(call.finish(json(&body)).unwrap_err().kind(), ErrorKind::Invalid);
+        assert_eq!(call.read(json(&body)).unwrap_err().kind(), ErrorKind::Invalid);
     }
 }
 
@@ -115,7 +115,7 @@ fn oversized_and_deep_bodies() {
 fn decompression_is_left_to_the_caller() {
     let gzip_header = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03";
     let response = Response::new(200, [("content-encoding", "gzip")], gzip_header);
-    assert_eq!(token_call(&client()).finish(response).unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!(token_call(&client()).read(response).unwrap_err().kind(), ErrorKind::Invalid);
 }
 
 /// RFC 9110 §15.4: a redirect, and 307 and 308 above all, would carry the credentials along (as those of the user in
@@ -127,10 +127,10 @@ fn redirected_token_request() {
     for status in [301, 302, 303, 307, 308] {
         let body = br#"{"access_token":"fake","token_type":"Bearer"}"#;
         let response = Response::new(status, [("location", "https://evil.example/token")], body);
-        assert_eq!(call.finish(response).unwrap_err().kind(), ErrorKind::Invalid, "{status}");
+        assert_eq!(call.read(response).unwrap_err().kind(), ErrorKind::Invalid, "{status}");
         // Nor does a redirect sign the user out.
         let response = Response::new(status, [("location", "/")], br#"{"error":"invalid_grant"}"#);
-        assert_eq!(call.finish(response).unwrap_err().kind(), ErrorKind::Invalid, "{status}");
+        assert_eq!(call.read(response).unwrap_err().kind(), ErrorKind::Invalid, "{status}");
     }
 }
 
@@ -140,8 +140,8 @@ fn sign_out_by_a_failing_server() {
     let call = token_call(&client());
     for status in [429, 500, 502, 503, 504] {
         let headers: [(&str, &str); 0] = [];
-        let error = call.finish(Response::new(status, headers, br#"{"error":"invalid_grant"}"#)).unwrap_err();
-        assert_eq!(error.retry(), Retry::Later, "{status}");
+        let error = call.read(Response::new(status, headers, br#"{"error":"invalid_grant"}"#)).unwrap_err();
+        assert_eq!(error.advice(), Advice::RetryLater, "{status}");
     }
 }
 
@@ -151,7 +151,7 @@ fn token_hidden_inside_another_document() {
     let call = token_call(&client_of(server().tolerate(Leniency::FormEncoded)));
     let hidden = "&access_token=fake-inner&token_type=bearer&";
     let finish =
-        |body: &str| call.finish(Response::new(200, [("content-type", "text/plain")], body.as_bytes()));
+        |body: &str| call.read(Response::new(200, [("content-type", "text/plain")], body.as_bytes()));
     for mark in ["", "\u{feff}"] {
         let object =
             format!(r#"{mark} {{"x":"{hidden}","access_token":"fake-outer","token_type":"Bearer"}}"#);

@@ -5,9 +5,9 @@
 mod support;
 
 use oauth2_proto::{
-    AuthorizationServer, Callback, Client, ClientAuth, CodeVerifier, Entropy, Error, Leniency,
-    PendingAuthorization, Reason, RefreshPolicy, Request, Response, Retry, Secret, Session, Snapshot, Step,
-    pleo,
+    Advice, AuthorizationServer, Callback, Client, ClientAuth, Entropy, Error, PendingAuthorization,
+    RefreshPolicy, Request, Response, Secret, Session, Snapshot, Step, authorization::CodeVerifier, pleo,
+    server::Leniency, session::Reason,
 };
 use std::error::Error as _;
 use std::fmt::{Debug, Display};
@@ -84,8 +84,7 @@ fn no_public_type_prints_a_secret() {
     let request =
         client.authorize(REDIRECT_URI).scopes(["export:read"]).parameter("login_hint", "planted-hint");
     printed.debug("AuthorizationRequest", &request);
-    let entropy =
-        Entropy::from_bytes(*b"planted-planted-planted-planted-", *b"planted-planted-planted-planted-");
+    let entropy = Entropy::from_bytes(std::array::from_fn(|index| b"planted-"[index % 8]));
     printed.debug("Entropy", &entropy);
     let (_, mut pending) = request.start_with(entropy, now()).unwrap();
     printed.debug("PendingAuthorization", &pending);
@@ -100,7 +99,7 @@ fn no_public_type_prints_a_secret() {
 
     let callback = format!("code=planted-code&state={}", pending.state());
     printed.debug("Callback", &Callback::query(&callback));
-    printed.debug("Callback", &Callback::form([("code", "planted-code")]));
+    printed.debug("Callback", &Callback::pairs([("code", "planted-code")]));
     for forged in
         ["code=planted-code&state=planted-state", "code=planted-code", "state=%FFplanted", "planted=1"]
     {
@@ -114,7 +113,7 @@ fn no_public_type_prints_a_secret() {
     let body = r#"{"access_token":"planted-access","token_type":"Bearer","refresh_token":"planted-refresh",
                    "id_token":"planted-id-token","nested":{"deep":["planted"]}}"#;
     printed.debug("Response", &json(body));
-    let tokens = call.finish(json(body)).unwrap();
+    let tokens = call.read(json(body)).unwrap();
     printed.debug("TokenResponse", &tokens);
     printed.debug("TokenType", tokens.token_type());
     printed.display("TokenType", tokens.token_type());
@@ -136,7 +135,7 @@ fn no_public_type_prints_a_secret() {
         for status in [200, 400, 503] {
             let headers = [("content-type", "application/json"), ("x-planted", "planted")];
             let response = Response::new(status, headers, body.as_bytes());
-            printed.error("finish", &call.finish(response).unwrap_err());
+            printed.error("finish", &call.read(response).unwrap_err());
         }
     }
 
@@ -168,8 +167,8 @@ fn a_server_that_echoes_a_secret_is_not_repeated() {
         (&refresh, "planted-refresh"),
     ] {
         let body = echo(secret);
-        let error = call.finish(Response::new(400, [("a", "b")], body.as_bytes())).unwrap_err();
-        assert_eq!((error.code(), error.retry()), (Some("invalid_grant"), Retry::Reauthorize));
+        let error = call.read(Response::new(400, [("a", "b")], body.as_bytes())).unwrap_err();
+        assert_eq!((error.code(), error.advice()), (Some("invalid_grant"), Advice::Reauthorize));
         assert_eq!((error.description(), error.uri()), (Some(WITHHELD), Some(WITHHELD)));
         assert!(!format!("{error} {error:?}").contains(secret), "{error:?}");
         printed.error("echo", &error);
@@ -216,7 +215,7 @@ fn no_part_of_a_session_prints_a_secret() {
                  "refresh_token":"planted-refresh-{name}","id_token":"planted-id-token"}}"#
         )
     };
-    let tokens = |name: &str| token_call(&client).finish(json(&body(name))).unwrap();
+    let tokens = |name: &str| token_call(&client).read(json(&body(name))).unwrap();
     let mut answers = [
         r#"{"error":"invalid_client","error_description":"planted-refresh-1 of planted-client-secret"}"#,
         r#"{"access_token":"planted","token_type":"planted"}"#,
@@ -274,7 +273,7 @@ fn an_echo_is_not_repeated_in_the_form_that_was_sent_either() {
         let client = Client::new(server(), "fake-client", auth).unwrap();
         let call = client.refresh(&Secret::new("fake-refresh")).start().unwrap();
         let body = format!(r#"{{"error":"invalid_client","error_description":"{echo}"}}"#);
-        let error = call.finish(Response::new(401, [("a", "b")], body.as_bytes())).unwrap_err();
+        let error = call.read(Response::new(401, [("a", "b")], body.as_bytes())).unwrap_err();
         assert_eq!(error.description(), Some(WITHHELD), "{echo}");
     }
 }
@@ -283,8 +282,8 @@ fn an_echo_is_not_repeated_in_the_form_that_was_sent_either() {
 fn described(client: &Client, refresh_token: &str, description: &str) -> String {
     let call = client.refresh(&Secret::new(refresh_token)).start().unwrap();
     let body = serde_json::json!({ "error": "invalid_request", "error_description": description });
-    let error = call.finish(Response::new(400, [("a", "b")], body.to_string().as_bytes())).unwrap_err();
-    assert_eq!((error.code(), error.retry()), (Some("invalid_request"), Retry::FixConfiguration));
+    let error = call.read(Response::new(400, [("a", "b")], body.to_string().as_bytes())).unwrap_err();
+    assert_eq!((error.code(), error.advice()), (Some("invalid_request"), Advice::FixConfiguration));
     error.description().unwrap().to_owned()
 }
 
@@ -346,7 +345,7 @@ fn an_error_code_is_withheld_only_if_it_is_the_servers_own() {
     let call = client.refresh(&Secret::new("invalid-client-token")).start().unwrap();
     for (code, shown) in [("invalid_client", "invalid_client"), ("client-secret", WITHHELD)] {
         let body = serde_json::json!({ "error": code }).to_string();
-        let error = call.finish(Response::new(401, [("a", "b")], body.as_bytes())).unwrap_err();
+        let error = call.read(Response::new(401, [("a", "b")], body.as_bytes())).unwrap_err();
         assert_eq!(error.code(), Some(shown));
     }
 }
@@ -364,7 +363,7 @@ fn debug_shows_what_is_no_secret() {
     let call = pending.receive(&client, callback.as_str(), now()).unwrap();
     let body = r#"{"access_token":"fake","token_type":"Bearer","id_token":"fake"}"#;
     let token = Secret::new("fake-token");
-    let tokens = call.finish(json(body)).unwrap();
+    let tokens = call.read(json(body)).unwrap();
     let mut session = Session::new(tokens.clone(), RefreshPolicy::default(), now());
     let Step::Save(save) = session.poll(now()) else { panic!("new tokens are not saved") };
     for (printed, shown) in [
@@ -443,7 +442,7 @@ fn a_damaged_store_is_not_repeated() {
 fn a_damaged_snapshot_is_not_repeated() {
     let client = Client::new(server(), "fake-client", ClientAuth::basic("fake-secret")).unwrap();
     let body = r#"{"access_token":"planted-access","token_type":"Bearer","refresh_token":"planted-refresh"}"#;
-    let tokens = token_call(&client).finish(json(body)).unwrap();
+    let tokens = token_call(&client).read(json(body)).unwrap();
     let mut session = Session::new(tokens, RefreshPolicy::default(), now());
     let Step::Save(save) = session.poll(now()) else { panic!("new tokens are to be saved") };
     let stored = serde_json::to_value(save.snapshot()).unwrap();

@@ -69,8 +69,8 @@ const FAULTS: &[Fault] = &[
         "is sent again after invalid_grant",
         "snapshot.rs",
         &[(
-            "Some(Retry::Reauthorize) => State::Refused,",
-            "Some(Retry::Reauthorize) => State::Backoff(Span::new(now, 0)),",
+            "Some(Advice::Reauthorize) => State::Refused,",
+            "Some(Advice::Reauthorize) => State::Backoff(Span::new(now, 0)),",
         )],
     ),
     (

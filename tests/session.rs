@@ -12,7 +12,8 @@ use holders::{
     signed_in_with, step, tokens, usable,
 };
 use oauth2_proto::{
-    AuthorizationServer, Client, ClientAuth, ErrorKind, Leniency, Secret, Session, Step, TokenType,
+    AuthorizationServer, Client, ClientAuth, Secret, Session, Step, error::ErrorKind, server::Leniency,
+    token::TokenType,
 };
 use std::time::{Duration, SystemTime};
 use support::{client, client_of, later, now, server};
@@ -370,7 +371,7 @@ fn reauthorized_goes_on_under_the_same_key_and_beats_old_holders() {
     // The user signs in again, with a registration that has moved, while the old answer is under way.
     let moved = Client::new(server(), "fake-other-client", ClientAuth::none()).unwrap();
     let sign_in = moved.refresh(&Secret::new("fake-refresh-0")).start().unwrap();
-    session.reauthorized(sign_in.finish(support::json(&body(7))).unwrap(), later(DUE + 1));
+    session.reauthorized(sign_in.read(support::json(&body(7))).unwrap(), later(DUE + 1));
     assert_eq!(usable(&session, later(DUE + 1)), None);
     // Another holder claims before it is saved: later tokens win.
     assert!(save(&mut other, &mut store, later(DUE + 65)));
@@ -486,7 +487,7 @@ fn without_expires_in_the_token_is_used_until_the_api_rejects_it() {
     let years = later(400_000_000);
     assert_eq!((session.expires_at(), step(&mut session, years)), (None, "rest".to_owned()));
     assert_eq!(usable(&session, years), Some("fake-access-0"));
-    session.rejected(&Secret::new("fake-access-0"));
+    session.access_token_rejected(&Secret::new("fake-access-0"));
     assert_eq!(usable(&session, years), None);
     refresh(&mut session, &mut store, 1, years);
     assert_eq!(usable(&session, years), Some("fake-access-1"));
@@ -506,7 +507,7 @@ fn without_a_refresh_token_the_access_token_is_used_up() {
     // The API may reject it earlier; and without a lifetime, only the API says so.
     for body in [only, r#"{"access_token":"fake-access-0","token_type":"Bearer"}"#] {
         let mut session = signed_in_with(&mut Store::default(), body, policy());
-        session.rejected(&Secret::new("fake-access-0"));
+        session.access_token_rejected(&Secret::new("fake-access-0"));
         assert_eq!(step(&mut session, later(5)), "reauthorize NoRefreshToken");
         assert_eq!(usable(&session, later(5)), None);
     }
@@ -584,12 +585,12 @@ fn a_snapshot_of_another_authorization_is_misuse_and_changes_nothing() {
 fn a_rejected_token_is_replaced_before_its_time() {
     let mut store = Store::default();
     let mut session = signed_in(&mut store);
-    session.rejected(&Secret::new("fake-access-9"));
+    session.access_token_rejected(&Secret::new("fake-access-9"));
     assert_eq!(step(&mut session, later(5)), "rest 1800", "it is not the current one");
-    session.rejected(&Secret::new("fake-access-0"));
+    session.access_token_rejected(&Secret::new("fake-access-0"));
     assert_eq!(usable(&session, later(5)), None);
     refresh(&mut session, &mut store, 1, later(5));
-    session.rejected(&Secret::new("fake-access-0"));
+    session.access_token_rejected(&Secret::new("fake-access-0"));
     assert_eq!(usable(&session, later(6)), Some("fake-access-1"), "a late word about the old one");
     assert_eq!(step(&mut session, later(6)), "rest 1805");
 }

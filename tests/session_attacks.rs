@@ -7,15 +7,17 @@ mod support;
 use std::time::{Duration, SystemTime};
 
 use oauth2_proto::{
-    AuthorizationServer, Call, Client, ClientAuth, ErrorKind, ForSession, Reason, RefreshPolicy, Response,
-    Retry, Secret, Session, Snapshot, Step, TokenResponse,
+    Advice, AuthorizationServer, Call, Client, ClientAuth, RefreshPolicy, Response, Secret, Session,
+    Snapshot, Step, TokenResponse,
+    error::ErrorKind,
+    session::{Reason, SessionRefresh},
 };
 use serde_json::{Value, json};
 use support::{client, client_of, later, now, server};
 
 /// Refreshes in the middle of a lifetime, so that the tests know when.
 fn policy() -> RefreshPolicy {
-    RefreshPolicy::default().refresh_window(0.5, 0.5).attempts(5)
+    RefreshPolicy::default().refresh_fraction(0.5, 0.5).max_attempts(5)
 }
 
 /// Seconds that an access token lives, and when it is refreshed.
@@ -29,7 +31,7 @@ fn body(name: &str) -> String {
 }
 
 fn tokens(name: &str) -> TokenResponse {
-    support::token_call(&client()).finish(support::json(&body(name))).unwrap()
+    support::token_call(&client()).read(support::json(&body(name))).unwrap()
 }
 
 /// A session that is stored.
@@ -53,7 +55,7 @@ fn save(session: &mut Session, now: SystemTime) -> Snapshot {
 }
 
 /// Claims and sends; gives the request under way and what is stored.
-fn send(session: &mut Session, now: SystemTime) -> (Call<ForSession>, Snapshot) {
+fn send(session: &mut Session, now: SystemTime) -> (Call<SessionRefresh>, Snapshot) {
     let claim = save(session, now);
     (session.send(&client(), now).unwrap().expect("a claim is to be sent"), claim)
 }
@@ -69,7 +71,7 @@ fn access_token(session: &Session, now: SystemTime) -> Option<&str> {
     session.access_token(now).map(Secret::expose)
 }
 
-fn refresh_token_of(call: &Call<ForSession>) -> String {
+fn refresh_token_of(call: &Call<SessionRefresh>) -> String {
     let form = call.request().form();
     form.into_iter().find(|(name, _)| name == "refresh_token").unwrap().1
 }
@@ -89,7 +91,7 @@ fn mix_up_at_a_refresh() {
     let other = Client::new(server(), "other-client", ClientAuth::basic("fake-secret")).unwrap();
     for client in [client_of(evil), other] {
         let error = session.send(&client, later(DUE)).unwrap_err();
-        assert_eq!((error.kind(), error.retry()), (ErrorKind::Misuse, Retry::FixConfiguration), "{error}");
+        assert_eq!((error.kind(), error.advice()), (ErrorKind::Misuse, Advice::FixConfiguration), "{error}");
     }
     let call = session.send(&client(), later(DUE)).unwrap().expect("the claim is still there to be sent");
     assert_eq!(call.request().url(), "https://as.example/token");
@@ -136,7 +138,7 @@ fn token_substitution_by_an_answer_from_before_the_sign_in() {
     session.reauthorized(tokens("bob"), later(DUE));
     save(&mut session, later(DUE));
     session.received(call, support::json(&body("alice-2")), later(DUE)).unwrap();
-    assert!(matches!(session.poll(later(DUE)), Step::Rest(_)), "{session:?}");
+    assert!(matches!(session.poll(later(DUE)), Step::Idle(_)), "{session:?}");
     assert_eq!(access_token(&session, later(DUE)), Some("fake-access-bob"));
 }
 
@@ -149,7 +151,7 @@ fn stale_snapshot() {
     let newest = save(&mut session, later(DUE));
     for old in [first, claim, newest] {
         session.adopt(old, later(DUE)).unwrap();
-        assert!(matches!(session.poll(later(DUE)), Step::Rest(_)), "{session:?}");
+        assert!(matches!(session.poll(later(DUE)), Step::Idle(_)), "{session:?}");
         assert_eq!(access_token(&session, later(DUE)), Some("fake-access-alice-2"));
     }
 }
@@ -198,7 +200,7 @@ fn replay_of_a_refresh_answer() {
     session.received(call, support::json(&body("alice-3")), later(DUE + 100)).unwrap();
     save(&mut session, later(DUE + 100));
     session.received(held_back, support::json(&body("alice-2")), later(DUE + 100)).unwrap();
-    assert!(matches!(session.poll(later(DUE + 100)), Step::Rest(_)), "{session:?}");
+    assert!(matches!(session.poll(later(DUE + 100)), Step::Idle(_)), "{session:?}");
     assert_eq!(access_token(&session, later(DUE + 100)), Some("fake-access-alice-3"));
 }
 
@@ -210,7 +212,7 @@ fn sign_out_by_a_late_refusal() {
     refresh(&mut session, "alice-2", later(DUE + 100));
     let refusal = Response::new(400, [("a", "b")], br#"{"error":"invalid_grant"}"#);
     session.received(held_back, refusal, later(DUE + 100)).unwrap_err();
-    assert!(matches!(session.poll(later(DUE + 100)), Step::Rest(_)), "{session:?}");
+    assert!(matches!(session.poll(later(DUE + 100)), Step::Idle(_)), "{session:?}");
 }
 
 /// A failing proxy says `invalid_grant`, and the user would be signed out for nothing; rust-sdk#1232.
@@ -231,12 +233,12 @@ fn sign_out_by_a_failing_server_at_a_refresh() {
 #[test]
 fn sign_out_by_a_rejection_of_another_token() {
     let (mut session, _) = signed_in("alice");
-    session.rejected(&Secret::new("fake-access-mallory"));
+    session.access_token_rejected(&Secret::new("fake-access-mallory"));
     assert_eq!(access_token(&session, now()), Some("fake-access-alice"));
     refresh(&mut session, "alice-2", later(DUE));
-    session.rejected(&Secret::new("fake-access-alice"));
+    session.access_token_rejected(&Secret::new("fake-access-alice"));
     assert_eq!(access_token(&session, later(DUE)), Some("fake-access-alice-2"));
-    assert!(matches!(session.poll(later(DUE)), Step::Rest(_)), "{session:?}");
+    assert!(matches!(session.poll(later(DUE)), Step::Idle(_)), "{session:?}");
 }
 
 /// `Retry-After` of a server that wants never to be asked again.
@@ -271,8 +273,8 @@ fn refresh_storm_by_dead_tokens() {
                 sent.push(time);
                 session.received(call, support::json(dead), time).unwrap();
             }
-            Step::Rest(Some(until)) | Step::Wait(until) => time = until,
-            Step::Rest(None) => panic!("{session:?}"),
+            Step::Idle(Some(until)) | Step::Wait(until) => time = until,
+            Step::Idle(None) => panic!("{session:?}"),
             Step::Reauthorize(reason) => break reason,
         }
         assert!(session.access_token(time).is_none_or(|token| token.expose() != "fake-dead"));
@@ -313,7 +315,7 @@ fn clock_set_ahead() {
     let (mut session, _) = signed_in("alice");
     let far = later(100 * 365 * 86_400);
     refresh(&mut session, "alice-2", far);
-    assert!(matches!(session.poll(far), Step::Rest(_)), "{session:?}");
+    assert!(matches!(session.poll(far), Step::Idle(_)), "{session:?}");
     assert_eq!(access_token(&session, far), Some("fake-access-alice-2"));
     for end_of_time in [SystemTime::UNIX_EPOCH + Duration::from_secs(u64::MAX / 4), far] {
         let _ = session.poll(end_of_time);

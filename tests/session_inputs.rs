@@ -11,7 +11,7 @@ use holders::{
 };
 use std::time::Duration;
 
-use oauth2_proto::{ErrorKind, Secret, Session, Step};
+use oauth2_proto::{Secret, Session, Step, error::ErrorKind};
 use support::{client, later, now};
 
 /// What `Request::response_limit` says.
@@ -132,7 +132,7 @@ fn adopting_says_whether_it_was_newer_and_refuses_earlier_tokens() {
 #[test]
 fn a_refresh_token_that_no_store_would_give_back_is_not_imported() {
     for token in ["", "fake-refresh-0\n", "fake\u{0}refresh"] {
-        let error = Session::import(&client(), Secret::new(token), policy(), now()).unwrap_err();
+        let error = Session::from_refresh_token(&client(), Secret::new(token), policy(), now()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Misuse, "{token:?}");
     }
 }
@@ -140,7 +140,8 @@ fn a_refresh_token_that_no_store_would_give_back_is_not_imported() {
 #[test]
 fn a_refresh_token_from_before_is_imported_and_refreshed_at_once() {
     let mut store = Store::default();
-    let mut session = Session::import(&client(), Secret::new("fake-refresh-0"), policy(), now()).unwrap();
+    let mut session =
+        Session::from_refresh_token(&client(), Secret::new("fake-refresh-0"), policy(), now()).unwrap();
     assert_eq!(step(&mut session, now()), "save over 0");
     assert_eq!(usable(&session, now()), None);
     assert!(save(&mut session, &mut store, now()));

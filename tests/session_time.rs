@@ -27,7 +27,7 @@ fn fail(session: &mut Session, store: &mut Store, retry_after: Option<&str>, now
 #[test]
 fn transient_failures_back_off_with_jitter_and_end() {
     let mut store = Store::default();
-    let short = policy().attempts(12).backoff(Duration::from_secs(1), Duration::from_secs(60));
+    let short = policy().max_attempts(12).backoff(Duration::from_secs(1), Duration::from_secs(60));
     let mut session = signed_in_with(&mut store, &body(0), short);
     let mut time = later(DUE);
     let mut parts = Vec::new();
@@ -52,7 +52,7 @@ fn transient_failures_back_off_with_jitter_and_end() {
 #[test]
 fn after_giving_up_it_can_be_resumed_with_all_attempts() {
     let mut store = Store::default();
-    let mut session = signed_in_with(&mut store, &body(0), policy().attempts(2));
+    let mut session = signed_in_with(&mut store, &body(0), policy().max_attempts(2));
     let first = fail(&mut session, &mut store, None, later(DUE));
     let second = fail(&mut session, &mut store, None, first);
     assert_eq!(step(&mut session, second), "reauthorize GaveUp");
@@ -83,11 +83,11 @@ fn a_pause_can_be_cut_short_and_nothing_else_is_changed_by_resume() {
 fn a_token_that_served_before_it_was_rejected_is_no_failure() {
     let endless = |number| body(number).replace(r#""expires_in":3600,"#, "");
     let mut store = Store::default();
-    let mut session = signed_in_with(&mut store, &endless(0), policy().attempts(3));
+    let mut session = signed_in_with(&mut store, &endless(0), policy().max_attempts(3));
     // A server that says no lifetime ends each token after an hour.
     for number in 1..20 {
         let time = later(3600 * number as u64);
-        session.rejected(&session.access_token(time).unwrap().clone());
+        session.access_token_rejected(&session.access_token(time).unwrap().clone());
         assert!(save(&mut session, &mut store, time));
         let call = send(&mut session, time);
         answer(&mut session, call, 200, &endless(number), time).unwrap();
@@ -100,7 +100,7 @@ fn a_token_that_served_before_it_was_rejected_is_no_failure() {
 fn a_token_that_ends_before_its_answer_is_here_counts_as_dead_on_arrival() {
     let short = |number| body(number).replace("3600", "1");
     let mut store = Store::default();
-    let mut session = signed_in_with(&mut store, &short(0), policy().attempts(4));
+    let mut session = signed_in_with(&mut store, &short(0), policy().max_attempts(4));
     let (mut time, mut sent, mut steps) = (later(1), 0, 0);
     loop {
         steps += 1;
@@ -148,7 +148,7 @@ fn a_new_sign_in_starts_with_all_attempts_and_with_its_own_scopes() {
     fail(&mut session, &mut store, None, later(DUE));
     // Nothing was asked for by name, and the answer says nothing.
     let sign_in = client().refresh(&Secret::new("fake-refresh")).start().unwrap();
-    session.reauthorized(sign_in.finish(json(&body(7))).unwrap(), later(DUE));
+    session.reauthorized(sign_in.read(json(&body(7))).unwrap(), later(DUE));
     assert!(save(&mut session, &mut store, later(DUE)));
     assert_eq!(store.value()["attempts"], 0);
     assert_eq!(session.granted_scopes().count(), 0);
@@ -157,13 +157,13 @@ fn a_new_sign_in_starts_with_all_attempts_and_with_its_own_scopes() {
 #[test]
 fn after_a_success_the_attempts_count_from_the_start() {
     let mut store = Store::default();
-    let mut session = signed_in_with(&mut store, &body(0), policy().attempts(3));
+    let mut session = signed_in_with(&mut store, &body(0), policy().max_attempts(3));
     let mut due = later(DUE);
     for number in 1..5 {
         let first = fail(&mut session, &mut store, None, due);
         let second = fail(&mut session, &mut store, None, first);
         refresh(&mut session, &mut store, number, second);
-        let Step::Rest(Some(until)) = session.poll(second) else { panic!("{session:?}") };
+        let Step::Idle(Some(until)) = session.poll(second) else { panic!("{session:?}") };
         due = until;
     }
 }
@@ -197,7 +197,7 @@ fn whatever_is_no_answer_is_a_transient_failure() {
 
 #[test]
 fn retry_after_is_honoured_in_seconds_and_as_a_date_and_bounded() {
-    let bounded = policy().longest_retry_after(Duration::from_secs(1000));
+    let bounded = policy().max_retry_after(Duration::from_secs(1000));
     // 1800 seconds after the sign-in it is 22:43:20.
     for (value, least) in [
         ("120", 120),
@@ -235,7 +235,7 @@ fn a_refresh_starts_early_and_sessions_that_begin_together_are_spread() {
                 let mut store = Store::default();
                 assert!(save(&mut session, &mut store, now()));
                 let rest = |session: &mut Session, time| match session.poll(time) {
-                    Step::Rest(Some(until)) => until,
+                    Step::Idle(Some(until)) => until,
                     step => panic!("{step:?}"),
                 };
                 let mut start = now();
@@ -453,7 +453,7 @@ fn a_token_from_the_future_is_unusable_and_due() {
             let mut store = store.clone();
             let mut session = store.holder(time);
             if rejected {
-                session.rejected(&Secret::new("fake-access-0"));
+                session.access_token_rejected(&Secret::new("fake-access-0"));
             }
             assert_eq!(usable(&session, time), token.filter(|_| !rejected), "{seconds}");
             if token.is_none() {
@@ -532,7 +532,7 @@ fn times_before_1970_and_at_the_end_of_time_are_taken_as_they_are_bounded() {
 fn a_lifetime_of_0_is_never_used_and_ends() {
     let dead = |number: usize| body(number).replace("3600", "0");
     let mut store = Store::default();
-    let mut session = signed_in_with(&mut store, &dead(0), policy().attempts(5));
+    let mut session = signed_in_with(&mut store, &dead(0), policy().max_attempts(5));
     let earlier = now() - Duration::from_secs(3);
     assert_eq!(usable(&store.holder(earlier), earlier), None, "nor by a clock that is behind");
     let mut time = now();
@@ -548,7 +548,7 @@ fn a_lifetime_of_0_is_never_used_and_ends() {
                 let call = send(&mut session, time);
                 answer(&mut session, call, 200, &dead(number), time).unwrap();
             }
-            Step::Rest(Some(until)) | Step::Wait(until) => time = until,
+            Step::Idle(Some(until)) | Step::Wait(until) => time = until,
             _ => break,
         }
     }
@@ -563,10 +563,10 @@ fn an_api_that_rejects_every_token_is_asked_less_and_less_and_then_no_more() {
     for lifetime in ["3600", "1"] {
         let body = |number| body(number).replace("3600", lifetime);
         let mut store = Store::default();
-        let mut session = signed_in_with(&mut store, &body(0), policy().attempts(8));
+        let mut session = signed_in_with(&mut store, &body(0), policy().max_attempts(8));
         let mut time = now();
         for number in 1..=8 {
-            session.rejected(&Secret::new(format!("fake-access-{}", number - 1)));
+            session.access_token_rejected(&Secret::new(format!("fake-access-{}", number - 1)));
             if number > 1 {
                 let most = f64::from(1 << (number - 2));
                 let end = wait(&mut session, time);
@@ -581,7 +581,7 @@ fn an_api_that_rejects_every_token_is_asked_less_and_less_and_then_no_more() {
             answer(&mut session, call, 200, &body(number), time).unwrap();
             assert!(save(&mut session, &mut store, time));
         }
-        session.rejected(&Secret::new("fake-access-8"));
+        session.access_token_rejected(&Secret::new("fake-access-8"));
         time = wait(&mut session, time);
         assert_eq!(step(&mut session, time), "reauthorize GaveUp");
     }

@@ -10,11 +10,13 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use embedded::{AuthorizationServer, Config, HttpRequest, HttpResponse};
 use oauth2_proto::{
-    Callback, Client, ClientAuth, Entropy, ErrorKind, PendingAuthorization, Request, Response, Retry, Secret,
+    Advice, Callback, Client, ClientAuth, PendingAuthorization, Request, Response, Secret, error::ErrorKind,
     pleo,
 };
 use std::time::{Duration, UNIX_EPOCH};
-use support::{REDIRECT_URI, client, client_of, entropy, json, later, now, server, start, token_call};
+use support::{
+    REDIRECT_URI, client, client_of, entropy, entropy_of, json, later, now, server, start, token_call,
+};
 
 const REGISTERED: &str = "http://127.0.0.1:7777/callback";
 
@@ -64,20 +66,20 @@ fn a_sign_in_a_refresh_and_the_end_of_the_replaced_refresh_token() {
     let callback = browse(&mut server, &url);
 
     let call = pending.receive(&client, Callback::url(&callback), later(5)).unwrap();
-    let first = call.finish(received(&send(&mut server, call.request()))).unwrap();
+    let first = call.read(received(&send(&mut server, call.request()))).unwrap();
     assert!(server.is_access_token_valid(first.access_token().expose()));
     assert_eq!(first.expires_in(), Some(Duration::from_secs(3600)));
     assert_eq!(first.missing_scopes().count(), 0);
     assert_eq!(first.extra_scopes().count(), 0);
 
     let refresh = client.refresh(first.refresh_token().unwrap()).start().unwrap();
-    let second = refresh.finish(received(&send(&mut server, refresh.request()))).unwrap();
+    let second = refresh.read(received(&send(&mut server, refresh.request()))).unwrap();
     assert!(second.refresh_token_is_new());
     assert!(server.is_access_token_valid(second.access_token().expose()));
 
-    let error = refresh.finish(received(&send(&mut server, refresh.request()))).unwrap_err();
+    let error = refresh.read(received(&send(&mut server, refresh.request()))).unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Refused, Some("invalid_grant")));
-    assert_eq!(error.retry(), Retry::Reauthorize);
+    assert_eq!(error.advice(), Advice::Reauthorize);
 }
 
 #[test]
@@ -86,8 +88,8 @@ fn a_code_is_used_once() {
     let (url, mut pending) = client.authorize(REGISTERED).start_with(entropy(), now()).unwrap();
     let callback = browse(&mut server, &url);
     let call = pending.receive(&client, Callback::url(&callback), now()).unwrap();
-    call.finish(received(&send(&mut server, call.request()))).unwrap();
-    let error = call.finish(received(&send(&mut server, call.request()))).unwrap_err();
+    call.read(received(&send(&mut server, call.request()))).unwrap();
+    let error = call.read(received(&send(&mut server, call.request()))).unwrap_err();
     assert_eq!(error.code(), Some("invalid_grant"));
 }
 
@@ -99,7 +101,7 @@ fn the_user_says_no() {
     let callback = browse(&mut server, &url);
     let error = pending.receive(&client, Callback::url(&callback), now()).unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Refused, Some("access_denied")));
-    assert_eq!(error.retry(), Retry::Never);
+    assert_eq!(error.advice(), Advice::Stop);
 }
 
 #[test]
@@ -128,15 +130,15 @@ fn a_wrong_client_secret_is_a_matter_of_configuration() {
     let (url, mut pending) = right.authorize(REGISTERED).start_with(entropy(), now()).unwrap();
     let callback = browse(&mut server, &url);
     let call = pending.receive(&wrong, Callback::url(&callback), now()).unwrap();
-    let error = call.finish(received(&send(&mut server, call.request()))).unwrap_err();
+    let error = call.read(received(&send(&mut server, call.request()))).unwrap_err();
     assert_eq!((error.code(), error.status()), (Some("invalid_client"), Some(401)));
-    assert_eq!(error.retry(), Retry::FixConfiguration);
+    assert_eq!(error.advice(), Advice::FixConfiguration);
 }
 
 #[test]
 fn rfc6749_section_4_1_1_and_rfc7636_appendix_b_authorization_url() {
     let random = |text| URL_SAFE_NO_PAD.decode(text).unwrap().try_into().unwrap();
-    let entropy = Entropy::from_bytes(random("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"), [9; 32]);
+    let entropy = entropy_of([9; 32], random("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"));
     let client = client();
     let request = client.authorize(REDIRECT_URI).scopes(["export:read"]).parameter("prompt", "consent");
     let (url, _) = request.start_with(entropy, now()).unwrap();
@@ -222,12 +224,12 @@ fn rfc6749_section_6_a_refresh_without_a_new_refresh_token_keeps_the_old_one() {
     let call = client.refresh(&Secret::new("fake-refresh-1")).start().unwrap();
     assert_eq!(call.request().body(), "grant_type=refresh_token&refresh_token=fake-refresh-1");
 
-    let kept = call.finish(json(r#"{"access_token":"fake-2","token_type":"Bearer"}"#)).unwrap();
+    let kept = call.read(json(r#"{"access_token":"fake-2","token_type":"Bearer"}"#)).unwrap();
     assert_eq!(kept.refresh_token().map(Secret::expose), Some("fake-refresh-1"));
     assert!(!kept.refresh_token_is_new());
 
     let body = r#"{"access_token":"fake-2","token_type":"Bearer","refresh_token":"fake-refresh-2"}"#;
-    let rotated = call.finish(json(body)).unwrap();
+    let rotated = call.read(json(body)).unwrap();
     assert_eq!(rotated.refresh_token().map(Secret::expose), Some("fake-refresh-2"));
     assert!(rotated.refresh_token_is_new());
 }
@@ -272,7 +274,7 @@ fn rfc6749_section_5_1_scopes_are_data() {
         (r#","scope":"""#, vec![], vec!["export:read", "export:write"], vec![]),
     ] {
         let body = format!(r#"{{"access_token":"fake","token_type":"Bearer"{scope}}}"#);
-        let tokens = call.finish(json(&body)).unwrap();
+        let tokens = call.read(json(&body)).unwrap();
         assert_eq!(tokens.granted_scopes().collect::<Vec<_>>(), granted);
         assert_eq!(tokens.missing_scopes().collect::<Vec<_>>(), missing);
         assert_eq!(tokens.extra_scopes().collect::<Vec<_>>(), extra);
@@ -286,7 +288,7 @@ fn rfc6749_section_6_a_refresh_that_asks_for_nothing_misses_nothing() {
     let silent = r#"{"access_token":"fake","token_type":"Bearer"}"#;
     let named = r#"{"access_token":"fake","token_type":"Bearer","scope":"export:read"}"#;
     let scopes = |body, asked: &[&str]| {
-        let tokens = client.refresh(&token).scopes(asked).start().unwrap().finish(json(body)).unwrap();
+        let tokens = client.refresh(&token).scopes(asked).start().unwrap().read(json(body)).unwrap();
         [tokens.granted_scopes().count(), tokens.missing_scopes().count(), tokens.extra_scopes().count()]
     };
     assert_eq!(scopes(silent, &[]), [0, 0, 0]);
@@ -298,10 +300,10 @@ fn rfc6749_section_6_a_refresh_that_asks_for_nothing_misses_nothing() {
 #[test]
 fn zero_seconds_is_zero_unless_the_server_is_known_to_mean_never() {
     let body = r#"{"access_token":"fake","token_type":"Bearer","expires_in":0}"#;
-    let strict = token_call(&client()).finish(json(body)).unwrap();
+    let strict = token_call(&client()).read(json(body)).unwrap();
     assert_eq!(strict.expires_in(), Some(Duration::ZERO));
-    let lenient = client_of(server().tolerate(oauth2_proto::Leniency::ZeroMeansNeverExpires));
-    assert_eq!(token_call(&lenient).finish(json(body)).unwrap().expires_in(), None);
+    let lenient = client_of(server().tolerate(oauth2_proto::server::Leniency::ZeroMeansNeverExpires));
+    assert_eq!(token_call(&lenient).read(json(body)).unwrap().expires_in(), None);
 }
 
 #[test]
@@ -310,11 +312,11 @@ fn a_lifetime_or_a_delay_without_end_is_cut_to_68_years() {
     let call = token_call(&client());
     for number in ["2147483648", "18446744073709551615", "1e300", "\"99999999999999999999\""] {
         let body = format!(r#"{{"access_token":"fake","token_type":"Bearer","expires_in":{number}}}"#);
-        assert_eq!(call.finish(json(&body)).unwrap().expires_in(), Some(longest), "{number}");
+        assert_eq!(call.read(json(&body)).unwrap().expires_in(), Some(longest), "{number}");
     }
     let body = br#"{"error":"slow_down","interval":18446744073709551615}"#;
     for retry_after in ["2147483648", "99999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
-        let error = call.finish(Response::new(503, [("retry-after", retry_after)], body)).unwrap_err();
+        let error = call.read(Response::new(503, [("retry-after", retry_after)], body)).unwrap_err();
         assert_eq!((error.retry_after(now()), error.interval()), (Some(longest), Some(longest)));
     }
 }
@@ -376,14 +378,14 @@ fn a_sign_in_that_takes_too_long_starts_again() {
     let receive = |at| {
         let (_, mut pending) = start(&client);
         let callback = format!("code=fake&state={}", pending.state());
-        pending.receive(&client, callback.as_str(), at).map_err(|error| (error.kind(), error.retry()))
+        pending.receive(&client, callback.as_str(), at).map_err(|error| (error.kind(), error.advice()))
     };
     assert!(receive(later(599)).is_ok());
-    assert_eq!(receive(later(600)).unwrap_err(), (ErrorKind::Suspect, Retry::Reauthorize));
+    assert_eq!(receive(later(600)).unwrap_err(), (ErrorKind::Suspect, Advice::Reauthorize));
     assert!(receive(now() - Duration::from_secs(60)).is_ok(), "another machine's clock may be behind");
     assert_eq!(
         receive(now() - Duration::from_secs(61)).unwrap_err(),
-        (ErrorKind::Suspect, Retry::Reauthorize)
+        (ErrorKind::Suspect, Advice::Reauthorize)
     );
 }
 
@@ -394,7 +396,7 @@ fn the_lifetime_of_a_sign_in_is_the_callers_choice() {
     let (_, mut pending) = request.start_with(entropy(), now()).unwrap();
     let callback = format!("error=access_denied&state={}", pending.state());
     let error = pending.receive(&client, callback.as_str(), later(30)).unwrap_err();
-    assert_eq!(error.retry(), Retry::Reauthorize);
+    assert_eq!(error.advice(), Advice::Reauthorize);
     let error = pending.receive(&client, callback.as_str(), later(29)).unwrap_err();
     assert_eq!(error.code(), Some("access_denied"));
 }
@@ -460,6 +462,6 @@ fn the_http_crate_is_understood() {
     assert_eq!(to_send.body(), call.request().body());
     let response =
         http::Response::builder().status(503).header("Retry-After", "7").body(b"{}".to_vec()).unwrap();
-    let error = call.finish((&response).into()).unwrap_err();
+    let error = call.read((&response).into()).unwrap_err();
     assert_eq!(error.retry_after(now()), Some(Duration::from_secs(7)));
 }

@@ -6,7 +6,7 @@ mod support;
 mod holders;
 
 use holders::{DUE, Store, policy, refresh, save, send, signed_in, step, usable};
-use oauth2_proto::{Secret, Session, Snapshot, TokenType};
+use oauth2_proto::{Secret, Session, Snapshot, token::TokenType};
 use serde_json::{Value, json};
 use std::time::Duration;
 use support::{later, now};
@@ -56,7 +56,8 @@ fn each_state_of_version_1_is_read_forever() {
         ("refused", 0, "reauthorize Refused"),
     ] {
         let snapshot = restore(&stored("state", state.into())).unwrap();
-        let mut session = Session::restore(snapshot, policy().claim(Duration::from_secs(2000)), now());
+        let mut session =
+            Session::restore(snapshot, policy().claim_duration(Duration::from_secs(2000)), now());
         assert_eq!(step(&mut session, later(time)), expected, "{state}");
     }
     let mut least: Value = serde_json::from_str(VERSION_1).unwrap();
@@ -69,7 +70,7 @@ fn each_state_of_version_1_is_read_forever() {
     assert_eq!((step(&mut session, now()), session.expires_at()), ("rest".to_owned(), None));
     assert_eq!(session.token_type(), &TokenType::Other("N_A".to_owned()));
     assert_eq!(session.granted_scopes().count(), 0);
-    session.rejected(&Secret::new("fake-access-2"));
+    session.access_token_rejected(&Secret::new("fake-access-2"));
     assert_eq!(step(&mut session, later(600)), "reauthorize NoRefreshToken");
 }
 

@@ -6,7 +6,9 @@ mod support;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use oauth2_proto::{Client, ClientAuth, Error, ErrorKind, Leniency, Response, Retry, Secret, TokenResponse};
+use oauth2_proto::{
+    Advice, Client, ClientAuth, Error, Response, Secret, TokenResponse, error::ErrorKind, server::Leniency,
+};
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
 use support::{client_of, pending_with_state, server, token_call, vectors};
@@ -98,13 +100,13 @@ fn rfc6749_section_5_2_error_responses() {
         assert_eq!(error.dpop_nonce(), expect["dpop_nonce"].as_str(), "{id}");
         assert_eq!(error.interval().map(|interval| interval.as_secs()), expect["interval"].as_u64(), "{id}");
         let retry = match text(expect, "retry") {
-            "later" => Retry::Later,
-            "reauthorize" => Retry::Reauthorize,
-            "fix-config" => Retry::FixConfiguration,
-            "never" => Retry::Never,
+            "later" => Advice::RetryLater,
+            "reauthorize" => Advice::Reauthorize,
+            "fix-config" => Advice::FixConfiguration,
+            "never" => Advice::Stop,
             other => panic!("{id}: unknown advice {other}"),
         };
-        assert_eq!(error.retry(), retry, "{id}");
+        assert_eq!(error.advice(), retry, "{id}");
         let received_at = Duration::from_secs(case["received_at"].as_u64().unwrap_or_default());
         let retry_after = error.retry_after(SystemTime::UNIX_EPOCH + received_at);
         check_number(id, &expect["retry_after"], retry_after.map(|delay| delay.as_secs()));
@@ -118,7 +120,7 @@ fn read(case: &Value, opted_in: &[Leniency]) -> Result<TokenResponse, Error> {
     let headers = case["headers"].as_array().unwrap().iter();
     let headers = headers.map(|pair| (pair[0].as_str().unwrap(), pair[1].as_str().unwrap()));
     let status = u16::try_from(case["status"].as_u64().unwrap()).unwrap();
-    token_call(&client_of(server)).finish(Response::new(status, headers, &body(case)))
+    token_call(&client_of(server)).read(Response::new(status, headers, &body(case)))
 }
 
 fn body(case: &Value) -> Vec<u8> {
@@ -149,7 +151,7 @@ fn check_token_response(case: &Value, expect: &Value, result: Result<TokenRespon
         (Some(expected), Ok(tokens)) => {
             assert_eq!(tokens.access_token().expose(), text(expected, "access_token"), "{id}");
             let token_type = match tokens.token_type() {
-                oauth2_proto::TokenType::Other(name) => name.clone(),
+                oauth2_proto::token::TokenType::Other(name) => name.clone(),
                 known => known.to_string(),
             };
             assert_eq!(token_type, text(expected, "token_type"), "{id}");

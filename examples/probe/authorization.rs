@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use oauth2_proto::{CodeVerifier, Request};
+use oauth2_proto::{Request, authorization::CodeVerifier};
 use url::Url;
 
 use crate::answer::End;

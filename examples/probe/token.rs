@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use oauth2_proto::{CodeVerifier, Request};
+use oauth2_proto::{Request, authorization::CodeVerifier};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use url::form_urlencoded::byte_serialize;

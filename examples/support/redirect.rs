@@ -5,7 +5,7 @@
 use std::io::{BufRead, Write};
 use std::time::SystemTime;
 
-use oauth2_proto::{Error, Retry};
+use oauth2_proto::{Advice, Error};
 use tiny_http::{Response, Server};
 use url::Url;
 
@@ -73,7 +73,7 @@ fn listen<T>(
                 answer(request, 200, "The answer has arrived. You can close this window.");
                 return Ok(accepted);
             }
-            Err(error) if error.retry() == Retry::KeepWaiting => {
+            Err(error) if error.advice() == Advice::KeepWaiting => {
                 answer(request, 400, "This is not the answer that was waited for.");
                 println!("Still waiting: {error}");
             }
@@ -96,7 +96,7 @@ fn paste<T>(mut receive: impl FnMut(&str) -> Result<T, Error>) -> Result<T, Stri
         }
         match receive(String::from_utf8_lossy(&line).trim()) {
             Ok(accepted) => return Ok(accepted),
-            Err(error) if error.retry() == Retry::KeepWaiting => println!("That is not it: {error}"),
+            Err(error) if error.advice() == Advice::KeepWaiting => println!("That is not it: {error}"),
             Err(error) => return Err(error.to_string()),
         }
     }

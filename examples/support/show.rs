@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use oauth2_proto::{Error, Request, Retry, TokenResponse};
+use oauth2_proto::{Advice, Error, Request, TokenResponse};
 use url::Url;
 
 /// A numbered heading.
@@ -46,14 +46,14 @@ pub fn tokens(tokens: &TokenResponse) {
 
 /// What went wrong, and what the crate says to do about it.
 pub fn refusal(error: &Error) {
-    let advice = match error.retry() {
-        Retry::KeepWaiting => "wait on for the real callback",
-        Retry::Later => "send the same request again later",
-        Retry::Reauthorize => "send the user to the authorization server again",
-        Retry::FixConfiguration => "change the code, the configuration or the registration",
-        Retry::Never => "nothing; the same request will fail again",
+    let advice = match error.advice() {
+        Advice::KeepWaiting => "wait on for the real callback",
+        Advice::RetryLater => "send the same request again later",
+        Advice::Reauthorize => "send the user to the authorization server again",
+        Advice::FixConfiguration => "change the code, the configuration or the registration",
+        Advice::Stop => "nothing; the same request will fail again",
     };
-    println!("  error   {error}\n  advice  {:?}: {advice}", error.retry());
+    println!("  error   {error}\n  advice  {:?}: {advice}", error.advice());
 }
 
 /// Whether a refresh brought another refresh token.

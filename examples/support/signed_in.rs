@@ -21,6 +21,6 @@ pub fn start(lifetime: Duration) -> Result<(server::Running, Client, TokenRespon
     let callback = http::follow(&url)?;
     let call = pending.receive(&client, Callback::url(&callback), SystemTime::now())?;
     let (status, headers, body) = http::send(call.request())?;
-    let tokens = call.finish(Response::new(status, headers, &body))?;
+    let tokens = call.read(Response::new(status, headers, &body))?;
     Ok((running, client, tokens))
 }

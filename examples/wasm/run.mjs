@@ -41,7 +41,7 @@ function fail(name, details, expected) {
 }
 
 const now = () => Math.floor(Date.now() / 1000);
-const randomBytes = () => Array.from(webcrypto.getRandomValues(new Uint8Array(32)));
+const randomBytes = () => Array.from(webcrypto.getRandomValues(new Uint8Array(128)));
 
 // All the HTTP there is for the protocol: what the module asked for goes out, and what comes goes back in.
 async function send({ method, url, headers, body }) {
@@ -78,8 +78,7 @@ const url = succeed("start", {
     client_secret: "fake-secret",
     redirect_uri: redirectUri,
     scopes: ["export:read", "export:write"],
-    verifier_bytes: randomBytes(),
-    state_bytes: randomBytes(),
+    random_bytes: randomBytes(),
     now: now(),
 });
 assert(url.startsWith(`${base}/oauth/authorize?`), "another authorization endpoint");
@@ -91,7 +90,7 @@ console.log("a forged callback was refused");
 
 const request = succeed("receive", { callback: await browse(url), now: now() });
 assert.deepEqual([request.method, request.url], ["POST", `${base}/oauth/token`]);
-const tokens = succeed("finish", await send(request));
+const tokens = succeed("read", await send(request));
 assert.equal(tokens.expires_in, 3600);
 assert.deepEqual(tokens.granted_scopes, ["export:read"]);
 assert.deepEqual(tokens.missing_scopes, ["export:write"]);
@@ -99,14 +98,14 @@ assert.equal(await apiStatus(tokens.access_token), 200);
 console.log("the code became tokens, and the API takes the access token");
 
 const refresh = succeed("refresh");
-const refreshed = succeed("finish", await send(refresh));
+const refreshed = succeed("read", await send(refresh));
 assert(refreshed.refresh_token_is_new, "the refresh token was not replaced");
 assert.notEqual(refreshed.access_token, tokens.access_token);
 assert.equal(await apiStatus(refreshed.access_token), 200);
 assert.equal(await apiStatus(tokens.access_token), 401);
 console.log("refreshed: the API takes the new access token only");
 
-fail("finish", await send(refresh), { kind: "Refused", code: "invalid_grant", retry: "Reauthorize" });
+fail("read", await send(refresh), { kind: "Refused", code: "invalid_grant", retry: "Reauthorize" });
 console.log("the replaced refresh token was refused, and the module says to sign in again");
 
 console.log("1 passed, 0 failed");

@@ -7,7 +7,7 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use oauth2_proto::{Callback, Client, ErrorKind, PendingAuthorization};
+use oauth2_proto::{Callback, Client, PendingAuthorization, error::ErrorKind};
 use oauth2_proto_fuzz::{ISSUER, STATE, assert_shows_safely, client, now, server, stored_pending};
 use url::form_urlencoded;
 
@@ -41,7 +41,7 @@ fuzz_target!(|data: &[u8]| {
 
     let pairs = decoded(&text);
     let form = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    check(mode, Callback::form(form), &pairs);
+    check(mode, Callback::pairs(form), &pairs);
 });
 
 fn decoded(query: &str) -> Vec<(String, String)> {

@@ -5,7 +5,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use oauth2_proto::{AuthorizationServer, Client, Error, ErrorKind, PendingAuthorization};
+use oauth2_proto::{AuthorizationServer, Client, Error, PendingAuthorization, error::ErrorKind};
 use oauth2_proto_fuzz::{assert_shows_safely, client, entropy, now, server};
 use url::{Host, Url, form_urlencoded};
 

@@ -6,7 +6,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use oauth2_proto::{Client, ClientAuth, ErrorKind, Response, Retry};
+use oauth2_proto::{Advice, Client, ClientAuth, Response, error::ErrorKind};
 use oauth2_proto_fuzz::{
     CLIENT_SECRET, CODE, WITHHELD, assert_shows_safely, code_call, json_object, lines, now, server,
 };
@@ -25,19 +25,19 @@ fuzz_target!(|data: &[u8]| {
     };
     let call = code_call(&Client::new(server(), "fake-client", auth).unwrap());
     let headers = [("Retry-After", retry_after), ("DPoP-Nonce", nonce)];
-    let error = call.finish(Response::new(status, headers, body)).expect_err("tokens without success");
+    let error = call.read(Response::new(status, headers, body)).expect_err("tokens without success");
 
     assert_eq!(error.status(), Some(status));
     let failing = status == 429 || (matches!(status, 500..=599) && !matches!(status, 501 | 505));
-    assert!(!failing || error.retry() == Retry::Later, "{status}: {:?}", error.retry());
+    assert!(!failing || error.advice() == Advice::RetryLater, "{status}: {:?}", error.advice());
     match error.retry_after(now()) {
         Some(pause) => {
-            assert_eq!(error.retry(), Retry::Later);
+            assert_eq!(error.advice(), Advice::RetryLater);
             let written = retry_after.parse::<u64>().ok().map(|seconds| seconds.min((1 << 31) - 1));
             assert!(written.is_none_or(|seconds| pause.as_secs() == seconds), "{pause:?} for {retry_after}");
         }
         None => assert!(
-            error.retry() != Retry::Later || retry_after.parse::<u64>().is_err() || retry_after.contains('+')
+            error.advice() != Advice::RetryLater || retry_after.parse::<u64>().is_err() || retry_after.contains('+')
         ),
     }
     match error.kind() {
@@ -51,7 +51,7 @@ fuzz_target!(|data: &[u8]| {
         ErrorKind::Invalid => {
             assert_eq!((error.code(), error.description(), error.uri()), (None, None, None));
             assert_eq!(error.dpop_nonce(), None);
-            assert!(failing || error.retry() == Retry::Never);
+            assert!(failing || error.advice() == Advice::Stop);
         }
         kind => panic!("a response is never {kind:?}"),
     }

@@ -7,7 +7,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use libfuzzer_sys::fuzz_target;
-use oauth2_proto::{AuthorizationServer, Client, ClientAuth, ErrorKind, Request, Response, Secret};
+use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Request, Response, Secret, error::ErrorKind};
 use oauth2_proto_fuzz::{WITHHELD, entropy, now, server};
 use url::{Url, form_urlencoded};
 
@@ -63,7 +63,7 @@ fn check_echo(client_id: &str, client_secret: &str) {
         let call = client.refresh(&Secret::new("fake-refresh-token")).start().unwrap();
         let description = format!("bad {client_secret}!");
         let echo = serde_json::json!({ "error": "invalid_client", "error_description": description });
-        let error = call.finish(Response::new(401, [("", "")], echo.to_string().as_bytes())).unwrap_err();
+        let error = call.read(Response::new(401, [("", "")], echo.to_string().as_bytes())).unwrap_err();
         let header = call.request().header("authorization");
         assert_eq!(error.description(), Some(WITHHELD), "{client_secret:?} with {header:?}");
         assert_eq!(error.code(), Some("invalid_client"));

@@ -14,9 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use libfuzzer_sys::fuzz_target;
-use oauth2_proto::{
-    Call, Client, ForSession, Reason, RefreshPolicy, Response, Save, Session, Snapshot, Step, TokenResponse,
-};
+use oauth2_proto::{Call, Client, RefreshPolicy, Response, Session, Snapshot, Step, TokenResponse, session::{Reason, Save, SessionRefresh}};
 use oauth2_proto_fuzz::{assert_shows_safely, client, code_call, now, server};
 use serde_json::Value;
 
@@ -64,7 +62,7 @@ struct Holder {
 
 struct Exchange {
     holder: usize,
-    call: Option<Call<ForSession>>,
+    call: Option<Call<SessionRefresh>>,
     token: String,
     generation: Value,
     until: SystemTime,
@@ -75,7 +73,7 @@ struct Exchange {
 }
 
 fn policy() -> RefreshPolicy {
-    RefreshPolicy::default().refresh_window(0.5, 0.5).attempts(3)
+    RefreshPolicy::default().refresh_fraction(0.5, 0.5).max_attempts(3)
 }
 
 fn body(number: usize) -> String {
@@ -86,7 +84,7 @@ fn body(number: usize) -> String {
 
 fn tokens(client: &Client, number: usize) -> TokenResponse {
     let none: [(&str, &str); 0] = [];
-    code_call(client).finish(Response::new(200, none, body(number).as_bytes())).unwrap()
+    code_call(client).read(Response::new(200, none, body(number).as_bytes())).unwrap()
 }
 
 fn at(milliseconds: i64) -> SystemTime {
@@ -280,7 +278,7 @@ impl World {
         });
     }
 
-    fn take_call(&mut self, holder: usize, answered: bool) -> Option<(usize, Call<ForSession>)> {
+    fn take_call(&mut self, holder: usize, answered: bool) -> Option<(usize, Call<SessionRefresh>)> {
         let found = self.exchanges.iter().position(|exchange| {
             exchange.holder == holder && exchange.call.is_some() && (!answered || exchange.answer.is_some())
         })?;
@@ -346,7 +344,7 @@ impl World {
         let now = self.now(holder);
         let this = &mut self.holders[holder];
         let Some(token) = this.session.access_token(now).cloned() else { return };
-        this.session.rejected(&token);
+        this.session.access_token_rejected(&token);
         this.dead.insert(Value::from(token.expose()).to_string());
     }
 
@@ -418,7 +416,7 @@ impl World {
                         let now = self.now(holder);
                         self.holders[holder].session.resume(now);
                     }
-                    Step::Rest(_) | Step::Reauthorize(_) => break,
+                    Step::Idle(_) | Step::Reauthorize(_) => break,
                     _ => self.go(holder),
                 }
                 self.check(holder);

@@ -80,11 +80,11 @@ fn go_on(stored: Value, snapshot: Snapshot, mut now: SystemTime) {
                 let answer = Response::new(503, [("", "")], b"");
                 session.received(call, answer, now).expect_err("that is no success");
             }
-            Step::Rest(Some(until)) | Step::Wait(until) => {
+            Step::Idle(Some(until)) | Step::Wait(until) => {
                 assert!(now < until, "{session:?} waits for what is over");
                 now = until;
             }
-            Step::Rest(None) => return assert!(token.is_some(), "{session:?} rests without a token"),
+            Step::Idle(None) => return assert!(token.is_some(), "{session:?} rests without a token"),
             Step::Reauthorize(_) => return,
         }
     }

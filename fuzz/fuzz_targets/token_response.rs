@@ -6,7 +6,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use oauth2_proto::{Error, Leniency, Response, Secret, TokenResponse};
+use oauth2_proto::{Error, Response, Secret, TokenResponse, server::Leniency};
 use oauth2_proto_fuzz::{assert_shows_safely, client, code_call, json_object, lines, server};
 use serde_json::{Map, Value};
 use url::form_urlencoded;
@@ -30,7 +30,7 @@ fuzz_target!(|data: &[u8]| {
         Some(token) => client.refresh(token).start().unwrap(),
         None => code_call(&client),
     };
-    let finish = |body: &[u8]| call.finish(Response::new(status, [("Content-Type", content_type)], body));
+    let finish = |body: &[u8]| call.read(Response::new(status, [("Content-Type", content_type)], body));
 
     let object = json_object(body);
     match finish(body) {

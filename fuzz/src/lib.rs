@@ -30,7 +30,7 @@ pub fn now() -> SystemTime {
 
 /// The same for each sign-in, of which there is one at a time.
 pub fn entropy() -> Entropy {
-    Entropy::from_bytes([7; 32], [9; 32])
+    Entropy::from_bytes([7; 128])
 }
 
 /// A server about which nothing is known but its endpoints.

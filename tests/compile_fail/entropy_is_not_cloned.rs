@@ -3,6 +3,6 @@
 use oauth2_proto::Entropy;
 
 fn main() {
-    let entropy = Entropy::from_bytes([1; 32], [2; 32]);
+    let entropy = Entropy::from_bytes([1; 128]);
     let _copy = entropy.clone(); //~ E0599
 }

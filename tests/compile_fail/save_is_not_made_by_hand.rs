@@ -1,6 +1,6 @@
 //! What is reported as saved comes from a session and not from any snapshot.
 
-use oauth2_proto::{Save, Session, Snapshot};
+use oauth2_proto::{Session, Snapshot, session::Save};
 
 fn report(session: &mut Session, snapshot: Snapshot) {
     session.saved(Save { snapshot }); //~ E0451

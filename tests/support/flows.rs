@@ -8,8 +8,9 @@ use std::time::{Duration, SystemTime};
 
 use libtest_mimic::Failed;
 use oauth2_proto::{
-    AuthorizationServer, Call, Callback, Client, ClientAuth, Error, ErrorKind, PendingAuthorization, Reason,
-    RefreshPolicy, Response, Retry, Secret, Session, Snapshot, Step, TokenResponse,
+    Advice, AuthorizationServer, Call, Callback, Client, ClientAuth, Error, PendingAuthorization,
+    RefreshPolicy, Response, Secret, Session, Snapshot, Step, TokenResponse, error::ErrorKind,
+    session::Reason,
 };
 use url::Url;
 
@@ -76,7 +77,7 @@ fn sign_in(facts: &Facts) -> Result<(), Failed> {
 fn user_refuses(facts: &Facts) -> Result<(), Failed> {
     let client = client(facts)?;
     let (mut pending, callback) = refusal(&client, facts)?;
-    refused(receive(&client, &mut pending, &callback), "access_denied", Retry::Never)
+    refused(receive(&client, &mut pending, &callback), "access_denied", Advice::Stop)
 }
 
 /// RFC 9207 §2.4: the real callback is taken, after two that differ from it in `iss` were not.
@@ -91,12 +92,15 @@ fn iss_is_checked(facts: &Facts) -> Result<(), Failed> {
             Ok(_) => return Err(format!("iss={other:?} was taken").into()),
             Err(error) => error,
         };
-        check((error.kind(), error.retry()) == (ErrorKind::Suspect, Retry::KeepWaiting), error.to_string())?;
+        check(
+            (error.kind(), error.advice()) == (ErrorKind::Suspect, Advice::KeepWaiting),
+            error.to_string(),
+        )?;
     }
     finish(&receive(&client, &mut pending, &callback)?)?;
     if facts.iss_in_error_responses {
         let (mut pending, callback) = refusal(&client, facts)?;
-        refused(receive(&client, &mut pending, &callback), "access_denied", Retry::Never)?;
+        refused(receive(&client, &mut pending, &callback), "access_denied", Advice::Stop)?;
     }
     Ok(())
 }
@@ -109,13 +113,13 @@ fn client_secret_post(facts: &Facts) -> Result<(), Failed> {
     finish(&refresh(&client, &finish(&call)?)?)?;
 
     let client = Client::new(server(facts)?, client_id, ClientAuth::post("fake-wrong-secret"))?;
-    refused(finish(&exchange(&client, facts)?), "invalid_client", Retry::FixConfiguration)
+    refused(finish(&exchange(&client, facts)?), "invalid_client", Advice::FixConfiguration)
 }
 
 fn wrong_secret(facts: &Facts) -> Result<(), Failed> {
     let facts = Facts { client_secret: "fake-wrong-secret".into(), ..facts.clone() };
     let call = exchange(&client(&facts)?, &facts)?;
-    refused(finish(&call), "invalid_client", Retry::FixConfiguration)
+    refused(finish(&call), "invalid_client", Advice::FixConfiguration)
 }
 
 fn wrong_verifier(facts: &Facts) -> Result<(), Failed> {
@@ -126,13 +130,13 @@ fn wrong_verifier(facts: &Facts) -> Result<(), Failed> {
     });
     let form: Vec<_> = form.collect();
     call.request_mut().set_form(form)?;
-    refused(finish(&call), "invalid_grant", Retry::Reauthorize)
+    refused(finish(&call), "invalid_grant", Advice::Reauthorize)
 }
 
 fn code_replay(facts: &Facts) -> Result<(), Failed> {
     let call = exchange(&client(facts)?, facts)?;
     finish(&call)?;
-    refused(finish(&call), "invalid_grant", Retry::Reauthorize)
+    refused(finish(&call), "invalid_grant", Advice::Reauthorize)
 }
 
 /// RFC 8707 §2: the resource is taken in the authorization request and in both token requests, and another one at
@@ -150,7 +154,7 @@ fn resource(facts: &Facts) -> Result<(), Failed> {
     };
     let tokens = finish(&with(&tokens, resource)?)?;
     // Last, for some servers use up a refresh token even if they refuse the rest of the request.
-    refused(finish(&with(&tokens, "https://other.example/")?), "invalid_target", Retry::FixConfiguration)
+    refused(finish(&with(&tokens, "https://other.example/")?), "invalid_target", Advice::FixConfiguration)
 }
 
 fn refresh_rotates(facts: &Facts) -> Result<(), Failed> {
@@ -181,10 +185,10 @@ fn refresh_replay(facts: &Facts) -> Result<(), Failed> {
     if facts.refresh_token_reuse == RefreshTokenReuse::ToleratedUntilSuccessorIsUsed {
         finish(&refresh(&client, &second)?)?;
     }
-    refused(finish(&replay), "invalid_grant", Retry::Reauthorize)?;
+    refused(finish(&replay), "invalid_grant", Advice::Reauthorize)?;
     let after = finish(&refresh(&client, &second)?);
     match facts.refresh_token_reuse {
-        RefreshTokenReuse::RevokesFamily => refused(after, "invalid_grant", Retry::Reauthorize),
+        RefreshTokenReuse::RevokesFamily => refused(after, "invalid_grant", Advice::Reauthorize),
         RefreshTokenReuse::Rejected => after.map(drop).map_err(Failed::from),
         // Its successor has been used by now, so it is a replaced token itself.
         RefreshTokenReuse::ToleratedUntilSuccessorIsUsed => Ok(()),
@@ -204,7 +208,7 @@ fn session_outlives_tokens(facts: &Facts) -> Result<(), Failed> {
         let Some(token) = session.access_token(now).cloned() else { return false };
         seen.insert(token.expose().to_owned());
         if !waits {
-            session.rejected(&token);
+            session.access_token_rejected(&token);
         }
         seen.len() > 3 && (now >= end || !waits)
     })?;
@@ -223,7 +227,7 @@ fn holders_share_one_refresh(facts: &Facts) -> Result<(), Failed> {
     let mut holders = [(); 2].map(|()| Session::restore(store.load(), policy(), SystemTime::now()));
     thread::scope(|scope| {
         let running = holders.each_mut().map(|session| {
-            session.rejected(&first);
+            session.access_token_rejected(&first);
             let (store, client) = (&store, &client);
             scope.spawn(move || store.keep_alive(client, session, |session| session.revision() >= last))
         });
@@ -246,12 +250,12 @@ fn stolen_refresh_token(facts: &Facts) -> Result<(), Failed> {
     let stolen = tokens(&client, facts)?;
     let theft = refresh(&client, &stolen)?;
     let (mut session, store) = Store::new(stolen)?;
-    session.rejected(&store.access_token()?);
+    session.access_token_rejected(&store.access_token()?);
     let refreshed = session.revision() + 2;
     store.keep_alive(&client, &mut session, |session| session.revision() == refreshed)?;
-    refused(finish(&theft), "invalid_grant", Retry::Reauthorize)?;
+    refused(finish(&theft), "invalid_grant", Advice::Reauthorize)?;
 
-    session.rejected(&store.access_token()?);
+    session.access_token_rejected(&store.access_token()?);
     let reason = store.keep_alive(&client, &mut session, |_| false)?;
     check(reason == Some(Reason::Refused), format!("{reason:?}"))?;
     let mut other = Session::restore(store.load(), policy(), SystemTime::now());
@@ -309,7 +313,7 @@ impl Store {
         while !is_done(session) {
             check(now() < limit, format!("not done after {} s: {session:?}", LIMIT.as_secs()))?;
             match session.poll(now()) {
-                Step::Rest(_) => thread::sleep(Duration::from_millis(10)),
+                Step::Idle(_) => thread::sleep(Duration::from_millis(10)),
                 Step::Wait(_) => {
                     thread::sleep(Duration::from_millis(10));
                     session.adopt(self.load(), now())?;
@@ -328,7 +332,7 @@ impl Store {
                     self.refreshes.fetch_add(1, Ordering::Relaxed);
                     let (status, headers, body) = http::send(call.request())?;
                     match session.received(call, Response::new(status, headers, &body), now()) {
-                        Err(error) if error.retry() != Retry::Reauthorize => return Err(error.into()),
+                        Err(error) if error.advice() != Advice::Reauthorize => return Err(error.into()),
                         // The session has taken note of a refusal.
                         _ => {}
                     }
@@ -398,15 +402,16 @@ fn refresh(client: &Client, tokens: &TokenResponse) -> Result<Call<TokenResponse
 fn finish(call: &Call<TokenResponse>) -> Result<TokenResponse, Error> {
     let (status, headers, body) = http::send(call.request()).expect("the server answers");
     let headers = headers.iter().map(|(name, value)| (name.as_str(), value));
-    call.finish(Response::new(status, headers, &body))
+    call.read(Response::new(status, headers, &body))
 }
 
-fn refused<T>(result: Result<T, Error>, code: &str, retry: Retry) -> Result<(), Failed> {
+fn refused<T>(result: Result<T, Error>, code: &str, retry: Advice) -> Result<(), Failed> {
     match result {
         Ok(_) => Err("the server said yes".into()),
-        Err(error) => {
-            check(error.code() == Some(code) && error.retry() == retry, format!("refused otherwise: {error}"))
-        }
+        Err(error) => check(
+            error.code() == Some(code) && error.advice() == retry,
+            format!("refused otherwise: {error}"),
+        ),
     }
 }
 

@@ -7,7 +7,8 @@
 use std::time::{Duration, SystemTime};
 
 use oauth2_proto::{
-    Call, Error, ForSession, RefreshPolicy, Request, Response, Save, Session, Snapshot, Step, TokenResponse,
+    Call, Error, RefreshPolicy, Request, Response, Session, Snapshot, Step, TokenResponse,
+    session::{Save, SessionRefresh},
 };
 use serde_json::Value;
 
@@ -19,7 +20,7 @@ pub const EXPIRY: u64 = 3600;
 
 /// The defaults, but a refresh comes exactly in the middle of the lifetime.
 pub fn policy() -> RefreshPolicy {
-    RefreshPolicy::default().refresh_window(0.5, 0.5)
+    RefreshPolicy::default().refresh_fraction(0.5, 0.5)
 }
 
 /// A token response with the tokens `fake-access-N` and `fake-refresh-N`.
@@ -32,7 +33,7 @@ pub fn body(number: usize) -> String {
 
 /// The tokens of a sign-in.
 pub fn tokens(body: &str) -> TokenResponse {
-    token_call(&client()).finish(json(body)).unwrap()
+    token_call(&client()).read(json(body)).unwrap()
 }
 
 /// One row of a database: the revision in a column of its own, and the snapshot as JSON.
@@ -121,8 +122,8 @@ pub fn claimed(store: &mut Store) -> Session {
 /// What `poll` says, in a word and seconds.
 pub fn step(session: &mut Session, now: SystemTime) -> String {
     match session.poll(now) {
-        Step::Rest(None) => "rest".to_owned(),
-        Step::Rest(Some(until)) => format!("rest {}", seconds(until)),
+        Step::Idle(None) => "rest".to_owned(),
+        Step::Idle(Some(until)) => format!("rest {}", seconds(until)),
         Step::Save(save) => format!("save over {}", save.expected_revision()),
         Step::Send { until } => format!("send by {}", seconds(until)),
         Step::Wait(until) => format!("wait {}", seconds(until)),
@@ -158,14 +159,14 @@ pub fn save(session: &mut Session, store: &mut Store, now: SystemTime) -> bool {
 }
 
 /// The call that must be due.
-pub fn send(session: &mut Session, now: SystemTime) -> Call<ForSession> {
+pub fn send(session: &mut Session, now: SystemTime) -> Call<SessionRefresh> {
     session.send(&client(), now).unwrap().unwrap_or_else(|| panic!("{session:?} has nothing to send"))
 }
 
 /// Hands in an answer without headers.
 pub fn answer(
     session: &mut Session,
-    call: Call<ForSession>,
+    call: Call<SessionRefresh>,
     status: u16,
     body: &str,
     now: SystemTime,
@@ -200,7 +201,7 @@ pub fn drive(
                 let _ = answer(session, call, status, &body, now + Duration::from_millis(100));
             }
             Step::Wait(until) => now = until,
-            Step::Rest(_) | Step::Reauthorize(_) => return step(session, now),
+            Step::Idle(_) | Step::Reauthorize(_) => return step(session, now),
         }
     }
     panic!("{session:?} never comes to rest");

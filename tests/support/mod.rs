@@ -21,7 +21,15 @@ pub fn later(seconds: u64) -> SystemTime {
 }
 
 pub fn entropy() -> Entropy {
-    Entropy::from_bytes([7; 32], [9; 32])
+    entropy_of([9; 32], [7; 32])
+}
+
+/// Random bytes with these parts for `state` and the code verifier.
+pub fn entropy_of(state: [u8; 32], verifier: [u8; 32]) -> Entropy {
+    let mut block = [0; 128];
+    block[..32].copy_from_slice(&state);
+    block[32..64].copy_from_slice(&verifier);
+    Entropy::from_bytes(block)
 }
 
 pub fn server() -> AuthorizationServer {

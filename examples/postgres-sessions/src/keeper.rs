@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use oauth2_proto::{Client, Reason, RefreshPolicy, Request, Response, Secret, Session, Step, TokenResponse};
+use oauth2_proto::{Client, RefreshPolicy, Request, Response, Secret, Session, Step, TokenResponse, session::Reason};
 
 use crate::Failure;
 use crate::store::Store;
@@ -73,7 +73,7 @@ impl<'a> Keeper<'a> {
         loop {
             let now = SystemTime::now();
             match self.session.poll(now) {
-                Step::Rest(until) => return Ok(Next::At(until.unwrap_or(now + Duration::from_secs(60)))),
+                Step::Idle(until) => return Ok(Next::At(until.unwrap_or(now + Duration::from_secs(60)))),
                 Step::Wait(until) => {
                     if !self.look()? {
                         return Ok(Next::At(until.min(now + LOOK)));

@@ -16,9 +16,9 @@ use crate::foreign::Facts;
 /// The server counts in whole seconds, so that a token of two seconds may live for one: it is replaced before.
 pub fn policy() -> RefreshPolicy {
     RefreshPolicy::default()
-        .refresh_window(EARLIEST, 0.45)
+        .refresh_fraction(EARLIEST, 0.45)
         .clock_skew(CLOCK_SKEW)
-        .claim(Duration::from_secs(2))
+        .claim_duration(Duration::from_secs(2))
         .backoff(Duration::from_millis(200), Duration::from_secs(2))
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use oauth2_proto::{Save, Snapshot};
+use oauth2_proto::{Snapshot, session::Save};
 use postgres::types::Json;
 use postgres::{Client, Config, NoTls};
 

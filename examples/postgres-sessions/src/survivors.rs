@@ -3,7 +3,7 @@
 use std::os::unix::process::ExitStatusExt;
 use std::time::Instant;
 
-use oauth2_proto::{Reason, Secret};
+use oauth2_proto::{Secret, session::Reason};
 
 use crate::Failure;
 use crate::death::{Point, SIGKILL};

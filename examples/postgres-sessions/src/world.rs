@@ -82,7 +82,7 @@ impl World {
         let (status, headers, body) =
             http::send(&self.agent, call.request(), too_late).ok_or("the server is gone")?;
         let headers = headers.iter().map(|(name, value)| (name.as_str(), value));
-        Ok(call.finish(Response::new(status, headers, &body))?)
+        Ok(call.read(Response::new(status, headers, &body))?)
     }
 
     /// Another process that holds the authorization.

@@ -76,8 +76,7 @@ enum Command {
         client_secret: String,
         redirect_uri: String,
         scopes: Vec<String>,
-        verifier_bytes: [u8; 32],
-        state_bytes: [u8; 32],
+        random_bytes: Vec<u8>,
         now: u64,
     },
     /// Takes the URL that the browser came back to; answers with the token request.
@@ -85,7 +84,7 @@ enum Command {
     /// Answers with the refresh request for the tokens at hand.
     Refresh,
     /// Takes the response to the last request; answers with the tokens.
-    Finish { status: u16, headers: Vec<(String, String)>, body: Vec<u8>, now: u64 },
+    Read { status: u16, headers: Vec<(String, String)>, body: Vec<u8>, now: u64 },
 }
 
 /// One user's authorization.
@@ -111,12 +110,12 @@ fn obey(flow: &mut Option<Flow>, command: Command) -> Result<Value, Problem> {
             client_secret,
             redirect_uri,
             scopes,
-            verifier_bytes,
-            state_bytes,
+            random_bytes,
             now,
         } => {
             let now = time(now);
-            let entropy = Entropy::from_bytes(verifier_bytes, state_bytes);
+            let block = random_bytes.try_into().map_err(|_| Problem::Order("random_bytes must be 128 bytes"))?;
+            let entropy = Entropy::from_bytes(block);
             let start = || {
                 let client = Client::new(pleo::at(&base)?, client_id, ClientAuth::basic(client_secret))?;
                 let request = client.authorize(&redirect_uri).scopes(scopes);
@@ -139,11 +138,11 @@ fn obey(flow: &mut Option<Flow>, command: Command) -> Result<Value, Problem> {
             let call = flow.client.refresh(refresh_token).start();
             flow.send(call.map_err(|error| Problem::Crate(error, SystemTime::UNIX_EPOCH))?)
         }
-        Command::Finish { status, headers, body, now } => {
+        Command::Read { status, headers, body, now } => {
             let flow = started?;
             let call = flow.call.as_ref().ok_or(Problem::Order("no request was made yet"))?;
             let headers = headers.iter().map(|(name, value)| (name.as_str(), value));
-            let tokens = call.finish(Response::new(status, headers, &body));
+            let tokens = call.read(Response::new(status, headers, &body));
             let tokens = tokens.map_err(|error| Problem::Crate(error, time(now)))?;
             Ok(describe_tokens(flow.tokens.insert(tokens)))
         }
@@ -180,7 +179,7 @@ impl Problem {
             Self::Crate(error, now) => json!({
                 "message": error.to_string(),
                 "kind": format!("{:?}", error.kind()),
-                "retry": format!("{:?}", error.retry()),
+                "retry": format!("{:?}", error.advice()),
                 "retry_after": error.retry_after(*now).map(|pause| pause.as_secs()),
                 "code": error.code(),
             }),

@@ -7,12 +7,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::error::{Error, ErrorKind, Retry};
-use crate::policy::{Dice, RefreshPolicy};
-use crate::scope::Scope;
-use crate::secret::{self, Secret};
-use crate::time::{END, Span, later, milliseconds, system_time};
-use crate::token::{TokenResponse, TokenType, is_sound};
+use crate::error::{Advice, Error, ErrorKind};
+use crate::session::policy::{Dice, RefreshPolicy};
+use crate::text::scope::Scope;
+use crate::text::secret::{self, Secret, is_sound};
+use crate::text::time::{END, Span, later, milliseconds, system_time};
+use crate::token::{TokenResponse, TokenType};
 
 /// One saved state of a [`Session`](crate::Session), to be kept in a store under one key for each
 /// authorization.
@@ -28,7 +28,7 @@ impl Snapshot {
     /// The number of this state: each save makes it larger by one, from 1 on.
     ///
     /// Keep it in a column of its own, for it is what
-    /// [`Save::expected_revision`](crate::Save::expected_revision) is compared with.
+    /// [`Save::expected_revision`](crate::session::Save::expected_revision) is compared with.
     pub fn revision(&self) -> u64 {
         self.0.revision
     }
@@ -138,10 +138,10 @@ impl Record {
     /// What follows from a failed attempt; without an error no answer came.
     pub(crate) fn fail(&mut self, error: Option<&Error>, now: u64, policy: &RefreshPolicy) {
         let mut dice = self.dice(self.revision);
-        self.state = match error.map(Error::retry) {
-            Some(Retry::Reauthorize) => State::Refused,
+        self.state = match error.map(Error::advice) {
+            Some(Advice::Reauthorize) => State::Refused,
             // It is the configuration that must change, which takes a person some time.
-            Some(Retry::FixConfiguration | Retry::Never)
+            Some(Advice::FixConfiguration | Advice::Stop)
                 if error.is_some_and(|error| error.kind() == ErrorKind::Refused) =>
             {
                 State::Backoff(Span::new(now, policy.longest_pause(&mut dice)))

@@ -48,6 +48,18 @@ impl Span {
     }
 }
 
+/// The longest delay or lifetime that is reported: it can be added to the time of day on every platform without
+/// an overflow.
+pub(crate) const LONGEST: Duration = Duration::from_secs((1 << 31) - 1);
+
+/// A number that is written in digits and nothing else; one that is too large becomes `u64::MAX`.
+pub(crate) fn digits(text: &str) -> Option<u64> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    Some(text.parse().unwrap_or(u64::MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use crate::snapshot::Snapshot;
+use crate::session::record::Snapshot;
 
 /// What is to be done next for a [`Session`](crate::Session); made by [`Session::poll`](crate::Session::poll).
 #[derive(Debug)]
 #[must_use = "a step is to be taken"]
 pub enum Step {
     /// Nothing, before this time; without one, nothing until the API rejects the token.
-    Rest(Option<SystemTime>),
+    Idle(Option<SystemTime>),
     /// Store this before anything else, then call [`Session::saved`](crate::Session::saved) or [`Session::adopt`](crate::Session::adopt).
     Save(Save),
     /// Call [`Session::send`](crate::Session::send) and send what it gives.
@@ -34,7 +34,7 @@ pub enum Reason {
     Refused,
     /// The access token is of no use any more, and there is no refresh token.
     NoRefreshToken,
-    /// Refreshing failed [`attempts`](crate::RefreshPolicy::attempts) times in a row. The refresh token may still be
+    /// Refreshing failed [`attempts`](crate::RefreshPolicy::max_attempts) times in a row. The refresh token may still be
     /// good: [`Session::resume`](crate::Session::resume) tries again.
     GaveUp,
 }
@@ -73,7 +73,7 @@ impl Save {
 /// The reader of a [`Call`](crate::Call) whose response is for [`Session::received`](crate::Session::received)
 /// alone, so that tokens cannot be used before they are saved.
 #[derive(Debug)]
-pub struct ForSession(());
+pub struct SessionRefresh(());
 
 #[cfg(test)]
 mod tests {

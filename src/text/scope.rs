@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::error::{Error, Foreign};
+use crate::error::Error;
+use crate::text::foreign::Foreign;
 
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Scope(String);

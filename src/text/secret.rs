@@ -75,6 +75,17 @@ pub(crate) fn same(one: &str, other: &str) -> bool {
     one.len() == other.len() && equal.into()
 }
 
+/// Whether a text can be a token: there is something in it, and it cannot break a header.
+pub(crate) fn is_sound(text: &str) -> bool {
+    !text.is_empty() && is_printable(text)
+}
+
+/// No control characters, those of ASCII and those after it; most tokens are visible ASCII.
+pub(crate) fn is_printable(text: &str) -> bool {
+    text.bytes().fold(true, |visible, byte| visible & matches!(byte, b' '..=b'~'))
+        || !text.chars().any(char::is_control)
+}
+
 /// Reads a secret for `#[serde(deserialize_with)]`.
 ///
 /// A function rather than `impl Deserialize`, so that deriving on a caller's own type cannot store a

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::time::{Span, later, milliseconds};
+use crate::text::time::{Span, later, milliseconds};
 
 /// The times by which a [`Session`](crate::Session) lives; the defaults suit tokens of minutes or more.
 ///
@@ -10,12 +10,12 @@ use crate::time::{Span, later, milliseconds};
 ///
 /// | what | default |
 /// |---|---|
-/// | [`refresh_window`](Self::refresh_window): when to refresh, in parts of the lifetime | 0.5 to 0.75 |
+/// | [`refresh_fraction`](Self::refresh_fraction): when to refresh, in parts of the lifetime | 0.5 to 0.75 |
 /// | [`clock_skew`](Self::clock_skew): how far the holders' clocks may be apart | 5 s |
-/// | [`claim`](Self::claim): how long one holder may take for a refresh, the saving excepted | 60 s |
+/// | [`claim`](Self::claim_duration): how long one holder may take for a refresh, the saving excepted | 60 s |
 /// | [`backoff`](Self::backoff): the first pause after a failure, and the longest | 1 s, 10 min |
-/// | [`longest_retry_after`](Self::longest_retry_after): how far the server is followed | 24 h |
-/// | [`attempts`](Self::attempts): failures in a row before the session gives up | 500, about three days |
+/// | [`max_retry_after`](Self::max_retry_after): how far the server is followed | 24 h |
+/// | [`attempts`](Self::max_attempts): failures in a row before the session gives up | 500, about three days |
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RefreshPolicy {
     earliest: f32,
@@ -25,7 +25,7 @@ pub struct RefreshPolicy {
     claim: u64,
     first_backoff: u64,
     longest_backoff: u64,
-    longest_retry_after: u64,
+    max_retry_after: u64,
     attempts: u32,
 }
 
@@ -38,7 +38,7 @@ impl Default for RefreshPolicy {
             claim: 60_000,
             first_backoff: 1_000,
             longest_backoff: 600_000,
-            longest_retry_after: 24 * 3_600_000,
+            max_retry_after: 24 * 3_600_000,
             attempts: 500,
         }
     }
@@ -52,7 +52,7 @@ impl RefreshPolicy {
     /// `latest`, even almost at once: drawn so that many authorizations that begin together are spread evenly
     /// from then on.
     /// Both are held between 0.1 and 1; if they are equal, nothing is spread.
-    pub fn refresh_window(mut self, earliest: f32, latest: f32) -> Self {
+    pub fn refresh_fraction(mut self, earliest: f32, latest: f32) -> Self {
         // A value that is no number becomes the lower bound.
         let bounded = |part: f32, most: f32| if part >= 0.1 { part.min(most) } else { 0.1 };
         self.latest = bounded(latest, 1.0);
@@ -73,7 +73,7 @@ impl RefreshPolicy {
     ///
     /// From 100 ms to an hour: at least twice the timeout of the HTTP client, and the time that the store takes to
     /// save. It is also how long the others wait for a holder that died.
-    pub fn claim(mut self, claim: Duration) -> Self {
+    pub fn claim_duration(mut self, claim: Duration) -> Self {
         self.claim = milliseconds(claim).clamp(100, 3_600_000);
         self
     }
@@ -87,8 +87,8 @@ impl RefreshPolicy {
     }
 
     /// How long a `Retry-After` of the server is honoured; a longer one counts as this one.
-    pub fn longest_retry_after(mut self, longest: Duration) -> Self {
-        self.longest_retry_after = milliseconds(longest);
+    pub fn max_retry_after(mut self, longest: Duration) -> Self {
+        self.max_retry_after = milliseconds(longest);
         self
     }
 
@@ -96,7 +96,7 @@ impl RefreshPolicy {
     ///
     /// An attempt also fails when its holder dies or cannot send in time, and when its token is of no use: dead on
     /// arrival, or rejected by the API sooner than after the longest pause.
-    pub fn attempts(mut self, attempts: u32) -> Self {
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
         self
     }
@@ -124,7 +124,7 @@ impl RefreshPolicy {
 
     /// When a pause is over: at once, if it began in the future, and not later than this policy would let it be.
     pub(crate) fn end_of_pause(&self, pause: Span, now: u64) -> u64 {
-        let longest = self.longest_retry_after.saturating_add(self.longest_backoff);
+        let longest = self.max_retry_after.saturating_add(self.longest_backoff);
         let end = pause.until.min(later(pause.since, longest));
         if self.is_from_the_future(pause.since, now) { 0 } else { end }
     }
@@ -134,7 +134,7 @@ impl RefreshPolicy {
         self.longest_backoff
     }
 
-    pub(crate) fn most_attempts(&self) -> u32 {
+    pub(crate) fn attempts_limit(&self) -> u32 {
         self.attempts
     }
 
@@ -169,7 +169,7 @@ impl RefreshPolicy {
 
     /// The server's wish, within bounds.
     pub(crate) fn retry_after(&self, wish: Duration) -> u64 {
-        milliseconds(wish).min(self.longest_retry_after)
+        milliseconds(wish).min(self.max_retry_after)
     }
 }
 
@@ -231,7 +231,7 @@ mod tests {
             (f32::NAN, f32::NAN, HOUR / 10),
             (-1.0, 0.0, HOUR / 10),
         ] {
-            let policy = RefreshPolicy::default().refresh_window(earliest, latest);
+            let policy = RefreshPolicy::default().refresh_fraction(earliest, latest);
             for evenly in [false, true] {
                 let after = policy.refresh_after(HOUR, evenly, &mut Dice::new(1, 1));
                 assert!(after.abs_diff(expected) <= 1, "{earliest} {latest}: {after}");
@@ -264,11 +264,11 @@ mod tests {
     #[test]
     fn bounds_of_the_other_times() {
         let policy = RefreshPolicy::default()
-            .claim(Duration::ZERO)
-            .attempts(0)
+            .claim_duration(Duration::ZERO)
+            .max_attempts(0)
             .backoff(Duration::ZERO, Duration::ZERO)
             .clock_skew(Duration::MAX);
-        assert_eq!((policy.claim_length(), policy.most_attempts()), (100, 1));
+        assert_eq!((policy.claim_length(), policy.attempts_limit()), (100, 1));
         assert!(!policy.is_from_the_future(u64::MAX, 0));
         assert_eq!(policy.pause(1, &mut Dice::new(0, 0)), 1);
         assert_eq!(policy.retry_after(Duration::MAX), 24 * HOUR);

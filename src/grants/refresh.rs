@@ -5,10 +5,10 @@ use std::fmt;
 use crate::call::{Call, Context};
 use crate::client::Client;
 use crate::error::Error;
-use crate::scope::Scope;
-use crate::secret::Secret;
 use crate::server::check_resources;
-use crate::token::{TokenResponse, is_sound};
+use crate::text::scope::Scope;
+use crate::text::secret::{Secret, is_sound};
+use crate::token::TokenResponse;
 
 impl Client {
     /// Starts a refresh (RFC 6749 §6).

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::error::{Error, Refusal};
-use crate::form;
-use crate::secret::{Secret, same};
+use crate::text::form;
+use crate::text::secret::{Secret, same};
 
 /// The authorization response, as the redirect URI received it.
 ///
@@ -16,7 +16,7 @@ pub struct Callback<'a>(Source<'a>);
 #[derive(Clone)]
 enum Source<'a> {
     Query(&'a str),
-    Form(Vec<(&'a str, &'a str)>),
+    Pairs(Vec<(&'a str, &'a str)>),
 }
 
 impl<'a> Callback<'a> {
@@ -45,8 +45,8 @@ impl<'a> Callback<'a> {
     /// Decoded pairs, as a web framework or a form sent by POST has them.
     ///
     /// Give every pair in its order: a map would hide that a parameter came twice, which is an attack.
-    pub fn form(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        Self(Source::Form(pairs.into_iter().collect()))
+    pub fn pairs(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        Self(Source::Pairs(pairs.into_iter().collect()))
     }
 }
 
@@ -141,7 +141,7 @@ impl<'a> Parameters<'a> {
                     parameters.take(&name, value);
                 }
             }
-            Source::Form(pairs) => {
+            Source::Pairs(pairs) => {
                 pairs.iter().for_each(|(name, value)| parameters.take(name, Cow::Borrowed(value)));
             }
         }

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
-use crate::secret::{Secret, ShortSecret};
+use crate::text::secret::{Secret, ShortSecret};
 
 /// A code verifier: 43 to 128 characters of `A-Z a-z 0-9 - . _ ~` (RFC 7636 §4.1).
 ///
@@ -61,14 +61,12 @@ impl fmt::Debug for CodeVerifier {
     }
 }
 
-/// The random bytes of one authorization: 32 for the code verifier and 32 for `state`.
+/// The random bytes of one operation: a block of 128 bytes, cut into four parts of 32 bytes each: `state`, code
+/// verifier, nonce and `jti`, in this order.
 ///
-/// It is taken by value, cannot be copied, and is wiped on drop, so that no two authorizations share
-/// their randomness by accident.
-pub struct Entropy {
-    pub(crate) verifier: Zeroizing<[u8; 32]>,
-    pub(crate) state: Zeroizing<[u8; 32]>,
-}
+/// An operation takes the parts that it needs. The block is taken by value, cannot be copied, and is wiped on
+/// drop, so that no two operations share their randomness by accident.
+pub struct Entropy(Zeroizing<[[u8; 32]; 4]>);
 
 impl Entropy {
     /// Bytes from the operating system's own generator, which a forked process does not repeat.
@@ -91,15 +89,23 @@ impl Entropy {
     ///
     /// The generator's own; one that cannot fail has `Infallible` there.
     pub fn from_rng<R: TryCryptoRng>(rng: &mut R) -> Result<Self, R::Error> {
-        let mut entropy = Self::from_bytes([0; 32], [0; 32]);
-        rng.try_fill_bytes(&mut *entropy.verifier)?;
-        rng.try_fill_bytes(&mut *entropy.state)?;
-        Ok(entropy)
+        let mut parts = Zeroizing::new([[0; 32]; 4]);
+        rng.try_fill_bytes(parts.as_flattened_mut())?;
+        Ok(Self(parts))
     }
 
-    /// Bytes of the caller's, which must come from a cryptographic generator outside tests.
-    pub fn from_bytes(verifier: [u8; 32], state: [u8; 32]) -> Self {
-        Self { verifier: Zeroizing::new(verifier), state: Zeroizing::new(state) }
+    /// Takes your own bytes, which must come from a cryptographic generator outside tests.
+    pub fn from_bytes(block: [u8; 128]) -> Self {
+        let block = Zeroizing::new(block);
+        let mut parts = Zeroizing::new([[0; 32]; 4]);
+        parts.as_flattened_mut().copy_from_slice(&*block);
+        Self(parts)
+    }
+
+    /// The bytes for `state` and for the code verifier.
+    pub(crate) fn state_and_verifier(&self) -> (&[u8; 32], &[u8; 32]) {
+        let [state, verifier, _nonce, _jti] = &*self.0;
+        (state, verifier)
     }
 }
 
@@ -122,7 +128,7 @@ mod tests {
 
     #[test]
     fn rfc7636_section_4_vectors() {
-        let cases: Vec<Value> = serde_json::from_str(include_str!("../tests/vectors/pkce.json")).unwrap();
+        let cases: Vec<Value> = serde_json::from_str(include_str!("../../tests/vectors/pkce.json")).unwrap();
         for case in &cases {
             let verifier = CodeVerifier::new(case["verifier"].as_str().unwrap());
             match case["challenge"].as_str() {
@@ -137,8 +143,9 @@ mod tests {
     #[test]
     fn the_operating_system_does_not_repeat_itself() {
         let (one, other) = (Entropy::from_os().unwrap(), Entropy::from_os().unwrap());
-        assert_ne!(one.verifier, one.state);
-        assert_ne!(one.verifier, other.verifier);
-        assert_ne!(one.state, other.state);
+        let parts: Vec<_> = one.0.iter().chain(other.0.iter()).collect();
+        for (index, part) in parts.iter().enumerate() {
+            assert!(!parts[..index].contains(part), "{index}");
+        }
     }
 }

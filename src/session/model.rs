@@ -326,7 +326,7 @@ impl World {
                 self.is_not_replaced(serial);
                 Some(())
             }
-            Step::Rest(_) | Step::Wait(_) | Step::Reauthorize(_) => None,
+            Step::Idle(_) | Step::Wait(_) | Step::Reauthorize(_) => None,
         }
     }
 
@@ -540,9 +540,9 @@ fn policy() -> RefreshPolicy {
     let part = REFRESH_AFTER as f32 / LIFETIME as f32;
     let second = Duration::from_secs(1);
     RefreshPolicy::default()
-        .refresh_window(part, part)
+        .refresh_fraction(part, part)
         .clock_skew(second * SKEW as u32)
-        .claim(2 * second)
+        .claim_duration(2 * second)
         .backoff(second, second)
 }
 
@@ -556,7 +556,7 @@ fn client() -> Client {
     CLIENT.with(Client::clone)
 }
 
-fn call(attempt: Attempt, serial: u32) -> Call<ForSession> {
+fn call(attempt: Attempt, serial: u32) -> Call<SessionRefresh> {
     let mut call = client().refresh(&Secret::new(format!("r{serial}"))).start().unwrap();
     call.context.attempt = Some(attempt);
     call.with_reader()
@@ -565,7 +565,7 @@ fn call(attempt: Attempt, serial: u32) -> Call<ForSession> {
 fn tokens(serial: u32) -> TokenResponse {
     let call = client().refresh(&Secret::new("r0")).start().unwrap();
     let none: [(&str, &str); 0] = [];
-    call.finish(Response::new(200, none, body(serial).as_bytes())).unwrap()
+    call.read(Response::new(200, none, body(serial).as_bytes())).unwrap()
 }
 
 fn body(serial: u32) -> String {
@@ -579,5 +579,4 @@ fn serial(token: &str) -> u32 {
     token.trim_start_matches(['a', 'r']).parse().unwrap()
 }
 
-#[path = "session_search.rs"]
 mod search;

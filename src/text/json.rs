@@ -11,7 +11,7 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Se
 use serde_json::{Map, Value};
 use zeroize::Zeroize;
 
-use crate::error::Foreign;
+use crate::text::foreign::Foreign;
 
 /// The value of a known member.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use crate::secret::Secret;
+use crate::text::secret::Secret;
 
 /// What stands in place of a text that repeats a secret.
 pub(crate) const WITHHELD: &str = "[withheld: it repeats a secret of the request]";

@@ -1,0 +1,121 @@
+//! The serialised form of a pending authorization.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::Error as _;
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::authorization::pending::{PendingAuthorization, USED};
+use crate::authorization::pkce::CodeVerifier;
+use crate::authorization::request::check_redirect_uri;
+use crate::server::check_resources;
+use crate::text::scope::Scope;
+use crate::text::secret::{self, Secret, ShortSecret};
+
+/// The version of the serialised form.
+const VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct Stored<'a> {
+    version: u32,
+    client: String,
+    started_at: u64,
+    expires_at: u64,
+    state: &'a str,
+    code_verifier: &'a str,
+    redirect_uri: &'a str,
+    scope: &'a str,
+    resources: &'a [String],
+}
+
+/// Every member may be absent, so that a form of another version is told apart by its version.
+#[derive(Deserialize)]
+#[serde(default)]
+struct Restored {
+    version: u32,
+    client: String,
+    started_at: u64,
+    expires_at: u64,
+    #[serde(deserialize_with = "secret::deserialize")]
+    state: Secret,
+    #[serde(deserialize_with = "secret::deserialize")]
+    code_verifier: Secret,
+    redirect_uri: String,
+    scope: String,
+    resources: Vec<String>,
+}
+
+impl Default for Restored {
+    fn default() -> Self {
+        Self {
+            version: 0,
+            client: String::new(),
+            started_at: 0,
+            expires_at: 0,
+            state: Secret::new(""),
+            code_verifier: Secret::new(""),
+            redirect_uri: String::new(),
+            scope: String::new(),
+            resources: Vec::new(),
+        }
+    }
+}
+
+/// Fails after a callback was accepted: there is nothing left that would be worth storing.
+impl Serialize for PendingAuthorization {
+    fn serialize<S: Serializer>(&self, target: S) -> Result<S::Ok, S::Error> {
+        let verifier = self.verifier.as_ref().ok_or(S::Error::custom(USED))?;
+        Stored {
+            version: VERSION,
+            client: URL_SAFE_NO_PAD.encode(self.client),
+            started_at: self.started_at,
+            expires_at: self.expires_at,
+            state: self.state.expose(),
+            code_verifier: verifier.expose(),
+            redirect_uri: &self.redirect_uri,
+            scope: self.scope.as_str(),
+            resources: &self.resources,
+        }
+        .serialize(target)
+    }
+}
+
+impl<'de> Deserialize<'de> for PendingAuthorization {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        // A format's own error may quote what it found, and that may be the verifier.
+        let restored = Restored::deserialize(source).map_err(|_| {
+            D::Error::custom(
+                "this is no stored pending authorization, or a damaged one; let the user start again",
+            )
+        })?;
+        if restored.version != VERSION {
+            return Err(D::Error::custom(format!(
+                "this pending authorization has the form of version {}, and this version of the crate reads \
+                 version {VERSION}; let the user start again",
+                restored.version
+            )));
+        }
+        let damaged = |what: &str| {
+            D::Error::custom(format!(
+                "{what} of the stored pending authorization is damaged; let the user start again"
+            ))
+        };
+        let client = URL_SAFE_NO_PAD.decode(&restored.client).ok().and_then(|client| client.try_into().ok());
+        let state = Some(restored.state).filter(|state| !state.expose().is_empty());
+        check_resources(&restored.resources).map_err(|_| damaged("a resource"))?;
+        let redirect_uri = Some(restored.redirect_uri).filter(|uri| check_redirect_uri(uri).is_ok());
+        Ok(Self {
+            client: client.ok_or_else(|| damaged("client"))?,
+            started_at: restored.started_at,
+            expires_at: restored.expires_at,
+            state: state.map(ShortSecret::Given).ok_or_else(|| damaged("state"))?,
+            verifier: Some(
+                CodeVerifier::new(restored.code_verifier.expose()).map_err(|_| damaged("code_verifier"))?,
+            ),
+            redirect_uri: redirect_uri.ok_or_else(|| damaged("redirect_uri"))?,
+            scope: Scope::from_text(restored.scope),
+            resources: restored.resources,
+        })
+    }
+}

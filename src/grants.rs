@@ -1,0 +1,5 @@
+//! The grants that need no browser (RFC 6749 §6).
+
+pub(crate) mod refresh;
+
+pub use refresh::RefreshRequest;
