@@ -1,8 +1,7 @@
-//! A request as plain data, a response as plain data, and the [`Call`] that ties the two together.
+//! Requests and responses as plain data, and the [`Call`] that ties one of each together.
 
 use std::borrow::Cow;
 use std::fmt;
-use std::marker::PhantomData;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,71 +9,101 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::error::retry_after::RetryAfter;
-use crate::server::Leniencies;
 use crate::text::form;
-use crate::text::scope::Scope;
 use crate::text::secret::Secret;
 
 /// One request to the authorization server, and the only reader of its response.
 ///
-/// Send [`request`](Call::request) with any HTTP client and hand what comes back to
-/// [`finish`](Call::read). After an error whose [`retry`](Error::advice) says
-/// [`Later`](crate::Advice::RetryLater) the same call can be sent and finished again; the call of a
-/// [`Session`](crate::Session) is sent once.
-pub struct Call<T> {
+/// Send [`request`](Call::request) with any HTTP client and hand the response to [`read`](Call::read). The type
+/// parameter is the [`Reply`]: a `Call<TokenResponse>` redeems a code, a
+/// [`Call<Refresh>`](crate::grants::Refresh) a refresh token.
+///
+/// After an error whose [`advice`](Error::advice) is [`RetryLater`](crate::Advice::RetryLater), send and read
+/// the same call again. The call of a [`Session`](crate::Session) is sent once, and read by
+/// [`Session::received`](crate::Session::received).
+///
+/// One function sends every call, whatever its reply:
+///
+/// ```
+/// use oauth2_proto::{Call, Error, Request, Response, call::Readable};
+///
+/// fn send<R: Readable>(
+///     call: &Call<R>,
+///     http: impl Fn(&Request) -> (u16, Vec<u8>),
+/// ) -> Result<R::Output, Error> {
+///     let (status, body) = http(call.request());
+///     let headers = [("content-type", "application/json")];
+///     call.read(Response::new(status, headers, &body))
+/// }
+/// ```
+pub struct Call<R: Reply> {
     request: Request,
-    pub(crate) context: Context,
-    reply: PhantomData<fn() -> T>,
+    /// What the reader must know about the request.
+    pub(crate) context: R::Context,
 }
 
-/// What reading a response needs to know about the request.
-pub(crate) struct Context {
-    pub(crate) leniencies: Leniencies,
-    /// [`Client::refresher`](crate::Client) of the client whose request it is.
-    pub(crate) refresher: [u8; 16],
-    /// `None` for a refresh that leaves the scopes as they are.
-    pub(crate) requested_scope: Option<Scope>,
-    /// Stays in force when the response brings no other (RFC 6749 §6).
-    pub(crate) refresh_token: Option<Secret>,
-    /// For which attempt of a session it is sent.
-    pub(crate) attempt: Option<Attempt>,
+/// A kind of reply that a [`Call`] can have; this crate alone implements it.
+pub trait Reply: sealed::Reply {}
+
+/// A [`Reply`] that [`Call::read`] returns.
+///
+/// [`SessionRefresh`](crate::session::SessionRefresh) is none: only its session reads it, so that no token is used
+/// before it is saved.
+pub trait Readable: Reply {
+    /// The type that [`Call::read`] returns.
+    type Output;
+
+    /// Reads a response to a request with this context.
+    #[doc(hidden)]
+    fn read(response: Response<'_>, context: &Self::Context) -> Result<Self::Output, Error>;
 }
 
-/// A refresh of a [`Session`](crate::Session), told apart from its earlier and later ones.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Attempt {
-    pub(crate) authorization: [u8; 16],
-    /// Of the snapshot that holds the claim.
-    pub(crate) revision: u64,
-    /// Of the tokens that are replaced.
-    pub(crate) generation: u64,
-    /// Milliseconds of Unix time.
-    pub(crate) sent_at: u64,
+/// Keeps [`Reply`] and the contexts to this crate.
+pub(crate) mod sealed {
+    pub trait Reply {
+        /// What the reader must know about the request.
+        type Context;
+    }
 }
 
-impl<T> Call<T> {
-    pub(crate) fn new(request: Request, context: Context) -> Self {
-        Self { request, context, reply: PhantomData }
+impl<R: Reply> Call<R> {
+    pub(crate) fn new(request: Request, context: R::Context) -> Self {
+        Self { request, context }
     }
 
-    /// The same call with another reader.
-    pub(crate) fn with_reader<U>(self) -> Call<U> {
-        Call::new(self.request, self.context)
-    }
-
-    /// The request to send.
+    /// Returns the request to send.
     pub fn request(&self) -> &Request {
         &self.request
     }
 
-    /// The request, to be changed: for a parameter that a server wants beside the standard ones, or to
-    /// test how a server takes a wrong one.
+    /// Returns the request to change: to add a parameter that a server wants, or to test a server with a wrong one.
     pub fn request_mut(&mut self) -> &mut Request {
         &mut self.request
     }
+
+    /// Completes the error of a reader: with what the response says outside its body, and without the texts of the
+    /// server that repeat a secret of this request.
+    pub(crate) fn complete(&self, error: Error, status: u16, retry_after: Option<RetryAfter>) -> Error {
+        error.redact(self.request.secrets()).with_response(status, retry_after)
+    }
 }
 
-impl<T> fmt::Debug for Call<T> {
+impl<R: Readable> Call<R> {
+    /// Reads the response.
+    ///
+    /// # Errors
+    ///
+    /// - Refused: the server answered with an OAuth error, whatever the HTTP status (RFC 6749 §5.2).
+    /// - Invalid: the response is neither the reply nor an OAuth error. A proxy's page is an example.
+    ///
+    /// [`Error::advice`] says whether to send the call again.
+    pub fn read(&self, response: Response<'_>) -> Result<R::Output, Error> {
+        let Response { status, retry_after, .. } = response;
+        R::read(response, &self.context).map_err(|error| self.complete(error, status, retry_after))
+    }
+}
+
+impl<R: Reply> fmt::Debug for Call<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call").field("request", &self.request).finish_non_exhaustive()
     }
@@ -82,9 +111,18 @@ impl<T> fmt::Debug for Call<T> {
 
 /// An HTTP request as plain data: method, URL, headers and body.
 ///
-/// `Debug` hides the body and every header value that is not a constant. Two things about sending it
-/// are easy to get wrong, so the request says them itself: [`follow_redirects`](Request::follow_redirects)
-/// and [`response_limit`](Request::response_limit).
+/// `Debug` hides the body and every header value that is not a constant. Before you send it, set your HTTP client
+/// to what [`follow_redirects`](Request::follow_redirects) and [`response_limit`](Request::response_limit) say.
+///
+/// ```
+/// use oauth2_proto::Request;
+///
+/// let mut request = Request::new("POST", "https://as.example/token");
+/// request.set_form([("grant_type", "refresh_token"), ("scope", "a b")]).unwrap();
+/// request.push_form("tenant", "7");
+/// assert_eq!(request.body(), "grant_type=refresh_token&scope=a+b&tenant=7");
+/// assert_eq!(request.form()[1], ("scope".to_owned(), "a b".to_owned()));
+/// ```
 #[derive(Clone)]
 pub struct Request {
     method: Cow<'static, str>,
@@ -100,12 +138,12 @@ enum HeaderValue {
 }
 
 impl Request {
-    /// A request without headers and body; for those who put one together by hand.
+    /// Makes a request without headers and body, to put together by hand.
     pub fn new(method: impl Into<Cow<'static, str>>, url: impl Into<String>) -> Self {
         Self { method: method.into(), url: url.into(), headers: Vec::new(), body: Secret::new("") }
     }
 
-    /// A form sent by POST (RFC 6749 §3.2).
+    /// Makes a form that is sent by POST (RFC 6749 §3.2).
     pub(crate) fn form_post(url: &str, body: String, authorization: Option<&Secret>) -> Self {
         let mut headers = Vec::with_capacity(3);
         headers.push(("content-type".into(), HeaderValue::Constant(FORM)));
@@ -116,46 +154,45 @@ impl Request {
         Self { method: "POST".into(), url: url.to_owned(), headers, body: Secret::new(body) }
     }
 
-    /// The method: `POST` for every request that this crate makes.
+    /// Returns the method: `POST` for every request that this crate makes.
     pub fn method(&self) -> &str {
         &self.method
     }
 
-    /// The absolute URL.
+    /// Returns the absolute URL.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Names in lower case and values; `Content-Length` and `Host` are left to the HTTP client.
+    /// Returns the headers: names in lower case, and values. The HTTP client adds `Content-Length` and `Host`.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         self.headers.iter().map(|(name, value)| (&**name, value.text()))
     }
 
-    /// The value of one header, whatever the case of its name.
+    /// Returns the value of one header, whatever the case of its name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// The body, which holds secrets: form-encoded text.
+    /// Returns the body: form-encoded text, which holds secrets.
     pub fn body(&self) -> &str {
         self.body.expose()
     }
 
-    /// The body taken apart into decoded pairs.
+    /// Returns the decoded pairs of a form body.
     pub fn form(&self) -> Vec<(String, String)> {
         serde_urlencoded::from_str(self.body()).unwrap_or_default()
     }
 
-    /// Always false: a redirect would carry the body and the credentials to another address, so a
-    /// client that follows redirects must be told not to. Hand the 3xx response to [`Call::read`].
+    /// Returns whether to follow redirects: never, because a redirect would carry the body and the credentials to
+    /// another address. Hand the 3xx response to [`Call::read`].
     pub fn follow_redirects(&self) -> bool {
         false
     }
 
-    /// How many bytes of the response's body to read at the most, after decompression: 1 MiB.
+    /// Returns the maximum length of a response body after decompression, in bytes: 1 MiB.
     ///
-    /// A longer body is refused by [`Call::read`], so a client that stops after one byte more saves its
-    /// memory and loses nothing.
+    /// [`Call::read`] refuses a longer body, so the HTTP client may stop after one byte more.
     pub fn response_limit(&self) -> usize {
         RESPONSE_LIMIT
     }
@@ -170,7 +207,7 @@ impl Request {
         self.url = url.into();
     }
 
-    /// Sets a header, in place of one of the same name.
+    /// Sets a header, and replaces one of the same name.
     pub fn set_header(&mut self, name: &str, value: impl Into<Secret>) {
         self.remove_header(name);
         self.headers.push((name.to_ascii_lowercase().into(), HeaderValue::Secret(value.into())));
@@ -211,7 +248,7 @@ impl Request {
 }
 
 impl Request {
-    /// What a server could echo in an error text and nobody may see there, as it was sent and decoded.
+    /// Returns the secrets of this request that a server could repeat in an error text, as sent and decoded.
     pub(crate) fn secrets(&self) -> Vec<Secret> {
         let is_secret =
             |name: &str| matches!(name, "code" | "code_verifier" | "refresh_token" | "client_secret");
@@ -230,7 +267,7 @@ impl Request {
     }
 }
 
-/// The client secret in the credentials of HTTP Basic, as it was escaped.
+/// Returns the client secret in the credentials of HTTP Basic, as it was escaped.
 fn basic_secret(credentials: &str) -> Option<Secret> {
     let pair = Secret::new(String::from_utf8(STANDARD.decode(credentials).ok()?).ok()?);
     pair.expose().split_once(':').map(|(_, secret)| Secret::new(secret))
@@ -276,13 +313,22 @@ pub struct Response<'a> {
     pub(crate) body: &'a [u8],
     pub(crate) retry_after: Option<RetryAfter>,
     pub(crate) dpop_nonce: Option<String>,
-    /// Labelled as a form or as plain text, which a lenient reader may take for a form.
+    /// Whether the content type is a form or plain text, which [`Leniency::FormEncoded`] reads as a form.
+    ///
+    /// [`Leniency::FormEncoded`]: crate::server::Leniency::FormEncoded
     pub(crate) may_be_form: bool,
 }
 
 impl<'a> Response<'a> {
-    /// Takes what HTTP clients have: the status, the header pairs and the body as bytes, already
-    /// decompressed.
+    /// Takes the status, the header pairs and the decompressed body from an HTTP client.
+    ///
+    /// ```
+    /// use oauth2_proto::Response;
+    ///
+    /// let headers = [("content-type", "application/json"), ("retry-after", "120")];
+    /// let response = Response::new(503, headers, b"{}");
+    /// assert_eq!(format!("{response:?}").contains("503"), true);
+    /// ```
     pub fn new<N: AsRef<str>, V: AsRef<[u8]>>(
         status: u16,
         headers: impl IntoIterator<Item = (N, V)>,
@@ -293,7 +339,7 @@ impl<'a> Response<'a> {
             let (name, value) = (name.as_ref(), value.as_ref());
             let text = || std::str::from_utf8(value).ok();
             if name.eq_ignore_ascii_case("retry-after") {
-                // One that cannot be read hides no other.
+                // Skip unreadable values: another header may hold a readable one.
                 response.retry_after = response.retry_after.or(text().and_then(RetryAfter::parse));
             } else if name.eq_ignore_ascii_case("dpop-nonce") {
                 response.dpop_nonce = response.dpop_nonce.or(text().map(str::to_owned));
@@ -316,11 +362,11 @@ impl fmt::Debug for Response<'_> {
     }
 }
 
-/// The `http` crate's request; secret header values are marked sensitive, and the body stays a secret.
+/// Converts into the `http` crate's request: secret header values are marked sensitive, and the body stays a secret.
 ///
-/// One line makes the body what an HTTP client takes: `request.map(|body| body.expose().to_owned())` gives a
-/// `Request<String>`, which `reqwest` and `ureq` take as it is; for `hyper` end in `.expose().to_owned().into()`
-/// instead, which gives a `Request<Bytes>` or a `Request<Full<Bytes>>`.
+/// Then convert the body into the type of your HTTP client: `request.map(|body| body.expose().to_owned())` gives a
+/// `Request<String>`, which `reqwest` and `ureq` take. For `hyper`, `.expose().to_owned().into()` gives a
+/// `Request<Bytes>` or a `Request<Full<Bytes>>`.
 #[cfg(feature = "http")]
 impl TryFrom<&Request> for http::Request<Secret> {
     type Error = http::Error;
@@ -336,7 +382,7 @@ impl TryFrom<&Request> for http::Request<Secret> {
     }
 }
 
-/// The `http` crate's response.
+/// Converts from the `http` crate's response.
 #[cfg(feature = "http")]
 impl<'a, B: AsRef<[u8]>> From<&'a http::Response<B>> for Response<'a> {
     fn from(response: &'a http::Response<B>) -> Self {

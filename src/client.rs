@@ -4,13 +4,14 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use crate::call::{Call, Context, Request};
+use crate::call::Request;
 use crate::client_auth::{ClientAuth, Method};
 use crate::error::Error;
 use crate::server::AuthorizationServer;
 use crate::text::form;
+use crate::text::scope::Scope;
 use crate::text::secret::Secret;
-use crate::token::TokenResponse;
+use crate::token::reader::TokenContext;
 
 /// A client that is registered at one authorization server.
 ///
@@ -27,7 +28,7 @@ pub struct Client {
     pub(crate) identity: [u8; 32],
     /// A digest of where a refresh token goes and for whom. What else is said about the server may change while
     /// an authorization lives.
-    pub(crate) refresher: [u8; 16],
+    pub(crate) issued_to: IssuedTo,
 }
 
 impl Client {
@@ -69,7 +70,7 @@ impl Client {
             authorization: auth.authorization(&client_id),
             authorization_url_start: authorization_url_start(&server.authorization_endpoint, &client_id),
             identity: identity(&server, &client_id),
-            refresher: digest([&server.token_endpoint, &client_id]),
+            issued_to: IssuedTo(digest([&server.token_endpoint, &client_id])),
             server,
             client_id,
             auth,
@@ -81,8 +82,7 @@ impl Client {
         &self,
         parameters: &[(&str, &str)],
         resources: &[impl AsRef<str>],
-        context: Context,
-    ) -> Call<TokenResponse> {
+    ) -> Request {
         let credentials: &[(&str, &str)] = match &self.auth.0 {
             Method::Basic(_) | Method::BasicUnencoded(_) => &[],
             Method::Post(secret) => &[("client_id", &self.client_id), ("client_secret", secret.expose())],
@@ -95,8 +95,12 @@ impl Client {
         };
         let mut body = String::with_capacity(pairs().map(|(name, value)| form::room_for(name, value)).sum());
         pairs().for_each(|(name, value)| form::push_pair(&mut body, name, value));
-        let request = Request::form_post(&self.server.token_endpoint, body, self.authorization.as_ref());
-        Call::new(request, context)
+        Request::form_post(&self.server.token_endpoint, body, self.authorization.as_ref())
+    }
+
+    /// Returns what the reader of a token response must know about a request of this client.
+    pub(crate) fn token_context(&self, requested_scope: Option<Scope>) -> TokenContext {
+        TokenContext { leniencies: self.server.leniencies, issued_to: self.issued_to, requested_scope }
     }
 }
 
@@ -109,6 +113,10 @@ impl fmt::Debug for Client {
             .finish_non_exhaustive()
     }
 }
+
+/// The client that tokens are issued to: a digest of its token endpoint and `client_id`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct IssuedTo(pub(crate) [u8; 16]);
 
 /// The endpoint with its own query, and the parameters that do not change from one request to the next.
 fn authorization_url_start(endpoint: &str, client_id: &str) -> String {

@@ -2,4 +2,4 @@
 
 pub(crate) mod refresh;
 
-pub use refresh::RefreshRequest;
+pub use refresh::{Refresh, RefreshRequest};

@@ -1,39 +1,49 @@
-//! The [`Session`]: tokens over time, shared by many holders through a store of the caller's.
+//! Tokens over time, shared by many holders through a store of the caller's: the [`Session`] and its parts.
 //!
-//! The code reads like the table in the documentation of [`Session`]: `poll` is its second column, and each report
-//! is one of its rows. Time passes in `observe` alone.
+//! [`Session`]'s documentation has a table of its phases; `phase.rs` has one variant for each row. This file is the
+//! table's other columns: `poll` says what a phase asks for, and each report is a transition.
 
+pub(crate) mod clock;
+mod jitter;
 #[cfg(test)]
 mod model;
+mod phase;
 pub(crate) mod policy;
 pub(crate) mod record;
+pub(crate) mod refresh;
 pub(crate) mod step;
+pub(crate) mod stored;
+
+pub use self::policy::RefreshPolicy;
+pub use self::refresh::SessionRefresh;
+pub use self::step::{Reason, Save, Step};
+pub use self::stored::Snapshot;
 
 use std::fmt;
 use std::time::SystemTime;
 
-pub use self::policy::RefreshPolicy;
-pub use self::record::Snapshot;
-pub use self::step::{Reason, Save, SessionRefresh, Step};
-use crate::call::{Attempt, Call, Response};
-use crate::client::{self, Client};
+use crate::call::{Call, Response};
+use crate::client::Client;
 use crate::error::Error;
 use crate::grants::refresh::check_refresh_token;
-use crate::session::record::{Record, State};
+use crate::session::clock::Clock;
+use crate::session::phase::{Hand, Phase, Seen};
+use crate::session::record::{Record, State, Validity};
+use crate::session::refresh::{Attempt, SessionContext};
 use crate::text::scope::Scope;
 use crate::text::secret::Secret;
-use crate::text::time::{Span, later, system_time, unix};
-use crate::token::{self, TokenResponse, TokenType};
+use crate::text::time::{system_time, unix};
+use crate::token::{TokenResponse, TokenType};
 
 /// The tokens of one authorization over time, kept alive by one refresh at a time.
 ///
-/// Servers that rotate refresh tokens punish the second use of one, so threads, processes and machines that
-/// share an authorization need one refresher at a time, and what it learned must be in the store before it is
-/// used. A `Session` is that discipline as a value: it does nothing by itself, and has no lock, no store and no
-/// clock. Every holder has its own, made from the same stored [`Snapshot`].
+/// A server that rotates refresh tokens punishes the second use of one. Threads, processes and machines that
+/// share an authorization therefore need one refresher at a time, and what it learned must be in the store before
+/// it is used. A `Session` is that discipline as a value: it has no lock, no store and no clock. Every holder has
+/// its own, made from the same stored [`Snapshot`].
 ///
-/// [`access_token`](Self::access_token) says what may be used now. [`poll`](Self::poll) says what is to be done
-/// to keep the authorization alive; do it, report back, and poll again:
+/// [`access_token`](Self::access_token) returns the token that may be used now. [`poll`](Self::poll) returns the
+/// next step to keep the authorization alive; do it, report the outcome, and poll again:
 ///
 /// ```
 /// # use oauth2_proto::*;
@@ -43,13 +53,13 @@ use crate::token::{self, TokenResponse, TokenType};
 /// # fn keep_alive(session: &mut Session, client: &Client, store: &dyn Store, http: &dyn Http, now: fn() -> SystemTime) -> Result<SystemTime, Box<dyn std::error::Error>> {
 /// loop {
 ///     match session.poll(now()) {
-///         // Nothing to do before then (or, without a time, before the API rejects the token). A sleep of more
-///         // than a minute may miss that the clock was set, or another holder's news.
+///         // Come back then. Sleep a minute at most: the clock may be set, and
+///         // another holder may have news.
 ///         Step::Idle(until) => {
 ///             let minute = now() + Duration::from_secs(60);
 ///             return Ok(until.unwrap_or(minute).min(minute));
 ///         }
-///         // Somebody else refreshes, or a pause is running: look into the store now and then.
+///         // Another holder refreshes, or a pause runs: look into the store.
 ///         Step::Wait(until) => {
 ///             session.adopt(store.load(), now())?;
 ///             return Ok(until.min(now() + Duration::from_secs(1)));
@@ -65,13 +75,16 @@ use crate::token::{self, TokenResponse, TokenType};
 ///             let Some(call) = session.send(client, now())? else { continue };
 ///             match http.send(call.request(), until) {
 ///                 Some((status, headers, body)) => {
-///                     let answer = session.received(call, Response::new(status, headers, &body), now());
-///                     answer.unwrap_or_else(|error| eprintln!("refresh: {error}"));
+///                     let response = Response::new(status, headers, &body);
+///                     if let Err(error) = session.received(call, response, now()) {
+///                         eprintln!("refresh: {error}");
+///                     }
 ///                 }
 ///                 None => session.no_response(call, now()),
 ///             }
 ///         }
-///         // Unless another holder knows better, the user signs in again: then `session.reauthorized(…)`.
+///         // Unless another holder knows better, the user signs in again;
+///         // then call `session.reauthorized`.
 ///         Step::Reauthorize(reason) => {
 ///             if !session.adopt(store.load(), now())? {
 ///                 return Err(reason.into());
@@ -82,110 +95,107 @@ use crate::token::{self, TokenResponse, TokenType};
 /// # }
 /// ```
 ///
-/// # States and transitions
+/// # Phases
 ///
-/// A refresh goes: claim, save, send, answer, save, use. The states are those of one holder; what is *saved* is
-/// shared, and changes by compare-and-swap only.
+/// A refresh goes: claim, save, send, answer, save, use. The phase is that of one holder. What is *stored* is shared
+/// by all, and changes by compare-and-swap only.
 ///
-/// | state | `poll` says | what happens | next state |
+/// | phase | `poll` returns | what happens | next phase |
 /// |---|---|---|---|
-/// | **unsaved**: new tokens, not in the store | `Save` | saved | quiet |
-/// | **quiet**, before the time to refresh | `Idle` | time passes; the API rejects the token | due |
+/// | **unsaved**: first tokens, not in the store | `Save` | saved | quiet |
+/// | **quiet**, before the time to refresh | `Idle` | the time comes | due |
+/// | | | the API rejects the token | backoff, then due |
 /// | **due** | `Save` (a claim) | saved | claimed by us |
-/// | | | lost the race | as the store says |
+/// | | | lost the race | as stored |
 /// | **claimed by us** | `Send` | `send` | sent |
 /// | | | half of the claim is over | claimed by another |
-/// | **sent** | `Wait` | tokens | learned: quiet |
-/// | | | the grant is refused | learned: refused |
+/// | **sent** | `Wait` | tokens arrive | learned: quiet |
+/// | | | the grant is refused | learned: ended |
 /// | | | any other failure, or no response | learned: backoff |
 /// | | | the claim is over | claimed by another |
-/// | **learned**: not in the store yet | `Save` | saved | what was learned |
-/// | | | lost the race | as the store says |
-/// | | | lost, but later tokens or a refusal are in hand | learned (saved over the other) |
-/// | **claimed by another** | `Wait` | its end and the clock skew pass | due, one more attempt |
-/// | | | a newer snapshot | as the store says |
+/// | **learned**: the outcome is not in the store | `Save` | saved | as learned |
+/// | | | lost the race | as stored |
+/// | | | lost, but the outcome is later tokens, or a refusal | learned (saved over the other) |
+/// | **claimed by another** | `Wait` | the claim and the clock skew pass | due, one more attempt |
+/// | | | a newer snapshot | as stored |
 /// | **backoff** | `Wait` | the pause ends | due, one more attempt |
-/// | **refused**; out of attempts; dead without a refresh token | `Reauthorize` | `reauthorized` | learned: quiet |
+/// | **ended**: refused; out of attempts; no refresh token | `Reauthorize` | `reauthorized` | learned: quiet |
 ///
-/// Whatever does not stand there changes nothing: an answer to an earlier call, a snapshot that is no newer, a
-/// save that was reported twice. Without a crash or a lost answer, no token is lost.
+/// Anything else changes nothing: an answer to an earlier call, a snapshot that is not newer, a save that was
+/// reported twice. Without a crash or a lost answer, no token is lost.
 ///
 /// # Defined answers
 ///
-/// - **No `expires_in`**: the token is used until [`access_token_rejected`](Self::access_token_rejected) says that the API no longer takes it.
-/// - **A lifetime of 0**, or one that ends before the answer is here: saved, never used, and counted as a failed
-///   attempt, so it ends.
-/// - **A success that cannot be read, with a new refresh token in it**: that is kept, and tried after a pause.
-/// - **No refresh token in the answer**: the old one stays. **None at all**: the access token is used up, then
-///   `Reauthorize`.
-/// - **A narrower scope**: taken, and shown by [`granted_scopes`](Self::granted_scopes). An answer without one
+/// - **No `expires_in`**: the token is used until [`access_token_rejected`](Self::access_token_rejected) reports that
+///   the API refused it.
+/// - **A lifetime of 0**, or one that ends before the answer arrives: saved, never used, and counted as a failed
+///   attempt, so that it ends.
+/// - **A success that cannot be read, with a new refresh token in it**: the refresh token is kept and tried after a
+///   pause.
+/// - **No refresh token in the answer**: the old one stays. **None at all**: the access token is used until it
+///   expires, then `Reauthorize`.
+/// - **A narrower scope**: taken, and shown by [`granted_scopes`](Self::granted_scopes). An answer without a scope
 ///   changes nothing.
-/// - **A clock that goes back** by no more than the skew counts as standing still; by more, it ends our claim,
-///   starts the wait for another's anew, makes a token from the future unusable and due, and never brings back
-///   a token that was seen to expire. **A clock that jumps ahead** makes one refresh too many, and no more.
+/// - **A clock that goes back** by no more than the skew counts as standing still. By more, it ends our claim, starts
+///   the wait for another's claim anew, makes a token from the future unusable and due, and never revives a token
+///   that was seen to expire. **A clock that jumps ahead** causes one refresh too many, and no more.
 ///
 /// # What no client can promise
 ///
-/// Between the moment when the server rotates the tokens and the moment when [`saved`](Self::saved) is true,
-/// the new tokens are in one answer and one process. If the answer is lost or the process dies there, the old
-/// refresh token is tried again: some servers allow that, others (Pleo's) refuse it or end the authorization, and
-/// the user must sign in again. The window is as long as the answer's way back and one save; nothing else is
-/// awaited in it. A request that reaches the server after its [`until`](Step::Send), and tokens that are saved only
-/// after that, have the same effect, for another holder may use the old refresh token meanwhile.
+/// From the moment when the server rotates the tokens to the moment when [`saved`](Self::saved) is true, the new
+/// tokens exist in one answer and one process. If the answer is lost or the process dies there, the old refresh token
+/// is tried again. Some servers allow that; others (Pleo's) refuse it or end the authorization, and the user must sign
+/// in again. The window is the answer's way back and one save. A request that reaches the server after its
+/// [`until`](Step::Send), and tokens that are saved only after that, have the same effect, because another holder may
+/// use the old refresh token meanwhile.
 #[cfg_attr(test, derive(Clone))]
 pub struct Session {
+    /// What is stored, as far as this holder knows.
     record: Record,
-    /// What is known and not in the store yet.
-    learned: Option<Box<Record>>,
-    hold: Hold,
+    /// When this holder first saw it, in milliseconds of Unix time.
+    stored_seen_at: u64,
+    hand: Hand,
+    seen: Seen,
+    clock: Clock,
     policy: RefreshPolicy,
-    /// The latest time seen, in milliseconds of Unix time.
-    latest: u64,
-    /// When the claim in the record was first seen.
-    claim_seen: u64,
-    /// The access token was seen to expire, whatever the clock says later.
-    expired: bool,
-    /// The API took the access token for invalid.
-    rejected: bool,
-    /// When `poll` last said `Idle`, and until when that holds if nothing is reported.
-    resting: Option<(SystemTime, SystemTime)>,
-}
-
-/// Our part in the claim that the record holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Hold {
-    /// None: it is another's, or there is none.
-    Nothing,
-    /// It is ours, and nothing was sent.
-    Claim,
-    /// It is ours, and our request is under way.
-    Sent,
 }
 
 /// From tokens to a session and back.
 impl Session {
-    /// The tokens of a user's first sign-in, received at `now`. They can be used once they are saved.
+    /// Makes a session of the tokens of a user's first sign-in, received at `now`. Save them to use them.
     ///
     /// Where something is stored for the user already, [`restore`](Self::restore) it and call
-    /// [`reauthorized`](Self::reauthorized), so that other holders learn of it and none brings back old tokens.
-    /// For the same reason, do not delete what is stored while there are other holders.
+    /// [`reauthorized`](Self::reauthorized): then other holders learn of it, and none brings back old tokens.
+    /// Keep what is stored while there are other holders.
     pub fn new(tokens: TokenResponse, policy: RefreshPolicy, now: SystemTime) -> Self {
-        let refresh_token = tokens.refresh_token().map(Secret::expose).unwrap_or_default();
-        let authorization = client::digest([tokens.access_token().expose(), refresh_token]);
-        let mut record = Record::without_tokens(authorization, tokens.refresher, unix(now));
-        record.take(tokens, unix(now), unix(now), &policy);
-        Self::with(record, policy, now)
+        Self::with(Record::of_sign_in(tokens, unix(now), &policy), policy, now)
     }
 
-    /// A session from a refresh token that was got by other means, for customers who signed in before you had
-    /// this crate. It is refreshed at once.
+    /// Makes a session of a refresh token that was obtained by other means, for customers who signed in before you
+    /// had this crate. It is refreshed at once.
     ///
-    /// See to it that nobody refreshes with the token by the old means any more. The scopes are not known until the
+    /// Make sure that nobody refreshes with the token by the old means any more. The scopes are unknown until the
     /// server names them.
+    ///
+    /// ```
+    /// use oauth2_proto::{Client, ClientAuth, RefreshPolicy, Secret, Session, Step, pleo};
+    /// use std::time::SystemTime;
+    ///
+    /// let auth = ClientAuth::basic("fake-secret");
+    /// let client = Client::new(pleo::staging(), "client-id", auth)?;
+    /// let (token, now) = (Secret::new("fake-refresh"), SystemTime::UNIX_EPOCH);
+    /// let mut session =
+    ///     Session::from_refresh_token(&client, token, RefreshPolicy::default(), now)?;
+    /// let Step::Save(save) = session.poll(now) else { panic!() };
+    /// session.saved(save); // it is in the store
+    /// assert!(session.access_token(now).is_none());
+    /// assert!(matches!(session.poll(now), Step::Save(_))); // the claim of a refresh
+    /// # Ok::<(), oauth2_proto::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// Misuse, if the refresh token is empty or holds control characters, such as the line break of a file.
+    /// Misuse: the refresh token is empty or holds control characters, such as the line break of a file.
     pub fn from_refresh_token(
         client: &Client,
         refresh_token: Secret,
@@ -193,14 +203,12 @@ impl Session {
         now: SystemTime,
     ) -> Result<Self, Error> {
         check_refresh_token(&refresh_token)?;
-        let authorization = client::digest(["", refresh_token.expose()]);
-        let mut record = Record::without_tokens(authorization, client.refresher, unix(now));
-        record.refresh_token = Some(refresh_token);
+        let record = Record::of_refresh_token(refresh_token, client.issued_to, unix(now));
         Ok(Self::with(record, policy, now))
     }
 
-    /// A holder from what was loaded from the store, and from nothing else. Whose tokens these are is for the key
-    /// to say under which they were stored.
+    /// Makes another holder from a snapshot of the store. The key under which it is stored says whose tokens these
+    /// are.
     pub fn restore(snapshot: Snapshot, policy: RefreshPolicy, now: SystemTime) -> Self {
         Self::with(*snapshot.0, policy, now)
     }
@@ -209,141 +217,73 @@ impl Session {
         let now = unix(now);
         Self {
             record,
-            learned: None,
-            hold: Hold::Nothing,
+            stored_seen_at: now,
+            hand: Hand::Nothing,
+            seen: Seen::Valid,
+            clock: Clock::new(now),
             policy,
-            latest: now,
-            claim_seen: now,
-            expired: false,
-            rejected: false,
-            resting: None,
         }
     }
 
-    /// The access token, if it is good at `now`; changes nothing.
+    /// Returns the access token if it is usable at `now`; changes nothing.
     ///
-    /// It is good also while a refresh is under way, until it has expired, was replaced or rejected, or the
-    /// session has ended. Ask for each request to the API, and report a 401 by [`access_token_rejected`](Self::access_token_rejected).
+    /// It is usable also while a refresh is under way, until it expires, is replaced or rejected, or the session has
+    /// ended. Ask before each request to the API, and report a 401 by
+    /// [`access_token_rejected`](Self::access_token_rejected).
     pub fn access_token(&self, now: SystemTime) -> Option<&Secret> {
-        let now = self.time(unix(now));
+        let now = self.clock.time(unix(now), &self.policy);
         let record = &self.record;
-        let replaced = self.learned.as_ref().is_some_and(|learned| learned.generation > record.generation);
-        let good = record.revision > 0
-            && !replaced
-            && !self.expired
-            && !self.rejected
-            && !record.was_born_dead()
+        let lives = match record.validity {
+            Validity::UntilRejected => true,
+            Validity::Until { expires_at, .. } => now < expires_at,
+            Validity::Never { .. } => false,
+        };
+        let is_replaced = matches!(&self.hand, Hand::Outcome(next) if next.generation > record.generation);
+        let is_usable = lives
+            && record.is_stored()
             && record.state != State::Refused
-            && record.expires_at.is_none_or(|end| now < end)
-            && !self.policy.is_from_the_future(record.issued_at, now);
-        good.then_some(&record.access_token)
+            && self.seen == Seen::Valid
+            && !is_replaced
+            && !self.policy.is_in_the_future(record.issued_at, now);
+        is_usable.then_some(&record.access_token)
     }
 
-    /// How the access token is to be used.
+    /// Returns how to use the access token.
     pub fn token_type(&self) -> &TokenType {
         &self.record.token_type
     }
 
-    /// The scopes that are known to be granted.
+    /// Returns the scopes that are known to be granted.
     pub fn granted_scopes(&self) -> impl Iterator<Item = &str> {
         self.record.scope.iter().flat_map(Scope::tokens)
     }
 
-    /// When the access token expires; `None` where the server does not say.
+    /// Returns when the access token expires; `None` where the server names no lifetime.
     pub fn expires_at(&self) -> Option<SystemTime> {
-        self.record.expires_at.map(system_time)
+        self.record.expires_at().map(system_time)
     }
 
-    /// The revision of what this holder knows to be stored; 0 before the first save.
+    /// Returns the revision that this holder knows to be stored; 0 before the first save.
     pub fn revision(&self) -> u64 {
         self.record.revision
     }
 }
 
-/// What is to be done.
+/// What to do.
 impl Session {
-    /// What is to be done now. Polling twice at one time gives the same step and changes nothing; only the
-    /// reports below move the session on.
+    /// Returns the next step. Polling twice at one time returns the same step; only the reports below change the
+    /// session.
     pub fn poll(&mut self, now: SystemTime) -> Step {
-        // By far the most polls end here, and nothing that time decides happens meanwhile.
-        if let Some((since, until)) = self.resting
-            && (since..until).contains(&now)
-        {
-            return Step::Idle(Some(until));
+        let now = self.observe(now);
+        match self.phase(now) {
+            Phase::Unsaved(record) | Phase::Learned(record) => self.save(record.clone()),
+            Phase::Quiet { until } => Step::Idle(until.map(system_time)),
+            Phase::Due { attempt } => self.save(self.record.claimed(attempt, now, &self.policy)),
+            Phase::ClaimedByUs { claim } => Step::Send { until: system_time(claim.until) },
+            Phase::Sent { claim } => Step::Wait(system_time(claim.until)),
+            Phase::ClaimedByAnother { until } | Phase::Backoff { until } => Step::Wait(system_time(until)),
+            Phase::Ended(reason) => Step::Reauthorize(reason),
         }
-        self.resting = None;
-        let (since, now) = (now, self.observe(now));
-        if let Some(learned) = &self.learned {
-            return self.save((**learned).clone());
-        }
-        if self.record.revision == 0 {
-            return self.save(self.record.clone());
-        }
-        match (self.record.state, self.hold) {
-            (State::Refused, _) => Step::Reauthorize(Reason::Refused),
-            (State::Claimed(claim), Hold::Claim) => Step::Send { until: system_time(claim.until) },
-            (State::Claimed(claim), Hold::Sent) => Step::Wait(system_time(claim.until)),
-            (State::Claimed(claim), Hold::Nothing)
-                if now < self.policy.end_of_claim(claim, self.claim_seen) =>
-            {
-                Step::Wait(system_time(self.policy.end_of_claim(claim, self.claim_seen)))
-            }
-            (State::Backoff(pause), _) if now < self.policy.end_of_pause(pause, now) => {
-                Step::Wait(system_time(self.policy.end_of_pause(pause, now)))
-            }
-            (State::Quiet, _) => match self.due_at(now) {
-                None => Step::Idle(None),
-                Some(due) if now < due && (self.rejected || self.record.was_born_dead()) => {
-                    Step::Wait(system_time(due))
-                }
-                Some(due) if now < due => {
-                    self.resting = Some((since, system_time(due)));
-                    Step::Idle(Some(system_time(due)))
-                }
-                Some(_) => self.claim(now),
-            },
-            (State::Claimed(_) | State::Backoff(_), _) => self.claim(now),
-        }
-    }
-
-    /// When the tokens want to be replaced.
-    fn due_at(&self, now: u64) -> Option<u64> {
-        let record = &self.record;
-        if self.policy.is_from_the_future(record.issued_at, now) {
-            return Some(0);
-        }
-        if self.rejected {
-            let pause = self.policy.pause(record.attempts, &mut record.dice(record.generation));
-            return Some(later(record.issued_at, pause));
-        }
-        // An expired token does not come back with the clock, so its time to refresh does not either.
-        if self.expired && !record.was_born_dead() {
-            return Some(0);
-        }
-        match (record.refresh_at, record.expires_at) {
-            (Some(_), Some(end)) if record.refresh_token.is_none() => Some(end),
-            (Some(due), Some(end)) if !record.was_born_dead() => Some(due.min(end)),
-            (due, _) => due,
-        }
-    }
-
-    /// The claim on the next attempt, or the end.
-    fn claim(&self, now: u64) -> Step {
-        let mut next = self.record.clone();
-        if next.refresh_token.is_none() {
-            return Step::Reauthorize(Reason::NoRefreshToken);
-        }
-        let used = now.saturating_sub(next.issued_at);
-        let served = next.state == State::Quiet
-            && (!self.rejected || used >= self.policy.longest_backoff())
-            && !next.was_born_dead()
-            && !self.policy.is_from_the_future(next.issued_at, now);
-        next.attempts = if served { 1 } else { next.attempts.saturating_add(1) };
-        if next.attempts > self.policy.attempts_limit() {
-            return Step::Reauthorize(Reason::GaveUp);
-        }
-        next.state = State::Claimed(Span::new(now, self.policy.claim_length()));
-        self.save(next)
     }
 
     fn save(&self, mut next: Record) -> Step {
@@ -351,78 +291,80 @@ impl Session {
         Step::Save(Save { snapshot: Snapshot(Box::new(next)) })
     }
 
-    /// The call to send, once for each claim: `None` if [`poll`](Self::poll) does not say [`Send`](Step::Send),
-    /// perhaps because another task that shares this session was faster.
+    /// Returns the call to send, once for each claim: `None` if [`poll`](Self::poll) does not return
+    /// [`Send`](Step::Send), perhaps because another task that shares this session was faster.
     ///
-    /// It names no resource: what the new token is for, the server decides (RFC 8707 §2.2). Where yours wants it named,
-    /// add it by [`request_mut`](Call::request_mut).
+    /// The call names no resource, so the server decides what the new token is for (RFC 8707 §2.2). Where your server
+    /// needs one, add it by [`request_mut`](Call::request_mut).
     ///
     /// # Errors
     ///
-    /// Misuse, if `client` is not the one that got the tokens, or its server is known not to refresh.
+    /// Misuse: the tokens were issued to another client, or the server is known not to refresh.
     pub fn send(&mut self, client: &Client, now: SystemTime) -> Result<Option<Call<SessionRefresh>>, Error> {
-        if client.refresher != self.record.client {
+        if client.issued_to != self.record.issued_to {
             return Err(Error::misuse(
-                "these tokens were got by another client: token endpoint or client_id differ",
+                "these tokens were issued to another client: its token endpoint or client_id differs",
             ));
         }
         let now = self.observe(now);
-        let (Hold::Claim, Some(refresh_token)) = (self.hold, &self.record.refresh_token) else {
+        let (Hand::Claim(claim), Some(refresh_token)) = (&self.hand, &self.record.refresh_token) else {
             return Ok(None);
         };
-        let mut call = client.refresh(refresh_token).start()?;
-        call.context.attempt = Some(Attempt {
+        let attempt = Attempt {
             authorization: self.record.authorization,
             revision: self.record.revision,
             generation: self.record.generation,
             sent_at: now,
-        });
-        self.hold = Hold::Sent;
-        Ok(Some(call.with_reader()))
+        };
+        let request = client.refresh(refresh_token);
+        let call = request.start_as(|refresh| SessionContext { refresh, attempt })?;
+        self.hand = Hand::Request(*claim);
+        Ok(Some(call))
     }
 }
 
 /// What happened.
 impl Session {
-    /// The save is in the store, by this holder's own compare-and-swap: one row was changed. If none was, it was
-    /// lost to another holder, and [`adopt`](Self::adopt) is what to call.
+    /// Records that the store accepted `save`. If no row changed, call [`adopt`](Self::adopt) instead.
     pub fn saved(&mut self, save: Save) {
         let record = *save.snapshot.0;
-        // Another task that shares this session may have adopted it before this one could say that it is ours.
-        let adopted = self.hold == Hold::Nothing
+        let is_next = record.revision == self.record.revision.saturating_add(1);
+        // Another task that shares this session may have adopted it before this one could report it.
+        let is_adopted = !matches!(self.hand, Hand::Claim(_) | Hand::Request(_))
             && record.revision == self.record.revision
             && record.state == self.record.state
             && record.generation == self.record.generation;
-        let next = record.revision == self.record.revision.saturating_add(1);
-        if record.authorization != self.record.authorization || !(next || adopted) {
+        if record.authorization != self.record.authorization || !(is_next || is_adopted) {
             return;
         }
-        // An answer may have come while an older thing was being saved.
-        self.learned.take_if(|learned| !learned.outranks(&record));
-        // A claim from the future was made before the clock was set back; how much of it is over nobody knows.
-        let ours = matches!(record.state, State::Claimed(claim)
-            if self.learned.is_none() && !self.policy.is_from_the_future(claim.since, self.latest));
-        self.hold = if ours { Hold::Claim } else { Hold::Nothing };
-        self.replace(record, self.latest);
+        let seen_at = self.clock.latest();
+        self.keep_outcome_over(&record);
+        if let (Hand::Nothing, State::Claimed(claim)) = (&self.hand, record.state)
+            // The clock was set back since the claim was made, so its remaining time is unknown.
+            && !self.policy.is_in_the_future(claim.since, seen_at)
+        {
+            self.hand = Hand::Claim(claim);
+        }
+        self.replace(record, seen_at);
     }
 
-    /// A snapshot from the store: after a save that came too late, or while waiting. Says whether it was newer
-    /// than what is known; otherwise it changes nothing.
+    /// Takes a snapshot from the store: after a save that came too late, or while waiting. Returns whether it was
+    /// newer than what this holder knows; otherwise it changes nothing.
     ///
-    /// A store that refuses a save and then has nothing newer is lagging or broken: do not poll in a loop.
+    /// If the store refuses a save and then has nothing newer, it lags or is broken: do not poll in a loop.
     ///
     /// # Errors
     ///
-    /// Misuse, if it is a snapshot of another authorization: look at the key that it is stored under. A user
-    /// who signs in again goes on with the same session by [`reauthorized`](Self::reauthorized). Also, if a
-    /// later revision has earlier tokens: somebody else changed what is stored.
+    /// Misuse: the snapshot belongs to another authorization (check the key that it is stored under), or a later
+    /// revision has earlier tokens (somebody else changed what is stored). A user who signs in again goes on with the
+    /// same session by [`reauthorized`](Self::reauthorized).
     pub fn adopt(&mut self, snapshot: Snapshot, now: SystemTime) -> Result<bool, Error> {
         let now = self.observe(now);
         let record = *snapshot.0;
         if record.authorization != self.record.authorization {
             return Err(Error::misuse(
-                "this snapshot belongs to another authorization; when a user signs in again, restore what is \
-                 stored and call reauthorized, and otherwise look at the key",
+                "this snapshot belongs to another authorization: check the key; when a user signs in again, \
+                 restore what is stored and call reauthorized",
             ));
         }
         if record.revision <= self.record.revision {
@@ -431,160 +373,160 @@ impl Session {
         if record.generation < self.record.generation {
             return Err(Error::misuse("this snapshot brings back earlier tokens under a later revision"));
         }
-        self.learned.take_if(|learned| !learned.outranks(&record));
-        self.hold = Hold::Nothing;
+        self.keep_outcome_over(&record);
         self.replace(record, now);
         Ok(true)
     }
 
-    fn replace(&mut self, record: Record, claim_seen: u64) {
-        if record.generation != self.record.generation {
-            (self.expired, self.rejected) = (false, false);
+    /// Lets go of what is in hand, unless it is an outcome that may be saved over `record`.
+    fn keep_outcome_over(&mut self, record: &Record) {
+        if !matches!(&self.hand, Hand::Outcome(outcome) if outcome.supersedes(record)) {
+            self.hand = Hand::Nothing;
         }
-        (self.claim_seen, self.resting) = (claim_seen, None);
+    }
+
+    fn replace(&mut self, record: Record, seen_at: u64) {
+        if record.generation != self.record.generation {
+            self.seen = Seen::Valid;
+        }
+        self.stored_seen_at = seen_at;
         self.record = record;
     }
 
-    /// The answer to a call, whatever its HTTP status. An answer that is not awaited any more changes nothing,
-    /// unless it brings tokens that are later than those known.
+    /// Takes the answer to a call, whatever its HTTP status. An answer that nobody waits for any more changes
+    /// nothing, unless it brings later tokens than those known.
     ///
-    /// Send each call once, whatever the error says of trying again: [`poll`](Self::poll) makes the next one. Let
-    /// nothing cancel the task that sends, for the answer may be the only copy of the tokens.
+    /// Send each call once, whatever the error advises: [`poll`](Self::poll) makes the next one. Do not cancel the
+    /// task that sends, because the answer may be the only copy of the tokens.
     ///
     /// # Errors
     ///
-    /// What the server said, for the log: the session has taken note of it, and [`poll`](Self::poll) says what
-    /// to do. Of an answer that is no valid one the session keeps the new refresh token, if there is one. Misuse,
-    /// if it is the call of another session.
+    /// What the server said, to log: the session has noted it, and [`poll`](Self::poll) returns what to do. The
+    /// session keeps the new refresh token of a success that is unreadable elsewhere. Misuse: it is the call of
+    /// another session.
     pub fn received(
         &mut self,
         call: Call<SessionRefresh>,
         response: Response<'_>,
         now: SystemTime,
     ) -> Result<(), Error> {
-        let attempt = call.context.attempt;
-        if attempt.is_none_or(|attempt| attempt.authorization != self.record.authorization) {
-            return Err(Error::misuse("this is the call of another session, which must have the answer"));
+        let SessionContext { refresh, attempt } = &call.context;
+        if attempt.authorization != self.record.authorization {
+            return Err(Error::misuse("this call belongs to another session; give that one the answer"));
         }
-        let rescue = response.clone();
-        match call.with_reader::<TokenResponse>().read(response) {
+        let Response { status, retry_after, .. } = response;
+        let unread = match refresh.read(response) {
             Ok(tokens) => {
-                self.learn_tokens(attempt, now, |next, attempt, now, policy| {
-                    next.take(tokens, attempt.sent_at.min(now), now, policy);
+                self.learn_tokens(*attempt, now, |record, now, policy| {
+                    record.refreshed(tokens, attempt.sent_at.min(now), now, policy)
                 });
-                Ok(())
+                return Ok(());
             }
-            Err(error) => {
-                let rescued = token::reader::rescued_refresh_token(&rescue);
-                match rescued.filter(|token| Some(token) != self.record.refresh_token.as_ref()) {
-                    Some(token) => self.learn_tokens(attempt, now, |next, _, now, policy| {
-                        next.take_refresh_token(token, now, policy);
-                    }),
-                    None => self.fail(attempt, Some(&error), now),
-                }
-                Err(error)
+            Err(unread) => unread,
+        };
+        let error = call.complete(unread.error, status, retry_after);
+        match unread.refresh_token.filter(|token| Some(token) != self.record.refresh_token.as_ref()) {
+            Some(token) => {
+                self.learn_tokens(*attempt, now, |record, now, policy| record.rotated(token, now, policy))
             }
+            None => self.fail(*attempt, Some(&error), now),
         }
+        Err(error)
     }
 
-    /// No answer came: the connection failed, or the time was over. The server may have replaced the tokens all
-    /// the same, so this is where one can be lost.
+    /// Records that no answer came: the connection failed, or the time was over. The server may have rotated the
+    /// tokens, so a token can be lost here.
     pub fn no_response(&mut self, call: Call<SessionRefresh>, now: SystemTime) {
         self.fail(call.context.attempt, None, now);
     }
 
-    /// The API answered 401 to this access token (RFC 6750 §3.1), so that it is replaced before its time. A
-    /// token other than the current one changes nothing. Then poll.
+    /// Records that the API answered 401 to this access token (RFC 6750 §3.1), so that it is replaced before its
+    /// time. A token other than the current one changes nothing. Poll next.
     pub fn access_token_rejected(&mut self, access_token: &Secret) {
-        self.rejected |= *access_token == self.record.access_token;
-        self.resting = None;
+        if *access_token == self.record.access_token {
+            self.seen = Seen::Rejected;
+        }
     }
 
-    /// The user signed in again, perhaps with another client: the session goes on with these tokens, under the
-    /// same key and revision, so that no other holder brings back the old ones.
+    /// Takes the tokens of a new sign-in, perhaps by another client. The session goes on under the same key and
+    /// revision, so that no other holder brings back the old tokens.
     ///
-    /// Who signed in is for you to compare (by the API, or an ID token): another account's tokens belong under
-    /// another key.
+    /// Verify that the same user signed in (by the API, or an ID token): another user's tokens belong under another
+    /// key.
     pub fn reauthorized(&mut self, tokens: TokenResponse, now: SystemTime) {
         let now = self.observe(now);
-        let mut next = self.learned.as_deref().unwrap_or(&self.record).clone();
-        next.begin_again(tokens.refresher);
-        next.take(tokens, now, now, &self.policy);
-        self.learn(next);
+        let newest = self.newest();
+        self.hand = Hand::Outcome(Box::new(newest.signed_in_again(tokens, now, &self.policy)));
     }
 
-    /// Tries again at once and with all attempts, after [`GaveUp`](Reason::GaveUp) or in the middle of a pause:
-    /// when the cause was found, say. Otherwise it changes nothing.
+    /// Tries again at once and with all attempts, after [`GaveUp`](Reason::GaveUp) or during a pause: for example when
+    /// the cause was mended. Otherwise it changes nothing.
     pub fn resume(&mut self, now: SystemTime) {
-        let gave_up = matches!(self.poll(now), Step::Reauthorize(Reason::GaveUp));
-        if self.learned.is_none() && (gave_up || matches!(self.record.state, State::Backoff(_))) {
-            let mut next = self.record.clone();
-            next.attempts = 0;
-            next.state = State::Backoff(Span::new(self.latest, 0));
-            self.learn(next);
+        let now = self.observe(now);
+        let has_outcome = matches!(self.hand, Hand::Outcome(_));
+        let gave_up = matches!(self.phase(now), Phase::Ended(Reason::GaveUp));
+        if !has_outcome && (gave_up || matches!(self.record.state, State::Backoff(_))) {
+            self.hand = Hand::Outcome(Box::new(self.record.resumed(now)));
         }
     }
 
-    /// Learns what an answer brought, if that is later than what is known.
+    /// Learns what an answer brought, if nothing later is known.
     fn learn_tokens(
         &mut self,
-        attempt: Option<Attempt>,
+        attempt: Attempt,
         now: SystemTime,
-        take: impl FnOnce(&mut Record, Attempt, u64, &RefreshPolicy),
+        take: impl FnOnce(&Record, u64, &RefreshPolicy) -> Record,
     ) {
         let now = self.observe(now);
-        let newest = self.learned.as_deref().unwrap_or(&self.record);
-        let awaited = attempt.filter(|attempt| attempt.generation == newest.generation);
-        if let Some(attempt) = awaited {
-            let mut next = self.record.clone();
-            next.generation = next.generation.saturating_add(1);
-            take(&mut next, attempt, now, &self.policy);
-            self.learn(next);
+        if attempt.generation == self.newest().generation {
+            self.hand = Hand::Outcome(Box::new(take(&self.record, now, &self.policy)));
         }
     }
 
-    fn fail(&mut self, attempt: Option<Attempt>, error: Option<&Error>, now: SystemTime) {
+    /// Learns that an attempt failed, if it is the one that this holder waits for.
+    fn fail(&mut self, attempt: Attempt, error: Option<&Error>, now: SystemTime) {
         let now = self.observe(now);
-        let awaited = attempt.is_some_and(|attempt| {
-            attempt.authorization == self.record.authorization && attempt.revision == self.record.revision
-        });
-        if awaited && self.learned.is_none() {
-            let mut next = self.record.clone();
-            next.fail(error, now, &self.policy);
-            self.learn(next);
+        let is_current = attempt.authorization == self.record.authorization
+            && attempt.revision == self.record.revision
+            && !matches!(self.hand, Hand::Outcome(_));
+        if is_current {
+            self.hand = Hand::Outcome(Box::new(self.record.failed(error, now, &self.policy)));
         }
     }
 
-    fn learn(&mut self, next: Record) {
-        (self.hold, self.resting) = (Hold::Nothing, None);
-        self.learned = Some(Box::new(next));
+    /// Returns the latest record that this holder knows.
+    fn newest(&self) -> &Record {
+        match &self.hand {
+            Hand::Outcome(outcome) => outcome,
+            Hand::Nothing | Hand::Claim(_) | Hand::Request(_) => &self.record,
+        }
     }
 }
 
 /// Time.
 impl Session {
-    /// The time that counts: the latest one seen, unless the clock was set back by more than the skew.
-    fn time(&self, now: u64) -> u64 {
-        if self.policy.is_from_the_future(self.latest, now) { now } else { now.max(self.latest) }
-    }
-
-    /// Lets time pass: whatever ends with time, ends here.
+    /// Lets time pass, and returns the time that counts. Whatever ends with time, ends here.
     fn observe(&mut self, now: SystemTime) -> u64 {
-        let now = unix(now);
-        if self.policy.is_from_the_future(self.latest, now) {
-            // How much of the claim is over cannot be told any more.
-            self.hold = Hold::Nothing;
-            self.claim_seen = now;
+        let shown = unix(now);
+        let now = self.clock.time(shown, &self.policy);
+        let set_back = self.clock.was_set_back(shown, &self.policy);
+        self.clock.advance(now);
+        if set_back {
+            self.stored_seen_at = now;
         }
-        let now = self.time(now);
-        self.latest = now;
-        self.expired |= self.record.expires_at.is_some_and(|end| end <= now);
-        let over = match (self.record.state, self.hold) {
-            (State::Claimed(claim), Hold::Claim) => claim.middle() <= now,
-            (State::Claimed(claim), Hold::Sent) => claim.until <= now,
-            _ => false,
+        if self.seen == Seen::Valid && self.record.expires_at().is_some_and(|end| end <= now) {
+            self.seen = Seen::Expired;
+        }
+        let is_over = match self.hand {
+            // The clock was set back, so the claim's remaining time is unknown.
+            Hand::Claim(_) | Hand::Request(_) if set_back => true,
+            Hand::Claim(claim) => claim.middle() <= now,
+            Hand::Request(claim) => claim.until <= now,
+            Hand::Nothing | Hand::Outcome(_) => false,
         };
-        self.hold = if over { Hold::Nothing } else { self.hold };
+        if is_over {
+            self.hand = Hand::Nothing;
+        }
         now
     }
 }
@@ -593,8 +535,7 @@ impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
             .field("record", &self.record)
-            .field("learned", &self.learned)
-            .field("hold", &self.hold)
+            .field("hand", &self.hand)
             .finish_non_exhaustive()
     }
 }

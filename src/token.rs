@@ -7,31 +7,17 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::call::{Call, Response};
+use crate::call::{Readable, Reply, Response, sealed};
+use crate::client::IssuedTo;
 use crate::error::Error;
 use crate::text::json::Extras;
 use crate::text::scope::Scope;
 use crate::text::secret::Secret;
+use crate::token::reader::TokenContext;
 
-impl Call<TokenResponse> {
-    /// Reads the response: the tokens, or why there are none (RFC 6749 §5).
-    ///
-    /// # Errors
-    ///
-    /// - Refused: the server answered with an OAuth error, whatever the HTTP status.
-    /// - Invalid: the response is no token response and no OAuth error; a page of a proxy, for example.
-    ///
-    /// In both cases [`Error::advice`] says whether to send the call again.
-    pub fn read(&self, response: Response<'_>) -> Result<TokenResponse, Error> {
-        let Response { status, retry_after, .. } = response;
-        reader::read(response, &self.context)
-            .map_err(|error| error.redact(self.request().secrets()).with_response(status, retry_after))
-    }
-}
-
-/// What the token endpoint granted.
+/// The tokens that the token endpoint granted, and what it said about them (RFC 6749 §5.1).
 ///
-/// `Debug` shows the type, lifetime and scopes, and the names of other members, but no value of theirs.
+/// `Debug` shows the token type, the lifetime and the scopes, and of other members only the names.
 #[derive(Clone)]
 pub struct TokenResponse {
     access_token: Secret,
@@ -42,11 +28,11 @@ pub struct TokenResponse {
     scope: Option<Scope>,
     requested_scope: Option<Scope>,
     extras: Extras,
-    /// By whom the tokens were got.
-    pub(crate) refresher: [u8; 16],
+    /// The client the tokens were issued to.
+    pub(crate) issued_to: IssuedTo,
 }
 
-/// How an access token is to be used (RFC 6749 §7.1).
+/// How to use an access token (RFC 6749 §7.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TokenType {
@@ -54,77 +40,97 @@ pub enum TokenType {
     Bearer,
     /// With a proof of possession (RFC 9449 §7.1).
     DPoP,
-    /// As the server's own documentation says; only with [`Leniency::AnyTokenType`](crate::server::Leniency::AnyTokenType).
+    /// As the server's documentation says. Only [`Leniency::AnyTokenType`](crate::server::Leniency::AnyTokenType)
+    /// lets one through.
     Other(String),
 }
 
 impl TokenResponse {
-    /// The access token; it is opaque (RFC 9068 §6) and goes into a header, never into a URL.
+    /// Returns the access token. It is opaque to clients (RFC 9068 §6). Send it in a header, never in a URL.
     pub fn access_token(&self) -> &Secret {
         &self.access_token
     }
 
-    /// How the access token is to be used.
+    /// Returns how to use the access token.
     pub fn token_type(&self) -> &TokenType {
         &self.token_type
     }
 
-    /// The access token's lifetime from now on, in whole seconds; `None` where the server does not say.
+    /// Returns the lifetime of the access token from the response on, in whole seconds; `None` where the server
+    /// names none.
     ///
-    /// It is at most 2³¹ − 1 seconds, about 68 years, so that a time that it is added to does not overflow.
+    /// It is at most 2³¹ − 1 seconds, about 68 years, so adding it to the current time does not overflow.
     pub fn expires_in(&self) -> Option<Duration> {
         self.expires_in
     }
 
-    /// The refresh token to keep: the one in this response or, where a refresh brought none, the one that
-    /// was just used, which then stays in force (RFC 6749 §6).
+    /// Returns the refresh token to keep: the one in this response or, where a refresh brought none, the one that
+    /// was sent, which then stays in force (RFC 6749 §6).
     pub fn refresh_token(&self) -> Option<&Secret> {
         self.refresh_token.as_ref()
     }
 
-    /// Whether this response brought the refresh token, so that every earlier one must be forgotten.
+    /// Returns whether this response brought the refresh token. If so, forget every earlier one.
     pub fn refresh_token_is_new(&self) -> bool {
         self.refresh_token_is_new
     }
 
-    /// The scopes that were granted: those in the response or, where it names none, those requested
-    /// (RFC 6749 §5.1).
+    /// Returns the granted scopes: those in the response or, where it names none, those requested (RFC 6749 §5.1).
     ///
-    /// After a refresh that asked for no scopes and an answer that names none there are none here: the scopes
-    /// stay as they were (RFC 6749 §6). They are the server's words; escape them before you show them.
+    /// It returns none after a refresh that asked for none and a response that names none: then the scopes stay as
+    /// they were (RFC 6749 §6). The server chose the texts; escape them before you show them.
     pub fn granted_scopes(&self) -> impl Iterator<Item = &str> {
         self.granted().into_iter().flat_map(Scope::tokens)
     }
 
-    /// The scopes that were requested and not granted; none where nothing was requested.
+    /// Returns the scopes that were requested and not granted; none where nothing was requested.
     pub fn missing_scopes(&self) -> impl Iterator<Item = &str> {
         let requested = self.requested_scope.as_ref().zip(self.granted());
         requested.into_iter().flat_map(|(requested, granted)| requested.beyond(granted))
     }
 
-    /// The scopes that were granted and not requested; none where nothing was requested.
+    /// Returns the scopes that were granted and not requested; none where nothing was requested.
     pub fn extra_scopes(&self) -> impl Iterator<Item = &str> {
         let requested = self.requested_scope.as_ref().zip(self.granted());
         requested.into_iter().flat_map(|(requested, granted)| granted.beyond(requested))
     }
 
-    /// The `scope` member as such: `None` where the response has none, which means as requested.
+    /// Returns the `scope` member; `None` where the response has none, which means as requested.
     pub fn scope(&self) -> Option<impl Iterator<Item = &str>> {
         self.scope.as_ref().map(Scope::tokens)
     }
 
-    /// A member that this crate does not know, such as `id_token`.
+    /// Returns a member that this crate does not read, such as `id_token`.
     pub fn extra(&self, name: &str) -> Option<&Value> {
         self.extras.0.get(name)
     }
 
-    /// All members that this crate does not know.
+    /// Returns all members that this crate does not read.
     pub fn extras(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.extras.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
+    /// Keeps the refresh token that was sent, where the response brought no other (RFC 6749 §6).
+    pub(crate) fn keep_refresh_token(&mut self, sent: &Secret) {
+        self.refresh_token.get_or_insert_with(|| sent.clone());
+    }
+
     pub(crate) fn granted(&self) -> Option<&Scope> {
         self.scope.as_ref().or(self.requested_scope.as_ref())
+    }
+}
+
+impl Reply for TokenResponse {}
+
+impl sealed::Reply for TokenResponse {
+    type Context = TokenContext;
+}
+
+impl Readable for TokenResponse {
+    type Output = Self;
+
+    fn read(response: Response<'_>, context: &TokenContext) -> Result<Self, Error> {
+        reader::read(response, context).map_err(|unread| unread.error)
     }
 }
 
@@ -142,7 +148,7 @@ impl fmt::Debug for TokenResponse {
 }
 
 impl TokenType {
-    /// The name that the specifications or the server give it.
+    /// Returns the name that the specifications or the server use.
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Bearer => "Bearer",

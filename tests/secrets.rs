@@ -160,14 +160,17 @@ fn a_server_that_echoes_a_secret_is_not_repeated() {
     let callback = format!("code=planted-code&state={}", pending.state());
     let exchange = pending.receive(&client, callback.as_str(), now()).unwrap();
     let refresh = client.refresh(&Secret::new("planted-refresh")).start().unwrap();
-    for (call, secret) in [
-        (&exchange, "planted-code"),
-        (&exchange, verifier.as_str()),
-        (&exchange, "planted client/secret"),
-        (&refresh, "planted-refresh"),
+    let echoed = |secret: &str, read: &dyn Fn(Response<'_>) -> Option<Error>| {
+        read(Response::new(400, [("a", "b")], echo(secret).as_bytes())).unwrap()
+    };
+    let read_exchange = |response: Response<'_>| exchange.read(response).err();
+    let read_refresh = |response: Response<'_>| refresh.read(response).err();
+    for (error, secret) in [
+        (echoed("planted-code", &read_exchange), "planted-code"),
+        (echoed(&verifier, &read_exchange), verifier.as_str()),
+        (echoed("planted client/secret", &read_exchange), "planted client/secret"),
+        (echoed("planted-refresh", &read_refresh), "planted-refresh"),
     ] {
-        let body = echo(secret);
-        let error = call.read(Response::new(400, [("a", "b")], body.as_bytes())).unwrap_err();
         assert_eq!((error.code(), error.advice()), (Some("invalid_grant"), Advice::Reauthorize));
         assert_eq!((error.description(), error.uri()), (Some(WITHHELD), Some(WITHHELD)));
         assert!(!format!("{error} {error:?}").contains(secret), "{error:?}");

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::authorization::callback::{self, Callback, Expected};
 use crate::authorization::pkce::CodeVerifier;
-use crate::call::{Call, Context};
+use crate::call::Call;
 use crate::client::Client;
 use crate::error::{Advice, Error};
 use crate::text::scope::Scope;
@@ -90,16 +90,9 @@ impl PendingAuthorization {
             ("redirect_uri", self.redirect_uri.as_str()),
             ("code_verifier", verifier.expose()),
         ];
-        let context = Context {
-            leniencies: client.server.leniencies,
-            refresher: client.refresher,
-            requested_scope: Some(std::mem::take(&mut self.scope)),
-            refresh_token: None,
-            attempt: None,
-        };
-        let call = client.token_request(&parameters, &self.resources, context);
+        let request = client.token_request(&parameters, &self.resources);
         self.verifier = None;
-        Ok(call)
+        Ok(Call::new(request, client.token_context(Some(std::mem::take(&mut self.scope)))))
     }
 
     /// The `state` that was sent, to tell several authorizations of one browser session apart.

@@ -2,19 +2,33 @@
 
 use std::fmt;
 
-use crate::call::{Call, Context};
+use crate::call::{Call, Readable, Reply, Response, sealed};
 use crate::client::Client;
 use crate::error::Error;
 use crate::server::check_resources;
 use crate::text::scope::Scope;
 use crate::text::secret::{Secret, is_sound};
 use crate::token::TokenResponse;
+use crate::token::reader::{self, TokenContext, Unread};
 
 impl Client {
     /// Starts a refresh (RFC 6749 §6).
     ///
-    /// A server that rotates refresh tokens punishes the second use of one: see to it that nobody else
-    /// refreshes with this token, and store what comes back before you use it.
+    /// A server that rotates refresh tokens punishes the second use of one: make sure that nobody else refreshes
+    /// with this token, and store the new tokens before you use them. A [`Session`](crate::Session) does both.
+    ///
+    /// ```
+    /// use oauth2_proto::{Client, ClientAuth, Secret, pleo};
+    ///
+    /// let auth = ClientAuth::basic("fake-secret");
+    /// let client = Client::new(pleo::staging(), "client-id", auth)?;
+    /// let call = client.refresh(&Secret::new("fake-refresh")).scopes(["export:read"]).start()?;
+    /// assert_eq!(
+    ///     call.request().body(),
+    ///     "grant_type=refresh_token&refresh_token=fake-refresh&scope=export%3Aread"
+    /// );
+    /// # Ok::<(), oauth2_proto::Error>(())
+    /// ```
     pub fn refresh<'a>(&'a self, refresh_token: &'a Secret) -> RefreshRequest<'a> {
         RefreshRequest {
             client: self,
@@ -26,8 +40,8 @@ impl Client {
     }
 }
 
-/// A refresh about to be sent (RFC 6749 §6).
-#[must_use = "a refresh is made by `start`"]
+/// A refresh about to be sent (RFC 6749 §6); made by [`Client::refresh`].
+#[must_use = "call `start` to make the request"]
 pub struct RefreshRequest<'a> {
     client: &'a Client,
     refresh_token: &'a Secret,
@@ -37,8 +51,8 @@ pub struct RefreshRequest<'a> {
 }
 
 impl<'a> RefreshRequest<'a> {
-    /// Asks for fewer scopes than were granted; without it the scopes stay. More than were granted are
-    /// refused by the server.
+    /// Asks for fewer scopes than were granted. Without it the scopes stay; the server refuses more than were
+    /// granted.
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         if let Err(error) = self.scope.extend(scopes) {
             self.misuse.get_or_insert(error);
@@ -56,9 +70,17 @@ impl<'a> RefreshRequest<'a> {
     ///
     /// # Errors
     ///
-    /// Misuse, if the server is known not to refresh, if the refresh token is empty or holds control characters (the
-    /// line break of a file, say), or if a scope or a resource is not well-formed.
-    pub fn start(self) -> Result<Call<TokenResponse>, Error> {
+    /// Misuse: the server is known not to refresh, the refresh token is empty or holds control characters (such as
+    /// the line break of a file), or a scope or a resource is not well-formed.
+    pub fn start(self) -> Result<Call<Refresh>, Error> {
+        self.start_as(|context| context)
+    }
+
+    /// Makes the request with the reply of another room, which adds to the context.
+    pub(crate) fn start_as<R: Reply>(
+        self,
+        context: impl FnOnce(RefreshContext) -> R::Context,
+    ) -> Result<Call<R>, Error> {
         if let Some(misuse) = self.misuse {
             return Err(misuse);
         }
@@ -70,27 +92,61 @@ impl<'a> RefreshRequest<'a> {
             ("refresh_token", self.refresh_token.expose()),
             ("scope", self.scope.as_str()),
         ];
-        let context = Context {
-            leniencies: self.client.server.leniencies,
-            refresher: self.client.refresher,
-            requested_scope: Some(self.scope.clone()).filter(|scope| !scope.as_str().is_empty()),
-            refresh_token: Some(self.refresh_token.clone()),
-            attempt: None,
-        };
-        Ok(self.client.token_request(&parameters, &self.resources, context))
+        let request = self.client.token_request(&parameters, &self.resources);
+        let requested_scope = Some(self.scope).filter(|scope| !scope.as_str().is_empty());
+        let tokens = self.client.token_context(requested_scope);
+        Ok(Call::new(request, context(RefreshContext { tokens, refresh_token: self.refresh_token.clone() })))
     }
 }
 
-/// A refresh token that nobody will take, or give back from a store, is refused before it is used.
-pub(crate) fn check_refresh_token(token: &Secret) -> Result<(), Error> {
-    match is_sound(token.expose()) {
-        true => Ok(()),
-        false => Err(Error::misuse("the refresh token is empty or holds control characters")),
+/// The [`Reply`] to a refresh, which is read as a [`TokenResponse`].
+///
+/// The refresh token that was sent stays in force where the response brings no other (RFC 6749 §6), so
+/// [`TokenResponse::refresh_token`] returns one in either case.
+#[derive(Debug)]
+pub enum Refresh {}
+
+/// What the reader must know about a refresh.
+pub struct RefreshContext {
+    pub(crate) tokens: TokenContext,
+    pub(crate) refresh_token: Secret,
+}
+
+impl RefreshContext {
+    /// Reads the response to a refresh.
+    pub(crate) fn read(&self, response: Response<'_>) -> Result<TokenResponse, Unread> {
+        let mut tokens = reader::read(response, &self.tokens)?;
+        tokens.keep_refresh_token(&self.refresh_token);
+        Ok(tokens)
+    }
+}
+
+impl Reply for Refresh {}
+
+impl sealed::Reply for Refresh {
+    type Context = RefreshContext;
+}
+
+impl Readable for Refresh {
+    type Output = TokenResponse;
+
+    fn read(response: Response<'_>, context: &RefreshContext) -> Result<TokenResponse, Error> {
+        context.read(response).map_err(|unread| unread.error)
     }
 }
 
 impl fmt::Debug for RefreshRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RefreshRequest").field("scope", &self.scope).finish_non_exhaustive()
+    }
+}
+
+/// Refuses a refresh token that no server takes and no store gives back.
+pub(crate) fn check_refresh_token(token: &Secret) -> Result<(), Error> {
+    match is_sound(token.expose()) {
+        true => Ok(()),
+        false => Err(Error::misuse(
+            "the refresh token is empty or holds control characters; pass it without the line break of a file",
+        )),
     }
 }

@@ -124,6 +124,15 @@ enum Answer {
     Busy,
 }
 
+impl Session {
+    fn outcome(&self) -> Option<&Record> {
+        match &self.hand {
+            Hand::Outcome(outcome) => Some(outcome),
+            _ => None,
+        }
+    }
+}
+
 impl World {
     /// Holders with clocks that are so far ahead, and tokens that want to be replaced.
     fn new(offsets: &[u64], faults: Faults) -> Self {
@@ -313,8 +322,8 @@ impl World {
             }
             Step::Send { until } => {
                 let call = session.send(&client(), now).unwrap().expect("poll says that it is to be sent");
-                let attempt = call.context.attempt.unwrap();
-                let serial = serial(call.context.refresh_token.as_ref().unwrap().expose());
+                let attempt = call.context.attempt;
+                let serial = serial(call.context.refresh.refresh_token.expose());
                 let until = unix(until) / SECOND - START - holder.ahead;
                 if holder.refused == Some(serial) {
                     self.broken = Some(format!("r{serial} is sent again after invalid_grant"));
@@ -423,7 +432,7 @@ impl World {
     fn crash(&mut self, i: usize) -> Option<()> {
         let holder = &mut self.holders[i];
         let session = holder.session.take()?;
-        let learned = session.learned.is_some_and(|learned| learned.generation > self.store.generation);
+        let learned = session.outcome().is_some_and(|outcome| outcome.generation > self.store.generation);
         let answered =
             holder.flight.as_ref().is_some_and(|flight| matches!(flight.answer, Some(Answer::Tokens(_))));
         // What is being saved is not lost yet.
@@ -441,11 +450,11 @@ impl World {
         // One user signs in once.
         let newer = |record: &Record| record.generation > self.store.generation;
         let signed_in = self.holders.iter().any(|holder| {
-            let learned = holder.session.as_ref().and_then(|session| session.learned.as_deref());
-            learned.is_some_and(newer) || holder.saving.as_ref().is_some_and(|saving| newer(&saving.0))
+            let outcome = holder.session.as_ref().and_then(Session::outcome);
+            outcome.is_some_and(newer) || holder.saving.as_ref().is_some_and(|saving| newer(&saving.0))
         });
         // Nor does a new one begin while somebody may still send the old refresh token.
-        let may_send = |it: &Session| it.hold != Hold::Nothing;
+        let may_send = |it: &Session| matches!(it.hand, Hand::Claim(_) | Hand::Request(_));
         let under_way = self
             .holders
             .iter()
@@ -508,7 +517,7 @@ impl World {
         }
         let carried = |holder: &Holder| {
             let records = [
-                holder.session.as_ref().and_then(|session| session.learned.as_deref()),
+                holder.session.as_ref().and_then(Session::outcome),
                 holder.saving.as_ref().map(|snapshot| &*snapshot.0),
             ];
             records
@@ -557,9 +566,8 @@ fn client() -> Client {
 }
 
 fn call(attempt: Attempt, serial: u32) -> Call<SessionRefresh> {
-    let mut call = client().refresh(&Secret::new(format!("r{serial}"))).start().unwrap();
-    call.context.attempt = Some(attempt);
-    call.with_reader()
+    let token = Secret::new(format!("r{serial}"));
+    client().refresh(&token).start_as(|refresh| SessionContext { refresh, attempt }).unwrap()
 }
 
 fn tokens(serial: u32) -> TokenResponse {

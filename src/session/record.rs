@@ -1,174 +1,246 @@
-//! What a [`Session`](crate::Session) keeps in its caller's store: the record, and its serialised form.
+//! The record of an authorization: all that its holders share, and how an answer changes it.
 
 use std::fmt;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
+use crate::client::{self, IssuedTo};
 use crate::error::{Advice, Error, ErrorKind};
-use crate::session::policy::{Dice, RefreshPolicy};
+use crate::session::jitter::Jitter;
+use crate::session::policy::{RefreshPolicy, Rhythm};
 use crate::text::scope::Scope;
-use crate::text::secret::{self, Secret, is_sound};
-use crate::text::time::{END, Span, later, milliseconds, system_time};
+use crate::text::secret::Secret;
+use crate::text::time::{Span, later, milliseconds, system_time};
 use crate::token::{TokenResponse, TokenType};
 
-/// One saved state of a [`Session`](crate::Session), to be kept in a store under one key for each
-/// authorization.
-///
-/// It serialises with serde, to JSON for example. The form holds both tokens, so it is a secret: protect the
-/// store, and wipe copies where you can. It is versioned: a version of this crate that does not know a form
-/// refuses it with an error that says so, and leaves what is stored as it is. Times in it are milliseconds of
-/// Unix time.
-#[derive(Clone)]
-pub struct Snapshot(pub(crate) Box<Record>);
-
-impl Snapshot {
-    /// The number of this state: each save makes it larger by one, from 1 on.
-    ///
-    /// Keep it in a column of its own, for it is what
-    /// [`Save::expected_revision`](crate::session::Save::expected_revision) is compared with.
-    pub fn revision(&self) -> u64 {
-        self.0.revision
-    }
-}
-
-impl fmt::Debug for Snapshot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Snapshot").field(&self.0).finish()
-    }
-}
-
-/// All that the holders of an authorization share.
+/// What the holders of an authorization share. All times are milliseconds of Unix time.
 #[derive(Clone)]
 pub(crate) struct Record {
-    /// A digest of the first tokens, which tells authorizations apart.
+    /// First 16 bytes of a digest of the first tokens; tells authorizations apart.
     pub(crate) authorization: [u8; 16],
-    /// Where the refresh token goes, and for whom.
-    pub(crate) client: [u8; 16],
-    /// 0 before the first save.
+    pub(crate) issued_to: IssuedTo,
+    /// The number of saves; 0 before the first one.
     pub(crate) revision: u64,
-    /// How many tokens came before these.
-    pub(crate) generation: u64,
+    pub(crate) generation: Generation,
     pub(crate) access_token: Secret,
     pub(crate) token_type: TokenType,
     pub(crate) refresh_token: Option<Secret>,
-    /// What is known to be granted.
+    /// The scopes that are known to be granted.
     pub(crate) scope: Option<Scope>,
-    /// Milliseconds of Unix time, like all times here.
+    /// When the request for the tokens was sent, from which their lifetime is counted.
     pub(crate) issued_at: u64,
-    pub(crate) expires_at: Option<u64>,
-    pub(crate) refresh_at: Option<u64>,
+    pub(crate) validity: Validity,
     /// Claims since a token last served for its whole life.
     pub(crate) attempts: u32,
     pub(crate) state: State,
 }
 
-/// What is going on with the refresh token.
+/// The state of the refresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    /// Nothing.
+    /// Nobody refreshes.
     Quiet,
-    /// A holder has it for itself.
+    /// A holder refreshes, or has died while it did.
     Claimed(Span),
     /// A refresh failed, and the next one waits.
     Backoff(Span),
-    /// The server refuses it for good.
+    /// The server refused the refresh token for good.
     Refused,
 }
 
+/// How long the access token is valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Validity {
+    /// Until the API rejects it: the server names no lifetime.
+    UntilRejected,
+    /// Until `expires_at`; its replacement is due at `refresh_at`.
+    Until { expires_at: u64, refresh_at: u64 },
+    /// Never: it expired before it arrived, or there is none. A refresh is due at `refresh_at`.
+    Never { refresh_at: u64 },
+}
+
+/// How many tokens came before these: new sign-ins, and refreshes since the last one. Later tokens are greater.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Generation {
+    pub(crate) sign_ins: u32,
+    pub(crate) refreshes: u32,
+}
+
+impl Generation {
+    /// Reads the number that the stored form keeps.
+    pub(crate) fn from_u64(number: u64) -> Self {
+        Self { sign_ins: (number >> 32) as u32, refreshes: number as u32 }
+    }
+
+    /// Returns the number that the stored form keeps: the sign-ins are its upper half.
+    pub(crate) fn to_u64(self) -> u64 {
+        u64::from(self.sign_ins) << 32 | u64::from(self.refreshes)
+    }
+
+    fn after_refresh(self) -> Self {
+        Self { refreshes: self.refreshes.saturating_add(1), ..self }
+    }
+
+    fn after_sign_in(self) -> Self {
+        Self { sign_ins: self.sign_ins.saturating_add(1), refreshes: 0 }
+    }
+}
+
 impl Record {
-    /// The first one, with a refresh due at once.
-    pub(crate) fn without_tokens(authorization: [u8; 16], client: [u8; 16], now: u64) -> Self {
+    /// Makes the record of a first sign-in, whose tokens arrived at `now`.
+    pub(crate) fn of_sign_in(tokens: TokenResponse, now: u64, policy: &RefreshPolicy) -> Self {
+        let refresh_token = tokens.refresh_token().map(Secret::expose).unwrap_or_default();
+        let authorization = client::digest([tokens.access_token().expose(), refresh_token]);
+        let mut record = Self::without_tokens(authorization, tokens.issued_to, now);
+        record.take(tokens, now, now, policy);
+        record
+    }
+
+    /// Makes the record of a refresh token alone, with a refresh due at once.
+    pub(crate) fn of_refresh_token(refresh_token: Secret, issued_to: IssuedTo, now: u64) -> Self {
+        let authorization = client::digest(["", refresh_token.expose()]);
+        Self { refresh_token: Some(refresh_token), ..Self::without_tokens(authorization, issued_to, now) }
+    }
+
+    fn without_tokens(authorization: [u8; 16], issued_to: IssuedTo, now: u64) -> Self {
         Self {
             authorization,
-            client,
+            issued_to,
             revision: 0,
-            generation: 0,
+            generation: Generation::default(),
             access_token: Secret::new(""),
             token_type: TokenType::Bearer,
             refresh_token: None,
             scope: None,
             issued_at: now,
-            expires_at: Some(now),
-            refresh_at: Some(now),
+            validity: Validity::Never { refresh_at: now },
             attempts: 0,
             state: State::Quiet,
         }
     }
 
-    /// Makes room for the tokens of a new sign-in by a client.
-    pub(crate) fn begin_again(&mut self, client: [u8; 16]) {
-        // Past all the refreshes that may be under way with older tokens.
-        const SIGN_IN: u64 = 1 << 32;
-        self.generation = (self.generation / SIGN_IN).saturating_add(1).saturating_mul(SIGN_IN);
-        (self.client, self.attempts, self.scope) = (client, 0, None);
+    /// Returns the record after a refresh whose request was sent at `sent_at` and whose tokens arrived at `now`.
+    pub(crate) fn refreshed(
+        &self,
+        tokens: TokenResponse,
+        sent_at: u64,
+        now: u64,
+        policy: &RefreshPolicy,
+    ) -> Self {
+        let mut next = Self { generation: self.generation.after_refresh(), ..self.clone() };
+        next.take(tokens, sent_at, now, policy);
+        next
     }
 
-    /// Takes over the tokens of a response to a request that was sent at `sent_at`, from when on they are
-    /// counted: too early rather than too late. It came at `now`.
-    pub(crate) fn take(&mut self, tokens: TokenResponse, sent_at: u64, now: u64, policy: &RefreshPolicy) {
-        let lifetime = tokens.expires_in().map(milliseconds);
-        // Dead on arrival, whatever it says.
-        let lifetime = lifetime.map(|lifetime| if later(sent_at, lifetime) <= now { 0 } else { lifetime });
+    /// Returns the record after a refresh of whose answer only the new refresh token is readable. The access token
+    /// is no longer used, because the server may have ended it with the rotation.
+    pub(crate) fn rotated(&self, refresh_token: Secret, now: u64, policy: &RefreshPolicy) -> Self {
+        let next = Self {
+            generation: self.generation.after_refresh(),
+            refresh_token: Some(refresh_token),
+            validity: Validity::Never { refresh_at: self.issued_at },
+            ..self.clone()
+        };
+        next.failed(None, now, policy)
+    }
+
+    /// Returns the record after a new sign-in, whose tokens arrived at `now`.
+    pub(crate) fn signed_in_again(&self, tokens: TokenResponse, now: u64, policy: &RefreshPolicy) -> Self {
+        let mut next = Self {
+            issued_to: tokens.issued_to,
+            generation: self.generation.after_sign_in(),
+            attempts: 0,
+            scope: None,
+            ..self.clone()
+        };
+        next.take(tokens, now, now, policy);
+        next
+    }
+
+    /// Returns the record with a claim on this attempt.
+    pub(crate) fn claimed(&self, attempt: u32, now: u64, policy: &RefreshPolicy) -> Self {
+        let claim = Span::new(now, policy.claim_duration);
+        Self { attempts: attempt, state: State::Claimed(claim), ..self.clone() }
+    }
+
+    /// Returns the record after a failed attempt; without an error, no answer came.
+    pub(crate) fn failed(&self, error: Option<&Error>, now: u64, policy: &RefreshPolicy) -> Self {
+        let mut jitter = self.jitter(self.revision);
+        let state = match error.map(|error| (error.kind(), error.advice())) {
+            Some((_, Advice::Reauthorize)) => State::Refused,
+            // A person must change the configuration, which takes time.
+            Some((ErrorKind::Refused, Advice::FixConfiguration | Advice::Stop)) => {
+                State::Backoff(Span::new(now, policy.longest_pause(&mut jitter)))
+            }
+            _ => {
+                let asked = error.and_then(|error| error.retry_after(system_time(now)));
+                let asked = asked.map(|delay| policy.retry_after(delay)).unwrap_or_default();
+                let pause = policy.pause(self.attempts, &mut jitter);
+                State::Backoff(Span::new(now, asked.saturating_add(pause)))
+            }
+        };
+        Self { state, ..self.clone() }
+    }
+
+    /// Returns the record with all attempts ahead, and one due at `now`.
+    pub(crate) fn resumed(&self, now: u64) -> Self {
+        Self { attempts: 0, state: State::Backoff(Span::new(now, 0)), ..self.clone() }
+    }
+
+    /// Takes the tokens of a response. Their lifetime counts from `sent_at`: too early rather than too late.
+    fn take(&mut self, tokens: TokenResponse, sent_at: u64, now: u64, policy: &RefreshPolicy) {
         self.access_token = tokens.access_token().clone();
         self.token_type = tokens.token_type().clone();
         self.refresh_token = tokens.refresh_token().cloned();
         self.scope = tokens.granted().cloned().or(self.scope.take());
         self.issued_at = sent_at;
-        self.expires_at = lifetime.map(|lifetime| later(sent_at, lifetime));
-        let mut dice = self.dice(self.generation);
-        self.refresh_at = lifetime.map(|lifetime| match lifetime {
-            // The next attempt waits as after a failure.
-            0 => later(now, policy.pause(self.attempts, &mut dice)),
-            _ => later(sent_at, policy.refresh_after(lifetime, self.attempts != 1, &mut dice)),
-        });
         self.state = State::Quiet;
-    }
-
-    /// Takes over a refresh token that came without a usable access token: the old one has been replaced.
-    pub(crate) fn take_refresh_token(&mut self, refresh_token: Secret, now: u64, policy: &RefreshPolicy) {
-        self.refresh_token = Some(refresh_token);
-        self.expires_at = Some(self.issued_at);
-        self.refresh_at = Some(self.issued_at);
-        self.fail(None, now, policy);
-    }
-
-    /// What follows from a failed attempt; without an error no answer came.
-    pub(crate) fn fail(&mut self, error: Option<&Error>, now: u64, policy: &RefreshPolicy) {
-        let mut dice = self.dice(self.revision);
-        self.state = match error.map(Error::advice) {
-            Some(Advice::Reauthorize) => State::Refused,
-            // It is the configuration that must change, which takes a person some time.
-            Some(Advice::FixConfiguration | Advice::Stop)
-                if error.is_some_and(|error| error.kind() == ErrorKind::Refused) =>
-            {
-                State::Backoff(Span::new(now, policy.longest_pause(&mut dice)))
+        let mut jitter = self.jitter(self.generation.to_u64());
+        // A refresh that succeeded at its first attempt keeps the rhythm of those before it.
+        let rhythm = if self.attempts == 1 { Rhythm::Steady } else { Rhythm::First };
+        self.validity = match tokens.expires_in().map(milliseconds) {
+            None => Validity::UntilRejected,
+            Some(lifetime) if later(sent_at, lifetime) <= now => {
+                // The next attempt waits as after a failure.
+                Validity::Never { refresh_at: later(now, policy.pause(self.attempts, &mut jitter)) }
             }
-            _ => {
-                let wish = error.and_then(|error| error.retry_after(system_time(now)));
-                let wish = wish.map(|wish| policy.retry_after(wish)).unwrap_or_default();
-                let pause = policy.pause(self.attempts, &mut dice);
-                State::Backoff(Span::new(now, wish.saturating_add(pause)))
-            }
+            Some(lifetime) => Validity::Until {
+                expires_at: later(sent_at, lifetime),
+                refresh_at: later(sent_at, policy.refresh_after(lifetime, rhythm, &mut jitter)),
+            },
         };
     }
 
-    /// Whether this is to be saved over that: later tokens win, and then a refusal, for it is final.
-    pub(crate) fn outranks(&self, other: &Self) -> bool {
+    /// Returns whether this record may be saved over `other`: later tokens win, and then a refusal, which is final.
+    pub(crate) fn supersedes(&self, other: &Self) -> bool {
         let rank = |record: &Self| (record.generation, record.state == State::Refused);
         rank(self) > rank(other)
     }
 
-    /// Whether the access token never was of use.
-    pub(crate) fn was_born_dead(&self) -> bool {
-        self.expires_at == Some(self.issued_at)
+    /// Returns whether a holder has saved it.
+    pub(crate) fn is_stored(&self) -> bool {
+        self.revision > 0
     }
 
-    pub(crate) fn dice(&self, turn: u64) -> Dice {
-        let [seed, _] = self.authorization.as_chunks().0 else { return Dice::new(0, turn) };
-        Dice::new(u64::from_le_bytes(*seed), turn)
+    /// Returns when the access token expires; one that was never valid has expired when it was issued.
+    pub(crate) fn expires_at(&self) -> Option<u64> {
+        match self.validity {
+            Validity::UntilRejected => None,
+            Validity::Until { expires_at, .. } => Some(expires_at),
+            Validity::Never { .. } => Some(self.issued_at),
+        }
+    }
+
+    /// Returns when a refresh is due by the access token's lifetime.
+    pub(crate) fn refresh_at(&self) -> Option<u64> {
+        match self.validity {
+            Validity::UntilRejected => None,
+            Validity::Until { refresh_at, .. } | Validity::Never { refresh_at } => Some(refresh_at),
+        }
+    }
+
+    /// Returns the numbers of this authorization for one `turn`.
+    pub(crate) fn jitter(&self, turn: u64) -> Jitter {
+        let [seed, _] = self.authorization.as_chunks().0 else { return Jitter::new(0, turn) };
+        Jitter::new(u64::from_le_bytes(*seed), turn)
     }
 }
 
@@ -178,166 +250,9 @@ impl fmt::Debug for Record {
             .field("revision", &self.revision)
             .field("generation", &self.generation)
             .field("issued_at", &self.issued_at)
-            .field("expires_at", &self.expires_at)
-            .field("refresh_at", &self.refresh_at)
+            .field("validity", &self.validity)
             .field("attempts", &self.attempts)
             .field("state", &self.state)
             .finish_non_exhaustive()
-    }
-}
-
-/// The version of the serialised form.
-const VERSION: u32 = 1;
-
-#[derive(Serialize)]
-struct Stored<'a> {
-    version: u32,
-    authorization: String,
-    client: String,
-    revision: u64,
-    generation: u64,
-    access_token: &'a str,
-    token_type: &'a str,
-    refresh_token: Option<&'a str>,
-    scope: Option<&'a str>,
-    issued_at: u64,
-    expires_at: Option<u64>,
-    refresh_at: Option<u64>,
-    attempts: u32,
-    state: &'a str,
-    since: u64,
-    until: u64,
-}
-
-impl Serialize for Snapshot {
-    fn serialize<S: Serializer>(&self, target: S) -> Result<S::Ok, S::Error> {
-        let record = &*self.0;
-        let (state, span) = match record.state {
-            State::Quiet => ("quiet", Span::new(0, 0)),
-            State::Claimed(span) => ("claimed", span),
-            State::Backoff(span) => ("backoff", span),
-            State::Refused => ("refused", Span::new(0, 0)),
-        };
-        Stored {
-            version: VERSION,
-            authorization: URL_SAFE_NO_PAD.encode(record.authorization),
-            client: URL_SAFE_NO_PAD.encode(record.client),
-            revision: record.revision,
-            generation: record.generation,
-            access_token: record.access_token.expose(),
-            token_type: record.token_type.name(),
-            refresh_token: record.refresh_token.as_ref().map(Secret::expose),
-            scope: record.scope.as_ref().map(Scope::as_str),
-            issued_at: record.issued_at,
-            expires_at: record.expires_at,
-            refresh_at: record.refresh_at,
-            attempts: record.attempts,
-            state,
-            since: span.since,
-            until: span.until,
-        }
-        .serialize(target)
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Restored {
-    version: u32,
-    authorization: String,
-    client: String,
-    revision: u64,
-    generation: u64,
-    #[serde(deserialize_with = "secret::deserialize")]
-    access_token: Secret,
-    token_type: String,
-    #[serde(deserialize_with = "present")]
-    refresh_token: Option<Token>,
-    #[serde(deserialize_with = "present")]
-    scope: Option<String>,
-    issued_at: u64,
-    #[serde(deserialize_with = "present")]
-    expires_at: Option<u64>,
-    #[serde(deserialize_with = "present")]
-    refresh_at: Option<u64>,
-    attempts: u32,
-    state: String,
-    since: u64,
-    until: u64,
-}
-
-/// A member that may be `null` and must be there.
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(source: D) -> Result<Option<T>, D::Error> {
-    Option::deserialize(source)
-}
-
-#[derive(Deserialize)]
-struct Token(#[serde(deserialize_with = "secret::deserialize")] Secret);
-
-impl<'de> Deserialize<'de> for Snapshot {
-    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
-        // A format's own error may quote what it found, and that may be a token.
-        let restored = Restored::deserialize(source).map_err(|_| {
-            D::Error::custom(format!(
-                "this is no session snapshot of version {VERSION}: it is damaged, or a newer version of the \
-                 crate stored it; keep it as it is and read it with that version"
-            ))
-        })?;
-        if restored.version != VERSION {
-            return Err(D::Error::custom(format!(
-                "this session snapshot has the form of version {}, and this version of the crate reads \
-                 version {VERSION}; keep it as it is and read it with the version that stored it",
-                restored.version
-            )));
-        }
-        let damaged = |what: &str| {
-            D::Error::custom(format!("{what} of the session snapshot is damaged; keep it as it is and look"))
-        };
-        let digest = |text: &str| URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-        let in_range = |time: &u64| *time <= END;
-        let span = Some(Span { since: restored.since, until: restored.until })
-            .filter(|span| span.since <= span.until && in_range(&span.until))
-            .ok_or_else(|| damaged("the span"))?;
-        let times = [Some(restored.issued_at), restored.expires_at, restored.refresh_at];
-        if !times.iter().flatten().all(in_range)
-            || restored.expires_at.is_some() != restored.refresh_at.is_some()
-        {
-            return Err(damaged("a time"));
-        }
-        // No number is ever near this, and most databases have no larger ones.
-        let most = i64::MAX.unsigned_abs();
-        if restored.revision == 0 || restored.revision > most || restored.generation > most {
-            return Err(damaged("revision or generation"));
-        }
-        // An imported session has no access token yet.
-        let imported =
-            restored.access_token.expose().is_empty() && restored.expires_at == Some(restored.issued_at);
-        let access_token = Some(restored.access_token.expose()).filter(|_| !imported);
-        let refresh_token = restored.refresh_token.as_ref().map(|token| token.0.expose());
-        let texts = [access_token, refresh_token, Some(&restored.token_type)];
-        if !texts.into_iter().flatten().all(is_sound) {
-            return Err(damaged("a token"));
-        }
-        Ok(Self(Box::new(Record {
-            authorization: digest(&restored.authorization).ok_or_else(|| damaged("authorization"))?,
-            client: digest(&restored.client).ok_or_else(|| damaged("client"))?,
-            revision: restored.revision,
-            generation: restored.generation,
-            access_token: restored.access_token,
-            token_type: TokenType::from_name(restored.token_type),
-            refresh_token: restored.refresh_token.map(|token| token.0),
-            scope: restored.scope.map(Scope::from_text),
-            issued_at: restored.issued_at,
-            expires_at: restored.expires_at,
-            refresh_at: restored.refresh_at,
-            attempts: restored.attempts,
-            state: match restored.state.as_str() {
-                "quiet" => State::Quiet,
-                "claimed" => State::Claimed(span),
-                "backoff" => State::Backoff(span),
-                "refused" => State::Refused,
-                _ => return Err(damaged("state")),
-            },
-        })))
     }
 }

@@ -1,28 +1,30 @@
-//! What is to be done next for a [`Session`](crate::Session).
+//! The steps that a [`Session`](crate::Session) asks for.
 
 use std::fmt;
 use std::time::SystemTime;
 
-use crate::session::record::Snapshot;
+use crate::session::stored::Snapshot;
 
-/// What is to be done next for a [`Session`](crate::Session); made by [`Session::poll`](crate::Session::poll).
+/// The next thing to do for a [`Session`](crate::Session); returned by [`Session::poll`](crate::Session::poll).
 #[derive(Debug)]
-#[must_use = "a step is to be taken"]
+#[must_use = "do what the step says"]
 pub enum Step {
-    /// Nothing, before this time; without one, nothing until the API rejects the token.
+    /// Do nothing before this time; without a time, nothing before the API rejects the access token.
     Idle(Option<SystemTime>),
-    /// Store this before anything else, then call [`Session::saved`](crate::Session::saved) or [`Session::adopt`](crate::Session::adopt).
+    /// Store the snapshot before anything else, then call [`Session::saved`](crate::Session::saved) or, if the
+    /// store refused it, [`Session::adopt`](crate::Session::adopt).
     Save(Save),
-    /// Call [`Session::send`](crate::Session::send) and send what it gives.
+    /// Call [`Session::send`](crate::Session::send) and send its call.
     Send {
-        /// By when the answer must be in; then give up and call [`Session::no_response`](crate::Session::no_response).
+        /// When the answer must be here. After that, call
+        /// [`Session::no_response`](crate::Session::no_response).
         until: SystemTime,
     },
-    /// Nothing, before this time: another holder is refreshing, our own request is under way, or a pause is
-    /// running. Meanwhile, load the snapshot from the store now and then and call [`Session::adopt`](crate::Session::adopt).
+    /// Wait until this time: another holder refreshes, our own request is under way, or a pause runs. Until
+    /// then, load the snapshot from the store now and then and call [`Session::adopt`](crate::Session::adopt).
     Wait(SystemTime),
-    /// The user must sign in again; then call [`Session::reauthorized`](crate::Session::reauthorized). Another
-    /// holder may be the one to do so: look into the store now and then, as for `Wait`.
+    /// Ask the user to sign in again, then call [`Session::reauthorized`](crate::Session::reauthorized). Another
+    /// holder may do so: load the snapshot from the store now and then, as for `Wait`.
     Reauthorize(Reason),
 }
 
@@ -30,12 +32,12 @@ pub enum Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The server refused the refresh token for good; it was revoked, used twice, or is too old.
+    /// The server refused the refresh token for good: it was revoked, used twice, or is too old.
     Refused,
     /// The access token is of no use any more, and there is no refresh token.
     NoRefreshToken,
-    /// Refreshing failed [`attempts`](crate::RefreshPolicy::max_attempts) times in a row. The refresh token may still be
-    /// good: [`Session::resume`](crate::Session::resume) tries again.
+    /// Refreshing failed [`max_attempts`](crate::RefreshPolicy::max_attempts) times in a row. The refresh token may
+    /// still be good: [`Session::resume`](crate::Session::resume) tries again.
     GaveUp,
 }
 
@@ -44,36 +46,35 @@ impl std::error::Error for Reason {}
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Refused => "the server refused the refresh token",
-            Self::NoRefreshToken => "the access token is used up and there is no refresh token",
-            Self::GaveUp => "refreshing failed too many times in a row",
+            Self::Refused => "the server refused the refresh token; the user must sign in again",
+            Self::NoRefreshToken => {
+                "the access token has expired and there is no refresh token; the user must sign in again"
+            }
+            Self::GaveUp => {
+                "refreshing failed too many times in a row; resume it or let the user sign in again"
+            }
         })
     }
 }
 
-/// A compare-and-swap for the caller's store.
+/// A compare-and-swap for your store.
 #[derive(Debug)]
-#[must_use = "what is not saved is lost"]
+#[must_use = "store the snapshot, or its tokens are lost"]
 pub struct Save {
     pub(crate) snapshot: Snapshot,
 }
 
 impl Save {
-    /// What to store.
+    /// Returns what to store.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
     }
 
-    /// The revision that the store must have for this to be stored; 0 if it must have none.
+    /// Returns the revision that the store must hold to accept this save; 0 if it must hold nothing.
     pub fn expected_revision(&self) -> u64 {
         self.snapshot.0.revision.saturating_sub(1)
     }
 }
-
-/// The reader of a [`Call`](crate::Call) whose response is for [`Session::received`](crate::Session::received)
-/// alone, so that tokens cannot be used before they are saved.
-#[derive(Debug)]
-pub struct SessionRefresh(());
 
 #[cfg(test)]
 mod tests {

@@ -23,7 +23,9 @@ pub(crate) enum Member<'a> {
     /// A number with a sign, a fraction or an exponent, or too large for 64 bits.
     Float(f64),
     Array(Vec<Value>),
-    /// Anything else, which no member that this crate knows may be.
+    /// There more than once.
+    Repeated,
+    /// Any other value.
     Other,
 }
 
@@ -43,17 +45,15 @@ pub(crate) fn read<'a, const N: usize>(
     // Checked once here, instead of by the reader for each text.
     let body = std::str::from_utf8(body).map_err(|_| "the body is not UTF-8")?;
     let mut reader = serde_json::Deserializer::from_str(body);
-    let extras = (&mut reader).deserialize_map(Object { names, members }).map_err(|error| {
-        if error.to_string().starts_with(REPEATED) { REPEATED } else { "the body is not a JSON object" }
-    })?;
+    let extras = (&mut reader)
+        .deserialize_map(Object { names, members })
+        .map_err(|_| "the body is not a JSON object")?;
     reader.end().map_err(|_| "the body is a JSON object followed by something else")?;
     Ok(extras)
 }
 
 /// U+FEFF in UTF-8.
 pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-const REPEATED: &str = "a member of the JSON object is there twice";
 
 struct Object<'m, 'de, const N: usize> {
     names: &'static [&'static str; N],
@@ -72,13 +72,13 @@ impl<'de, const N: usize> Visitor<'de> for Object<'_, 'de, N> {
         let mut extras = Extras::default();
         while let Some(key) = map.next_key_seed(KeySeed { names: self.names })? {
             match key {
-                Key::Known(index) => match (self.members.get_mut(index), seen.get_mut(index)) {
-                    (Some(member), Some(seen @ false)) => {
-                        *member = map.next_value()?;
+                Key::Known(index) => {
+                    let value = map.next_value()?;
+                    if let (Some(member), Some(seen)) = (self.members.get_mut(index), seen.get_mut(index)) {
+                        *member = if *seen { Member::Repeated } else { value };
                         *seen = true;
                     }
-                    _ => return Err(A::Error::custom(REPEATED)),
-                },
+                }
                 Key::Other(name) => {
                     extras.0.insert(name, map.next_value()?);
                 }
@@ -227,9 +227,10 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_member_is_refused_even_if_one_is_null() {
-        for body in [r#"{"a":1,"a":1}"#, r#"{"a":null,"a":1}"#, r#"{"a":1,"\u0061":1}"#] {
-            assert_eq!(read(body).unwrap_err(), REPEATED, "{body}");
+    fn a_repeated_member_is_told_even_if_one_is_null() {
+        for body in [r#"{"a":1,"a":1}"#, r#"{"a":null,"a":1}"#, r#"{"a":1,"\u0061":1,"b":2}"#] {
+            let ([a, _], _) = read(body).unwrap();
+            assert!(matches!(a, Member::Repeated), "{body}");
         }
     }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::call::{Context, RESPONSE_LIMIT, Response};
+use crate::call::{RESPONSE_LIMIT, Response};
+use crate::client::IssuedTo;
 use crate::error::{Error, Refusal};
 use crate::server::{Leniencies, Leniency};
 use crate::text::form;
@@ -15,7 +16,97 @@ use crate::text::secret::{Secret, is_printable};
 use crate::text::time::{LONGEST, digits};
 use crate::token::{TokenResponse, TokenType};
 
-const MEMBERS: &[&str; 8] = &[
+/// What the reader must know about the request for tokens.
+pub struct TokenContext {
+    pub(crate) leniencies: Leniencies,
+    pub(crate) issued_to: IssuedTo,
+    /// The scope in force where the response names none (RFC 6749 §5.1).
+    pub(crate) requested_scope: Option<Scope>,
+}
+
+/// A response without usable tokens.
+pub(crate) struct Unread {
+    pub(crate) error: Error,
+    /// The new refresh token of a success that is unreadable elsewhere. The server has already rotated to it.
+    pub(crate) refresh_token: Option<Secret>,
+}
+
+impl From<Error> for Unread {
+    fn from(error: Error) -> Self {
+        Self { error, refresh_token: None }
+    }
+}
+
+/// Reads a response of the token endpoint, in one pass over its body.
+pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<TokenResponse, Unread> {
+    if response.body.len() > RESPONSE_LIMIT {
+        return Err(Error::invalid("the body is longer than 1 MiB").into());
+    }
+    if matches!(response.status, 300..=399) {
+        return Err(Error::invalid("it is a redirect, which this crate never follows").into());
+    }
+    let (members, extras) = parse(&response, context.leniencies).map_err(Error::invalid)?;
+    let repeated = NAMES.iter().zip(&members).find(|(_, member)| matches!(member, Member::Repeated));
+    let repeated = repeated.map(|(name, _)| Error::invalid(format!("the member {name} is there twice")));
+    let [access_token, token_type, expires_in, refresh_token, scope, error, description, uri] = members;
+
+    if !matches!(error, Member::Absent) {
+        let details = Details { description, uri, dpop_nonce: response.dpop_nonce, extras };
+        return Err(repeated.unwrap_or_else(|| read_refusal(error, details)).into());
+    }
+    if !matches!(response.status, 200..=299) {
+        let message = "there is no OAuth error in it, and the HTTP status is not a success";
+        return Err(repeated.unwrap_or_else(|| Error::invalid(message)).into());
+    }
+
+    // The server said yes, so it has rotated to the new refresh token, whatever else is unreadable.
+    let (refresh_token, unreadable) = match read_token("refresh_token", refresh_token) {
+        Ok(refresh_token) => (refresh_token, None),
+        Err(error) => (None, Some(error)),
+    };
+    let read_access = || {
+        let access_token = read_token("access_token", access_token)?;
+        Ok(Access {
+            token: access_token.ok_or_else(|| Error::invalid("there is no access_token"))?,
+            token_type: read_token_type(token_type, context.leniencies)?,
+            expires_in: read_expires_in(expires_in, context.leniencies)?,
+            scope: read_scope(scope, context.leniencies)?,
+        })
+    };
+    match repeated.or(unreadable).map_or_else(read_access, Err) {
+        Ok(access) => Ok(TokenResponse {
+            access_token: access.token,
+            token_type: access.token_type,
+            expires_in: access.expires_in,
+            refresh_token_is_new: refresh_token.is_some(),
+            refresh_token,
+            scope: access.scope,
+            requested_scope: context.requested_scope.clone(),
+            extras,
+            issued_to: context.issued_to,
+        }),
+        Err(error) => Err(Unread { error, refresh_token }),
+    }
+}
+
+/// What a success says about the access token.
+struct Access {
+    token: Secret,
+    token_type: TokenType,
+    expires_in: Option<Duration>,
+    scope: Option<Scope>,
+}
+
+/// What a response says about its error.
+struct Details<'a> {
+    description: Member<'a>,
+    uri: Member<'a>,
+    dpop_nonce: Option<String>,
+    extras: Extras,
+}
+
+/// The members that this crate reads, in the order in which [`read`] takes them apart.
+const NAMES: &[&str; 8] = &[
     "access_token",
     "token_type",
     "expires_in",
@@ -26,92 +117,29 @@ const MEMBERS: &[&str; 8] = &[
     "error_uri",
 ];
 
-/// Reads a response of the token endpoint.
-pub(crate) fn read(response: Response<'_>, context: &Context) -> Result<TokenResponse, Error> {
-    if response.body.len() > RESPONSE_LIMIT {
-        return Err(Error::invalid("the body is longer than 1 MiB"));
-    }
-    if matches!(response.status, 300..=399) {
-        return Err(Error::invalid(
-            "it is a redirect, which says neither yes nor no and is not to be followed",
-        ));
-    }
-    let leniencies = context.leniencies;
+fn parse<'a>(
+    response: &Response<'a>,
+    leniencies: Leniencies,
+) -> Result<([Member<'a>; 8], Extras), &'static str> {
     let as_form =
         leniencies.has(Leniency::FormEncoded) && response.may_be_form && is_no_document(response.body);
     let mut members = [const { Member::Absent }; 8];
     let extras = match as_form {
-        true => read_form(response.body, &mut members),
-        false => json::read(response.body, MEMBERS, &mut members),
-    }
-    .map_err(Error::invalid)?;
-    let [access_token, token_type, expires_in, refresh_token, scope, error, description, uri] = members;
-
-    match error {
-        Member::Absent => {}
-        Member::Text(code) if !code.is_empty() => {
-            let interval = extras.0.get("interval").and_then(Value::as_u64);
-            return Err(Error::refused(Refusal {
-                code: Some(code.into_owned()),
-                description: lenient_text(description),
-                uri: lenient_text(uri),
-                dpop_nonce: response.dpop_nonce,
-                interval: interval.map(|seconds| Duration::from_secs(seconds).min(LONGEST)),
-            }));
-        }
-        _ => return Err(Error::invalid("the member error is no error code")),
-    }
-    if !matches!(response.status, 200..=299) {
-        return Err(Error::invalid("there is no OAuth error in it, and the HTTP status is not a success"));
-    }
-
-    let access_token = token(access_token)
-        .ok_or_else(|| Error::invalid("access_token is no text or holds control characters"))?
-        .ok_or_else(|| Error::invalid("there is no access_token"))?;
-    let new_refresh_token = token(refresh_token)
-        .ok_or_else(|| Error::invalid("refresh_token is no text or holds control characters"))?;
-    Ok(TokenResponse {
-        access_token,
-        token_type: read_token_type(token_type, leniencies)?,
-        expires_in: read_expires_in(expires_in, leniencies)?,
-        refresh_token_is_new: new_refresh_token.is_some(),
-        refresh_token: new_refresh_token.or_else(|| context.refresh_token.clone()),
-        scope: read_scope(scope, leniencies)?,
-        requested_scope: context.requested_scope.clone(),
-        extras,
-        refresher: context.refresher,
-    })
+        true => parse_form(response.body, &mut members)?,
+        false => json::read(response.body, NAMES, &mut members)?,
+    };
+    Ok((members, extras))
 }
 
-/// The refresh token of a success whose other members are of no use: it is all the same the one that works now.
-pub(crate) fn rescued_refresh_token(response: &Response<'_>) -> Option<Secret> {
-    const MEMBERS: &[&str; 2] = &["refresh_token", "error"];
-    let mut members = [const { Member::Absent }; 2];
-    if !matches!(response.status, 200..=299) || response.body.len() > RESPONSE_LIMIT {
-        return None;
-    }
-    json::read(response.body, MEMBERS, &mut members).ok()?;
-    match members {
-        [refresh_token, Member::Absent] => token(refresh_token)?,
-        _ => None,
-    }
-}
-
-/// Whether a body does not begin as JSON or as a page does: a part of those could read as a form.
-fn is_no_document(body: &[u8]) -> bool {
-    let text = body.strip_prefix(json::BYTE_ORDER_MARK).unwrap_or(body).trim_ascii_start();
-    !matches!(text.first(), Some(b'{' | b'[' | b'"' | b'<'))
-}
-
-/// Reads a form-encoded body, as some servers send where JSON was due.
-fn read_form<'a>(body: &'a [u8], members: &mut [Member<'a>; 8]) -> Result<Extras, &'static str> {
+/// Parses a form-encoded body, which some servers send in place of JSON.
+fn parse_form<'a>(body: &'a [u8], members: &mut [Member<'a>; 8]) -> Result<Extras, &'static str> {
     let text = std::str::from_utf8(body).map_err(|_| "the body is neither JSON nor a form")?;
     let mut extras = Extras::default();
     for pair in form::pairs(text) {
         let (name, value) = pair.ok_or("the form in the body is not UTF-8")?;
-        match MEMBERS.iter().zip(members.iter_mut()).find(|(known, _)| **known == name) {
+        match NAMES.iter().zip(members.iter_mut()).find(|(known, _)| **known == name) {
             Some((_, member @ Member::Absent)) => *member = Member::Text(value),
-            Some(_) => return Err("a parameter of the form in the body is there twice"),
+            Some((_, member)) => *member = Member::Repeated,
             None => {
                 extras.0.insert(name.into_owned(), Value::String(value.into_owned()));
             }
@@ -120,13 +148,34 @@ fn read_form<'a>(body: &'a [u8], members: &mut [Member<'a>; 8]) -> Result<Extras
     Ok(extras)
 }
 
-/// A token; an empty one counts as absent, and the outer `None` is one that must not be used.
-fn token(member: Member<'_>) -> Option<Option<Secret>> {
+/// Returns whether a body can be a form: it does not begin as JSON or as a page does.
+fn is_no_document(body: &[u8]) -> bool {
+    let text = body.strip_prefix(json::BYTE_ORDER_MARK).unwrap_or(body).trim_ascii_start();
+    !matches!(text.first(), Some(b'{' | b'[' | b'"' | b'<'))
+}
+
+fn read_refusal(error: Member<'_>, details: Details<'_>) -> Error {
+    let Member::Text(code) = error else { return Error::invalid("the member error is no error code") };
+    if code.is_empty() {
+        return Error::invalid("the member error is no error code");
+    }
+    let interval = details.extras.0.get("interval").and_then(Value::as_u64);
+    Error::refused(Refusal {
+        code: Some(code.into_owned()),
+        description: lenient_text(details.description),
+        uri: lenient_text(details.uri),
+        dpop_nonce: details.dpop_nonce,
+        interval: interval.map(|seconds| Duration::from_secs(seconds).min(LONGEST)),
+    })
+}
+
+/// Reads a token; an empty one counts as absent.
+fn read_token(name: &str, member: Member<'_>) -> Result<Option<Secret>, Error> {
     match member {
-        Member::Absent => Some(None),
-        Member::Text(text) if text.is_empty() => Some(None),
-        Member::Text(text) if is_printable(&text) => Some(Some(Secret::new(text))),
-        _ => None,
+        Member::Absent => Ok(None),
+        Member::Text(text) if text.is_empty() => Ok(None),
+        Member::Text(text) if is_printable(&text) => Ok(Some(Secret::new(text))),
+        _ => Err(Error::invalid(format!("{name} is no text or holds control characters"))),
     }
 }
 
@@ -134,7 +183,7 @@ fn read_token_type(member: Member<'_>, leniencies: Leniencies) -> Result<TokenTy
     match member {
         Member::Absent if leniencies.has(Leniency::MissingTokenType) => Ok(TokenType::Bearer),
         Member::Absent => Err(Error::invalid(
-            "there is no token_type; if the server leaves it out for bearer tokens, tolerate \
+            "there is no token_type; if the server leaves it out of bearer tokens, tolerate \
              Leniency::MissingTokenType",
         )),
         Member::Text(text) if text.eq_ignore_ascii_case("bearer") => Ok(TokenType::Bearer),
@@ -146,7 +195,7 @@ fn read_token_type(member: Member<'_>, leniencies: Leniencies) -> Result<TokenTy
             Ok(TokenType::Other(text.into_owned()))
         }
         _ => Err(Error::invalid(
-            "token_type is neither Bearer nor DPoP; if the server's other type is known to you, tolerate \
+            "token_type is neither Bearer nor DPoP; if you know the server's other type, tolerate \
              Leniency::AnyTokenType",
         )),
     }
@@ -156,7 +205,7 @@ fn read_expires_in(member: Member<'_>, leniencies: Leniencies) -> Result<Option<
     let seconds = match member {
         Member::Absent => return Ok(None),
         Member::Unsigned(seconds) => Some(seconds),
-        // Rust cuts the fraction and saturates.
+        // `as` cuts the fraction and saturates.
         Member::Float(seconds) if seconds >= 0.0 => Some(seconds as u64),
         Member::Text(text) => digits(&text),
         _ => None,
@@ -177,8 +226,8 @@ fn read_scope(member: Member<'_>, leniencies: Leniencies) -> Result<Option<Scope
         Member::Text(text) => Ok(Some(Scope::from_text(text))),
         Member::Array(values) if leniencies.has(Leniency::ScopeArray) => {
             let tokens: Option<Vec<&str>> = values.iter().map(Value::as_str).collect();
-            let tokens =
-                tokens.ok_or_else(|| Error::invalid("scope is an array of something else than texts"))?;
+            let tokens = tokens
+                .ok_or_else(|| Error::invalid("scope is an array that holds other values than texts"))?;
             Ok(Some(Scope::from_text(tokens.join(" "))))
         }
         Member::Array(_) => Err(Error::invalid(
@@ -188,7 +237,7 @@ fn read_scope(member: Member<'_>, leniencies: Leniencies) -> Result<Option<Scope
     }
 }
 
-/// The details of a refusal must not hide it, so one of the wrong kind is dropped.
+/// Reads a detail of a refusal. One of the wrong kind is dropped, so that it does not hide the refusal.
 fn lenient_text(member: Member<'_>) -> Option<String> {
     match member {
         Member::Text(text) => Some(text).filter(|text| !text.is_empty()).map(Cow::into_owned),
@@ -201,14 +250,13 @@ mod tests {
     use super::*;
 
     fn read(body: &str) -> Result<TokenResponse, Error> {
-        let context = Context {
-            refresher: [0; 16],
+        let context = TokenContext {
             leniencies: Leniencies::default(),
+            issued_to: IssuedTo::default(),
             requested_scope: None,
-            refresh_token: None,
-            attempt: None,
         };
-        super::read(Response::new(200, [("content-type", "application/json")], body.as_bytes()), &context)
+        let response = Response::new(200, [("content-type", "application/json")], body.as_bytes());
+        super::read(response, &context).map_err(|unread| unread.error)
     }
 
     #[test]

@@ -181,13 +181,15 @@ impl World {
 impl Holder {
     fn fingerprint(&self) -> u64 {
         let session = self.session.as_ref().map(|it| {
-            let learned = it.learned.as_deref().map(fingerprint);
+            let outcome = it.outcome().map(fingerprint);
             // The clocks of this world never go back, so the latest time seen and what follows from it say nothing.
             let end = match it.record.state {
-                State::Claimed(claim) => it.policy.end_of_claim(claim, it.claim_seen),
+                State::Claimed(claim) => it.policy.end_of_claim(claim, it.stored_seen_at),
                 _ => 0,
             };
-            (fingerprint(&it.record), learned, it.hold == Hold::Claim, it.hold == Hold::Sent, end)
+            let is_claimed = matches!(it.hand, Hand::Claim(_));
+            let is_sent = matches!(it.hand, Hand::Request(_));
+            (fingerprint(&it.record), outcome, is_claimed, is_sent, end)
         });
         let saving = self.saving.as_ref().map(|saving| fingerprint(&saving.0));
         let flight = self.flight.as_ref();
@@ -205,7 +207,7 @@ fn fingerprint(record: &Record) -> u64 {
         State::Backoff(span) => (2, Some((span.since, span.until))),
         State::Refused => (3, None),
     };
-    let counts = (record.revision, record.generation, record.attempts);
+    let counts = (record.revision, record.generation.to_u64(), record.attempts);
     hash((serial(record.access_token.expose()), counts, record.issued_at, state, span))
 }
 

@@ -1,0 +1,132 @@
+//! The phase of a holder: the rows of the table in the documentation of [`Session`], and how one follows from what is
+//! stored, what this holder has in hand, and the time.
+
+use crate::session::Session;
+use crate::session::record::{Record, State, Validity};
+use crate::session::step::Reason;
+use crate::text::time::{Span, later};
+
+/// A row of the table. Times are milliseconds of Unix time.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Phase<'a> {
+    /// The first tokens are not in the store.
+    Unsaved(&'a Record),
+    /// The outcome of a refresh, or of a sign-in, is not in the store.
+    Learned(&'a Record),
+    /// The token serves; the time to refresh it comes, if the server names a lifetime.
+    Quiet { until: Option<u64> },
+    /// It is time to claim this attempt.
+    Due { attempt: u32 },
+    /// Our claim is in the store, and nothing was sent.
+    ClaimedByUs { claim: Span },
+    /// Our request is under way.
+    Sent { claim: Span },
+    /// Another holder has claimed the refresh.
+    ClaimedByAnother { until: u64 },
+    /// A pause runs, after a failed refresh or a token that was of no use.
+    Backoff { until: u64 },
+    /// The user must sign in again.
+    Ended(Reason),
+}
+
+/// What a holder has in hand beyond what is stored.
+#[cfg_attr(test, derive(Clone))]
+#[derive(Debug)]
+pub(super) enum Hand {
+    /// Nothing: a claim in the store is another holder's.
+    Nothing,
+    /// The claim that is stored.
+    Claim(Span),
+    /// A request under the claim that is stored.
+    Request(Span),
+    /// A record that is not in the store yet.
+    Outcome(Box<Record>),
+}
+
+/// What a holder has seen of the stored access token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// Nothing that ends it.
+    Valid,
+    /// Its expiry, even if the clock goes back later.
+    Expired,
+    /// Its rejection by the API.
+    Rejected,
+}
+
+impl Session {
+    /// Returns the row that this holder is in at `now`.
+    pub(super) fn phase(&self, now: u64) -> Phase<'_> {
+        match (&self.hand, self.record.state) {
+            (Hand::Outcome(record), _) => Phase::Learned(record),
+            _ if !self.record.is_stored() => Phase::Unsaved(&self.record),
+            (Hand::Claim(claim), _) => Phase::ClaimedByUs { claim: *claim },
+            (Hand::Request(claim), _) => Phase::Sent { claim: *claim },
+            (Hand::Nothing, State::Refused) => Phase::Ended(Reason::Refused),
+            (Hand::Nothing, State::Claimed(claim)) => {
+                match self.policy.end_of_claim(claim, self.stored_seen_at) {
+                    until if now < until => Phase::ClaimedByAnother { until },
+                    _ => self.due(now),
+                }
+            }
+            (Hand::Nothing, State::Backoff(pause)) => match self.policy.end_of_pause(pause, now) {
+                until if now < until => Phase::Backoff { until },
+                _ => self.due(now),
+            },
+            (Hand::Nothing, State::Quiet) => self.quiet(now),
+        }
+    }
+
+    /// Returns the row where nobody refreshes: it follows from the access token.
+    fn quiet(&self, now: u64) -> Phase<'_> {
+        let record = &self.record;
+        let is_from_the_future = self.policy.is_in_the_future(record.issued_at, now);
+        let (at, is_pause) = match (self.seen, record.validity) {
+            // The clock was set back, so the token's remaining time is unknown.
+            _ if is_from_the_future => return self.due(now),
+            (Seen::Rejected, _) => {
+                let mut jitter = record.jitter(record.generation.to_u64());
+                (later(record.issued_at, self.policy.pause(record.attempts, &mut jitter)), true)
+            }
+            (_, Validity::Never { .. }) if record.refresh_token.is_none() => (record.issued_at, true),
+            (_, Validity::Never { refresh_at }) => (refresh_at, true),
+            (_, Validity::UntilRejected) => return Phase::Quiet { until: None },
+            (Seen::Expired, Validity::Until { .. }) => return self.due(now),
+            (Seen::Valid, Validity::Until { expires_at, .. }) if record.refresh_token.is_none() => {
+                (expires_at, false)
+            }
+            (Seen::Valid, Validity::Until { expires_at, refresh_at }) => (refresh_at.min(expires_at), false),
+        };
+        match (now < at, is_pause) {
+            (false, _) => self.due(now),
+            (true, true) => Phase::Backoff { until: at },
+            (true, false) => Phase::Quiet { until: Some(at) },
+        }
+    }
+
+    /// Returns the row where the next attempt is due, or where no attempt is left.
+    fn due(&self, now: u64) -> Phase<'_> {
+        let attempt = match self.token_served(now) {
+            true => 1,
+            false => self.record.attempts.saturating_add(1),
+        };
+        if self.record.refresh_token.is_none() {
+            Phase::Ended(Reason::NoRefreshToken)
+        } else if attempt > self.policy.max_attempts {
+            Phase::Ended(Reason::GaveUp)
+        } else {
+            Phase::Due { attempt }
+        }
+    }
+
+    /// Returns whether the access token was of use, so that the attempts begin anew.
+    fn token_served(&self, now: u64) -> bool {
+        let record = &self.record;
+        let was_usable = match (self.seen, record.validity) {
+            (_, Validity::Never { .. }) => false,
+            (Seen::Rejected, _) => now.saturating_sub(record.issued_at) >= self.policy.max_backoff,
+            (Seen::Valid | Seen::Expired, _) => true,
+        };
+        was_usable && record.state == State::Quiet && !self.policy.is_in_the_future(record.issued_at, now)
+    }
+}
