@@ -1,22 +1,49 @@
-//! What went wrong, whose fault it is, and what to do about it.
+//! The [`Error`]: what went wrong, whose fault it is, and what to do.
 
+mod display;
 mod echo;
+mod refusal;
 pub(crate) mod retry_after;
 
+pub(crate) use self::refusal::Refusal;
+
 use std::borrow::Cow;
-use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::error::echo::{Echoes, WITHHELD};
 use crate::error::retry_after::RetryAfter;
-use crate::text::foreign::Foreign;
 use crate::text::secret::Secret;
 
 /// Any failure of this crate.
 ///
-/// [`kind`](Error::kind) says whose fault it is, [`advice`](Error::advice) says what to do, and `Display`
-/// says both to a person, in one line. No error holds a token, code, secret or response body, and text
-/// that came from a server is escaped when it is shown.
+/// [`kind`](Error::kind) says whose fault it is, [`advice`](Error::advice) tells a program what to do, and `Display`
+/// tells both to a person, in one line. No error holds a token, code, secret or response body. `Display` and `Debug`
+/// escape and cut text that came from a server.
+///
+/// ```
+/// use oauth2_proto::{Advice, Client, ClientAuth, Response, Secret, error::ErrorKind, pleo};
+///
+/// let client = Client::new(pleo::staging(), "client-id", ClientAuth::basic("fake-secret"))?;
+/// let call = client.refresh(&Secret::new("fake-refresh")).start()?;
+/// let body = br#"{"error":"invalid_grant","error_description":"token is gone"}"#;
+/// let json = [("content-type", "application/json")];
+/// let error = call.read(Response::new(400, json, body)).unwrap_err();
+///
+/// match error.advice() {
+///     Advice::RetryLater => println!("send the same call again"),
+///     Advice::Reauthorize => println!("send the user to the authorization server"),
+///     Advice::FixConfiguration | Advice::Stop => println!("log it, and tell an operator"),
+///     Advice::KeepWaiting => println!("only callbacks say this"),
+/// }
+/// assert_eq!((error.kind(), error.advice()), (ErrorKind::Refused, Advice::Reauthorize));
+/// assert_eq!((error.code(), error.status()), (Some("invalid_grant"), Some(400)));
+/// assert_eq!(
+///     error.to_string(),
+///     "refused by the server (HTTP status 400): \"invalid_grant\", \"token is gone\"; \
+///      the user must sign in again"
+/// );
+/// # Ok::<(), oauth2_proto::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Error(Box<Inner>);
 
@@ -24,81 +51,91 @@ pub struct Error(Box<Inner>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The caller asked for something that is wrong in itself; no request was made. Change the call.
+    /// The caller asked for something impossible. No request was made; change the call.
     Misuse,
-    /// The server lacks something that is needed, such as `S256`; no request was made.
+    /// The server lacks something necessary, such as `S256`. No request was made.
     Unsupported,
     /// The server said no, with an OAuth error code (RFC 6749 §4.1.2.1 and §5.2).
     Refused,
-    /// The answer is not well-formed, so it says neither yes nor no.
+    /// The answer is malformed, so it says neither yes nor no.
     Invalid,
-    /// The answer is well-formed but must not be trusted: it looks like an attack.
+    /// The answer is well-formed and must not be trusted: it looks like an attack.
     Suspect,
 }
 
 /// What to do after an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Advice {
-    /// This was not the callback that is waited for: keep the pending authorization and wait on.
+    /// Keep the pending authorization: this callback is not its answer, and the real one may still come.
     KeepWaiting,
-    /// Send the same request again after [`Error::retry_after`], or after a pause of your choice. If it was a
-    /// callback that said so, let the user start again then.
+    /// Send the same request again after [`Error::retry_after`], or after a pause of your choice. If a callback said
+    /// so, let the user start again after that pause.
     RetryLater,
     /// Send the user to the authorization server again: the grant is gone.
     Reauthorize,
-    /// Change the client's code, its configuration or its registration.
+    /// Change the client's code, configuration or registration.
     FixConfiguration,
-    /// The same request will fail again, and nothing here says why.
+    /// Give up: the same request fails again, and the answer does not say what would help.
     Stop,
 }
 
+#[derive(Clone, Debug)]
+struct Inner {
+    kind: ErrorKind,
+    message: Cow<'static, str>,
+    advice: Advice,
+    status: Option<u16>,
+    retry_after: Option<RetryAfter>,
+    refusal: Refusal,
+}
+
 impl Error {
-    /// Whose fault it is.
+    /// Returns whose fault it is.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// What to do now.
+    /// Returns what to do.
     pub fn advice(&self) -> Advice {
         self.0.advice
     }
 
-    /// How long the server asked to wait, from `now` on; only where [`advice`](Error::advice) says
-    /// [`Advice::RetryLater`] (RFC 9110 §10.2.3). At most 2³¹ − 1 seconds, about 68 years.
+    /// Returns how long the server asked to wait from `now` on (RFC 9110 §10.2.3), at most 2³¹ − 1 seconds, about 68
+    /// years. It returns a time only where [`advice`](Error::advice) is [`Advice::RetryLater`].
     pub fn retry_after(&self, now: SystemTime) -> Option<Duration> {
         self.0.retry_after.map(|after| after.from(now))
     }
 
-    /// The HTTP status of the response, if there was one.
+    /// Returns the HTTP status of the response, if there was one.
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
 
-    /// The server's error code, such as `invalid_grant` (RFC 6749 §5.2).
+    /// Returns the server's error code, such as `invalid_grant` (RFC 6749 §5.2).
     ///
-    /// This text and the two below are exactly as they came, unless one repeats a secret of the request, or a
-    /// part of one: then a fixed note stands in its place.
+    /// This text and the two below are exactly as the server sent them. If one repeats a secret of the request, or a
+    /// part of one, a fixed note stands in its place.
     pub fn code(&self) -> Option<&str> {
         self.0.refusal.code.as_deref()
     }
 
-    /// The server's `error_description`, exactly as it came; escape it before you show it.
+    /// Returns the server's `error_description`; escape it before you show it.
     pub fn description(&self) -> Option<&str> {
         self.0.refusal.description.as_deref()
     }
 
-    /// The server's `error_uri`, exactly as it came; it may be any text.
+    /// Returns the server's `error_uri`, which may be any text.
     pub fn uri(&self) -> Option<&str> {
         self.0.refusal.uri.as_deref()
     }
 
-    /// The nonce that the server wants in the next DPoP proof (RFC 9449 §8).
+    /// Returns the nonce that the server wants in the next DPoP proof (RFC 9449 §8).
     pub fn dpop_nonce(&self) -> Option<&str> {
         self.0.refusal.dpop_nonce.as_deref()
     }
 
-    /// The polling interval that the server asked for, in whole seconds, at most 2³¹ − 1: some send it with
-    /// `slow_down` (RFC 8628 §3.5, where it is not among the members).
+    /// Returns the polling interval that the server asked for, in whole seconds, at most 2³¹ − 1. Some servers send
+    /// it with `slow_down` (RFC 8628 §3.5 does not define it there).
     pub fn interval(&self) -> Option<Duration> {
         self.0.refusal.interval
     }
@@ -115,12 +152,12 @@ impl Error {
         Self::new(ErrorKind::Suspect, message, Advice::KeepWaiting)
     }
 
-    /// A callback that says nothing; whoever sent it, the real one may still come.
+    /// Makes the error of a callback that says nothing; the real one may still come.
     pub(crate) fn no_callback(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Invalid, message, Advice::KeepWaiting)
     }
 
-    /// A sign-in that took too long: nothing can be done with it, whoever sent the callback.
+    /// Makes the error of a sign-in that took too long.
     pub(crate) fn expired(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Suspect, message, Advice::Reauthorize)
     }
@@ -136,8 +173,8 @@ impl Error {
         error
     }
 
-    /// Adds what the HTTP response says beside its body. A server that is failing or overloaded is to
-    /// be asked again whatever its body says, for the body may come from something in front of it.
+    /// Adds what the response says outside its body. Where the status says that the server fails or is overloaded,
+    /// trying again helps whatever the body says: the body may come from a gateway in front of the server.
     pub(crate) fn with_response(mut self, status: u16, retry_after: Option<RetryAfter>) -> Self {
         self.0.status = Some(status);
         if status == 429 || (matches!(status, 500..=599) && !matches!(status, 501 | 505)) {
@@ -149,9 +186,8 @@ impl Error {
         self
     }
 
-    /// Withholds the texts of the server that repeat a secret of the request.
-    ///
-    /// A code that says what to do is a word of the specifications and not the server's own.
+    /// Withholds the texts of the server that repeat one of these secrets. A code from the specifications stays, even
+    /// if it happens to be a secret.
     pub(crate) fn redact(mut self, secrets: Vec<Secret>) -> Self {
         let is_known = self.0.refusal.advice() != Advice::Stop;
         let Refusal { code, description, uri, .. } = &mut self.0.refusal;
@@ -173,95 +209,6 @@ impl Error {
             refusal: Refusal::default(),
         }))
     }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inner = &*self.0;
-        f.write_str(match inner.kind {
-            ErrorKind::Misuse => "misuse",
-            ErrorKind::Unsupported => "unsupported by the server",
-            ErrorKind::Refused => "refused by the server",
-            ErrorKind::Invalid => "not a valid answer",
-            ErrorKind::Suspect => "suspicious answer",
-        })?;
-        if let Some(status) = inner.status {
-            write!(f, " (HTTP status {status})")?;
-        }
-        write!(f, ": {}", inner.message)?;
-        if let Some(code) = &inner.refusal.code {
-            write!(f, "{}", Foreign(code))?;
-        }
-        if let Some(description) = &inner.refusal.description {
-            write!(f, ", {}", Foreign(description))?;
-        }
-        f.write_str(match (inner.advice, inner.kind) {
-            (_, ErrorKind::Misuse | ErrorKind::Unsupported) | (Advice::Stop, _) => "",
-            (Advice::KeepWaiting, _) => "; keep waiting for the real callback",
-            (Advice::RetryLater, _) => "; try again later",
-            (Advice::Reauthorize, _) => "; the user must sign in again",
-            (Advice::FixConfiguration, _) => "; check the client's configuration and registration",
-        })
-    }
-}
-
-impl std::error::Error for Error {}
-
-/// The members of an error response (RFC 6749 §5.2), the nonce of RFC 9449 §8, and an `interval` as some servers send.
-#[derive(Clone, Default)]
-pub(crate) struct Refusal {
-    pub(crate) code: Option<String>,
-    pub(crate) description: Option<String>,
-    pub(crate) uri: Option<String>,
-    pub(crate) dpop_nonce: Option<String>,
-    pub(crate) interval: Option<Duration>,
-}
-
-impl Refusal {
-    fn advice(&self) -> Advice {
-        match self.code.as_deref().unwrap_or_default() {
-            "invalid_grant"
-            | "expired_token"
-            | "interaction_required"
-            | "login_required"
-            | "account_selection_required"
-            | "consent_required" => Advice::Reauthorize,
-            "invalid_request"
-            | "invalid_client"
-            | "unauthorized_client"
-            | "unsupported_grant_type"
-            | "invalid_scope"
-            | "invalid_target"
-            | "invalid_dpop_proof"
-            | "unsupported_token_type" => Advice::FixConfiguration,
-            "server_error" | "temporarily_unavailable" | "authorization_pending" | "slow_down" => {
-                Advice::RetryLater
-            }
-            "use_dpop_nonce" if self.dpop_nonce.is_some() => Advice::RetryLater,
-            _ => Advice::Stop,
-        }
-    }
-}
-
-impl fmt::Debug for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Refusal")
-            .field("code", &self.code.as_deref().map(Foreign))
-            .field("description", &self.description.as_deref().map(Foreign))
-            .field("uri", &self.uri.as_deref().map(Foreign))
-            .field("interval", &self.interval)
-            .finish_non_exhaustive()
-    }
-}
-
-#[derive(Clone, Debug)]
-struct Inner {
-    kind: ErrorKind,
-    message: Cow<'static, str>,
-    advice: Advice,
-    status: Option<u16>,
-    retry_after: Option<RetryAfter>,
-    refusal: Refusal,
 }
 
 #[cfg(test)]

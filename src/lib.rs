@@ -1,19 +1,19 @@
-//! OAuth 2.0 for clients as a pure protocol crate: it makes requests as plain data and reads the responses, and
-//! the program around it does the HTTP in whatever style it already has.
+//! OAuth 2.0 for clients as a pure protocol crate: it makes requests as plain data and reads the responses. The
+//! program around it does the HTTP, in whatever style it already has.
 //!
 //! Four ideas carry it:
 //!
 //! - [`Client`]: a registration at one [`AuthorizationServer`] ([`pleo`] has Pleo's), where every operation starts.
 //! - [`PendingAuthorization`]: what must survive while the user is away in the browser.
-//! - [`Call`]: one [`Request`] and the only reader of its [`Response`], so that the two cannot be mixed up.
+//! - [`Call`]: one [`Request`] and the only reader of its [`Response`], so that answers cannot be mixed up.
 //! - [`Session`]: the tokens over time, kept alive by one refresh at a time among all who share them.
 //!
-//! Time comes in as `now`, randomness as [`Entropy`]; nothing else does. Every failure is an [`Error`] that says
-//! whose fault it is and what to do.
+//! Time comes in as `now` and randomness as [`Entropy`]; the crate has no other input from its surroundings. Every
+//! failure is an [`Error`] that says whose fault it is and what to do.
 //!
 //! # A whole sign-in
 //!
-//! Here with fixed randomness and time and with the server's answers written out, as in a test:
+//! This example fixes randomness and time, and writes out the server's answers, as a test does:
 //!
 //! ```
 //! use oauth2_proto::{Advice, Client, ClientAuth, Entropy, RefreshPolicy, Response, Secret, Session, Step, pleo, session::Reason};
@@ -34,11 +34,11 @@
 //!      &code_challenge=VtX6czP210fbQsI5QH5dpMMvTHnzXQkrE0_TWkAtnFw"
 //! );
 //!
-//! // 2. Somebody forges a callback. It is refused, and changes nothing.
+//! // 2. An attacker forges a callback. It is refused, and changes nothing.
 //! let forged = pending.receive(&client, "code=stolen&state=guessed", now).unwrap_err();
 //! assert_eq!(forged.advice(), Advice::KeepWaiting);
 //!
-//! // 3. The browser comes back. Only a callback that was checked makes a token request.
+//! // 3. The browser comes back. Only a checked callback makes a token request.
 //! let callback = "code=fake-code&state=AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
 //! let call = pending.receive(&client, callback, now)?;
 //! assert_eq!(call.request().url(), "https://auth.staging.pleo.io/oauth/token");
@@ -60,7 +60,7 @@
 //! assert_eq!(tokens.access_token().expose(), "fake-1");
 //! assert_eq!(tokens.granted_scopes().collect::<Vec<_>>(), ["export:read"]);
 //!
-//! // 6. From here on a session keeps them. Tokens can be used once they are in your store.
+//! // 6. From here on a session keeps them. Tokens are usable once they are in your store.
 //! let mut session = Session::new(tokens, RefreshPolicy::default(), now);
 //! assert_eq!(session.access_token(now), None);
 //! let Step::Save(save) = session.poll(now) else { panic!() };
@@ -68,7 +68,7 @@
 //! session.saved(save);
 //! assert_eq!(session.access_token(now).map(Secret::expose), Some("fake-1"));
 //!
-//! // 7. When it is time to refresh, it claims that in the store, so that nobody else does, and then sends.
+//! // 7. When a refresh is due, the session claims it in the store, so that no other holder sends one.
 //! let Step::Idle(Some(later)) = session.poll(now) else { panic!() };
 //! let Step::Save(claim) = session.poll(later) else { panic!() };
 //! session.saved(claim);
@@ -89,12 +89,17 @@
 //!
 //! # With an HTTP client
 //!
-//! Whatever the client, the glue is one function: copy [`Request::method`], [`url`](Request::url),
-//! [`headers`](Request::headers) and [`body`](Request::body) into its request, switch redirects and automatic retries
-//! off (codes and refresh tokens work once), and pass the
-//! status, headers and body of its answer to [`Response::new`]. A status of 400 or 500 is an answer too, so it must
-//! not become an error of the HTTP client. The feature `http` converts to and from the `http` crate's types.
+//! One function connects any HTTP client: copy [`Request::method`], [`url`](Request::url),
+//! [`headers`](Request::headers) and [`body`](Request::body) into its request, and pass the status, headers and body
+//! of its answer to [`Response::new`]. Switch off redirects and automatic retries, because codes and refresh tokens
+//! work once. Treat the statuses 400 and 500 as answers, not as errors of the HTTP client. The feature `http` converts
+//! to and from the types of the `http` crate.
 //!
+//! # Modules
+//!
+//! The root has what a program with one server needs. The modules hold the rest: the requests about to be sent
+//! ([`authorization`], [`grants`]), what a server may deviate in ([`server`]), token types ([`token`]), the parts of
+//! a session ([`session`]), whose fault an error is ([`error`]), and how calls are typed ([`call`]).
 #![forbid(unsafe_code)]
 #![deny(
     missing_docs,

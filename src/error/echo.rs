@@ -1,8 +1,8 @@
-//! Whether a text of the server repeats a secret of the request, in whatever spelling.
+//! Finds secrets of a request that a server repeats in its texts.
 //!
-//! Both are compared by their letters and digits alone, in lower case, as they stand and with escapes undone, so that
-//! other escapes, letter case, line breaks or punctuation make no difference. [`RUN`] characters of a secret in a
-//! row are a repetition, so that a part of it is one too; and so is a part of its base64.
+//! Secret and text are compared by their letters and digits in lower case, as sent and with escapes undone, so that
+//! escapes, letter case, line breaks and punctuation make no difference. [`RUN`] characters of a secret, or of its
+//! base64, in a row count as a repetition.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,13 +10,13 @@ use zeroize::Zeroizing;
 
 use crate::text::secret::Secret;
 
-/// What stands in place of a text that repeats a secret.
+/// The note that replaces a text which repeats a secret.
 pub(crate) const WITHHELD: &str = "[withheld: it repeats a secret of the request]";
 
-/// How many bytes of a secret in a row are a repetition of it; of a shorter secret it takes all.
+/// How many bytes of a secret in a row count as a repetition; of a shorter secret, all of them.
 const RUN: usize = 8;
 
-/// The secrets of a request, ready to be looked for.
+/// The secrets of a request, prepared for the search.
 pub(crate) struct Echoes {
     secrets: Vec<Secret>,
     /// The letters and digits of the secrets and of their base64.
@@ -27,12 +27,12 @@ impl Echoes {
     pub(crate) fn of(secrets: Vec<Secret>) -> Self {
         let mut plain: Vec<Secret> = secrets.iter().flat_map(|secret| spellings(secret.expose())).collect();
         let encoded = secrets.iter().flat_map(|secret| [0, 1, 2].map(|offset| base64(secret, offset)));
-        // A few letters of base64 could be anything.
+        // Fewer letters of base64 occur by chance.
         plain.extend(encoded.filter(|encoded| encoded.expose().len() >= RUN));
         Self { secrets, plain }
     }
 
-    /// Whether one of the secrets, or a part of one, is in the text.
+    /// Returns whether the text repeats one of the secrets, or a part of one.
     pub(crate) fn occur_in(&self, text: &str) -> bool {
         let holds = |text: &str, secret: &str| !secret.is_empty() && text.contains(secret);
         if self.secrets.iter().any(|secret| holds(text, secret.expose())) {
@@ -50,23 +50,22 @@ impl Echoes {
     }
 }
 
-/// The letters and digits of a text without its escapes, and with them: what looks like one may be a sign before a
-/// secret.
+/// Returns the letters and digits of a text, once with escapes undone and once as sent. The characters before a secret
+/// can look like the beginning of an escape that swallows its first letters.
 fn spellings(text: &str) -> [Secret; 2] {
     [letters(&unescaped(text.as_bytes())), letters(text.as_bytes())]
 }
 
-/// The letters and digits of a text, in lower case.
+/// Returns the letters and digits of a text, in lower case.
 fn letters(text: &[u8]) -> Secret {
     let characters = text.utf8_chunks().flat_map(|chunk| chunk.valid().chars());
-    // A letter in lower case is less than twice as long, so that the buffer never leaves a copy behind.
+    // A letter in lower case is at most twice as long, so the buffer never grows and leaves a copy behind.
     let mut letters = String::with_capacity(2 * text.len());
     letters.extend(characters.filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase));
     Secret::new(letters)
 }
 
-/// A text without escapes, however often it was escaped, in one pass: what an escape stands for may be a part
-/// of the next one.
+/// Undoes all escapes of a text in one pass, also those that appear when an inner escape is undone.
 fn unescaped(text: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut out = Zeroizing::new(Vec::with_capacity(text.len()));
     for byte in text {
@@ -80,8 +79,8 @@ fn unescaped(text: &[u8]) -> Zeroizing<Vec<u8>> {
     out
 }
 
-/// The length of the escape that a text ends in, and the byte that it stands for: those of URLs, of JSON and
-/// other programs' texts, and of HTML.
+/// Returns the length of the escape that a text ends in, and the byte that it means. It knows the escapes of URLs, of
+/// JSON and programming languages, and of HTML.
 fn escape_at_end(text: &[u8]) -> Option<(usize, u8)> {
     let number = |digits: &[u8], radix: u8| {
         digits.iter().try_fold(0_u8, |number, digit| {
@@ -106,9 +105,9 @@ fn escape_at_end(text: &[u8]) -> Option<(usize, u8)> {
     Some((length, meaning?))
 }
 
-/// The letters and digits of a secret's base64 where it stands `offset` bytes after a group of three.
+/// Returns the letters and digits of a secret's base64 where it begins `offset` bytes after a group of three bytes.
 ///
-/// The first few hang on what stands before the secret, and the last on what follows: nothing has these.
+/// The first and last few characters depend on the bytes around the secret, so a search must not need them.
 fn base64(secret: &Secret, offset: usize) -> Secret {
     let mut bytes = Zeroizing::new(Vec::with_capacity(offset + secret.expose().len()));
     bytes.resize(offset, 0);

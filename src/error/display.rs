@@ -1,0 +1,38 @@
+//! The message of an [`Error`]: one line that says what was wrong, where, and what to change.
+
+use std::fmt;
+
+use crate::error::{Advice, Error, ErrorKind};
+use crate::text::foreign::Foreign;
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &*self.0;
+        f.write_str(match inner.kind {
+            ErrorKind::Misuse => "misuse",
+            ErrorKind::Unsupported => "unsupported by the server",
+            ErrorKind::Refused => "refused by the server",
+            ErrorKind::Invalid => "not a valid answer",
+            ErrorKind::Suspect => "suspicious answer",
+        })?;
+        if let Some(status) = inner.status {
+            write!(f, " (HTTP status {status})")?;
+        }
+        write!(f, ": {}", inner.message)?;
+        if let Some(code) = &inner.refusal.code {
+            write!(f, "{}", Foreign(code))?;
+        }
+        if let Some(description) = &inner.refusal.description {
+            write!(f, ", {}", Foreign(description))?;
+        }
+        f.write_str(match (inner.advice, inner.kind) {
+            (_, ErrorKind::Misuse | ErrorKind::Unsupported) | (Advice::Stop, _) => "",
+            (Advice::KeepWaiting, _) => "; keep waiting for the real callback",
+            (Advice::RetryLater, _) => "; try again later",
+            (Advice::Reauthorize, _) => "; the user must sign in again",
+            (Advice::FixConfiguration, _) => "; check the client's configuration and registration",
+        })
+    }
+}
+
+impl std::error::Error for Error {}
