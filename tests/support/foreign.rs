@@ -91,9 +91,9 @@ impl Drop for ForeignServer {
 /// Why there is no server, in one line.
 #[derive(Debug)]
 pub enum NoServer {
-    /// It is not installed here; the text says what to do about it.
+    /// It is not installed here; the text says how to install it.
     NotInstalled(String),
-    /// It is installed, and does not come up.
+    /// it is installed and does not start.
     DidNotStart(String),
 }
 
@@ -111,7 +111,7 @@ pub fn start(name: &str) -> Result<ForeignServer, NoServer> {
     start_with(name, &[])
 }
 
-/// Starts the server in the folder `tests/servers/{name}` with further environment variables, `ACCESS_TOKEN_TTL` say.
+/// Starts the server in the folder `tests/servers/{name}` with further environment variables, such as `ACCESS_TOKEN_TTL`.
 pub fn start_with(name: &str, environment: &[(&str, &str)]) -> Result<ForeignServer, NoServer> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers").join(name);
     let did_not_start =
