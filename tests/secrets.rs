@@ -1,4 +1,4 @@
-//! Every public type is filled with marked secrets, and everything that it can print is searched for the mark.
+//! Fills every public type with marked secrets, and searches everything that it can print for the mark.
 
 #![allow(clippy::disallowed_methods, reason = "a test measures its time")]
 

@@ -1,5 +1,5 @@
-//! The search for a state that breaks a guarantee of `Session` finds faults: each fault is put into a copy of the
-//! sources, and the search there must fail with the symptom of that fault.
+//! The search for a state that breaks a guarantee of `Session` finds faults: each fault is put into a copy of
+//! the sources, and the search there must fail with the symptom of that fault.
 //!
 //! `cargo test --test seeded_faults -- --ignored`
 #![cfg(unix)]

@@ -74,8 +74,8 @@ fn sign_in_ended_by_junk() {
 
 /// oauth2-rs#245: a comparison that stops at the first difference tells how much was right.
 ///
-/// The test holds that the error does not tell. Equal time is left to the code (`secret::same`): a shared machine cannot
-/// measure it.
+/// The test holds that the error does not tell. Equal time is left to the code (`secret::same`): a shared
+/// machine cannot measure it.
 #[test]
 fn state_oracle_by_a_prefix() {
     let (_, mut pending) = start(&client());
@@ -142,8 +142,8 @@ fn mix_up_without_iss_by_two_clients_of_one_program() {
     }
 }
 
-/// RFC 9700 §4.5: a code that was stolen from another's sign-in comes in the attacker's own. It goes to the server with
-/// the verifier of the sign-in that received it, which is not the one that the code is bound to.
+/// RFC 9700 §4.5: a code that was stolen from another's sign-in comes in the attacker's own. It goes to the
+/// server with the verifier of the sign-in that received it, which is not the one that the code is bound to.
 #[test]
 fn code_injection() {
     let client = client();
@@ -158,8 +158,8 @@ fn code_injection() {
     assert_ne!(challenge, parameter_of(&victims_url, "code_challenge"), "RFC 9700 section 4.5.3.1");
 }
 
-/// RFC 7636 §1, RFC 8252 §8.1: another app on the device gets the callback. It has neither the verifier, which is in no
-/// URL, nor one that fits the challenge.
+/// RFC 7636 §1, RFC 8252 §8.1: another app on the device gets the callback. It has neither the verifier,
+/// which is in no URL, nor one that fits the challenge.
 #[test]
 fn code_interception() {
     let client = client();
@@ -197,8 +197,8 @@ fn late_callback() {
     assert_eq!((error.kind(), error.advice()), (ErrorKind::Suspect, Advice::Reauthorize));
 }
 
-/// RFC 9700 §4.7: the attacker begins a sign-in, and the victim's browser brings back its callback, whose `state` is
-/// real but not the victim's. If it were taken, the victim would use the attacker's account.
+/// RFC 9700 §4.7: the attacker begins a sign-in, and the victim's browser brings back its callback, whose
+/// `state` is real but not the victim's. If it were taken, the victim would use the attacker's account.
 #[test]
 fn state_fixation() {
     let client = client();
@@ -211,7 +211,8 @@ fn state_fixation() {
     assert!(victims.receive(&client, real.as_str(), now()).is_ok());
 }
 
-/// RFC 9700 §4.7 and §2.1.1: two authorizations share neither `state` nor verifier, so that nobody can predict the next.
+/// RFC 9700 §4.7 and §2.1.1: two authorizations share neither `state` nor verifier, so that nobody can
+/// predict the next.
 #[cfg(feature = "os-random")]
 #[test]
 fn state_guessing() {
@@ -222,8 +223,8 @@ fn state_guessing() {
     assert_ne!(parameter_of(&one.0, "code_challenge"), parameter_of(&other.0, "code_challenge"));
 }
 
-/// RFC 9700 §4.8: the attacker strips the challenge from a request of their own, so that the server binds the code to
-/// nothing, and injects it. It comes with the attacker's `state`, or with none.
+/// RFC 9700 §4.8: the attacker strips the challenge from a request of their own, so that the server binds the
+/// code to nothing, and injects it. It comes with the attacker's `state`, or with none.
 #[test]
 fn pkce_downgrade_by_stripping_the_challenge() {
     let client = client();
@@ -232,8 +233,8 @@ fn pkce_downgrade_by_stripping_the_challenge() {
     only_the_real_callback_is_taken(&client, ErrorKind::Suspect, &[&foreign, "code=fake-unbound"]);
 }
 
-/// RFC 7636 §7.2, RFC 9700 §2.1.1, modelcontextprotocol/rust-sdk#955: a server that lists other methods does not talk
-/// the client out of `S256`.
+/// RFC 7636 §7.2, RFC 9700 §2.1.1, modelcontextprotocol/rust-sdk#955: a server that lists other methods does
+/// not talk the client out of `S256`.
 #[test]
 fn pkce_downgrade_to_plain() {
     for methods in [vec!["plain"], vec![], vec!["s256"]] {

@@ -1,10 +1,16 @@
-//! A sign-in that waits for its callback: what the callback brings, the token request that follows, and how long the wait lasts.
+//! A sign-in that waits for its callback: what the callback brings, the token request that follows, and how
+//! long the wait lasts.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use oauth2_proto::{Advice, PendingAuthorization, error::ErrorKind};
 
 use crate::support::{REDIRECT_URI, client, entropy, later, now, start, token_call};
+
+/// Seconds that a sign-in may take unless set.
+const LIFETIME: u64 = 600;
+/// Seconds that another machine's clock may be behind.
+const SKEW: u64 = 60;
 
 #[test]
 fn rfc6749_section_4_1_3_token_request() {
@@ -66,11 +72,11 @@ fn a_sign_in_that_takes_too_long_starts_again() {
         let callback = format!("code=fake&state={}", pending.state());
         pending.receive(&client, callback.as_str(), at).map_err(|error| (error.kind(), error.advice()))
     };
-    assert!(receive(later(599)).is_ok());
-    assert_eq!(receive(later(600)).unwrap_err(), (ErrorKind::Suspect, Advice::Reauthorize));
-    assert!(receive(now() - Duration::from_secs(60)).is_ok(), "another machine's clock may be behind");
+    assert!(receive(later(LIFETIME - 1)).is_ok());
+    assert_eq!(receive(later(LIFETIME)).unwrap_err(), (ErrorKind::Suspect, Advice::Reauthorize));
+    assert!(receive(now() - Duration::from_secs(SKEW)).is_ok(), "another machine's clock may be behind");
     assert_eq!(
-        receive(now() - Duration::from_secs(61)).unwrap_err(),
+        receive(now() - Duration::from_secs(SKEW + 1)).unwrap_err(),
         (ErrorKind::Suspect, Advice::Reauthorize)
     );
 }

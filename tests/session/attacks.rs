@@ -22,8 +22,8 @@ fn session_of(name: &str) -> (Session, Store) {
     (signed_in_with(&mut store, &body(name), policy()), store)
 }
 
-/// RFC 9700 §4.4 at the refresh: a program with several servers takes the client of the wrong one, whose owner
-/// would get a refresh token that is good elsewhere.
+/// RFC 9700 §4.4 at the refresh: a program with several servers takes the client of the wrong one, whose
+/// owner would get a refresh token that is good elsewhere.
 #[test]
 fn mix_up_at_a_refresh() {
     let (mut session, mut store) = session_of("alice");

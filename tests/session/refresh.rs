@@ -1,4 +1,4 @@
-//! One holder and its refreshes: when one is due, how its request is sent, and which token may be used meanwhile.
+//! One holder and its refreshes: when one is due, how it is sent, and which token may be used meanwhile.
 
 use std::time::SystemTime;
 

@@ -124,13 +124,14 @@ fn a_refresh_token_from_before_is_refreshed_at_once() {
         assert_eq!(usable(&store.holder(earlier), earlier), None, "{seconds}");
     }
     // The session may stay in the store for any time before its first refresh.
-    let mut session = store.holder(later(5000));
-    assert_eq!(usable(&session, later(5000)), None);
-    let call = claim_and_send(&mut session, &mut store, later(5000));
+    let much_later = later(5000);
+    let mut session = store.holder(much_later);
+    assert_eq!(usable(&session, much_later), None);
+    let call = claim_and_send(&mut session, &mut store, much_later);
     assert_eq!(refresh_token(call.request()), "fake-refresh-0");
-    answer(&mut session, call, 200, &body(1), later(5000)).unwrap();
-    save(&mut session, &mut store, later(5000));
-    assert_eq!(usable(&session, later(5000)), Some("fake-access-1"));
+    answer(&mut session, call, 200, &body(1), much_later).unwrap();
+    save(&mut session, &mut store, much_later);
+    assert_eq!(usable(&session, much_later), Some("fake-access-1"));
 }
 
 #[test]

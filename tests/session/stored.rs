@@ -42,9 +42,10 @@ fn version_1_is_read_forever() {
     assert_eq!(step(&mut session, now()), "wait 1234.567");
     // It continues with the refresh token, at the client the tokens were issued to.
     let mut store = Store { revision: 7, text: VERSION_1.to_owned() };
-    save(&mut session, &mut store, later(1235));
+    let after_the_pause = later(1235);
+    save(&mut session, &mut store, after_the_pause);
     assert_eq!(store.value()["attempts"], 4);
-    let call = send(&mut session, later(1235));
+    let call = send(&mut session, after_the_pause);
     assert_eq!(call.request().body(), "grant_type=refresh_token&refresh_token=fake-refresh-2");
 }
 

@@ -1,4 +1,5 @@
-//! What a client does at an authorization server. Each flow starts with a new sign-in, and knows the server by its facts.
+//! What a client does at an authorization server. Each flow starts with a new sign-in, and knows the server
+//! by its facts.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -139,8 +140,8 @@ fn code_replay(facts: &Facts) -> Result<(), Failed> {
     refused(send(&call), "invalid_grant", Advice::Reauthorize)
 }
 
-/// RFC 8707 §2: the server takes the resource in the authorization request and in both token requests, and refuses
-/// another one at the refresh.
+/// RFC 8707 §2: the server takes the resource in the authorization request and in both token requests, and
+/// refuses another one at the refresh.
 fn resource(facts: &Facts) -> Result<(), Failed> {
     let client = client(facts)?;
     let resource = facts.resource.as_deref().ok_or("there is no resource")?;
@@ -195,7 +196,8 @@ fn refresh_replay(facts: &Facts) -> Result<(), Failed> {
     }
 }
 
-/// Three refreshes: when the tokens expire where they are short-lived, and otherwise because the API rejects them.
+/// Three refreshes: when the tokens expire where they are short-lived, and otherwise because the API rejects
+/// them.
 fn session_outlives_tokens(facts: &Facts) -> Result<(), Failed> {
     let client = client(facts)?;
     let (mut session, shared) = Shared::sign_in(&client, facts)?;
@@ -244,7 +246,8 @@ fn holders_share_one_refresh(facts: &Facts) -> Result<(), Failed> {
     check(shared.access_token()? != first, "the access token is the same as before")
 }
 
-/// The thief uses the refresh token after us: the server ends the authorization, and every holder learns that.
+/// The thief uses the refresh token after us: the server ends the authorization, and every holder learns
+/// that.
 fn stolen_refresh_token(facts: &Facts) -> Result<(), Failed> {
     let client = client(facts)?;
     let stolen = tokens(&client, facts)?;
@@ -295,6 +298,7 @@ impl Shared {
     }
 
     /// Another holder, who starts now from what is stored.
+    #[track_caller]
     fn holder(&self) -> Session {
         Session::restore(self.store().load(), policy(), SystemTime::now())
     }
@@ -305,12 +309,14 @@ impl Shared {
     }
 
     /// The access token that is stored, whether it still lives or not.
+    #[track_caller]
     fn access_token(&self) -> Result<Secret, Failed> {
         let stored = self.store().value();
         Ok(Secret::new(stored["access_token"].as_str().ok_or("there is no access token")?))
     }
 
     /// Does what the session says until `is_done`, or until the user must sign in again.
+    #[track_caller]
     fn keep_alive(
         &self,
         client: &Client,

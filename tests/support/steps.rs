@@ -230,8 +230,8 @@ pub fn end_of_idleness(session: &mut Session, now: SystemTime) -> SystemTime {
     }
 }
 
-/// Does what `poll` says, and lets time pass where it says to wait, until the session is idle or ends; describes
-/// that last step.
+/// Does what `poll` says, and lets time pass where it says to wait, until the session is idle or ends;
+/// describes that last step.
 #[track_caller]
 pub fn drive(
     session: &mut Session,
