@@ -1,8 +1,8 @@
 //! What the types forbid: each file in `compile_fail` has one line that must not compile.
 //!
-//! That line ends in `//~` and the code of the compiler's error. The rest of the file must compile, so that
-//! a case does not fail for another reason. Lines and codes stay the same from one compiler to the next,
-//! where the texts do not; so no case depends on the version of the compiler.
+//! That line ends in `//~` and the code of the compiler's error. The rest of the file must compile, so that a
+//! case cannot fail for another reason. Only line and code are compared, because the texts change with the
+//! compiler.
 
 #![allow(clippy::disallowed_methods, reason = "a test asks its environment which cargo runs it")]
 
@@ -22,7 +22,7 @@ fn what_the_types_forbid_does_not_compile() {
     let (sources, expected) = read_cases(&crate_root.join("tests/compile_fail"));
     assert!(!expected.is_empty());
 
-    // One package with a program for each case; it has what it needs from the crate's own build.
+    // One package with a program for each case, whose dependencies the crate's own build has downloaded.
     let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compile_fail");
     let _ = fs::remove_dir_all(package.join("src"));
     fs::create_dir_all(package.join("src/bin")).unwrap();
@@ -55,7 +55,8 @@ fn manifest(crate_root: &Path) -> String {
     )
 }
 
-/// The files with their text, and the mistakes that they announce.
+/// The text of each file, and the mistake that it marks.
+#[track_caller]
 fn read_cases(folder: &Path) -> (BTreeMap<String, String>, Mistakes) {
     let (mut sources, mut expected) = (BTreeMap::new(), Mistakes::new());
     for file in fs::read_dir(folder).unwrap() {
@@ -72,13 +73,14 @@ fn read_cases(folder: &Path) -> (BTreeMap<String, String>, Mistakes) {
     (sources, expected)
 }
 
-/// The errors that cargo reports as JSON, one message a line.
+/// The errors in cargo's JSON messages, which come one a line.
+#[track_caller]
 fn mistakes(output: &[u8]) -> Mistakes {
     let mut mistakes = Mistakes::new();
     for line in output.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         let report: Value = serde_json::from_slice(line).unwrap();
         let message = &report["message"];
-        // An error without a code is the count at the end; one without a place is reported all the same.
+        // The number of errors at the end has no code. An error without a place counts too.
         let Some(code) = message["code"]["code"].as_str().filter(|_| message["level"] == "error") else {
             continue;
         };

@@ -15,9 +15,10 @@ use url::Url;
 /// How long the example may take for anything at all.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Visibly fake, and nowhere else in what the example could print.
+/// Visibly fake, and part of no other text that the example could print.
 const SECRET: &str = "fake-planted-secret";
 
+#[track_caller]
 fn login(arguments: &[&str]) -> Command {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
@@ -29,6 +30,7 @@ fn login(arguments: &[&str]) -> Command {
     command
 }
 
+#[track_caller]
 fn at_pleo(redirect_uri: &str) -> Command {
     let mut command = login(&["--environment", "staging", "--client-id", "fake-client"]);
     command.args(["--redirect-uri", redirect_uri, "--scope", "export:read", "export:write", "--scope"]);
@@ -82,14 +84,14 @@ fn nothing_secret_is_shown() {
     for line in shown.lines() {
         assert!(line.chars().count() <= 100, "wider than a terminal: {line}");
         let words: Vec<_> = line.split_whitespace().collect();
-        // These two are in the URL of the browser anyway; everything else that looks random is a secret.
+        // The browser's URL shows these two; every other word that looks random is a secret.
         let public = matches!(words.first(), Some(&("state" | "code_challenge")));
         let random = words.iter().find(|word| looks_random(word));
         assert!(public || random.is_none(), "{random:?} in {line}");
     }
 }
 
-/// Long, and of letters in both cases and what else base64 has.
+/// Whether the word is long, of the alphabet of base64, and with letters in both cases.
 fn looks_random(word: &str) -> bool {
     let base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte);
     let has = |case: fn(&u8) -> bool| word.as_bytes().iter().any(case);
@@ -105,7 +107,8 @@ fn help_is_not_an_error() {
     }
 }
 
-/// One line on standard error and nothing else, and no word of any secret.
+/// The command must end with one line on standard error, and show nothing else and no secret.
+#[track_caller]
 fn assert_refused(command: Command, advice: &str) {
     let what = format!("{command:?}");
     let (status, shown, complaint) = Running::start(command).end();
@@ -178,7 +181,7 @@ fn what_pleo_cannot_take_is_one_line_and_status_2() {
 #[test]
 fn the_callback_may_be_pasted() {
     let mut child = Running::start(at_pleo("https://app.example/cb"));
-    let state = child.authorization_url("https://app.example/cb");
+    let state = child.check_authorization_url("https://app.example/cb");
     for not_it in ["", "hello", "https://app.example/cb?code=fake&state=forged"] {
         child.type_line(not_it.as_bytes());
         child.read_until("That is not it: suspicious answer");
@@ -205,13 +208,13 @@ fn no_callback_at_all_is_one_line_and_status_1() {
 fn the_callback_may_come_to_a_loopback_listener() {
     for (address, host) in [("127.0.0.1:0", "127.0.0.1"), ("localhost:0", "localhost"), ("[::1]:0", "[::1]")]
     {
-        // A machine without IPv6 has nothing to listen on.
+        // A machine without IPv6 cannot listen there.
         let Ok(free) = TcpListener::bind(address) else { continue };
         let address = free.local_addr().unwrap();
         drop(free);
         let redirect_uri = format!("http://{host}:{}/cb", address.port());
         let mut child = Running::start(at_pleo(&redirect_uri));
-        let state = child.authorization_url(&redirect_uri);
+        let state = child.check_authorization_url(&redirect_uri);
         child.read_until("Waiting for the browser");
         let get = |target: &str| {
             let mut stream = TcpStream::connect(address).unwrap();
@@ -252,6 +255,7 @@ struct Running {
 }
 
 impl Running {
+    #[track_caller]
     fn start(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -260,6 +264,7 @@ impl Running {
         Self { child, shown, complaints, until: Instant::now() + LIMIT }
     }
 
+    #[track_caller]
     fn read_until(&mut self, part: &str) -> String {
         loop {
             let left = self.until.saturating_duration_since(Instant::now());
@@ -271,8 +276,9 @@ impl Running {
         }
     }
 
-    /// Checks the URL that the user is to open, and gives its `state`.
-    fn authorization_url(&mut self, redirect_uri: &str) -> String {
+    /// Checks the URL that the user must open, and returns its `state`.
+    #[track_caller]
+    fn check_authorization_url(&mut self, redirect_uri: &str) -> String {
         let line = self.read_until("https://auth.staging.pleo.io/oauth/authorize?");
         assert!(!line.contains("planted"), "{line}");
         let url = Url::parse(line.trim()).unwrap();
@@ -285,12 +291,14 @@ impl Running {
         value("state")
     }
 
+    #[track_caller]
     fn type_line(&mut self, line: &[u8]) {
         let stdin = self.child.stdin.as_mut().unwrap();
         stdin.write_all(&[line, b"\n"].concat()).unwrap();
     }
 
-    /// Closes standard input and gives the status and the rest of what the example shows.
+    /// Closes standard input, waits for the end, and returns the status and the rest of both outputs.
+    #[track_caller]
     fn end(mut self) -> (Option<i32>, String, String) {
         drop(self.child.stdin.take());
         while self.child.try_wait().unwrap().is_none() {
@@ -304,13 +312,13 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended by itself, which is what most tests see to.
+        // In most tests the example has ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The lines of a pipe, read on a thread of their own so that waiting for one can have a limit.
+/// The lines of a pipe, read on another thread so that a wait for one can have a limit.
 fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = channel();
     thread::spawn(move || {

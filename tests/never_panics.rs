@@ -1,16 +1,21 @@
-//! Any bytes may arrive: nothing panics, and nothing that must not be accepted is.
+//! Any bytes may arrive: nothing panics, and nothing is accepted that must be refused.
 
+#[path = "support/responses.rs"]
+mod responses;
 mod support;
+
+use std::time::{Duration, SystemTime};
 
 use oauth2_proto::{
     AuthorizationServer, Call, Callback, Client, ClientAuth, Entropy, PendingAuthorization, RefreshPolicy,
     Response, Secret, Session, Snapshot, Step, authorization::CodeVerifier, pleo, session::SessionRefresh,
 };
 use proptest::prelude::*;
-use std::time::{Duration, SystemTime};
-use support::{client, entropy_of, json, now, start, token_call};
 
-/// Texts that look like a callback more often than random ones do.
+use responses::json;
+use support::{REDIRECT_URI, client, entropy, entropy_of, now, start, token_call};
+
+/// Random texts, many of which look like a callback.
 fn callback() -> impl Strategy<Value = String> {
     let part = prop_oneof![
         Just("code=".to_owned()),
@@ -22,14 +27,14 @@ fn callback() -> impl Strategy<Value = String> {
         Just("+".to_owned()),
         Just("#".to_owned()),
         Just("?".to_owned()),
-        Just(support::entropy_state()),
+        Just(start(&client()).1.state().to_owned()),
         any::<String>(),
         "%[0-9a-fA-F]{2}",
     ];
     prop::collection::vec(part, 0..12).prop_map(|parts| parts.concat())
 }
 
-/// Texts that look like JSON of a token response more often than random ones do.
+/// Random texts, many of which look like the JSON of a token response.
 fn body() -> impl Strategy<Value = String> {
     let member = prop_oneof![
         Just("access_token"),
@@ -57,7 +62,7 @@ fn body() -> impl Strategy<Value = String> {
     })
 }
 
-/// Any time that the platform can tell, and often one of those where something ends.
+/// Any time that the platform can represent, and often one at which something ends.
 fn time() -> impl Strategy<Value = SystemTime> {
     let seconds = prop_oneof![
         4 => 1_700_000_000..1_700_020_000_u64,
@@ -101,7 +106,7 @@ prop_compose! {
     }
 }
 
-/// What a caller does with a session, in an order that need not make sense.
+/// What a caller may do with a session, in any order.
 #[derive(Clone, Debug)]
 enum Operation {
     Save,
@@ -170,8 +175,8 @@ proptest! {
         let time = if after { epoch.checked_add(duration) } else { epoch.checked_sub(duration) };
         let time = time.unwrap_or(epoch);
         let client = client();
-        let request = client.authorize(support::REDIRECT_URI).lifetime(duration);
-        let (_, mut pending) = request.start_with(support::entropy(), time).unwrap();
+        let request = client.authorize(REDIRECT_URI).lifetime(duration);
+        let (_, mut pending) = request.start_with(entropy(), time).unwrap();
         let callback = format!("code=fake&state={}", pending.state());
         prop_assert!(pending.expires_at() >= epoch);
         let _ = pending.receive(&client, callback.as_str(), now());
@@ -215,7 +220,7 @@ proptest! {
         verifier: [u8; 32], state: [u8; 32], scope in "[!#-\\[\\]-~]{1,20}", lifetime in 0..1_000_000_u64,
     ) {
         let client = client();
-        let request = client.authorize(support::REDIRECT_URI).scopes([scope]).lifetime(Duration::from_secs(lifetime));
+        let request = client.authorize(REDIRECT_URI).scopes([scope]).lifetime(Duration::from_secs(lifetime));
         let (_, pending) = request.start_with(entropy_of(state, verifier), now()).unwrap();
         let stored = serde_json::to_string(&pending).unwrap();
         let restored: PendingAuthorization = serde_json::from_str(&stored).unwrap();

@@ -1,4 +1,5 @@
-//! The probe example: what it says of a sound server, of servers that are wrong on purpose, and to a person.
+//! The probe example: its results at a sound server and at servers with faults, and its questions to a
+//! person.
 
 #![allow(clippy::disallowed_methods, reason = "these tests run a program and put a limit on its time")]
 
@@ -19,11 +20,12 @@ use url::{Url, form_urlencoded};
 /// How long the probe may take for anything at all.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Visibly fake, and nowhere else in what the probe could print.
+/// Visibly fake, and part of no other text that the probe could print.
 const SECRET: &str = "fake-planted-secret";
 
 const REDIRECT_URI: &str = "https://app.example/callback";
 
+#[track_caller]
 fn probe(arguments: &[&str]) -> Command {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
@@ -36,10 +38,11 @@ fn probe(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs the probe to its end with this standard input.
+/// Runs the probe to its end with this standard input; returns its status and both outputs.
+#[track_caller]
 fn run(mut command: Command, input: &str) -> (Option<i32>, String, String) {
     let mut child = command.spawn().unwrap();
-    // The probe may end without having read it.
+    // The probe may end before it reads the input.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let until = Instant::now() + LIMIT;
     let watched = thread::spawn({
@@ -60,7 +63,8 @@ fn run(mut command: Command, input: &str) -> (Option<i32>, String, String) {
     (status.code(), watched.join().unwrap().unwrap(), String::from_utf8(stderr).unwrap())
 }
 
-/// The results by the name of the check, out of a run with `--json`.
+/// The results by the name of the check, from the output of a run with `--json`.
+#[track_caller]
 fn results(shown: &str) -> BTreeMap<String, String> {
     let report: Value = serde_json::from_str(shown.lines().last().unwrap_or_default()).unwrap();
     let text = |check: &Value, name: &str| check[name].as_str().unwrap().to_owned();
@@ -76,6 +80,7 @@ fn results(shown: &str) -> BTreeMap<String, String> {
 }
 
 /// The names and sentences of all checks.
+#[track_caller]
 fn list() -> Vec<(String, String)> {
     let (status, shown, _) = run(probe(&["--list"]), "");
     assert_eq!(status, Some(0));
@@ -125,7 +130,7 @@ fn pleo_promises_more_than_the_rfcs_demand() {
     }
 }
 
-/// A check that finds nothing at servers that do everything wrong would find nothing anywhere.
+/// A check that passes at every faulty server would find nothing anywhere.
 #[test]
 fn every_check_fails_somewhere() {
     let mut broken = BTreeSet::new();
@@ -186,7 +191,8 @@ fn a_person_is_asked_only_where_the_server_does_not_answer_at_once() {
     assert!(shown.contains("Seen: page of the server."), "{shown}");
 }
 
-/// What a bad request leads to is pasted, and the listener is not there to take it for the next answer.
+/// The answer to a bad request is pasted; the listener is closed then, so that it cannot take that for the
+/// next callback.
 #[test]
 fn a_person_may_come_back_to_a_loopback_listener() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -275,6 +281,7 @@ fn the_documentation_names_every_check() {
     assert_eq!(named, rows, "docs/probe.md has checks that are gone");
 }
 
+#[track_caller]
 fn state_of(url: &Url) -> String {
     url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned()
 }
@@ -287,12 +294,14 @@ struct Asking {
 }
 
 impl Asking {
+    #[track_caller]
     fn start(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let shown = BufReader::new(child.stdout.take().unwrap());
         Self { child, shown, so_far: String::new() }
     }
 
+    #[track_caller]
     fn read_until(&mut self, start: &str) -> String {
         loop {
             let mut line = String::new();
@@ -304,14 +313,17 @@ impl Asking {
         }
     }
 
+    #[track_caller]
     fn next_url(&mut self) -> Url {
         Url::parse(self.read_until("http://127.0.0.1:").trim()).unwrap()
     }
 
+    #[track_caller]
     fn paste(&mut self, line: &str) {
         writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
+    #[track_caller]
     fn end(mut self) -> (Option<i32>, String) {
         drop(self.child.stdin.take());
         self.shown.read_to_string(&mut self.so_far).unwrap();
@@ -321,17 +333,19 @@ impl Asking {
 
 impl Drop for Asking {
     fn drop(&mut self) {
-        // It may have ended by itself, which is what most tests see to.
+        // In most tests the probe has ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
+#[track_caller]
 fn at(server: &Wrong, arguments: &[&str]) -> Command {
     at_base(&server.base, arguments)
 }
 
-/// The probe at a server with every endpoint there is.
+/// The probe, given every endpoint of the server.
+#[track_caller]
 fn at_base(base: &str, arguments: &[&str]) -> Command {
     let mut command = given(base, arguments);
     command.args(["--issuer", base]);
@@ -341,10 +355,12 @@ fn at_base(base: &str, arguments: &[&str]) -> Command {
     command
 }
 
+#[track_caller]
 fn given(base: &str, arguments: &[&str]) -> Command {
     probe_of(base, REDIRECT_URI, arguments)
 }
 
+#[track_caller]
 fn probe_of(base: &str, redirect_uri: &str, arguments: &[&str]) -> Command {
     let mut command = probe(arguments);
     command.args(["--authorization-endpoint", &format!("{base}/authorize")]);
@@ -354,7 +370,7 @@ fn probe_of(base: &str, redirect_uri: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// A server that does everything wrong that lets a first sign-in pass; it stops when it is dropped.
+/// A server with every fault that lets a first sign-in pass; it stops when it is dropped.
 struct Wrong {
     base: String,
     http: Arc<Server>,
@@ -363,16 +379,17 @@ struct Wrong {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
-    /// It grants what it should refuse, and refuses what it should take.
+    /// It grants what it must refuse, and refuses what it must take.
     GrantsEverything,
-    /// It refuses, without what belongs to a refusal, and repeats what it was sent.
+    /// Its refusals lack what they must hold, and repeat what was sent.
     RefusesBadly,
     LeavesOutTheRefreshToken,
-    /// It shows a page, whatever it is asked. This is no fault of its own.
+    /// It answers every authorization request with a page, which is no fault.
     AsksAPerson,
 }
 
 impl Wrong {
+    #[track_caller]
     fn start(fault: Fault) -> Self {
         let http = Arc::new(Server::http("127.0.0.1:0").unwrap());
         let base = format!("http://{}", http.server_addr());
@@ -413,7 +430,7 @@ impl Drop for Wrong {
 
 struct Asked {
     by_get: bool,
-    /// The last one of a name wins.
+    /// Of several fields with one name the last counts.
     form: BTreeMap<String, String>,
     authorization: Option<String>,
 }
@@ -434,6 +451,7 @@ struct State {
 type Said = (u16, Option<String>, String);
 
 impl State {
+    #[track_caller]
     fn answer(&self, fault: Fault, path: &str, asked: &Asked) -> Said {
         let json = |status: u16, body: Value| (status, None, body.to_string());
         match path {
@@ -468,6 +486,7 @@ impl State {
         }
     }
 
+    #[track_caller]
     fn token(&self, fault: Fault, asked: &Asked) -> Said {
         let escaped = asked.authorization.as_deref().is_some_and(|header| header.starts_with("Basic JT"));
         let refused = asked.form.contains_key("fake_parameter")
@@ -479,7 +498,7 @@ impl State {
             return (400, None, json!({ "error": asked.get("refresh_token") }).to_string());
         }
         let count = self.issued.fetch_add(1, Ordering::Relaxed);
-        // A refresh keeps the access token, which is wrong, too.
+        // A fault as well: a refresh keeps the access token.
         let family = match asked.get("refresh_token") {
             "" => count.to_string(),
             token => family(token),
@@ -497,6 +516,7 @@ fn family(token: &str) -> String {
     token.rsplit('-').next().unwrap_or_default().to_owned()
 }
 
+#[track_caller]
 fn authorize(fault: Fault, asked: &Asked) -> Said {
     if asked.form.contains_key("fake_parameter") || asked.form.contains_key("response_mode") {
         return (400, None, String::new());

@@ -1,25 +1,30 @@
-//! Marked secrets are planted in every public type, and everything that a type can print is searched.
+//! Fills every public type with marked secrets, and searches everything that it can print for the mark.
 
 #![allow(clippy::disallowed_methods, reason = "a test measures its time")]
 
+#[path = "support/responses.rs"]
+mod responses;
 mod support;
+
+use std::error::Error as _;
+use std::fmt::{Debug, Display};
+use std::time::{Instant, SystemTime};
 
 use oauth2_proto::{
     Advice, AuthorizationServer, Callback, Client, ClientAuth, Entropy, Error, PendingAuthorization,
     RefreshPolicy, Request, Response, Secret, Session, Snapshot, Step, authorization::CodeVerifier, pleo,
     server::Leniency, session::Reason,
 };
-use std::error::Error as _;
-use std::fmt::{Debug, Display};
-use std::time::{Instant, SystemTime};
-use support::{REDIRECT_URI, json, later, now, server, token_call};
+
+use responses::json;
+use support::{REDIRECT_URI, client, entropy, later, now, server, token_call};
 
 const MARK: &str = "planted";
 
-/// What stands in place of a text of the server that repeats a secret.
+/// What replaces a text of the server that repeats a secret.
 const WITHHELD: &str = "[withheld: it repeats a secret of the request]";
 
-/// What was printed, with where it came from.
+/// The texts that were printed, each with the value it came from.
 #[derive(Default)]
 struct Printed(Vec<(&'static str, String)>);
 
@@ -44,10 +49,11 @@ impl Printed {
         }
     }
 
+    #[track_caller]
     fn holds_no_secret(&self) {
         for (what, text) in &self.0 {
             assert!(!text.contains(MARK), "{what} prints a secret: {text}");
-            // The Basic header and a form body hold the mark in another guise.
+            // The mark in base64, as in the Basic header.
             assert!(!text.contains("cGxhbnRlZ"), "{what} prints an encoded secret: {text}");
         }
     }
@@ -155,7 +161,7 @@ fn a_server_that_echoes_a_secret_is_not_repeated() {
         )
     };
 
-    let (_, mut pending) = client.authorize(REDIRECT_URI).start_with(support::entropy(), now()).unwrap();
+    let (_, mut pending) = client.authorize(REDIRECT_URI).start_with(entropy(), now()).unwrap();
     let verifier = serde_json::to_value(&pending).unwrap()["code_verifier"].as_str().unwrap().to_owned();
     let callback = format!("code=planted-code&state={}", pending.state());
     let exchange = pending.receive(&client, callback.as_str(), now()).unwrap();
@@ -179,8 +185,9 @@ fn a_server_that_echoes_a_secret_is_not_repeated() {
     printed.holds_no_secret();
 }
 
-/// The step that is due, printed; a save goes into no store but counts as saved.
-fn print_step(printed: &mut Printed, session: &mut Session, now: SystemTime) -> Option<String> {
+/// Prints the session and its next step. A save is reported as saved, and its snapshot returned as JSON.
+#[track_caller]
+fn print_and_save(printed: &mut Printed, session: &mut Session, now: SystemTime) -> Option<String> {
     printed.debug("Session", session);
     let step = session.poll(now);
     printed.debug("Step", &step);
@@ -229,12 +236,12 @@ fn no_part_of_a_session_prints_a_secret() {
     .into_iter();
 
     let mut session = Session::new(tokens("1"), RefreshPolicy::default(), now());
-    let mut stored = print_step(&mut printed, &mut session, now()).expect("the tokens of the sign-in");
+    let mut stored = print_and_save(&mut printed, &mut session, now()).expect("the tokens of the sign-in");
     let mut time = 0;
     while answers.len() > 0 {
         time += 1000;
         assert!(time < 100_000, "{session:?} never sends");
-        if let Some(claim) = print_step(&mut printed, &mut session, later(time)) {
+        if let Some(claim) = print_and_save(&mut printed, &mut session, later(time)) {
             stored = claim;
         }
         printed.error("send", &session.send(&other, later(time)).unwrap_err());
@@ -245,12 +252,15 @@ fn no_part_of_a_session_prints_a_secret() {
         let answer = answers.next().unwrap();
         let response = Response::new(400, [("x-planted", "planted")], answer.as_bytes());
         printed.error("received", &session.received(call, response, later(time)).unwrap_err());
-        assert!(print_step(&mut printed, &mut session, later(time)).is_some(), "the failure is to be saved");
+        assert!(
+            print_and_save(&mut printed, &mut session, later(time)).is_some(),
+            "the failure is to be saved"
+        );
     }
-    print_step(&mut printed, &mut session, later(time));
+    print_and_save(&mut printed, &mut session, later(time));
     session.reauthorized(tokens("2"), later(time));
     printed.debug("Session, with tokens that are not saved", &session);
-    assert!(print_step(&mut printed, &mut session, later(time)).is_some());
+    assert!(print_and_save(&mut printed, &mut session, later(time)).is_some());
     printed.debug("Session::access_token", &session.access_token(later(time)));
     assert_eq!(session.access_token(later(time)).unwrap().expose(), "planted-access-2");
 
@@ -259,10 +269,10 @@ fn no_part_of_a_session_prints_a_secret() {
     printed.debug("Snapshot, read", &snapshot);
     printed.error("adopt", &stranger.adopt(snapshot, now()).unwrap_err());
     printed.holds_no_secret();
-    assert!(stored.contains("planted-refresh-1"), "the marks are where they were looked for");
+    assert!(stored.contains("planted-refresh-1"), "the mark was in the session");
 }
 
-/// Found by fuzzing: a secret that is sent unencoded was looked for in its decoded form only.
+/// Found by fuzzing: a secret that is sent unencoded was searched for in its decoded form only.
 #[test]
 fn an_echo_is_not_repeated_in_the_form_that_was_sent_either() {
     for (auth, echo) in [
@@ -281,7 +291,8 @@ fn an_echo_is_not_repeated_in_the_form_that_was_sent_either() {
     }
 }
 
-/// What a client's refresh makes of a server that describes an error so.
+/// The description of the error that a refresh returns, where the server gives this one.
+#[track_caller]
 fn described(client: &Client, refresh_token: &str, description: &str) -> String {
     let call = client.refresh(&Secret::new(refresh_token)).start().unwrap();
     let body = serde_json::json!({ "error": "invalid_request", "error_description": description });
@@ -341,7 +352,7 @@ fn an_echo_of_a_short_or_odd_secret_is_not_repeated() {
     }
 }
 
-/// A code of the specifications is not the server's own word, even if it happens to be in a secret.
+/// A secret may contain an error code of the specifications, which is shown nevertheless.
 #[test]
 fn an_error_code_is_withheld_only_if_it_is_the_servers_own() {
     let client = Client::new(server(), "fake-client", ClientAuth::post("client-secret")).unwrap();
@@ -355,10 +366,10 @@ fn an_error_code_is_withheld_only_if_it_is_the_servers_own() {
 
 #[test]
 fn debug_shows_what_is_no_secret() {
-    let client = Client::new(server(), "fake-client", ClientAuth::basic("fake-secret")).unwrap();
+    let client = client();
     let request = client.authorize(REDIRECT_URI).scopes(["export:read"]);
     let authorization_request = format!("{request:?}");
-    let (_, mut pending) = request.start_with(support::entropy(), now()).unwrap();
+    let (_, mut pending) = request.start_with(entropy(), now()).unwrap();
     let pending_authorization = format!("{pending:?}");
     let refused = format!("error=access_denied&state={}", pending.state());
     let refused = pending.receive(&client, refused.as_str(), now()).unwrap_err();
@@ -382,7 +393,7 @@ fn debug_shows_what_is_no_secret() {
         (format!("{tokens:?}"), "\"id_token\": \"[redacted]\""),
         (format!("{:?}", client.refresh(&token).scopes(["export:read"])), "export:read"),
         (format!("{:?}", CodeVerifier::new(&"fake".repeat(11)).unwrap()), "CodeVerifier([redacted])"),
-        (format!("{:?}", support::entropy()), "Entropy([redacted])"),
+        (format!("{:?}", entropy()), "Entropy([redacted])"),
         (format!("{session:?}"), "Session {"),
         (format!("{:?}", save.snapshot()), "Snapshot(Record {"),
     ] {
@@ -390,10 +401,10 @@ fn debug_shows_what_is_no_secret() {
     }
 }
 
-/// Whatever takes the square of the length takes hours here.
+/// A search whose time grows with the square of the length takes hours here.
 #[test]
 fn a_long_description_is_searched_in_a_time_by_its_length() {
-    let client = Client::new(server(), "fake-client", ClientAuth::basic("fake-secret")).unwrap();
+    let client = client();
     let token = "fake-refresh-".repeat(1000);
     let started = Instant::now();
     for repeated in ["%25", "&amp;", "%", "fake-ref-"] {
@@ -406,7 +417,7 @@ fn a_long_description_is_searched_in_a_time_by_its_length() {
 #[test]
 fn a_damaged_store_is_not_repeated() {
     let client = Client::new(server(), "fake-client", ClientAuth::none()).unwrap();
-    let (_, pending) = client.authorize(REDIRECT_URI).start_with(support::entropy(), now()).unwrap();
+    let (_, pending) = client.authorize(REDIRECT_URI).start_with(entropy(), now()).unwrap();
     let stored = serde_json::to_value(&pending).unwrap();
     let mut printed = Printed::default();
     for member in [
@@ -443,7 +454,7 @@ fn a_damaged_store_is_not_repeated() {
 
 #[test]
 fn a_damaged_snapshot_is_not_repeated() {
-    let client = Client::new(server(), "fake-client", ClientAuth::basic("fake-secret")).unwrap();
+    let client = client();
     let body = r#"{"access_token":"planted-access","token_type":"Bearer","refresh_token":"planted-refresh"}"#;
     let tokens = token_call(&client).read(json(body)).unwrap();
     let mut session = Session::new(tokens, RefreshPolicy::default(), now());

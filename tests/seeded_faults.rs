@@ -1,5 +1,5 @@
-//! The search for a state that breaks a guarantee of `Session` finds faults: each is put into a copy of the sources,
-//! and the search there must fail for the right reason.
+//! The search for a state that breaks a guarantee of `Session` finds faults: each fault is put into a copy of
+//! the sources, and the search there must fail with the symptom of that fault.
 //!
 //! `cargo test --test seeded_faults -- --ignored`
 #![cfg(unix)]
@@ -9,129 +9,160 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A fault: its name, a part of what the search says, and in which file what stands instead of what.
-type Fault = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]);
+/// A fault in the sources.
+struct Fault {
+    name: &'static str,
+    /// A part of what the search reports.
+    symptom: &'static str,
+    /// The file below `src`.
+    file: &'static str,
+    /// Each sound text, which the file holds once, and the faulty text that replaces it.
+    replacements: &'static [(&'static str, &'static str)],
+}
 
 const FAULTS: &[Fault] = &[
-    (
-        "it sends before the claim is saved",
-        "refreshes are in flight",
-        "session.rs",
-        &[
+    Fault {
+        name: "it sends before the claim is saved",
+        symptom: "refreshes are in flight",
+        file: "session.rs",
+        replacements: &[
             (
                 "Some(_) => self.claim(now),",
                 "Some(_) => Step::Send { until: system_time(later(now, self.policy.claim_length())) },",
             ),
             ("let (Hold::Claim, Some(refresh_token)) =", "let (_, Some(refresh_token)) ="),
         ],
-    ),
-    (
-        "it takes a lost race for a won one",
-        "refreshes are in flight",
-        "session.rs",
-        &[(
+    },
+    Fault {
+        name: "it takes a lost race for a won one",
+        symptom: "refreshes are in flight",
+        file: "session.rs",
+        replacements: &[(
             "self.hold = Hold::Nothing;\n        self.replace(record, now);",
             "self.hold = Hold::Claim;\n        self.replace(record, now);",
         )],
-    ),
-    (
-        "a claim is never over",
-        "it does not settle",
-        "policy.rs",
-        &[("later(end, self.clock_skew)", "later(end, u64::MAX)")],
-    ),
-    (
-        "the clock skew is forgotten",
-        "the authorization ended, and nothing was lost",
-        "policy.rs",
-        &[("later(end, self.clock_skew)", "end")],
-    ),
-    (
-        "the old access token is used after the answer",
-        "knows that it was replaced",
-        "session.rs",
-        &[("&& !replaced", "&& (!replaced || true)")],
-    ),
-    (
-        "the new access token is used before it is saved",
-        "before it is saved",
-        "session.rs",
-        &[
+    },
+    Fault {
+        name: "a claim is never over",
+        symptom: "it does not settle",
+        file: "session/policy.rs",
+        replacements: &[("later(end, self.clock_skew)", "later(end, u64::MAX)")],
+    },
+    Fault {
+        name: "the clock skew is forgotten",
+        symptom: "the authorization ended, and nothing was lost",
+        file: "session/policy.rs",
+        replacements: &[("later(end, self.clock_skew)", "end")],
+    },
+    Fault {
+        name: "the old access token is used after the answer",
+        symptom: "knows that it was replaced",
+        file: "session.rs",
+        replacements: &[("&& !replaced", "&& (!replaced || true)")],
+    },
+    Fault {
+        name: "the new access token is used before it is saved",
+        symptom: "before it is saved",
+        file: "session.rs",
+        replacements: &[
             ("&& !replaced", "&& (!replaced || true)"),
             (
                 "good.then_some(&record.access_token)",
                 "good.then_some(&self.learned.as_deref().unwrap_or(record).access_token)",
             ),
         ],
-    ),
-    (
-        "invalid_grant is tried again",
-        "is sent again after invalid_grant",
-        "snapshot.rs",
-        &[(
+    },
+    Fault {
+        name: "invalid_grant is tried again",
+        symptom: "is sent again after invalid_grant",
+        file: "session/record.rs",
+        replacements: &[(
             "Some(Advice::Reauthorize) => State::Refused,",
             "Some(Advice::Reauthorize) => State::Backoff(Span::new(now, 0)),",
         )],
-    ),
-    (
-        "the old refresh token is kept",
-        "is sent after its successor",
-        "snapshot.rs",
-        &[(
+    },
+    Fault {
+        name: "the old refresh token is kept",
+        symptom: "is sent after its successor",
+        file: "session/record.rs",
+        replacements: &[(
             "self.refresh_token = tokens.refresh_token().cloned();",
             "self.refresh_token = self.refresh_token.take().or(tokens.refresh_token().cloned());",
         )],
-    ),
-    (
-        "an answer to an earlier call is taken",
-        "saved tokens go back",
-        "session.rs",
-        &[("attempt.generation == newest.generation", "true || attempt.generation == newest.generation")],
-    ),
+    },
+    Fault {
+        name: "an answer to an earlier call is taken",
+        symptom: "saved tokens go back",
+        file: "session.rs",
+        replacements: &[(
+            "attempt.generation == newest.generation",
+            "true || attempt.generation == newest.generation",
+        )],
+    },
 ];
 
 #[test]
 #[ignore = "compiles the crate once for each fault; the gate runs it"]
 fn the_search_finds_each_seeded_fault() {
-    let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("seeded-faults");
-    for (name, symptom, file, replacements) in FAULTS {
-        lay_out(&copy);
-        let file = copy.join("src").join(file);
-        let mut source = fs::read_to_string(&file).unwrap();
-        for (sound, faulty) in *replacements {
-            assert_eq!(source.matches(sound).count(), 1, "{name}: where is {sound:?}?");
-            source = source.replace(sound, faulty);
-        }
-        fs::write(&file, source).unwrap();
-        let said = search(&copy);
-        assert!(said.contains(symptom), "{name}: the search does not say {symptom:?}, but\n{said}");
+    let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("seeded-faults");
+    for fault in FAULTS {
+        lay_out(&package);
+        seed(fault, &package);
+        let report = failing_search(&package);
+        let Fault { name, symptom, .. } = fault;
+        assert!(report.contains(symptom), "{name}: the search does not report {symptom:?}, but\n{report}");
         println!("found: {name}");
     }
 }
 
-/// A package like this one, whose sources can be changed.
-fn lay_out(copy: &Path) {
-    let _ = fs::remove_dir_all(copy);
+/// Makes a package like this one, whose sources can be changed.
+#[track_caller]
+fn lay_out(package: &Path) {
+    let _ = fs::remove_dir_all(package);
     let original = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    fs::create_dir_all(copy.join("src")).unwrap();
-    for source in fs::read_dir(original.join("src")).unwrap() {
-        let source = source.unwrap();
-        fs::copy(source.path(), copy.join("src").join(source.file_name())).unwrap();
-    }
+    copy(&original.join("src"), &package.join("src"));
     for other in ["Cargo.toml", "Cargo.lock", "README.md", "tests", "benches", "examples"] {
-        symlink(original.join(other), copy.join(other)).unwrap();
+        symlink(original.join(other), package.join(other)).unwrap();
     }
 }
 
-/// What the search says; it must fail.
-fn search(copy: &Path) -> String {
+/// Copies a folder with the folders below it.
+#[track_caller]
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => drop(fs::copy(entry.path(), target).unwrap()),
+        }
+    }
+}
+
+/// Puts a fault into the package's sources.
+#[track_caller]
+fn seed(fault: &Fault, package: &Path) {
+    let file = package.join("src").join(fault.file);
+    let mut source = fs::read_to_string(&file).unwrap();
+    for (sound, faulty) in fault.replacements {
+        assert_eq!(source.matches(sound).count(), 1, "{}: where is {sound:?}?", fault.name);
+        source = source.replace(sound, faulty);
+    }
+    fs::write(&file, source).unwrap();
+}
+
+/// Runs the search in the package, where it must fail, and returns what it reports.
+#[track_caller]
+fn failing_search(package: &Path) -> String {
     let output = Command::new(env!("CARGO"))
         .args(["test", "--lib", "--", "no_state_of_a_small_world", "no_long_history"])
-        .current_dir(copy)
+        .current_dir(package)
         .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("seeded-faults-target"))
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(said.contains("test result: FAILED"), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    said
+    let report = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(report.contains("test result: FAILED"), "{report}\n{errors}");
+    report
 }

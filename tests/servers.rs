@@ -1,8 +1,9 @@
-//! Real authorization servers, each driven through every flow that it offers by one client code path.
+//! Real authorization servers: one client drives each of them through every flow that it offers.
 //!
-//! The embedded server always takes part. The others need `tests/servers/install.sh`; one that is not installed is
-//! skipped and the reason is printed, or with `OAUTH2_PROTO_REQUIRE_SERVERS=1` it is a failure. At the end comes a
-//! matrix of what was seen, which README.md must hold; that is checked where all servers are required.
+//! The embedded server always takes part. The others need `tests/servers/install.sh`; a server that is not
+//! installed is skipped with its reason printed, or is a failure with `OAUTH2_PROTO_REQUIRE_SERVERS=1`. The
+//! program ends with a matrix of the results; where all servers are required, README.md must hold the same
+//! one.
 
 #![allow(clippy::disallowed_methods, reason = "a program has a clock and an environment; the crate has none")]
 
@@ -18,6 +19,8 @@ mod foreign;
 mod http;
 #[path = "support/matrix.rs"]
 mod matrix;
+#[path = "support/store.rs"]
+mod store;
 
 use std::any::Any;
 use std::process::ExitCode;
@@ -82,7 +85,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     println!("{matrix}");
-    // A run of a part of the tests has seen a part of the matrix.
+    // A filtered run fills only a part of the matrix.
     if required
         && result.num_filtered_out == 0
         && let Err(reason) = matrix.is_in_readme()
@@ -96,7 +99,7 @@ fn main() -> ExitCode {
 fn trial(name: &'static str, flow: &'static Flow, server: &Arc<Server>, matrix: &Arc<Matrix>) -> Trial {
     let (server, matrix) = (Arc::clone(server), Arc::clone(matrix));
     Trial::test(format!("{name}: {}", flow.title), move || {
-        // It stays so if the flow panics.
+        // If the flow panics, this is the result.
         matrix.set(name, flow.title, Cell::Failed);
         (flow.run)(&server.facts)?;
         matrix.set(name, flow.title, Cell::Done);
@@ -144,7 +147,7 @@ fn start_embedded(name: &str) -> Result<Server, NoServer> {
     Ok(Server { facts, _running: Box::new(running) })
 }
 
-/// What stands for Python here is a script that ends as Python does when a package is missing.
+/// The script in place of Python ends as Python does when a package is missing.
 #[cfg(unix)]
 fn unstartable_server() -> Result<(), Failed> {
     use std::fs;

@@ -1,17 +1,18 @@
 //! Cases with expected verdicts, collected from the specifications and from what servers really send.
 //!
-//! The PKCE and authorization URL cases are beside the code that they test, in `src`.
+//! The cases for PKCE and for authorization URLs are used by unit tests in `src/authorization`.
 
 mod support;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use oauth2_proto::{
-    Advice, Client, ClientAuth, Error, Response, Secret, TokenResponse, error::ErrorKind, server::Leniency,
+    Advice, Callback, Client, ClientAuth, Error, PendingAuthorization, Response, Secret, TokenResponse,
+    error::ErrorKind, server::Leniency, token::TokenType,
 };
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
-use support::{client_of, pending_with_state, server, token_call, vectors};
+use support::{client, client_of, now, server, start, token_call};
 
 #[test]
 fn rfc6749_section_2_3_1_basic_credentials() {
@@ -40,10 +41,10 @@ fn rfc6749_section_4_1_2_and_rfc9207_callbacks() {
         let client = client_of(server);
         let mut pending = pending_with_state(&client, text(case, "expected_state"));
         let callback = match case["url"].as_str() {
-            Some(url) => oauth2_proto::Callback::url(url),
-            None => oauth2_proto::Callback::query(text(case, "query")),
+            Some(url) => Callback::url(url),
+            None => Callback::query(text(case, "query")),
         };
-        let result = pending.receive(&client, callback, support::now());
+        let result = pending.receive(&client, callback, now());
         match (text(case, "expect"), result) {
             ("code", Ok(call)) => {
                 let form = call.request().form();
@@ -74,13 +75,13 @@ fn rfc6749_section_5_1_token_responses() {
     let cases = vectors("token_responses.json");
     for case in &cases {
         let strictness = text(case, "strictness");
-        let opted_in: Vec<Leniency> = match strictness.strip_prefix("opt-in:") {
-            Some(names) => names.split('+').map(leniency).collect(),
-            None => Vec::new(),
+        let client = match strictness.strip_prefix("opt-in:") {
+            Some(names) => tolerant_client(names.split('+').map(leniency)),
+            None => client(),
         };
-        check_token_response(case, &case["expect"], read(case, &opted_in));
+        check_token_response(case, &case["expect"], read(case, &client));
         if let Some(by_default) = case.get("without_opt_in") {
-            check_token_response(case, by_default, read(case, &[]));
+            check_token_response(case, by_default, read(case, &support::client()));
         }
     }
     assert_eq!(cases.len(), 162);
@@ -91,7 +92,7 @@ fn rfc6749_section_5_2_error_responses() {
     let cases = vectors("error_responses.json");
     for case in &cases {
         let (id, expect) = (&case["id"], &case["expect"]);
-        let error = read(case, &[]).unwrap_err();
+        let error = read(case, &client()).unwrap_err();
         check_class(id, text(expect, "class"), &error);
         assert_eq!(error.status().map(u64::from), expect["status"].as_u64(), "{id}");
         assert_eq!(error.code(), expect["code"].as_str(), "{id}");
@@ -115,14 +116,38 @@ fn rfc6749_section_5_2_error_responses() {
     assert_eq!(cases.len(), 64);
 }
 
-fn read(case: &Value, opted_in: &[Leniency]) -> Result<TokenResponse, Error> {
-    let server = opted_in.iter().fold(server(), |server, leniency| server.tolerate(*leniency));
+/// The cases of a file in `tests/vectors`.
+#[track_caller]
+fn vectors(file: &str) -> Vec<Value> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(file);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap()
+}
+
+/// An authorization that waits for `state`, as if it had been started with it.
+#[track_caller]
+fn pending_with_state(client: &Client, state: &str) -> PendingAuthorization {
+    let mut stored = serde_json::to_value(start(client).1).unwrap();
+    stored["state"] = state.into();
+    serde_json::from_value(stored).unwrap()
+}
+
+/// A client that tolerates these deviations of its server.
+#[track_caller]
+fn tolerant_client(leniencies: impl Iterator<Item = Leniency>) -> Client {
+    client_of(leniencies.fold(server(), |server, leniency| server.tolerate(leniency)))
+}
+
+/// What this client reads in the response of a case.
+#[track_caller]
+fn read(case: &Value, client: &Client) -> Result<TokenResponse, Error> {
     let headers = case["headers"].as_array().unwrap().iter();
     let headers = headers.map(|pair| (pair[0].as_str().unwrap(), pair[1].as_str().unwrap()));
     let status = u16::try_from(case["status"].as_u64().unwrap()).unwrap();
-    token_call(&client_of(server)).read(Response::new(status, headers, &body(case)))
+    token_call(client).read(Response::new(status, headers, &body(case)))
 }
 
+#[track_caller]
 fn body(case: &Value) -> Vec<u8> {
     if let Some(encoded) = case["body_base64"].as_str() {
         return STANDARD.decode(encoded).unwrap();
@@ -134,6 +159,7 @@ fn body(case: &Value) -> Vec<u8> {
     text(case, "body").as_bytes().to_vec()
 }
 
+#[track_caller]
 fn leniency(name: &str) -> Leniency {
     match name {
         "missing-token-type" => Leniency::MissingTokenType,
@@ -145,13 +171,14 @@ fn leniency(name: &str) -> Leniency {
     }
 }
 
+#[track_caller]
 fn check_token_response(case: &Value, expect: &Value, result: Result<TokenResponse, Error>) {
     let id = &case["id"];
     match (expect.get("ok"), result) {
         (Some(expected), Ok(tokens)) => {
             assert_eq!(tokens.access_token().expose(), text(expected, "access_token"), "{id}");
             let token_type = match tokens.token_type() {
-                oauth2_proto::token::TokenType::Other(name) => name.clone(),
+                TokenType::Other(name) => name.clone(),
                 known => known.to_string(),
             };
             assert_eq!(token_type, text(expected, "token_type"), "{id}");
@@ -174,6 +201,7 @@ fn check_token_response(case: &Value, expect: &Value, result: Result<TokenRespon
     }
 }
 
+#[track_caller]
 fn check_class(id: &Value, class: &str, error: &Error) {
     let kind = match class {
         "refused" => ErrorKind::Refused,
@@ -183,6 +211,7 @@ fn check_class(id: &Value, class: &str, error: &Error) {
     assert_eq!(error.kind(), kind, "{id}: {error}");
 }
 
+#[track_caller]
 fn check_number(id: &Value, expected: &Value, number: Option<u64>) {
     match expected.get("at_least") {
         Some(least) => assert!(number >= least.as_u64(), "{id}: {number:?} is less than {least}"),
@@ -190,6 +219,7 @@ fn check_number(id: &Value, expected: &Value, number: Option<u64>) {
     }
 }
 
+#[track_caller]
 fn check_display(case: &Value, error: &Error) {
     let forbidden = case["display_forbids"].as_array().cloned().unwrap_or_default();
     for text in forbidden.iter().filter_map(Value::as_str) {
@@ -197,6 +227,7 @@ fn check_display(case: &Value, error: &Error) {
     }
 }
 
+#[track_caller]
 fn text<'a>(case: &'a Value, member: &str) -> &'a str {
     case[member].as_str().unwrap_or_else(|| panic!("no {member} in {case}"))
 }

@@ -1,4 +1,5 @@
-//! A browser that plays a user by script: it follows redirects, keeps cookies and fills in forms, over loopback only.
+//! A browser that plays a user by script: it follows redirects, keeps cookies and fills in forms, over
+//! loopback only.
 #![allow(dead_code, reason = "each test binary uses a part of this module")]
 
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ const REFUSE: &[&str] = &["abort", "cancel", "decline", "deny", "disallow", "ref
 
 /// Where a visit ended.
 pub enum End {
-    /// At one of the addresses that it was to stop at: the whole URL, which is not contacted.
+    /// At one of the addresses to stop at: the whole URL, which is not contacted.
     Callback(String),
     /// At a page with nothing to fill in.
     Page {
@@ -26,7 +27,7 @@ pub enum End {
         status: u16,
         /// The page's address.
         url: Url,
-        /// Its words.
+        /// The page's text.
         text: String,
     },
 }
@@ -56,7 +57,8 @@ impl Browser {
         self.visit(authorization_url, redirect_uris, true, "")
     }
 
-    /// Refuses as soon as a page offers that; the answer is the whole URL of the callback, which is not contacted.
+    /// Refuses as soon as a page offers that; the answer is the whole URL of the callback, which is not
+    /// contacted.
     pub fn refuse(&mut self, authorization_url: &str, redirect_uri: &str) -> Result<String, String> {
         callback(self.visit(authorization_url, &[redirect_uri], false, "")?)
     }
@@ -126,7 +128,7 @@ impl Browser {
         Ok((response.status().as_u16(), location, html))
     }
 
-    /// Obeys one `Set-Cookie`, RFC 6265 section 5.2; `Domain` and `Secure` mean nothing on loopback.
+    /// Obeys a `Set-Cookie` line, RFC 6265 section 5.2; `Domain` and `Secure` mean nothing on loopback.
     fn keep(&mut self, line: &str, url: &Url) {
         let mut parts = line.split(';').map(|part| part.trim().split_once('=').unwrap_or((part, "")));
         let (name, content) = parts.next().unwrap_or_default();
@@ -146,7 +148,7 @@ impl Browser {
     }
 }
 
-/// The callback that a visit must have ended at.
+/// The callback that the visit must have ended at.
 fn callback(end: End) -> Result<String, String> {
     match end {
         End::Callback(url) => Ok(url),
@@ -172,7 +174,7 @@ fn click(tags: &[Tag], agrees: bool, code: &str) -> Option<(String, Option<Strin
     Some((form.get("action").to_owned(), Some(body)))
 }
 
-/// What the user fills in, if the control makes a field at all.
+/// What the user fills in, if the control becomes a field of the form.
 fn fill<'a>(tag: &'a Tag, agrees: bool, code: &'a str) -> Option<&'a str> {
     let checked = tag.attributes.iter().any(|(key, _)| key == "checked");
     let ticked = if tag.says(AGREE) { agrees } else { checked };
@@ -212,7 +214,7 @@ fn forms(tags: &[Tag]) -> Vec<(&Tag, Vec<&Tag>)> {
     let mut forms: Vec<(&Tag, Vec<&Tag>)> = Vec::new();
     for tag in tags {
         match tag.name.as_str() {
-            // What follows an end tag belongs to no form that posts.
+            // A control after an end tag belongs to no form that posts.
             "form" | "/form" => forms.push((tag, Vec::new())),
             "input" | "button" => {
                 let form = match tag.get("form") {
@@ -228,7 +230,8 @@ fn forms(tags: &[Tag]) -> Vec<(&Tag, Vec<&Tag>)> {
     forms
 }
 
-/// The tags of a page in order, without comments, scripts and styles, after one that holds the text before them.
+/// The tags of a page in order, without comments, scripts and styles, after one that holds the text before
+/// them.
 fn tags(html: &str) -> Vec<Tag> {
     let mut rest = html;
     let text = take(&mut rest, |c| c == '<').to_owned();

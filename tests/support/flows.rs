@@ -1,22 +1,23 @@
-//! What a client does at an authorization server: each flow starts anew, and knows of the server only its facts.
+//! What a client does at an authorization server. Each flow starts with a new sign-in, and knows the server
+//! by its facts.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 use libtest_mimic::Failed;
 use oauth2_proto::{
     Advice, AuthorizationServer, Call, Callback, Client, ClientAuth, Error, PendingAuthorization,
-    RefreshPolicy, Response, Secret, Session, Snapshot, Step, TokenResponse, error::ErrorKind,
-    session::Reason,
+    RefreshPolicy, Response, Secret, Session, Step, TokenResponse, error::ErrorKind, session::Reason,
 };
 use url::Url;
 
 use crate::browser::Browser;
 use crate::foreign::{Facts, RefreshTokenReuse};
 use crate::http;
+use crate::store::Store;
 
 /// One thing that a client does.
 pub struct Flow {
@@ -80,7 +81,7 @@ fn user_refuses(facts: &Facts) -> Result<(), Failed> {
     refused(receive(&client, &mut pending, &callback), "access_denied", Advice::Stop)
 }
 
-/// RFC 9207 §2.4: the real callback is taken, after two that differ from it in `iss` were not.
+/// RFC 9207 §2.4: the real callback is taken after two that differ from it in `iss` were refused.
 fn iss_is_checked(facts: &Facts) -> Result<(), Failed> {
     let server = server(facts)?.authorization_response_iss_parameter_supported(true);
     let client =
@@ -97,7 +98,7 @@ fn iss_is_checked(facts: &Facts) -> Result<(), Failed> {
             error.to_string(),
         )?;
     }
-    finish(&receive(&client, &mut pending, &callback)?)?;
+    send(&receive(&client, &mut pending, &callback)?)?;
     if facts.iss_in_error_responses {
         let (mut pending, callback) = refusal(&client, facts)?;
         refused(receive(&client, &mut pending, &callback), "access_denied", Advice::Stop)?;
@@ -110,16 +111,16 @@ fn client_secret_post(facts: &Facts) -> Result<(), Failed> {
     let client = Client::new(server(facts)?, client_id, ClientAuth::post(facts.client_secret.as_str()))?;
     let call = exchange(&client, facts)?;
     check(call.request().header("authorization").is_none(), "there are credentials in the header too")?;
-    finish(&refresh(&client, &finish(&call)?)?)?;
+    send(&refresh(&client, &send(&call)?)?)?;
 
     let client = Client::new(server(facts)?, client_id, ClientAuth::post("fake-wrong-secret"))?;
-    refused(finish(&exchange(&client, facts)?), "invalid_client", Advice::FixConfiguration)
+    refused(send(&exchange(&client, facts)?), "invalid_client", Advice::FixConfiguration)
 }
 
 fn wrong_secret(facts: &Facts) -> Result<(), Failed> {
     let facts = Facts { client_secret: "fake-wrong-secret".into(), ..facts.clone() };
     let call = exchange(&client(&facts)?, &facts)?;
-    refused(finish(&call), "invalid_client", Advice::FixConfiguration)
+    refused(send(&call), "invalid_client", Advice::FixConfiguration)
 }
 
 fn wrong_verifier(facts: &Facts) -> Result<(), Failed> {
@@ -130,41 +131,41 @@ fn wrong_verifier(facts: &Facts) -> Result<(), Failed> {
     });
     let form: Vec<_> = form.collect();
     call.request_mut().set_form(form)?;
-    refused(finish(&call), "invalid_grant", Advice::Reauthorize)
+    refused(send(&call), "invalid_grant", Advice::Reauthorize)
 }
 
 fn code_replay(facts: &Facts) -> Result<(), Failed> {
     let call = exchange(&client(facts)?, facts)?;
-    finish(&call)?;
-    refused(finish(&call), "invalid_grant", Advice::Reauthorize)
+    send(&call)?;
+    refused(send(&call), "invalid_grant", Advice::Reauthorize)
 }
 
-/// RFC 8707 §2: the resource is taken in the authorization request and in both token requests, and another one at
-/// the refresh is not.
+/// RFC 8707 §2: the server takes the resource in the authorization request and in both token requests, and
+/// refuses another one at the refresh.
 fn resource(facts: &Facts) -> Result<(), Failed> {
     let client = client(facts)?;
     let resource = facts.resource.as_deref().ok_or("there is no resource")?;
     let request = client.authorize(&facts.redirect_uris[0]).scopes(&facts.scopes).resource(resource);
     let (url, mut pending) = request.start(SystemTime::now())?;
     let callback = Browser::new().sign_in(&url, &facts.redirect_uris[0])?;
-    let tokens = finish(&receive(&client, &mut pending, &callback)?)?;
+    let tokens = send(&receive(&client, &mut pending, &callback)?)?;
     let with = |tokens: &TokenResponse, resource: &str| {
         let refresh_token = tokens.refresh_token().ok_or("there is no refresh token")?;
         Ok::<_, Failed>(client.refresh(refresh_token).resource(resource).start()?)
     };
-    let tokens = finish(&with(&tokens, resource)?)?;
-    // Last, for some servers use up a refresh token even if they refuse the rest of the request.
-    refused(finish(&with(&tokens, "https://other.example/")?), "invalid_target", Advice::FixConfiguration)
+    let tokens = send(&with(&tokens, resource)?)?;
+    // Last, because some servers use up a refresh token even if they refuse the rest of the request.
+    refused(send(&with(&tokens, "https://other.example/")?), "invalid_target", Advice::FixConfiguration)
 }
 
 fn refresh_rotates(facts: &Facts) -> Result<(), Failed> {
     let client = client(facts)?;
     let first = tokens(&client, facts)?;
-    let second = finish(&refresh(&client, &first)?)?;
+    let second = send(&refresh(&client, &first)?)?;
     check(second.refresh_token_is_new(), "the refresh brought no refresh token")?;
     check(second.refresh_token() != first.refresh_token(), "the refresh token is the same as before")?;
     check(second.access_token() != first.access_token(), "the access token is the same as before")?;
-    finish(&refresh(&client, &second)?).map(drop).map_err(Failed::from)
+    send(&refresh(&client, &second)?).map(drop).map_err(Failed::from)
 }
 
 fn refresh_narrows_scope(facts: &Facts) -> Result<(), Failed> {
@@ -172,7 +173,7 @@ fn refresh_narrows_scope(facts: &Facts) -> Result<(), Failed> {
     let tokens = tokens(&client, facts)?;
     let refresh_token = tokens.refresh_token().ok_or("there is no refresh token")?;
     let fewer = &facts.scopes[..1];
-    let tokens = finish(&client.refresh(refresh_token).scopes(fewer).start()?)?;
+    let tokens = send(&client.refresh(refresh_token).scopes(fewer).start()?)?;
     let granted: Vec<_> = tokens.granted_scopes().collect();
     check(granted == fewer, format!("granted {granted:?}"))
 }
@@ -181,29 +182,30 @@ fn refresh_replay(facts: &Facts) -> Result<(), Failed> {
     let client = client(facts)?;
     let first = tokens(&client, facts)?;
     let replay = refresh(&client, &first)?;
-    let second = finish(&replay)?;
+    let second = send(&replay)?;
     if facts.refresh_token_reuse == RefreshTokenReuse::ToleratedUntilSuccessorIsUsed {
-        finish(&refresh(&client, &second)?)?;
+        send(&refresh(&client, &second)?)?;
     }
-    refused(finish(&replay), "invalid_grant", Advice::Reauthorize)?;
-    let after = finish(&refresh(&client, &second)?);
+    refused(send(&replay), "invalid_grant", Advice::Reauthorize)?;
+    let after = send(&refresh(&client, &second)?);
     match facts.refresh_token_reuse {
         RefreshTokenReuse::RevokesFamily => refused(after, "invalid_grant", Advice::Reauthorize),
         RefreshTokenReuse::Rejected => after.map(drop).map_err(Failed::from),
-        // Its successor has been used by now, so it is a replaced token itself.
+        // Its successor has been used, so that `second` is a replaced token itself.
         RefreshTokenReuse::ToleratedUntilSuccessorIsUsed => Ok(()),
     }
 }
 
-/// Three refreshes, by time where the tokens are short-lived, and otherwise because the API takes none for good.
+/// Three refreshes: when the tokens expire where they are short-lived, and otherwise because the API rejects
+/// them.
 fn session_outlives_tokens(facts: &Facts) -> Result<(), Failed> {
     let client = client(facts)?;
-    let (mut session, store) = Store::sign_in(&client, facts)?;
+    let (mut session, shared) = Shared::sign_in(&client, facts)?;
     let lifetime = Duration::from_secs(facts.access_token_lifetime);
     let waits = lifetime < LIMIT / 10;
     let end = SystemTime::now() + 3 * lifetime;
     let mut seen = BTreeSet::new();
-    let reason = store.keep_alive(&client, &mut session, |session| {
+    let reason = shared.keep_alive(&client, &mut session, |session| {
         let now = SystemTime::now();
         let Some(token) = session.access_token(now).cloned() else { return false };
         seen.insert(token.expose().to_owned());
@@ -213,23 +215,23 @@ fn session_outlives_tokens(facts: &Facts) -> Result<(), Failed> {
         seen.len() > 3 && (now >= end || !waits)
     })?;
     check(reason.is_none(), format!("{reason:?}"))?;
-    let refreshes = store.refreshes.load(Ordering::Relaxed);
+    let refreshes = shared.refreshes.load(Ordering::Relaxed);
     check(seen.len() - 1 == refreshes, format!("{refreshes} refreshes for {} tokens", seen.len()))
 }
 
-/// Both know at the same time that the token is of no use.
+/// Both holders learn at the same time that the token is rejected.
 fn holders_share_one_refresh(facts: &Facts) -> Result<(), Failed> {
     let client = client(facts)?;
-    let (session, store) = Store::sign_in(&client, facts)?;
-    let first = store.access_token()?;
+    let (session, shared) = Shared::sign_in(&client, facts)?;
+    let first = shared.access_token()?;
     // The claim is the revision after the sign-in, and the new tokens are the next one.
     let last = session.revision() + 2;
-    let mut holders = [(); 2].map(|()| Session::restore(store.load(), policy(), SystemTime::now()));
+    let mut holders = [(); 2].map(|()| shared.holder());
     thread::scope(|scope| {
         let running = holders.each_mut().map(|session| {
             session.access_token_rejected(&first);
-            let (store, client) = (&store, &client);
-            scope.spawn(move || store.keep_alive(client, session, |session| session.revision() >= last))
+            let (shared, client) = (&shared, &client);
+            scope.spawn(move || shared.keep_alive(client, session, |session| session.revision() >= last))
         });
         for holder in running {
             let reason = holder.join().map_err(|_| "a holder panicked")??;
@@ -237,71 +239,84 @@ fn holders_share_one_refresh(facts: &Facts) -> Result<(), Failed> {
         }
         Ok::<_, Failed>(())
     })?;
-    let refreshes = store.refreshes.load(Ordering::Relaxed);
+    let refreshes = shared.refreshes.load(Ordering::Relaxed);
     check(refreshes == 1, format!("{refreshes} refreshes"))?;
     let [one, other] = holders.map(|session| session.expires_at());
     check(one == other, format!("{one:?} {other:?}"))?;
-    check(store.access_token()? != first, "the access token is the same as before")
+    check(shared.access_token()? != first, "the access token is the same as before")
 }
 
-/// The thief uses the refresh token after us: the server ends the authorization, and every holder learns of it.
+/// The thief uses the refresh token after us: the server ends the authorization, and every holder learns
+/// that.
 fn stolen_refresh_token(facts: &Facts) -> Result<(), Failed> {
     let client = client(facts)?;
     let stolen = tokens(&client, facts)?;
     let theft = refresh(&client, &stolen)?;
-    let (mut session, store) = Store::new(stolen)?;
-    session.access_token_rejected(&store.access_token()?);
+    let (mut session, shared) = Shared::of(stolen)?;
+    session.access_token_rejected(&shared.access_token()?);
     let refreshed = session.revision() + 2;
-    store.keep_alive(&client, &mut session, |session| session.revision() == refreshed)?;
-    refused(finish(&theft), "invalid_grant", Advice::Reauthorize)?;
+    shared.keep_alive(&client, &mut session, |session| session.revision() == refreshed)?;
+    refused(send(&theft), "invalid_grant", Advice::Reauthorize)?;
 
-    session.access_token_rejected(&store.access_token()?);
-    let reason = store.keep_alive(&client, &mut session, |_| false)?;
+    session.access_token_rejected(&shared.access_token()?);
+    let reason = shared.keep_alive(&client, &mut session, |_| false)?;
     check(reason == Some(Reason::Refused), format!("{reason:?}"))?;
-    let mut other = Session::restore(store.load(), policy(), SystemTime::now());
-    let reason = store.keep_alive(&client, &mut other, |_| false)?;
+    let mut other = shared.holder();
+    let reason = shared.keep_alive(&client, &mut other, |_| false)?;
     check(reason == Some(Reason::Refused), format!("another holder: {reason:?}"))
 }
 
 /// The longest that a session may take to do what a flow waits for.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// The pauses after a rejected token are short, for a flow rejects several.
+/// Short pauses after a rejected token, because a flow rejects several.
 fn policy() -> RefreshPolicy {
     RefreshPolicy::default().backoff(Duration::from_millis(100), Duration::from_secs(1))
 }
 
-/// What the holders of one authorization share: a store in memory, and the number of refreshes that were sent.
-struct Store {
-    snapshot: Mutex<Snapshot>,
+/// What the holders of one authorization share: the store, and the number of refreshes that were sent.
+struct Shared {
+    store: Mutex<Store>,
     refreshes: AtomicUsize,
 }
 
-impl Store {
+impl Shared {
+    /// The session of a new sign-in, saved.
     fn sign_in(client: &Client, facts: &Facts) -> Result<(Session, Self), Failed> {
-        Self::new(tokens(client, facts)?)
+        Self::of(tokens(client, facts)?)
     }
 
-    fn new(tokens: TokenResponse) -> Result<(Session, Self), Failed> {
+    /// A session with these tokens, saved.
+    fn of(tokens: TokenResponse) -> Result<(Session, Self), Failed> {
         let now = SystemTime::now();
         let mut session = Session::new(tokens, policy(), now);
         let Step::Save(save) = session.poll(now) else { return Err("there is nothing to save".into()) };
-        let snapshot = Mutex::new(save.snapshot().clone());
+        let mut store = Store::default();
+        check(store.compare_and_swap(&save), "an empty store refuses a new session")?;
         session.saved(save);
-        Ok((session, Self { snapshot, refreshes: AtomicUsize::new(0) }))
+        Ok((session, Self { store: Mutex::new(store), refreshes: AtomicUsize::new(0) }))
     }
 
-    fn load(&self) -> Snapshot {
-        self.snapshot.lock().expect("nobody panics with the lock").clone()
+    /// Another holder, who starts now from what is stored.
+    #[track_caller]
+    fn holder(&self) -> Session {
+        Session::restore(self.store().load(), policy(), SystemTime::now())
+    }
+
+    #[track_caller]
+    fn store(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().expect("nobody panics with the lock")
     }
 
     /// The access token that is stored, whether it still lives or not.
+    #[track_caller]
     fn access_token(&self) -> Result<Secret, Failed> {
-        let stored = serde_json::to_value(self.load())?;
+        let stored = self.store().value();
         Ok(Secret::new(stored["access_token"].as_str().ok_or("there is no access token")?))
     }
 
     /// Does what the session says until `is_done`, or until the user must sign in again.
+    #[track_caller]
     fn keep_alive(
         &self,
         client: &Client,
@@ -316,15 +331,14 @@ impl Store {
                 Step::Idle(_) => thread::sleep(Duration::from_millis(10)),
                 Step::Wait(_) => {
                     thread::sleep(Duration::from_millis(10));
-                    session.adopt(self.load(), now())?;
+                    session.adopt(self.store().load(), now())?;
                 }
                 Step::Save(save) => {
-                    let mut stored = self.snapshot.lock().expect("nobody panics with the lock");
-                    if stored.revision() == save.expected_revision() {
-                        *stored = save.snapshot().clone();
+                    let mut store = self.store();
+                    if store.compare_and_swap(&save) {
                         session.saved(save);
                     } else {
-                        session.adopt(stored.clone(), now())?;
+                        session.adopt(store.load(), now())?;
                     }
                 }
                 Step::Send { .. } => {
@@ -333,7 +347,7 @@ impl Store {
                     let (status, headers, body) = http::send(call.request())?;
                     match session.received(call, Response::new(status, headers, &body), now()) {
                         Err(error) if error.advice() != Advice::Reauthorize => return Err(error.into()),
-                        // The session has taken note of a refusal.
+                        // A refusal ends the session in the next step.
                         _ => {}
                     }
                 }
@@ -391,7 +405,7 @@ fn exchange(client: &Client, facts: &Facts) -> Result<Call<TokenResponse>, Faile
 }
 
 fn tokens(client: &Client, facts: &Facts) -> Result<TokenResponse, Failed> {
-    Ok(finish(&exchange(client, facts)?)?)
+    Ok(send(&exchange(client, facts)?)?)
 }
 
 fn refresh(client: &Client, tokens: &TokenResponse) -> Result<Call<TokenResponse>, Failed> {
@@ -399,17 +413,20 @@ fn refresh(client: &Client, tokens: &TokenResponse) -> Result<Call<TokenResponse
     Ok(client.refresh(refresh_token).start()?)
 }
 
-fn finish(call: &Call<TokenResponse>) -> Result<TokenResponse, Error> {
+/// Sends the request of a call and reads its response.
+#[track_caller]
+fn send(call: &Call<TokenResponse>) -> Result<TokenResponse, Error> {
     let (status, headers, body) = http::send(call.request()).expect("the server answers");
     let headers = headers.iter().map(|(name, value)| (name.as_str(), value));
     call.read(Response::new(status, headers, &body))
 }
 
-fn refused<T>(result: Result<T, Error>, code: &str, retry: Advice) -> Result<(), Failed> {
+/// Checks that the server refused with this code and advice.
+fn refused<T>(result: Result<T, Error>, code: &str, advice: Advice) -> Result<(), Failed> {
     match result {
         Ok(_) => Err("the server said yes".into()),
         Err(error) => check(
-            error.code() == Some(code) && error.advice() == retry,
+            error.code() == Some(code) && error.advice() == advice,
             format!("refused otherwise: {error}"),
         ),
     }

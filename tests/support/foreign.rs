@@ -15,7 +15,7 @@ use serde::Deserialize;
 /// The longest a server may take from its start to its `READY` line.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
-/// What a server says of itself in its `READY` line.
+/// What a server states about itself in its `READY` line.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Facts {
     /// The issuer identifier, where the server has one.
@@ -36,15 +36,15 @@ pub struct Facts {
     pub pushed_authorization_request_endpoint: Option<String>,
     /// Whether the server's metadata promises `iss` in authorization responses, RFC 9207.
     pub iss_parameter_supported: bool,
-    /// Whether `iss` comes with an error too, which some servers that promise it forget.
+    /// Whether error responses hold `iss` too; some servers that promise it leave it out there.
     pub iss_in_error_responses: bool,
     /// The client that authenticates with `client_secret_basic`.
     pub client_id: String,
     /// Its secret.
     pub client_secret: String,
-    /// The registered redirect URIs, none of which is ever contacted.
+    /// The registered redirect URIs, none of which is contacted.
     pub redirect_uris: Vec<String>,
-    /// The scopes to ask for, which need no others to get a refresh token.
+    /// The scopes to ask for, which suffice to get a refresh token.
     pub scopes: Vec<String>,
     /// Seconds that an access token lives.
     pub access_token_lifetime: u64,
@@ -56,7 +56,7 @@ pub struct Facts {
     pub refused_scope: Option<String>,
     /// A resource that access tokens can be asked for, RFC 8707.
     pub resource: Option<String>,
-    /// Whether a refresh may ask for fewer scopes, as RFC 6749 section 6 has it.
+    /// Whether a refresh may ask for fewer scopes, RFC 6749 section 6.
     pub refresh_narrows_scope: bool,
     /// What the second use of a refresh token leads to.
     pub refresh_token_reuse: RefreshTokenReuse,
@@ -91,9 +91,9 @@ impl Drop for ForeignServer {
 /// Why there is no server, in one line.
 #[derive(Debug)]
 pub enum NoServer {
-    /// It is not installed here; the text says what to do about it.
+    /// It is not installed here; the text says how to install it.
     NotInstalled(String),
-    /// It is installed, and does not come up.
+    /// It is installed and does not start.
     DidNotStart(String),
 }
 
@@ -111,7 +111,8 @@ pub fn start(name: &str) -> Result<ForeignServer, NoServer> {
     start_with(name, &[])
 }
 
-/// Starts the server in the folder `tests/servers/{name}` with further environment variables, `ACCESS_TOKEN_TTL` say.
+/// Starts the server in the folder `tests/servers/{name}` with further environment variables, such as
+/// `ACCESS_TOKEN_TTL`.
 pub fn start_with(name: &str, environment: &[(&str, &str)]) -> Result<ForeignServer, NoServer> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers").join(name);
     let did_not_start =
@@ -134,10 +135,10 @@ pub fn start_with(name: &str, environment: &[(&str, &str)]) -> Result<ForeignSer
     }
 }
 
-/// The command that runs a server's script, once what the script needs is known to be there.
+/// The command that runs a server's script, if what the script needs is installed.
 fn command(name: &str, folder: &Path) -> Result<Command, NoServer> {
     let node = folder.join("server.mjs").exists();
-    // The mark in the folder of dependencies is the last thing that the installation writes.
+    // The installation writes this file last.
     let (interpreter, script, mark) = if node {
         (PathBuf::from("node"), "server.mjs", "node_modules/.installed")
     } else if folder.join("server.py").exists() {
@@ -160,7 +161,8 @@ fn command(name: &str, folder: &Path) -> Result<Command, NoServer> {
     Ok(command)
 }
 
-/// Waits for the `READY` line, and keeps both of the child's pipes drained for as long as it runs.
+/// Waits for the `READY` line, and drains both of the child's pipes until it ends.
+#[track_caller]
 fn facts(child: &mut Child) -> Result<Facts, String> {
     let (send, lines) = mpsc::channel();
     let mut output = BufReader::new(child.stdout.take().expect("stdout is piped"));
@@ -191,13 +193,13 @@ fn facts(child: &mut Child) -> Result<Facts, String> {
     }
 }
 
-/// The line that names the error; in what node and Python print, that is one that is not indented.
+/// The line that names the error: node and Python do not indent it.
 fn cause(complaints: &str) -> Option<&str> {
     let mut lines = complaints.lines().filter(|line| line.starts_with(|first: char| !first.is_whitespace()));
     lines.clone().rfind(|line| line.contains("Error")).or(lines.next_back())
 }
 
-/// Closes the child's standard input, on which it exits by itself, and makes sure of its end.
+/// Closes the child's standard input, on which it exits by itself, and kills it in any case.
 fn stop(child: &mut Child) {
     drop(child.stdin.take());
     let _ = child.kill();

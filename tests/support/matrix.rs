@@ -1,21 +1,21 @@
-//! What was seen of each server in each flow, as a table that README.md holds too.
+//! The result of each flow at each server, as a table that README.md holds too.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::sync::{Mutex, PoisonError};
 
-/// Between these lines of README.md stands the table.
+/// The lines of README.md before and after the table.
 const BEGIN: &str = "<!-- begin of the servers' matrix -->\n";
 const END: &str = "<!-- end of the servers' matrix -->\n";
 
-/// What was seen of one server in one flow.
+/// The result of one flow at one server.
 #[derive(Clone, Copy)]
 pub enum Cell {
     /// The flow went as it should.
     Done,
     /// The server does not offer it.
     NotOffered,
-    /// It went otherwise, or the server does not start.
+    /// The flow failed, or the server does not start.
     Failed,
     /// The server is not installed.
     Skipped,
@@ -25,7 +25,7 @@ pub enum Cell {
 pub struct Matrix {
     servers: Vec<&'static str>,
     flows: Vec<&'static str>,
-    /// By server and flow; without a value it was not run.
+    /// By server and flow; a flow without a value was not run.
     cells: Mutex<BTreeMap<(&'static str, &'static str), Cell>>,
 }
 
@@ -42,7 +42,7 @@ impl Matrix {
         self.cells.lock().unwrap_or_else(PoisonError::into_inner).insert((server, flow), cell);
     }
 
-    /// Compares the table in README.md with what was seen.
+    /// Compares the table in README.md with this one.
     pub fn is_in_readme(&self) -> Result<(), String> {
         let readme = include_str!("../../README.md");
         let table =

@@ -1,11 +1,11 @@
-//! One test for each known attack by what an authorization server says, or by what stands in its place, named after it.
-
-mod support;
+//! One test for each known attack by the answer of a token endpoint, or of a false one, named after it.
 
 use oauth2_proto::{Advice, Client, ClientAuth, Response, error::ErrorKind, server::Leniency};
-use support::{client, client_of, json, now, server, start, token_call};
 
-/// A line break in what the server says would forge a line of a log.
+use crate::responses::json;
+use crate::support::{client, client_of, now, server, start, token_call};
+
+/// A line break in a text of the server would forge a line of a log.
 #[test]
 fn log_injection_by_server_text() {
     let client = client();
@@ -20,7 +20,7 @@ fn log_injection_by_server_text() {
     {
         assert!(!shown.contains(['\r', '\n', '\u{1b}', '\u{202e}']), "{shown:?}");
     }
-    // What else is printed holds words of the server, too.
+    // `Debug` of the tokens holds texts of the server, too.
     let body =
         "{\"access_token\":\"fake\",\"token_type\":\"Bearer\",\"scope\":\"\\r\\n\\u001b\",\"\\u202e\\n\":1}";
     let shown = format!("{:?}", token_call(&client).read(json(body)).unwrap());
@@ -45,7 +45,7 @@ fn log_flooding_by_server_text() {
     }
 }
 
-/// A type of token goes into the same header, where the server's own type is tolerated.
+/// A token type goes into the same header, where any type is tolerated.
 #[test]
 fn header_injection_by_a_token_type() {
     let call = token_call(&client_of(server().tolerate(Leniency::AnyTokenType)));
@@ -61,16 +61,12 @@ fn header_injection_by_a_token_type() {
 #[test]
 fn header_injection_by_tokens() {
     let call = token_call(&client());
-    for member in ["access_token", "refresh_token"] {
+    for body in [
+        r#"{"token_type":"Bearer","access_token":"faCHARACTERke"}"#,
+        r#"{"access_token":"fake","token_type":"Bearer","refresh_token":"faCHARACTERke"}"#,
+    ] {
         for character in ["\\r\\n", "\\u0000", "\\u007f", "\\u0085"] {
-            let body = format!(
-                "{{\"access_token\":\"fake\",\"token_type\":\"Bearer\",\"{member}\":\"fa{character}ke\"}}"
-            )
-            .replacen(
-                "\"access_token\":\"fake\",",
-                if member == "access_token" { "" } else { "\"access_token\":\"fake\"," },
-                1,
-            );
+            let body = body.replace("CHARACTER", character);
             let error = call.read(json(&body)).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Invalid, "{body}");
             assert!(error.to_string().contains("control characters"), "{error}");
@@ -84,7 +80,7 @@ fn header_injection_by_credentials() {
     let hostile = "fake\r\nX-Injected: 1";
     for auth in [ClientAuth::basic(hostile), ClientAuth::basic_unencoded(hostile), ClientAuth::post(hostile)]
     {
-        // Basic takes no colon in an identifier that is sent as it is.
+        // Unencoded Basic allows no colon in an identifier.
         let client = Client::new(server(), "fake\r\nclient", auth).unwrap();
         let call = token_call(&client);
         for text in call.request().headers().map(|(_, value)| value).chain([call.request().body()]) {
@@ -110,7 +106,7 @@ fn oversized_and_deep_bodies() {
     }
 }
 
-/// The reader decompresses nothing, so a bomb stays as small as it came.
+/// The reader decompresses nothing, so a decompression bomb stays small.
 #[test]
 fn decompression_is_left_to_the_caller() {
     let gzip_header = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03";
@@ -118,8 +114,8 @@ fn decompression_is_left_to_the_caller() {
     assert_eq!(token_call(&client()).read(response).unwrap_err().kind(), ErrorKind::Invalid);
 }
 
-/// RFC 9110 §15.4: a redirect, and 307 and 308 above all, would carry the credentials along (as those of the user in
-/// RFC 9700 §4.12).
+/// RFC 9110 §15.4: a redirect, by 307 or 308 above all, would carry the client's credentials along (RFC
+/// 9700 §4.12 describes this for the user's).
 #[test]
 fn redirected_token_request() {
     let call = token_call(&client());
@@ -128,13 +124,13 @@ fn redirected_token_request() {
         let body = br#"{"access_token":"fake","token_type":"Bearer"}"#;
         let response = Response::new(status, [("location", "https://evil.example/token")], body);
         assert_eq!(call.read(response).unwrap_err().kind(), ErrorKind::Invalid, "{status}");
-        // Nor does a redirect sign the user out.
+        // A redirect does not sign the user out either.
         let response = Response::new(status, [("location", "/")], br#"{"error":"invalid_grant"}"#);
         assert_eq!(call.read(response).unwrap_err().kind(), ErrorKind::Invalid, "{status}");
     }
 }
 
-/// A failing proxy says `invalid_grant`, and the user would be signed out for nothing.
+/// rust-sdk#963: a failing proxy says `invalid_grant`, and the user would be signed out for nothing.
 #[test]
 fn sign_out_by_a_failing_server() {
     let call = token_call(&client());
@@ -145,22 +141,21 @@ fn sign_out_by_a_failing_server() {
     }
 }
 
-/// Found by fuzzing: with form-encoded responses tolerated, a part of a JSON document must not read as a form.
+/// Found by fuzzing: where form-encoded responses are tolerated, part of a JSON document is not read as one.
 #[test]
 fn token_hidden_inside_another_document() {
     let call = token_call(&client_of(server().tolerate(Leniency::FormEncoded)));
     let hidden = "&access_token=fake-inner&token_type=bearer&";
-    let finish =
-        |body: &str| call.read(Response::new(200, [("content-type", "text/plain")], body.as_bytes()));
+    let read = |body: &str| call.read(Response::new(200, [("content-type", "text/plain")], body.as_bytes()));
     for mark in ["", "\u{feff}"] {
         let object =
             format!(r#"{mark} {{"x":"{hidden}","access_token":"fake-outer","token_type":"Bearer"}}"#);
-        assert_eq!(finish(&object).unwrap().access_token().expose(), "fake-outer");
+        assert_eq!(read(&object).unwrap().access_token().expose(), "fake-outer");
         for document in
             [format!("{mark}[\"{hidden}\"]"), format!("{mark}\"{hidden}\""), format!("{mark}<p>{hidden}</p>")]
         {
-            assert_eq!(finish(&document).unwrap_err().kind(), ErrorKind::Invalid, "{document}");
+            assert_eq!(read(&document).unwrap_err().kind(), ErrorKind::Invalid, "{document}");
         }
     }
-    assert_eq!(finish(hidden).unwrap().access_token().expose(), "fake-inner");
+    assert_eq!(read(hidden).unwrap().access_token().expose(), "fake-inner");
 }

@@ -1,32 +1,38 @@
 //! One test for each known attack that a sign-in can meet, named after it, with where it was seen.
 //!
-//! In all of them the attack is refused, and the real sign-in goes on as if nothing had happened. Those by
-//! responses are in `response_attacks.rs`, and those on tokens over time in `session_attacks.rs`; docs/attacks.md
-//! lists all attacks, and is held to the tests here.
-
-mod support;
+//! In all of them the attack is refused, and the real sign-in continues unchanged.
 
 use oauth2_proto::{
-    Advice, AuthorizationServer, Callback, Client, ClientAuth, Entropy, PendingAuthorization,
+    Advice, AuthorizationServer, Callback, Client, ClientAuth, Entropy, PendingAuthorization, Request,
     authorization::CodeVerifier, error::ErrorKind, pleo,
 };
-use support::{REDIRECT_URI, client, client_of, entropy, later, now, server, start};
+
+use crate::support::{REDIRECT_URI, client, client_of, entropy, later, now, server, start};
 
 /// Another user's sign-in at the same client, and its URL.
+#[track_caller]
 fn start_another(client: &Client) -> (String, PendingAuthorization) {
     let entropy = Entropy::from_bytes([1; 128]);
     client.authorize(REDIRECT_URI).start_with(entropy, now()).unwrap()
 }
 
-/// A parameter of an authorization URL.
+/// A parameter of an authorization URL, which must be there.
+#[track_caller]
 fn parameter_of(url: &str, name: &str) -> String {
     let query = url.split_once('?').unwrap().1;
     let mut pairs = url::form_urlencoded::parse(query.as_bytes());
     pairs.find(|(known, _)| known == name).unwrap().1.into_owned()
 }
 
-/// Every callback is refused with this kind, and the real one is accepted afterwards.
-fn all_refused(client: &Client, kind: ErrorKind, callbacks: &[&str]) {
+/// A field of a request's form, which must be there.
+#[track_caller]
+fn field_of(request: &Request, name: &str) -> String {
+    request.form().into_iter().find(|(known, _)| known == name).unwrap().1
+}
+
+/// Refuses every callback with this kind, and takes the real one afterwards.
+#[track_caller]
+fn only_the_real_callback_is_taken(client: &Client, kind: ErrorKind, callbacks: &[&str]) {
     let (_, mut pending) = start(client);
     let state = pending.state().to_owned();
     for callback in callbacks {
@@ -41,7 +47,7 @@ fn all_refused(client: &Client, kind: ErrorKind, callbacks: &[&str]) {
 /// RFC 6749 §10.12, RFC 9700 §4.7.
 #[test]
 fn cross_site_request_forgery_by_a_missing_or_foreign_state() {
-    all_refused(
+    only_the_real_callback_is_taken(
         &client(),
         ErrorKind::Suspect,
         &[
@@ -56,10 +62,10 @@ fn cross_site_request_forgery_by_a_missing_or_foreign_state() {
     );
 }
 
-/// What is not a callback at all does not end the wait either, for anybody can send it.
+/// Anybody can send a request that is no callback; it does not end the wait.
 #[test]
 fn sign_in_ended_by_junk() {
-    all_refused(
+    only_the_real_callback_is_taken(
         &client(),
         ErrorKind::Invalid,
         &["code=%FF&state=STATE", "%FF=&x", "state=STATE", "code=&state=STATE"],
@@ -68,8 +74,8 @@ fn sign_in_ended_by_junk() {
 
 /// oauth2-rs#245: a comparison that stops at the first difference tells how much was right.
 ///
-/// What a test can hold is that the answer does not tell; that the comparison takes as long for all is by its code
-/// (`secret::same`), for a shared machine cannot time it.
+/// The test holds that the error does not tell. Equal time is left to the code (`secret::same`): a shared
+/// machine cannot measure it.
 #[test]
 fn state_oracle_by_a_prefix() {
     let (_, mut pending) = start(&client());
@@ -87,7 +93,7 @@ fn state_oracle_by_a_prefix() {
 #[test]
 fn mix_up_with_iss() {
     let client = client_of(server().issuer("https://as.example").unwrap());
-    all_refused(
+    only_the_real_callback_is_taken(
         &client,
         ErrorKind::Suspect,
         &[
@@ -100,13 +106,17 @@ fn mix_up_with_iss() {
     );
 }
 
-/// RFC 9207 §2.4: a server that always sends `iss` did not send this.
+/// RFC 9207 §2.4: a server that always sends `iss` did not send this callback.
 #[test]
 fn mix_up_by_stripping_iss() {
     let server = server().issuer("https://as.example").unwrap();
     let client = client_of(server.authorization_response_iss_parameter_supported(true));
-    all_refused(&client, ErrorKind::Suspect, &["code=fake&state=STATE", "error=access_denied&state=STATE"]);
-    let without_issuer = support::server().authorization_response_iss_parameter_supported(true);
+    only_the_real_callback_is_taken(
+        &client,
+        ErrorKind::Suspect,
+        &["code=fake&state=STATE", "error=access_denied&state=STATE"],
+    );
+    let without_issuer = crate::support::server().authorization_response_iss_parameter_supported(true);
     let error = Client::new(without_issuer, "fake-client", ClientAuth::none()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Misuse, "iss could not be compared with anything");
 }
@@ -132,8 +142,8 @@ fn mix_up_without_iss_by_two_clients_of_one_program() {
     }
 }
 
-/// RFC 9700 §4.5: a code that was stolen from another's sign-in comes in the attacker's own. It goes to the server with
-/// the verifier of the sign-in that received it, which is not the one that the code is bound to.
+/// RFC 9700 §4.5: a code that was stolen from another's sign-in comes in the attacker's own. It goes to the
+/// server with the verifier of the sign-in that received it, which is not the one that the code is bound to.
 #[test]
 fn code_injection() {
     let client = client();
@@ -141,16 +151,15 @@ fn code_injection() {
     let (own_url, mut own) = start_another(&client);
     let callback = format!("code=fake-stolen&state={}", own.state());
     let call = own.receive(&client, callback.as_str(), now()).unwrap();
-    let form = call.request().form();
-    assert!(form.contains(&("code".to_owned(), "fake-stolen".to_owned())));
-    let verifier = form.into_iter().find(|(name, _)| name == "code_verifier").unwrap().1;
+    assert_eq!(field_of(call.request(), "code"), "fake-stolen");
+    let verifier = field_of(call.request(), "code_verifier");
     let challenge = CodeVerifier::new(&verifier).unwrap().challenge();
     assert_eq!(challenge, parameter_of(&own_url, "code_challenge"));
     assert_ne!(challenge, parameter_of(&victims_url, "code_challenge"), "RFC 9700 section 4.5.3.1");
 }
 
-/// RFC 7636 §1, RFC 8252 §8.1: another app on the device gets the callback. It has neither the verifier, which is in no
-/// URL, nor one that fits the challenge.
+/// RFC 7636 §1, RFC 8252 §8.1: another app on the device gets the callback. It has neither the verifier,
+/// which is in no URL, nor one that fits the challenge.
 #[test]
 fn code_interception() {
     let client = client();
@@ -158,7 +167,7 @@ fn code_interception() {
     let stored = serde_json::to_value(&pending).unwrap();
     let callback = format!("code=fake&state={}", pending.state());
     let call = pending.receive(&client, callback.as_str(), now()).unwrap();
-    let verifier = call.request().form().into_iter().find(|(name, _)| name == "code_verifier").unwrap().1;
+    let verifier = field_of(call.request(), "code_verifier");
     assert_eq!(stored["code_verifier"], *verifier);
     assert!(!url.contains(&verifier) && !callback.contains(&verifier));
     assert_eq!(parameter_of(&url, "code_challenge_method"), "S256");
@@ -178,7 +187,7 @@ fn replay_of_a_callback() {
     assert!(serde_json::to_string(&pending).is_err(), "what is used up must not be stored again");
 }
 
-/// A callback that was held back until the user has long gone.
+/// A callback that was held back until the user has left.
 #[test]
 fn late_callback() {
     let client = client();
@@ -188,8 +197,8 @@ fn late_callback() {
     assert_eq!((error.kind(), error.advice()), (ErrorKind::Suspect, Advice::Reauthorize));
 }
 
-/// RFC 9700 §4.7: the attacker begins a sign-in, and has the victim's browser bring back its callback, with a `state`
-/// that is a real one, but not the victim's. Without the victim's own it would be the attacker's account.
+/// RFC 9700 §4.7: the attacker begins a sign-in, and the victim's browser brings back its callback, whose
+/// `state` is real but not the victim's. If it were taken, the victim would use the attacker's account.
 #[test]
 fn state_fixation() {
     let client = client();
@@ -202,7 +211,8 @@ fn state_fixation() {
     assert!(victims.receive(&client, real.as_str(), now()).is_ok());
 }
 
-/// RFC 9700 §4.7 and §2.1.1: two authorizations never share a state or a verifier, so that nobody knows the next.
+/// RFC 9700 §4.7 and §2.1.1: two authorizations share neither `state` nor verifier, so that nobody can
+/// predict the next.
 #[cfg(feature = "os-random")]
 #[test]
 fn state_guessing() {
@@ -213,18 +223,18 @@ fn state_guessing() {
     assert_ne!(parameter_of(&one.0, "code_challenge"), parameter_of(&other.0, "code_challenge"));
 }
 
-/// RFC 9700 §4.8: the attacker strips the challenge from a request of their own, so that the server binds the code to
-/// nothing, and injects it. It comes with the attacker's `state`, or with none.
+/// RFC 9700 §4.8: the attacker strips the challenge from a request of their own, so that the server binds the
+/// code to nothing, and injects it. It comes with the attacker's `state`, or with none.
 #[test]
 fn pkce_downgrade_by_stripping_the_challenge() {
     let client = client();
     let (_, attackers) = start_another(&client);
     let foreign = format!("code=fake-unbound&state={}", attackers.state());
-    all_refused(&client, ErrorKind::Suspect, &[&foreign, "code=fake-unbound"]);
+    only_the_real_callback_is_taken(&client, ErrorKind::Suspect, &[&foreign, "code=fake-unbound"]);
 }
 
-/// RFC 7636 §7.2, RFC 9700 §2.1.1, modelcontextprotocol/rust-sdk#955: a server that lists other methods does not talk
-/// the client out of `S256`.
+/// RFC 7636 §7.2, RFC 9700 §2.1.1, modelcontextprotocol/rust-sdk#955: a server that lists other methods does
+/// not talk the client out of `S256`.
 #[test]
 fn pkce_downgrade_to_plain() {
     for methods in [vec!["plain"], vec![], vec!["s256"]] {
@@ -236,10 +246,10 @@ fn pkce_downgrade_to_plain() {
     assert!(start(&client_of(both)).0.contains("code_challenge_method=S256"));
 }
 
-/// The last or the first of two parameters wins, depending on who reads.
+/// Of two parameters one reader takes the first and another the last.
 #[test]
 fn duplicated_parameters() {
-    all_refused(
+    only_the_real_callback_is_taken(
         &client(),
         ErrorKind::Suspect,
         &[
@@ -266,7 +276,7 @@ fn duplicated_parameters() {
 /// RFC 9700 §2.1.2 and §4.6: tokens do not come through the browser.
 #[test]
 fn token_in_the_front_channel() {
-    all_refused(
+    only_the_real_callback_is_taken(
         &client(),
         ErrorKind::Suspect,
         &[
@@ -278,10 +288,10 @@ fn token_in_the_front_channel() {
     );
 }
 
-/// A refusal that carries a code, so that half of the readers see a success.
+/// A refusal that carries a code, which some readers take for a success.
 #[test]
 fn code_together_with_an_error() {
-    all_refused(
+    only_the_real_callback_is_taken(
         &client(),
         ErrorKind::Suspect,
         &[
@@ -292,7 +302,7 @@ fn code_together_with_an_error() {
     );
 }
 
-/// mcp-remote CVE-2025-6514: an endpoint that is a command when the operating system opens it.
+/// mcp-remote CVE-2025-6514: an endpoint that is a command where the operating system opens it.
 #[test]
 fn hostile_endpoints() {
     for endpoint in [
@@ -315,14 +325,14 @@ fn hostile_endpoints() {
         }
         assert!(pleo::at(endpoint).is_err(), "{endpoint}");
     }
-    // An answer that is open to the page, by the endpoint's own query.
+    // The endpoint's own query makes the answer readable in the browser.
     for (mode, sound) in [("fragment", false), ("web_message", false), ("query", true), ("form_post", true)] {
         let endpoint = format!("https://as.example/authorize?a=b&response_mode={mode}");
         assert_eq!(AuthorizationServer::new(&endpoint, "https://as.example/token").is_ok(), sound, "{mode}");
     }
 }
 
-/// A redirect URI whose query answers for the server, or which hides where it leads.
+/// A redirect URI whose query answers in place of the server, or which hides its host.
 #[test]
 fn hostile_redirect_uris() {
     let client = client();
@@ -368,7 +378,7 @@ fn hostile_redirect_uris() {
     }
 }
 
-/// An address that is one thing to a reader, and to another HTTP client, and a loopback address to the parser.
+/// A host that the URL parser rewrites, to a loopback address for example, and other software does not.
 #[test]
 fn disguised_hosts() {
     for host in [
@@ -404,7 +414,7 @@ fn disguised_hosts() {
     }
 }
 
-/// An extra parameter, from a caller's own input perhaps, that takes over the request.
+/// An extra parameter that takes over the request, from a user's input for example.
 #[test]
 fn parameter_injection_by_extra_parameters() {
     let client = client();
@@ -436,7 +446,7 @@ fn parameter_injection_by_extra_parameters() {
             client_with_query.authorize(REDIRECT_URI).parameter(name, "b").start_with(entropy(), now());
         assert_eq!(again.is_ok(), accepted, "RFC 6749 section 3.1: {name}");
     }
-    // RFC 9700 section 4.17: an answer that stays in the browser, for whatever runs there.
+    // RFC 9700 section 4.17: an answer that stays in the browser is readable by every script there.
     for (mode, accepted) in
         [("query", true), ("form_post", true), ("fragment", false), ("web_message", false), ("", false)]
     {
@@ -451,7 +461,7 @@ fn parameter_injection_by_extra_parameters() {
     assert_eq!(states, [("state".into(), pending.state().into())]);
 }
 
-/// A store that somebody else can write to: what comes back is checked again.
+/// A store that others can write to: what comes back is checked again.
 #[test]
 fn tampered_pending_authorization() {
     let stored = serde_json::to_value(start(&client()).1).unwrap();
@@ -463,50 +473,4 @@ fn tampered_pending_authorization() {
     let mut tampered = stored;
     tampered["resources"] = serde_json::json!(["https://api.example", "not a resource"]);
     assert!(serde_json::from_value::<PendingAuthorization>(tampered).is_err(), "resources");
-}
-
-/// docs/attacks.md says of each attack which tests show it, as `file::test`: these exist, and it names every test of
-/// this file and of the other two.
-#[test]
-fn the_documentation_names_tests_that_exist() {
-    let read = |path: &str| {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-    };
-    let document = read("docs/attacks.md");
-    let rows = document.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| attack |"));
-    let mut named = std::collections::BTreeSet::new();
-    for row in rows {
-        let cells: Vec<_> = row.trim_matches('|').split(" | ").map(str::trim).collect();
-        assert_eq!(cells.len(), 4, "{row}");
-        let tests: Vec<_> = cells[3].split('`').skip(1).step_by(2).collect();
-        assert_eq!(tests.is_empty(), cells[3].starts_with("left to the caller"), "neither or both: {row}");
-        for test in tests {
-            let (file, name) = test.split_once("::").unwrap_or_else(|| panic!("no `file::test`: {row}"));
-            let is_test_of = |source: String| {
-                source
-                    .split("#[test]\n")
-                    .skip(1)
-                    .any(|rest| rest.trim_start().starts_with(&format!("fn {name}(")))
-            };
-            let is_there = match file {
-                "compile_fail" => !read(&format!("tests/compile_fail/{name}.rs")).is_empty(),
-                "servers" => read("tests/support/flows.rs").contains(&format!("run: {name}")),
-                "sources" => ["text/json", "authorization/pkce", "session/model/search"]
-                    .into_iter()
-                    .any(|file| is_test_of(read(&format!("src/{file}.rs")))),
-                _ => is_test_of(read(&format!("tests/{file}.rs"))),
-            };
-            assert!(is_there, "there is no test {test}");
-            named.insert(test.to_owned());
-        }
-    }
-    for file in ["attacks", "response_attacks", "session_attacks"] {
-        let source = read(&format!("tests/{file}.rs"));
-        for test in source.split("#[test]\n").skip(1) {
-            let name = test.split_once("fn ").and_then(|(_, rest)| rest.split_once('(')).unwrap().0;
-            let is_attack = name != "the_documentation_names_tests_that_exist";
-            assert_eq!(named.contains(&format!("{file}::{name}")), is_attack, "{file}::{name}");
-        }
-    }
 }

@@ -1,0 +1,12 @@
+//! The authorization code grant up to the token request: the mirror of `src/authorization`.
+
+#[path = "../../examples/support/server.rs"]
+mod embedded;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod attacks;
+mod pending;
+mod request;
+mod sign_in;
+mod stored;

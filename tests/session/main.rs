@@ -1,0 +1,20 @@
+//! `Session`, as timelines: each file is about one thing that can happen to it.
+
+#[path = "../support/responses.rs"]
+mod responses;
+#[path = "../support/steps.rs"]
+mod steps;
+#[path = "../support/store.rs"]
+mod store;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod answers;
+mod attacks;
+mod crashes;
+mod holders;
+mod policy;
+mod refresh;
+mod sign_in;
+mod stored;
+mod time;

@@ -1,0 +1,8 @@
+//! What a token endpoint answers.
+
+use oauth2_proto::Response;
+
+/// A success with this JSON document.
+pub fn json(body: &str) -> Response<'_> {
+    Response::new(200, [("content-type", "application/json")], body.as_bytes())
+}

@@ -1,0 +1,62 @@
+//! A single refresh, without a `Session`.
+
+use oauth2_proto::{Secret, error::ErrorKind};
+
+use crate::responses::json;
+use crate::support::{client, client_of, server};
+
+#[test]
+fn rfc6749_section_6_a_refresh_without_a_new_refresh_token_keeps_the_old_one() {
+    let client = client();
+    let call = client.refresh(&Secret::new("fake-refresh-1")).start().unwrap();
+    assert_eq!(call.request().body(), "grant_type=refresh_token&refresh_token=fake-refresh-1");
+
+    let kept = call.read(json(r#"{"access_token":"fake-2","token_type":"Bearer"}"#)).unwrap();
+    assert_eq!(kept.refresh_token().map(Secret::expose), Some("fake-refresh-1"));
+    assert!(!kept.refresh_token_is_new());
+
+    let body = r#"{"access_token":"fake-2","token_type":"Bearer","refresh_token":"fake-refresh-2"}"#;
+    let rotated = call.read(json(body)).unwrap();
+    assert_eq!(rotated.refresh_token().map(Secret::expose), Some("fake-refresh-2"));
+    assert!(rotated.refresh_token_is_new());
+}
+
+#[test]
+fn rfc6749_section_6_a_refresh_that_asks_for_nothing_misses_nothing() {
+    let client = client();
+    let token = Secret::new("fake-refresh");
+    let silent = r#"{"access_token":"fake","token_type":"Bearer"}"#;
+    let named = r#"{"access_token":"fake","token_type":"Bearer","scope":"export:read"}"#;
+    let scopes = |body, asked: &[&str]| {
+        let tokens = client.refresh(&token).scopes(asked).start().unwrap().read(json(body)).unwrap();
+        [tokens.granted_scopes().count(), tokens.missing_scopes().count(), tokens.extra_scopes().count()]
+    };
+    assert_eq!(scopes(silent, &[]), [0, 0, 0]);
+    assert_eq!(scopes(named, &[]), [1, 0, 0]);
+    assert_eq!(scopes(silent, &["export:read"]), [1, 0, 0]);
+    assert_eq!(scopes(named, &["export:write"]), [1, 1, 1]);
+}
+
+#[test]
+fn a_refresh_may_ask_for_less() {
+    let client = client();
+    let token = Secret::new("fake-refresh");
+    let call =
+        client.refresh(&token).scopes(["export:read"]).resource("https://api.example/").start().unwrap();
+    assert_eq!(
+        call.request().body(),
+        "grant_type=refresh_token&refresh_token=fake-refresh&scope=export%3Aread\
+         &resource=https%3A%2F%2Fapi.example%2F"
+    );
+    for misuse in [
+        client.refresh(&token).scopes(["a b"]).start(),
+        client.refresh(&token).resource("not absolute").start(),
+        client.refresh(&Secret::new("")).start(),
+        client.refresh(&Secret::new("fake-refresh-token\n")).start(),
+    ] {
+        assert_eq!(misuse.unwrap_err().kind(), ErrorKind::Misuse);
+    }
+    let no_refresh = client_of(server().grant_types_supported(["authorization_code"]));
+    let message = no_refresh.refresh(&token).start().unwrap_err().to_string();
+    assert!(message.contains("supports the grant types authorization_code, not refresh_token"), "{message}");
+}
