@@ -27,10 +27,14 @@ const FAULTS: &[Fault] = &[
         file: "session.rs",
         replacements: &[
             (
-                "Some(_) => self.claim(now),",
-                "Some(_) => Step::Send { until: system_time(later(now, self.policy.claim_length())) },",
+                "Phase::Due { attempt } => self.save(self.record.claimed(attempt, now, &self.policy)),",
+                "Phase::Due { .. } => Step::Send { until: system_time(now + self.policy.claim_duration) },",
             ),
-            ("let (Hold::Claim, Some(refresh_token)) =", "let (_, Some(refresh_token)) ="),
+            (
+                "let (Hand::Claim(claim), Some(refresh_token)) = (&self.hand, &self.record.refresh_token) else {",
+                "let claim = &crate::text::time::Span::new(now, self.policy.claim_duration);
+                 let Some(refresh_token) = &self.record.refresh_token else {",
+            ),
         ],
     },
     Fault {
@@ -38,38 +42,39 @@ const FAULTS: &[Fault] = &[
         symptom: "refreshes are in flight",
         file: "session.rs",
         replacements: &[(
-            "self.hold = Hold::Nothing;\n        self.replace(record, now);",
-            "self.hold = Hold::Claim;\n        self.replace(record, now);",
+            "self.keep_outcome_over(&record);\n        self.replace(record, now);",
+            "self.keep_outcome_over(&record);
+             if let (Hand::Nothing, State::Claimed(claim)) = (&self.hand, record.state) {
+                 self.hand = Hand::Claim(claim);
+             }
+             self.replace(record, now);",
         )],
     },
     Fault {
         name: "a claim is never over",
         symptom: "it does not settle",
-        file: "session/policy.rs",
+        file: "session/clock.rs",
         replacements: &[("later(end, self.clock_skew)", "later(end, u64::MAX)")],
     },
     Fault {
         name: "the clock skew is forgotten",
         symptom: "the authorization ended, and nothing was lost",
-        file: "session/policy.rs",
+        file: "session/clock.rs",
         replacements: &[("later(end, self.clock_skew)", "end")],
     },
     Fault {
         name: "the old access token is used after the answer",
         symptom: "knows that it was replaced",
         file: "session.rs",
-        replacements: &[("&& !replaced", "&& (!replaced || true)")],
+        replacements: &[("&& !is_replaced", "&& (!is_replaced || true)")],
     },
     Fault {
         name: "the new access token is used before it is saved",
         symptom: "before it is saved",
         file: "session.rs",
         replacements: &[
-            ("&& !replaced", "&& (!replaced || true)"),
-            (
-                "good.then_some(&record.access_token)",
-                "good.then_some(&self.learned.as_deref().unwrap_or(record).access_token)",
-            ),
+            ("&& !is_replaced", "&& (!is_replaced || true)"),
+            ("is_usable.then_some(&record.access_token)", "is_usable.then_some(&self.newest().access_token)"),
         ],
     },
     Fault {
@@ -77,8 +82,8 @@ const FAULTS: &[Fault] = &[
         symptom: "is sent again after invalid_grant",
         file: "session/record.rs",
         replacements: &[(
-            "Some(Advice::Reauthorize) => State::Refused,",
-            "Some(Advice::Reauthorize) => State::Backoff(Span::new(now, 0)),",
+            "Some((_, Advice::Reauthorize)) => State::Refused,",
+            "Some((_, Advice::Reauthorize)) => State::Backoff(Span::new(now, 0)),",
         )],
     },
     Fault {
@@ -95,8 +100,8 @@ const FAULTS: &[Fault] = &[
         symptom: "saved tokens go back",
         file: "session.rs",
         replacements: &[(
-            "attempt.generation == newest.generation",
-            "true || attempt.generation == newest.generation",
+            "attempt.generation == self.newest().generation",
+            "true || attempt.generation == self.newest().generation",
         )],
     },
 ];

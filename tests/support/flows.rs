@@ -10,7 +10,8 @@ use std::time::{Duration, SystemTime};
 use libtest_mimic::Failed;
 use oauth2_proto::{
     Advice, AuthorizationServer, Call, Callback, Client, ClientAuth, Error, PendingAuthorization,
-    RefreshPolicy, Response, Secret, Session, Step, TokenResponse, error::ErrorKind, session::Reason,
+    RefreshPolicy, Response, Secret, Session, Step, TokenResponse, call::Readable, error::ErrorKind,
+    grants::Refresh, session::Reason,
 };
 use url::Url;
 
@@ -408,14 +409,14 @@ fn tokens(client: &Client, facts: &Facts) -> Result<TokenResponse, Failed> {
     Ok(send(&exchange(client, facts)?)?)
 }
 
-fn refresh(client: &Client, tokens: &TokenResponse) -> Result<Call<TokenResponse>, Failed> {
+fn refresh(client: &Client, tokens: &TokenResponse) -> Result<Call<Refresh>, Failed> {
     let refresh_token = tokens.refresh_token().ok_or("there is no refresh token")?;
     Ok(client.refresh(refresh_token).start()?)
 }
 
 /// Sends the request of a call and reads its response.
 #[track_caller]
-fn send(call: &Call<TokenResponse>) -> Result<TokenResponse, Error> {
+fn send<R: Readable>(call: &Call<R>) -> Result<R::Output, Error> {
     let (status, headers, body) = http::send(call.request()).expect("the server answers");
     let headers = headers.iter().map(|(name, value)| (name.as_str(), value));
     call.read(Response::new(status, headers, &body))
