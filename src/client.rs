@@ -99,8 +99,19 @@ impl Client {
     }
 
     /// Returns what the reader of a token response must know about a request of this client.
-    pub(crate) fn token_context(&self, requested_scope: Option<Scope>) -> TokenContext {
-        TokenContext { leniencies: self.server.leniencies, issued_to: self.issued_to, requested_scope }
+    pub(crate) fn token_context(
+        &self,
+        requested_scope: Option<Scope>,
+        resources: Vec<String>,
+    ) -> TokenContext {
+        TokenContext {
+            leniencies: self.server.leniencies,
+            issued_to: self.issued_to,
+            requested_scope,
+            resources,
+            ends_together: self.server.access_tokens_end_with_refresh,
+            invalid_grant_codes: self.server.invalid_grant_codes.clone(),
+        }
     }
 }
 

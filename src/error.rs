@@ -168,6 +168,11 @@ impl Error {
 
     pub(crate) fn refused(refusal: Refusal) -> Self {
         let advice = refusal.advice();
+        Self::refused_as(refusal, advice)
+    }
+
+    /// Makes the error of a refusal whose code means more than the specifications say.
+    pub(crate) fn refused_as(refusal: Refusal, advice: Advice) -> Self {
         let mut error = Self::new(ErrorKind::Refused, "", advice);
         error.0.refusal = refusal;
         error
@@ -189,7 +194,7 @@ impl Error {
     /// Withholds the texts of the server that repeat one of these secrets. A code from the specifications stays, even
     /// if it happens to be a secret.
     pub(crate) fn redact(mut self, secrets: Vec<Secret>) -> Self {
-        let is_known = self.0.refusal.advice() != Advice::Stop;
+        let is_known = self.0.advice != Advice::Stop;
         let Refusal { code, description, uri, .. } = &mut self.0.refusal;
         let texts = [code.as_mut().filter(|_| !is_known), description.as_mut(), uri.as_mut()];
         let echoes = Echoes::of(secrets);

@@ -39,6 +39,7 @@ fn server(base: &str) -> AuthorizationServer {
         grant_types_supported: only(&["authorization_code", "refresh_token"]),
         token_endpoint_auth_methods_supported: only(&["client_secret_basic"]),
         code_challenge_methods_supported: only(&["S256"]),
+        access_tokens_end_with_refresh: true,
         ..AuthorizationServer::unchecked(format!("{base}/oauth/authorize"), format!("{base}/oauth/token"))
     }
 }

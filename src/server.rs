@@ -1,6 +1,7 @@
 //! An authorization server as data: where it is, what it supports, and how far it strays.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use url::{Host, Url};
 
@@ -22,6 +23,10 @@ pub struct AuthorizationServer {
     pub(crate) code_challenge_methods_supported: Option<Vec<Cow<'static, str>>>,
     pub(crate) authorization_response_iss_parameter_supported: bool,
     pub(crate) https_redirect_uris_only: bool,
+    pub(crate) access_tokens_end_with_refresh: bool,
+    pub(crate) invalid_grant_codes: Option<Arc<[String]>>,
+    pub(crate) refresh_repeats_scope: bool,
+    pub(crate) refresh_repeats_resources: bool,
     pub(crate) leniencies: Leniencies,
 }
 
@@ -59,6 +64,10 @@ impl AuthorizationServer {
             code_challenge_methods_supported: None,
             authorization_response_iss_parameter_supported: false,
             https_redirect_uris_only: false,
+            access_tokens_end_with_refresh: false,
+            invalid_grant_codes: None,
+            refresh_repeats_scope: false,
+            refresh_repeats_resources: false,
             leniencies: Leniencies::default(),
         }
     }
@@ -117,6 +126,48 @@ impl AuthorizationServer {
     /// Refuses redirect URIs that are not `https`.
     pub fn https_redirect_uris_only(mut self) -> Self {
         self.https_redirect_uris_only = true;
+        self
+    }
+
+    /// Says that the server ends an access token together with the refresh token beside it: at once when that is
+    /// used, and when that dies. Pleo's does.
+    ///
+    /// A [`Session`](crate::Session) then gives no access token from the moment when its refresh is sent until the
+    /// new tokens are saved, and none after the refresh token was refused.
+    pub fn access_tokens_end_with_refresh(mut self) -> Self {
+        self.access_tokens_end_with_refresh = true;
+        self
+    }
+
+    /// Names error codes of the token endpoint that mean `invalid_grant` at this server, such as GitHub's
+    /// `bad_refresh_token`. Each then advises [`Reauthorize`](crate::Advice::Reauthorize).
+    ///
+    /// ```
+    /// use oauth2_proto::AuthorizationServer;
+    ///
+    /// let server = AuthorizationServer::new(
+    ///     "https://github.com/login/oauth/authorize",
+    ///     "https://github.com/login/oauth/access_token",
+    /// )?
+    /// .invalid_grant_codes(["bad_refresh_token"]);
+    /// # Ok::<(), oauth2_proto::Error>(())
+    /// ```
+    pub fn invalid_grant_codes(mut self, codes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.invalid_grant_codes = Some(codes.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Says that a refresh must repeat the scopes of the authorization request, as Entra's must. A
+    /// [`Session`](crate::Session) then does.
+    pub fn refresh_repeats_scope(mut self) -> Self {
+        self.refresh_repeats_scope = true;
+        self
+    }
+
+    /// Says that a refresh must repeat the resources of the authorization request (RFC 8707 §2.2), as MCP servers
+    /// want. A [`Session`](crate::Session) then does.
+    pub fn refresh_repeats_resources(mut self) -> Self {
+        self.refresh_repeats_resources = true;
         self
     }
 

@@ -13,27 +13,30 @@ pub(crate) mod record;
 pub(crate) mod refresh;
 pub(crate) mod step;
 pub(crate) mod stored;
+pub(crate) mod trouble;
 
 pub use self::policy::RefreshPolicy;
 pub use self::refresh::SessionRefresh;
-pub use self::step::{Reason, Save, Step};
+pub use self::step::{Reason, Save, Step, WaitReason};
 pub use self::stored::Snapshot;
+pub use self::trouble::{Trouble, TroubleKind};
 
 use std::fmt;
 use std::time::SystemTime;
 
 use crate::call::{Call, Response};
-use crate::client::Client;
+use crate::client::{Client, IssuedTo};
 use crate::error::Error;
 use crate::grants::refresh::check_refresh_token;
 use crate::session::clock::Clock;
 use crate::session::phase::{Hand, Phase, Seen};
 use crate::session::record::{Record, State, Validity};
 use crate::session::refresh::{Attempt, SessionContext};
+use crate::session::trouble::Failure;
 use crate::text::scope::Scope;
 use crate::text::secret::Secret;
 use crate::text::time::{system_time, unix};
-use crate::token::{TokenResponse, TokenType};
+use crate::token::{Extras, TokenResponse, TokenType};
 
 /// The tokens of one authorization over time, kept alive by one refresh at a time.
 ///
@@ -60,7 +63,7 @@ use crate::token::{TokenResponse, TokenType};
 ///             return Ok(until.unwrap_or(minute).min(minute));
 ///         }
 ///         // Another holder refreshes, or a pause runs: look into the store.
-///         Step::Wait(until) => {
+///         Step::Wait { until, .. } => {
 ///             session.adopt(store.load(), now())?;
 ///             return Ok(until.min(now() + Duration::from_secs(1)));
 ///         }
@@ -152,12 +155,12 @@ use crate::token::{TokenResponse, TokenType};
 pub struct Session {
     /// What is stored, as far as this holder knows.
     record: Record,
-    /// When this holder first saw it, in milliseconds of Unix time.
-    stored_seen_at: u64,
     hand: Hand,
     seen: Seen,
     clock: Clock,
     policy: RefreshPolicy,
+    /// The client of this holder.
+    holder: IssuedTo,
 }
 
 /// From tokens to a session and back.
@@ -168,7 +171,8 @@ impl Session {
     /// [`reauthorized`](Self::reauthorized): then other holders learn of it, and none brings back old tokens.
     /// Keep what is stored while there are other holders.
     pub fn new(tokens: TokenResponse, policy: RefreshPolicy, now: SystemTime) -> Self {
-        Self::with(Record::of_sign_in(tokens, unix(now), &policy), policy, now)
+        let holder = tokens.issued_to;
+        Self::with(Record::of_sign_in(tokens, unix(now), &policy), holder, policy, now)
     }
 
     /// Makes a session of a refresh token that was obtained by other means, for customers who signed in before you
@@ -203,49 +207,93 @@ impl Session {
         now: SystemTime,
     ) -> Result<Self, Error> {
         check_refresh_token(&refresh_token)?;
-        let record = Record::of_refresh_token(refresh_token, client.issued_to, unix(now));
-        Ok(Self::with(record, policy, now))
+        let record = Record::of_refresh_token(refresh_token, client, unix(now));
+        Ok(Self::with(record, client.issued_to, policy, now))
     }
 
     /// Makes another holder from a snapshot of the store. The key under which it is stored says whose tokens these
     /// are.
-    pub fn restore(snapshot: Snapshot, policy: RefreshPolicy, now: SystemTime) -> Self {
-        Self::with(*snapshot.0, policy, now)
+    ///
+    /// # Errors
+    ///
+    /// Misuse: the tokens were issued to another client, because the token endpoint or the `client_id` differs. Use
+    /// that client or, if the token endpoint has moved, [`rebind`](Self::rebind).
+    pub fn restore(
+        client: &Client,
+        snapshot: Snapshot,
+        policy: RefreshPolicy,
+        now: SystemTime,
+    ) -> Result<Self, Error> {
+        if snapshot.0.issued_to != client.issued_to {
+            return Err(another_client());
+        }
+        Ok(Self::with(*snapshot.0, client.issued_to, policy, now))
     }
 
-    fn with(record: Record, policy: RefreshPolicy, now: SystemTime) -> Self {
-        let now = unix(now);
-        Self {
-            record,
-            stored_seen_at: now,
-            hand: Hand::Nothing,
-            seen: Seen::Valid,
-            clock: Clock::new(now),
-            policy,
-        }
+    /// Makes a holder from a snapshot whose tokens were issued to `client` at another address of its token endpoint, or
+    /// under another `client_id`. Save it, and the other holders adopt it.
+    ///
+    /// The refresh token is sent to the new address from then on, so make sure that it belongs to the same server.
+    ///
+    /// ```
+    /// # use oauth2_proto::*;
+    /// # use std::time::SystemTime;
+    /// # fn moved(client: &Client, snapshot: Snapshot) -> Result<(), Error> {
+    /// # let (policy, now) = (RefreshPolicy::default(), SystemTime::UNIX_EPOCH);
+    /// let mut session = Session::rebind(client, snapshot, policy, now);
+    /// let Step::Save(save) = session.poll(now) else { panic!() };
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn rebind(client: &Client, snapshot: Snapshot, policy: RefreshPolicy, now: SystemTime) -> Self {
+        let record = *snapshot.0;
+        let moved = Record { issued_to: client.issued_to, ..record.clone() };
+        let mut session = Self::with(record, client.issued_to, policy, now);
+        session.hand = Hand::Outcome(Box::new(moved));
+        session
+    }
+
+    fn with(record: Record, holder: IssuedTo, policy: RefreshPolicy, now: SystemTime) -> Self {
+        Self { record, hand: Hand::Nothing, seen: Seen::Valid, clock: Clock::new(unix(now)), policy, holder }
     }
 
     /// Returns the access token if it is usable at `now`; changes nothing.
     ///
-    /// It is usable also while a refresh is under way, until it expires, is replaced or rejected, or the session has
-    /// ended. Ask before each request to the API, and report a 401 by
-    /// [`access_token_rejected`](Self::access_token_rejected).
+    /// It is usable also while a refresh is under way, until it expires, is replaced or rejected, or the authorization
+    /// is ended. At a server whose
+    /// [access tokens end with a refresh](crate::AuthorizationServer::access_tokens_end_with_refresh) there is none
+    /// from the moment when our refresh is sent until the new tokens are saved, and none after a refusal. Ask before
+    /// each request to the API, and report a 401 by [`access_token_rejected`](Self::access_token_rejected).
     pub fn access_token(&self, now: SystemTime) -> Option<&Secret> {
         let now = self.clock.time(unix(now), &self.policy);
         let record = &self.record;
         let lives = match record.validity {
-            Validity::UntilRejected => true,
+            Validity::UntilRejected { .. } => true,
             Validity::Until { expires_at, .. } => now < expires_at,
-            Validity::Never { .. } => false,
+            Validity::Never => false,
         };
+        let ends_with_refresh = record.ends_together
+            && (record.state == State::Refused || matches!(self.hand, Hand::Request(_) | Hand::Outcome(_)));
         let is_replaced = matches!(&self.hand, Hand::Outcome(next) if next.generation > record.generation);
         let is_usable = lives
             && record.is_stored()
-            && record.state != State::Refused
+            && self.newest().state != State::Ended
             && self.seen == Seen::Valid
+            && !ends_with_refresh
             && !is_replaced
             && !self.policy.is_in_the_future(record.issued_at, now);
         is_usable.then_some(&record.access_token)
+    }
+
+    /// Returns the refresh token, to revoke it after [`end`](Self::end). Do not refresh with it yourself: this session
+    /// does.
+    pub fn refresh_token(&self) -> Option<&Secret> {
+        self.newest().refresh_token.as_ref()
+    }
+
+    /// Returns what went wrong since the last refresh that worked; `None` if nothing did.
+    pub fn trouble(&self) -> Option<&Trouble> {
+        self.newest().trouble.as_deref()
     }
 
     /// Returns how to use the access token.
@@ -275,36 +323,48 @@ impl Session {
     /// session.
     pub fn poll(&mut self, now: SystemTime) -> Step {
         let now = self.observe(now);
+        let wait = |until, reason| Step::Wait { until: system_time(until), reason };
         match self.phase(now) {
             Phase::Unsaved(record) | Phase::Learned(record) => self.save(record.clone()),
             Phase::Quiet { until } => Step::Idle(until.map(system_time)),
-            Phase::Due { attempt } => self.save(self.record.claimed(attempt, now, &self.policy)),
+            Phase::Due { attempt } => self.claim(self.record.claimed(attempt, now, &self.policy)),
             Phase::ClaimedByUs { claim } => Step::Send { until: system_time(claim.until) },
-            Phase::Sent { claim } => Step::Wait(system_time(claim.until)),
-            Phase::ClaimedByAnother { until } | Phase::Backoff { until } => Step::Wait(system_time(until)),
+            Phase::Sent { claim } => wait(claim.until, WaitReason::OurRequest),
+            Phase::ClaimedByAnother { until } => wait(until, WaitReason::AnotherHolder),
+            Phase::Misdated { claim } => self.save(self.record.redated(claim, now, &self.policy)),
+            Phase::Backoff { until } => wait(until, WaitReason::Pause),
+            Phase::AnotherClient { until } => wait(until, WaitReason::AnotherClient),
             Phase::Ended(reason) => Step::Reauthorize(reason),
         }
     }
 
-    fn save(&self, mut next: Record) -> Step {
+    fn save(&self, next: Record) -> Step {
+        self.save_as(next, false)
+    }
+
+    fn claim(&self, next: Record) -> Step {
+        self.save_as(next, true)
+    }
+
+    fn save_as(&self, mut next: Record, claims: bool) -> Step {
         next.revision = self.record.revision.saturating_add(1);
-        Step::Save(Save { snapshot: Snapshot(Box::new(next)) })
+        Step::Save(Save { snapshot: Snapshot(Box::new(next)), claims })
     }
 
     /// Returns the call to send, once for each claim: `None` if [`poll`](Self::poll) does not return
     /// [`Send`](Step::Send), perhaps because another task that shares this session was faster.
     ///
-    /// The call names no resource, so the server decides what the new token is for (RFC 8707 §2.2). Where your server
-    /// needs one, add it by [`request_mut`](Call::request_mut).
+    /// The call repeats the scopes and resources of the authorization request where the server wants that
+    /// ([`refresh_repeats_scope`](crate::AuthorizationServer::refresh_repeats_scope),
+    /// [`refresh_repeats_resources`](crate::AuthorizationServer::refresh_repeats_resources)). Add other parameters by
+    /// [`request_mut`](Call::request_mut).
     ///
     /// # Errors
     ///
     /// Misuse: the tokens were issued to another client, or the server is known not to refresh.
     pub fn send(&mut self, client: &Client, now: SystemTime) -> Result<Option<Call<SessionRefresh>>, Error> {
         if client.issued_to != self.record.issued_to {
-            return Err(Error::misuse(
-                "these tokens were issued to another client: its token endpoint or client_id differs",
-            ));
+            return Err(another_client());
         }
         let now = self.observe(now);
         let (Hand::Claim(claim), Some(refresh_token)) = (&self.hand, &self.record.refresh_token) else {
@@ -316,9 +376,19 @@ impl Session {
             generation: self.record.generation,
             sent_at: now,
         };
-        let request = client.refresh(refresh_token);
+        let mut request = client.refresh(refresh_token);
+        if let Some(asked) = &self.record.asked {
+            if client.server.refresh_repeats_scope {
+                request = request.scopes(asked.scope.iter().flat_map(Scope::tokens));
+            }
+            if client.server.refresh_repeats_resources {
+                request = asked.resources.iter().fold(request, |request, it| request.resource(it));
+            }
+        }
         let call = request.start_as(|refresh| SessionContext { refresh, attempt })?;
         self.hand = Hand::Request(*claim);
+        // Version 1 of the stored form does not know this.
+        self.record.ends_together = client.server.access_tokens_end_with_refresh;
         Ok(Some(call))
     }
 }
@@ -327,7 +397,8 @@ impl Session {
 impl Session {
     /// Records that the store accepted `save`. If no row changed, call [`adopt`](Self::adopt) instead.
     pub fn saved(&mut self, save: Save) {
-        let record = *save.snapshot.0;
+        let Save { snapshot, claims } = save;
+        let record = *snapshot.0;
         let is_next = record.revision == self.record.revision.saturating_add(1);
         // Another task that shares this session may have adopted it before this one could report it.
         let is_adopted = !matches!(self.hand, Hand::Claim(_) | Hand::Request(_))
@@ -337,15 +408,14 @@ impl Session {
         if record.authorization != self.record.authorization || !(is_next || is_adopted) {
             return;
         }
-        let seen_at = self.clock.latest();
-        self.keep_outcome_over(&record);
-        if let (Hand::Nothing, State::Claimed(claim)) = (&self.hand, record.state)
+        self.settle(&record);
+        if let (Hand::Nothing, State::Claimed(claim), true) = (&self.hand, record.state, claims)
             // The clock was set back since the claim was made, so its remaining time is unknown.
-            && !self.policy.is_in_the_future(claim.since, seen_at)
+            && !self.policy.is_in_the_future(claim.since, self.clock.latest())
         {
             self.hand = Hand::Claim(claim);
         }
-        self.replace(record, seen_at);
+        self.replace(record);
     }
 
     /// Takes a snapshot from the store: after a save that came too late, or while waiting. Returns whether it was
@@ -359,13 +429,21 @@ impl Session {
     /// revision has earlier tokens (somebody else changed what is stored). A user who signs in again goes on with the
     /// same session by [`reauthorized`](Self::reauthorized).
     pub fn adopt(&mut self, snapshot: Snapshot, now: SystemTime) -> Result<bool, Error> {
-        let now = self.observe(now);
-        let record = *snapshot.0;
+        self.observe(now);
+        let mut record = *snapshot.0;
         if record.authorization != self.record.authorization {
-            return Err(Error::misuse(
-                "this snapshot belongs to another authorization: check the key; when a user signs in again, \
-                 restore what is stored and call reauthorized",
-            ));
+            if self.record.is_stored() {
+                return Err(Error::misuse(
+                    "this snapshot belongs to another authorization: check the key; when a user signs in again, \
+                     restore what is stored and call reauthorized",
+                ));
+            }
+            // Two first sign-ins at once, and the other one is stored: ours goes on over it, if it is the later one.
+            let ours = Record { authorization: record.authorization, ..self.newest().clone() };
+            self.hand = Hand::Outcome(Box::new(ours));
+            self.settle(&record);
+            self.replace(record);
+            return Ok(true);
         }
         if record.revision <= self.record.revision {
             return Ok(false);
@@ -373,23 +451,52 @@ impl Session {
         if record.generation < self.record.generation {
             return Err(Error::misuse("this snapshot brings back earlier tokens under a later revision"));
         }
-        self.keep_outcome_over(&record);
-        self.replace(record, now);
+        record.ends_together |= self.record.ends_together;
+        self.settle(&record);
+        self.replace(record);
         Ok(true)
     }
 
-    /// Lets go of what is in hand, unless it is an outcome that may be saved over `record`.
-    fn keep_outcome_over(&mut self, record: &Record) {
-        if !matches!(&self.hand, Hand::Outcome(outcome) if outcome.supersedes(record)) {
-            self.hand = Hand::Nothing;
+    /// Takes a snapshot from the store although this holder knows a later revision: the store has lost a write, and you
+    /// say that the store is right. What this holder knows and the store does not is saved again.
+    ///
+    /// Call it where a save is refused, [`adopt`](Self::adopt) finds nothing newer, and a second look at the store
+    /// confirms its revision.
+    ///
+    /// # Errors
+    ///
+    /// Misuse: the snapshot belongs to another authorization.
+    pub fn roll_back(&mut self, snapshot: Snapshot, now: SystemTime) -> Result<(), Error> {
+        self.observe(now);
+        let record = *snapshot.0;
+        if record.authorization != self.record.authorization {
+            return Err(Error::misuse("this snapshot belongs to another authorization: check the key"));
         }
+        if self.record.is_stored() && !matches!(self.hand, Hand::Outcome(_)) {
+            self.hand = Hand::Outcome(Box::new(self.record.clone()));
+        }
+        self.settle(&record);
+        self.replace(record);
+        Ok(())
     }
 
-    fn replace(&mut self, record: Record, seen_at: u64) {
+    /// Settles what is in hand with what is stored: only an outcome that is worth more stays.
+    fn settle(&mut self, stored: &Record) {
+        let now = self.clock.latest();
+        let stored_is_from_the_future = self.policy.is_in_the_future(stored.signed_in_at, now);
+        self.hand = match std::mem::replace(&mut self.hand, Hand::Nothing) {
+            Hand::Outcome(outcome) => match outcome.over(stored, stored_is_from_the_future) {
+                Some(outcome) => Hand::Outcome(Box::new(outcome)),
+                None => Hand::Nothing,
+            },
+            Hand::Nothing | Hand::Claim(_) | Hand::Request(_) => Hand::Nothing,
+        };
+    }
+
+    fn replace(&mut self, record: Record) {
         if record.generation != self.record.generation {
             self.seen = Seen::Valid;
         }
-        self.stored_seen_at = seen_at;
         self.record = record;
     }
 
@@ -398,6 +505,8 @@ impl Session {
     ///
     /// Send each call once, whatever the error advises: [`poll`](Self::poll) makes the next one. Do not cancel the
     /// task that sends, because the answer may be the only copy of the tokens.
+    ///
+    /// Returns what came beside the tokens, such as an `id_token`; the tokens are for the session to keep.
     ///
     /// # Errors
     ///
@@ -409,27 +518,29 @@ impl Session {
         call: Call<SessionRefresh>,
         response: Response<'_>,
         now: SystemTime,
-    ) -> Result<(), Error> {
+    ) -> Result<Extras, Error> {
         let SessionContext { refresh, attempt } = &call.context;
         if attempt.authorization != self.record.authorization {
             return Err(Error::misuse("this call belongs to another session; give that one the answer"));
         }
         let Response { status, retry_after, .. } = response;
         let unread = match refresh.read(response) {
-            Ok(tokens) => {
+            Ok(mut tokens) => {
+                let extras = tokens.take_extras();
                 self.learn_tokens(*attempt, now, |record, now, policy| {
                     record.refreshed(tokens, attempt.sent_at.min(now), now, policy)
                 });
-                return Ok(());
+                return Ok(extras);
             }
             Err(unread) => unread,
         };
         let error = call.complete(unread.error, status, retry_after);
+        let failure = Failure::of(&error, unread.shape);
         match unread.refresh_token.filter(|token| Some(token) != self.record.refresh_token.as_ref()) {
-            Some(token) => {
-                self.learn_tokens(*attempt, now, |record, now, policy| record.rotated(token, now, policy))
-            }
-            None => self.fail(*attempt, Some(&error), now),
+            Some(token) => self.learn_tokens(*attempt, now, |record, now, policy| {
+                record.rotated(token, &failure, now, policy)
+            }),
+            None => self.fail(*attempt, &failure, now),
         }
         Err(error)
     }
@@ -437,7 +548,7 @@ impl Session {
     /// Records that no answer came: the connection failed, or the time was over. The server may have rotated the
     /// tokens, so a token can be lost here.
     pub fn no_response(&mut self, call: Call<SessionRefresh>, now: SystemTime) {
-        self.fail(call.context.attempt, None, now);
+        self.fail(call.context.attempt, &Failure::without_answer(TroubleKind::NoAnswer), now);
     }
 
     /// Records that the API answered 401 to this access token (RFC 6750 §3.1), so that it is replaced before its
@@ -452,20 +563,35 @@ impl Session {
     /// revision, so that no other holder brings back the old tokens.
     ///
     /// Verify that the same user signed in (by the API, or an ID token): another user's tokens belong under another
-    /// key.
+    /// key. Where the new tokens bring no refresh token, the stored one stays, unless it was refused or ended, or is
+    /// another client's. Of two sign-ins the later one wins, on every holder.
     pub fn reauthorized(&mut self, tokens: TokenResponse, now: SystemTime) {
         let now = self.observe(now);
-        let newest = self.newest();
-        self.hand = Hand::Outcome(Box::new(newest.signed_in_again(tokens, now, &self.policy)));
+        self.holder = tokens.issued_to;
+        let next = self.newest().signed_in_again(tokens, now, &self.policy);
+        self.hand = Hand::Outcome(Box::new(next));
+    }
+
+    /// Ends the authorization, for a disconnect or a sign-out: all holders see it, and none refreshes any more. Save it,
+    /// then give the [`refresh_token`](Self::refresh_token) back to the server by a revocation. A new sign-in begins
+    /// by [`reauthorized`](Self::reauthorized).
+    pub fn end(&mut self, now: SystemTime) {
+        self.observe(now);
+        if self.newest().state != State::Ended {
+            self.hand = Hand::Outcome(Box::new(self.newest().ended()));
+        }
     }
 
     /// Tries again at once and with all attempts, after [`GaveUp`](Reason::GaveUp) or during a pause: for example when
     /// the cause was mended. Otherwise it changes nothing.
     pub fn resume(&mut self, now: SystemTime) {
         let now = self.observe(now);
-        let has_outcome = matches!(self.hand, Hand::Outcome(_));
-        let gave_up = matches!(self.phase(now), Phase::Ended(Reason::GaveUp));
-        if !has_outcome && (gave_up || matches!(self.record.state, State::Backoff(_))) {
+        let can_resume = match self.phase(now) {
+            Phase::Backoff { .. } | Phase::Ended(Reason::GaveUp) => true,
+            Phase::Due { .. } => matches!(self.record.state, State::Backoff(_)),
+            _ => false,
+        };
+        if can_resume {
             self.hand = Hand::Outcome(Box::new(self.record.resumed(now)));
         }
     }
@@ -479,18 +605,20 @@ impl Session {
     ) {
         let now = self.observe(now);
         if attempt.generation == self.newest().generation {
-            self.hand = Hand::Outcome(Box::new(take(&self.record, now, &self.policy)));
+            let learned = take(&self.record, now, &self.policy);
+            let is_ended = self.newest().state == State::Ended;
+            self.hand = Hand::Outcome(Box::new(if is_ended { learned.ended() } else { learned }));
         }
     }
 
     /// Learns that an attempt failed, if it is the one that this holder waits for.
-    fn fail(&mut self, attempt: Attempt, error: Option<&Error>, now: SystemTime) {
+    fn fail(&mut self, attempt: Attempt, failure: &Failure<'_>, now: SystemTime) {
         let now = self.observe(now);
         let is_current = attempt.authorization == self.record.authorization
             && attempt.revision == self.record.revision
             && !matches!(self.hand, Hand::Outcome(_));
         if is_current {
-            self.hand = Hand::Outcome(Box::new(self.record.failed(error, now, &self.policy)));
+            self.hand = Hand::Outcome(Box::new(self.record.failed(failure, now, &self.policy)));
         }
     }
 
@@ -511,9 +639,6 @@ impl Session {
         let now = self.clock.time(shown, &self.policy);
         let set_back = self.clock.was_set_back(shown, &self.policy);
         self.clock.advance(now);
-        if set_back {
-            self.stored_seen_at = now;
-        }
         if self.seen == Seen::Valid && self.record.expires_at().is_some_and(|end| end <= now) {
             self.seen = Seen::Expired;
         }
@@ -538,4 +663,11 @@ impl fmt::Debug for Session {
             .field("hand", &self.hand)
             .finish_non_exhaustive()
     }
+}
+
+fn another_client() -> Error {
+    Error::misuse(
+        "these tokens were issued to another client, because the token endpoint or the client_id differs: use that \
+         client or, if the token endpoint has moved, Session::rebind",
+    )
 }

@@ -10,10 +10,11 @@ use serde_json::Value;
 use crate::call::{Readable, Reply, Response, sealed};
 use crate::client::IssuedTo;
 use crate::error::Error;
-use crate::text::json::Extras;
 use crate::text::scope::Scope;
 use crate::text::secret::Secret;
 use crate::token::reader::TokenContext;
+
+pub use crate::text::json::Extras;
 
 /// The tokens that the token endpoint granted, and what it said about them (RFC 6749 §5.1).
 ///
@@ -27,6 +28,12 @@ pub struct TokenResponse {
     refresh_token_is_new: bool,
     scope: Option<Scope>,
     requested_scope: Option<Scope>,
+    /// The lifetime of the refresh token from the response on, where the server announces one.
+    pub(crate) refresh_token_expires_in: Option<Duration>,
+    /// The resources that the request named.
+    pub(crate) resources: Vec<String>,
+    /// Whether the server ends an access token together with the refresh token beside it.
+    pub(crate) ends_together: bool,
     extras: Extras,
     /// The client the tokens were issued to.
     pub(crate) issued_to: IssuedTo,
@@ -108,6 +115,16 @@ impl TokenResponse {
     /// Returns all members that this crate does not read.
     pub fn extras(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.extras.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// Takes out the members that this crate does not read.
+    pub(crate) fn take_extras(&mut self) -> Extras {
+        std::mem::take(&mut self.extras)
+    }
+
+    /// Returns the scopes that the request named.
+    pub(crate) fn requested_scope(&self) -> Option<&Scope> {
+        self.requested_scope.as_ref()
     }
 
     /// Keeps the refresh token that was sent, where the response brought no other (RFC 6749 §6).

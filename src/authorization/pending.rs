@@ -92,7 +92,10 @@ impl PendingAuthorization {
         ];
         let request = client.token_request(&parameters, &self.resources);
         self.verifier = None;
-        Ok(Call::new(request, client.token_context(Some(std::mem::take(&mut self.scope)))))
+        Ok(Call::new(
+            request,
+            client.token_context(Some(std::mem::take(&mut self.scope)), std::mem::take(&mut self.resources)),
+        ))
     }
 
     /// The `state` that was sent, to tell several authorizations of one browser session apart.

@@ -94,7 +94,8 @@ impl<'a> RefreshRequest<'a> {
         ];
         let request = self.client.token_request(&parameters, &self.resources);
         let requested_scope = Some(self.scope).filter(|scope| !scope.as_str().is_empty());
-        let tokens = self.client.token_context(requested_scope);
+        let resources = self.resources.iter().map(|resource| (*resource).to_owned()).collect();
+        let tokens = self.client.token_context(requested_scope, resources);
         Ok(Call::new(request, context(RefreshContext { tokens, refresh_token: self.refresh_token.clone() })))
     }
 }

@@ -23,6 +23,10 @@ pub(super) enum Phase<'a> {
     Sent { claim: Span },
     /// Another holder has claimed the refresh.
     ClaimedByAnother { until: u64 },
+    /// Another holder's claim is dated in the future, so its remaining time is unknown.
+    Misdated { claim: Span },
+    /// A refresh is due, and the tokens were issued to another client than this holder's.
+    AnotherClient { until: u64 },
     /// A pause runs, after a failed refresh or a token that was of no use.
     Backoff { until: u64 },
     /// The user must sign in again.
@@ -62,15 +66,17 @@ impl Session {
             _ if !self.record.is_stored() => Phase::Unsaved(&self.record),
             (Hand::Claim(claim), _) => Phase::ClaimedByUs { claim: *claim },
             (Hand::Request(claim), _) => Phase::Sent { claim: *claim },
+            (Hand::Nothing, State::Ended) => Phase::Ended(Reason::Ended),
             (Hand::Nothing, State::Refused) => Phase::Ended(Reason::Refused),
-            (Hand::Nothing, State::Claimed(claim)) => {
-                match self.policy.end_of_claim(claim, self.stored_seen_at) {
-                    until if now < until => Phase::ClaimedByAnother { until },
-                    _ => self.due(now),
-                }
+            (Hand::Nothing, State::Claimed(claim)) if self.policy.is_in_the_future(claim.since, now) => {
+                Phase::Misdated { claim }
             }
+            (Hand::Nothing, State::Claimed(claim)) => match self.policy.end_of_claim(claim) {
+                until if now < until => Phase::ClaimedByAnother { until },
+                _ => self.due(now),
+            },
             (Hand::Nothing, State::Backoff(pause)) => match self.policy.end_of_pause(pause, now) {
-                until if now < until => Phase::Backoff { until },
+                until if now < until && !self.is_most_likely_dead() => Phase::Backoff { until },
                 _ => self.due(now),
             },
             (Hand::Nothing, State::Quiet) => self.quiet(now),
@@ -80,31 +86,37 @@ impl Session {
     /// Returns the row where nobody refreshes: it follows from the access token.
     fn quiet(&self, now: u64) -> Phase<'_> {
         let record = &self.record;
-        let is_from_the_future = self.policy.is_in_the_future(record.issued_at, now);
-        let (at, is_pause) = match (self.seen, record.validity) {
-            // The clock was set back, so the token's remaining time is unknown.
-            _ if is_from_the_future => return self.due(now),
+        // The clock was set back, so the token's remaining time is unknown.
+        if self.policy.is_in_the_future(record.issued_at, now) {
+            return self.due(now);
+        }
+        let min = later(record.issued_at, self.policy.min_interval);
+        let (at, serves) = match (self.seen, record.validity) {
             (Seen::Rejected, _) => {
                 let mut jitter = record.jitter(record.generation.to_u64());
-                (later(record.issued_at, self.policy.pause(record.attempts, &mut jitter)), true)
+                (later(record.issued_at, self.policy.pause(record.attempts, &mut jitter)), false)
             }
-            (_, Validity::Never { .. }) if record.refresh_token.is_none() => (record.issued_at, true),
-            (_, Validity::Never { refresh_at }) => (refresh_at, true),
-            (_, Validity::UntilRejected) => return Phase::Quiet { until: None },
-            (Seen::Expired, Validity::Until { .. }) => return self.due(now),
+            (_, Validity::Never) => (record.issued_at, false),
+            (Seen::Expired, _) => (min, false),
+            (Seen::Valid, Validity::UntilRejected { refresh_at: None }) => {
+                return Phase::Quiet { until: None };
+            }
+            (Seen::Valid, Validity::UntilRejected { refresh_at: Some(at) }) => (at.max(min), true),
             (Seen::Valid, Validity::Until { expires_at, .. }) if record.refresh_token.is_none() => {
-                (expires_at, false)
+                (expires_at, true)
             }
-            (Seen::Valid, Validity::Until { expires_at, refresh_at }) => (refresh_at.min(expires_at), false),
+            (Seen::Valid, Validity::Until { expires_at, refresh_at }) => {
+                (refresh_at.min(expires_at).max(min), true)
+            }
         };
-        match (now < at, is_pause) {
+        match (now < at, serves) {
             (false, _) => self.due(now),
-            (true, true) => Phase::Backoff { until: at },
-            (true, false) => Phase::Quiet { until: Some(at) },
+            (true, true) => Phase::Quiet { until: Some(at) },
+            (true, false) => Phase::Backoff { until: at },
         }
     }
 
-    /// Returns the row where the next attempt is due, or where no attempt is left.
+    /// Returns the row where the next attempt is due, or where this holder cannot make one.
     fn due(&self, now: u64) -> Phase<'_> {
         let attempt = match self.token_served(now) {
             true => 1,
@@ -112,18 +124,26 @@ impl Session {
         };
         if self.record.refresh_token.is_none() {
             Phase::Ended(Reason::NoRefreshToken)
-        } else if attempt > self.policy.max_attempts {
+        } else if attempt > self.policy.max_attempts || self.is_most_likely_dead() {
             Phase::Ended(Reason::GaveUp)
+        } else if self.record.issued_to != self.holder {
+            Phase::AnotherClient { until: later(now, self.policy.max_backoff) }
         } else {
             Phase::Due { attempt }
         }
+    }
+
+    /// Returns whether the server has refused without a cause as often as the policy takes.
+    fn is_most_likely_dead(&self) -> bool {
+        let refusals = self.record.trouble.as_ref().map_or(0, |trouble| trouble.unclear_refusals);
+        refusals >= self.policy.max_unclear_refusals
     }
 
     /// Returns whether the access token was of use, so that the attempts begin anew.
     fn token_served(&self, now: u64) -> bool {
         let record = &self.record;
         let was_usable = match (self.seen, record.validity) {
-            (_, Validity::Never { .. }) => false,
+            (_, Validity::Never) => false,
             (Seen::Rejected, _) => now.saturating_sub(record.issued_at) >= self.policy.max_backoff,
             (Seen::Valid | Seen::Expired, _) => true,
         };

@@ -16,7 +16,9 @@ use crate::text::time::milliseconds;
 /// | [`claim_duration`](Self::claim_duration) | how long one holder may take to refresh and save | 60 s |
 /// | [`backoff`](Self::backoff) | the first pause after a failure, and the longest | 1 s, 10 min |
 /// | [`max_retry_after`](Self::max_retry_after) | the longest `Retry-After` that is honoured | 24 h |
+/// | [`min_interval`](Self::min_interval) | the shortest time from one refresh to the next | 10 s |
 /// | [`max_attempts`](Self::max_attempts) | failures in a row before the session gives up | 500, about three days |
+/// | [`max_unclear_refusals`](Self::max_unclear_refusals) | refusals without a cause before it gives up | 6, about 8 minutes |
 ///
 /// ```
 /// use oauth2_proto::RefreshPolicy;
@@ -37,7 +39,9 @@ pub struct RefreshPolicy {
     first_backoff: u64,
     pub(super) max_backoff: u64,
     pub(super) max_retry_after: u64,
+    pub(super) min_interval: u64,
     pub(super) max_attempts: u32,
+    pub(super) max_unclear_refusals: u32,
 }
 
 impl Default for RefreshPolicy {
@@ -50,7 +54,9 @@ impl Default for RefreshPolicy {
             first_backoff: 1_000,
             max_backoff: 600_000,
             max_retry_after: 24 * 3_600_000,
+            min_interval: 10_000,
             max_attempts: 500,
+            max_unclear_refusals: 6,
         }
     }
 }
@@ -102,12 +108,34 @@ impl RefreshPolicy {
         self
     }
 
-    /// Sets how many attempts in a row may fail before the session gives up; at least one.
+    /// Sets the shortest time from one refresh to the next, which limits the requests for tokens that live seconds.
+    ///
+    /// A token that the API rejects is replaced sooner. A token that lives shorter than this leaves its holders without
+    /// one until the time is over.
+    pub fn min_interval(mut self, interval: Duration) -> Self {
+        self.min_interval = milliseconds(interval);
+        self
+    }
+
+    /// Sets how many attempts in a row may fail before the session gives up; at least one. This limit is for outages,
+    /// which a new sign-in does not mend.
     ///
     /// An attempt also fails when its holder dies or cannot send in time, and when its token is unusable: expired on
     /// arrival, or rejected by the API sooner than the longest pause after it was issued.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = attempts.max(1);
+        self
+    }
+
+    /// Sets how many refusals without a cause the session takes before it gives up; at least one. This limit is for
+    /// authorizations that are most likely dead, which only a new sign-in mends.
+    ///
+    /// A refusal without a cause is a 400, 401 or 403 that is empty or JSON without an error code, or an error code
+    /// that means neither an outage nor `invalid_client`
+    /// ([`TroubleKind::UnclearRefusal`](crate::session::TroubleKind::UnclearRefusal)). The pause after the first one is
+    /// 15 seconds, and doubles up to the longest [`backoff`](Self::backoff).
+    pub fn max_unclear_refusals(mut self, refusals: u32) -> Self {
+        self.max_unclear_refusals = refusals.max(1);
         self
     }
 
@@ -129,10 +157,26 @@ impl RefreshPolicy {
 
     /// Returns the pause after this many failures in a row, in milliseconds; none after none.
     pub(crate) fn pause(&self, failures: u32, jitter: &mut Jitter) -> u64 {
+        self.doubled(self.first_backoff, failures, jitter)
+    }
+
+    /// Returns the pause after this many refusals without a cause, in milliseconds. It is longer than the pauses at the
+    /// beginning of an outage, so that a server which is wrong for a minute ends nothing.
+    pub(crate) fn pause_after_refusal(&self, refusals: u32, jitter: &mut Jitter) -> u64 {
+        const FIRST: u64 = 15_000;
+        self.doubled(self.first_backoff.max(FIRST), refusals, jitter)
+    }
+
+    fn doubled(&self, first: u64, failures: u32, jitter: &mut Jitter) -> u64 {
         let Some(doublings) = failures.checked_sub(1) else { return 0 };
         let factor = 1_u64.checked_shl(doublings).unwrap_or(u64::MAX);
-        let pause = self.first_backoff.saturating_mul(factor).min(self.max_backoff);
+        let pause = first.saturating_mul(factor).min(self.max_backoff);
         pause - (pause as f64 / 2.0 * jitter.next()) as u64
+    }
+
+    /// Returns the longest claim that is believed, in milliseconds. No policy like this one makes a longer one.
+    pub(crate) fn longest_claim(&self) -> u64 {
+        self.claim_duration.saturating_mul(10)
     }
 
     /// Returns the longest pause, for failures that take a person to mend.

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use crate::client::{self, IssuedTo};
-use crate::error::{Advice, Error, ErrorKind};
+use crate::client::{self, Client, IssuedTo};
 use crate::session::jitter::Jitter;
 use crate::session::policy::{RefreshPolicy, Rhythm};
+use crate::session::trouble::{Failure, Trouble, TroubleKind};
 use crate::text::scope::Scope;
 use crate::text::secret::Secret;
 use crate::text::time::{Span, later, milliseconds, system_time};
@@ -20,17 +20,34 @@ pub(crate) struct Record {
     /// The number of saves; 0 before the first one.
     pub(crate) revision: u64,
     pub(crate) generation: Generation,
+    /// When the user signed in, by the clock of the holder that learned of it; 0 if that is unknown.
+    pub(crate) signed_in_at: u64,
     pub(crate) access_token: Secret,
     pub(crate) token_type: TokenType,
     pub(crate) refresh_token: Option<Secret>,
+    /// When the refresh token expires, where the server announces it.
+    pub(crate) refresh_token_expires_at: Option<u64>,
     /// The scopes that are known to be granted.
     pub(crate) scope: Option<Scope>,
+    /// What the authorization request asked for, for servers where a refresh must repeat it.
+    pub(crate) asked: Option<Box<Asked>>,
+    /// Whether the server ends an access token together with the refresh token beside it.
+    pub(crate) ends_together: bool,
     /// When the request for the tokens was sent, from which their lifetime is counted.
     pub(crate) issued_at: u64,
     pub(crate) validity: Validity,
     /// Claims since a token last served for its whole life.
     pub(crate) attempts: u32,
+    /// The failures since the last refresh that worked.
+    pub(crate) trouble: Option<Box<Trouble>>,
     pub(crate) state: State,
+}
+
+/// What an authorization request asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) scope: Option<Scope>,
+    pub(crate) resources: Vec<String>,
 }
 
 /// The state of the refresh token.
@@ -44,17 +61,20 @@ pub(crate) enum State {
     Backoff(Span),
     /// The server refused the refresh token for good.
     Refused,
+    /// The program ended the authorization.
+    Ended,
 }
 
 /// How long the access token is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Validity {
-    /// Until the API rejects it: the server names no lifetime.
-    UntilRejected,
+    /// Until the API rejects it: the server names no lifetime. Its replacement is due at `refresh_at`, where the
+    /// refresh token has a lifetime.
+    UntilRejected { refresh_at: Option<u64> },
     /// Until `expires_at`; its replacement is due at `refresh_at`.
     Until { expires_at: u64, refresh_at: u64 },
-    /// Never: it expired before it arrived, or there is none. A refresh is due at `refresh_at`.
-    Never { refresh_at: u64 },
+    /// Never: it expired before it arrived, or there is none.
+    Never,
 }
 
 /// How many tokens came before these: new sign-ins, and refreshes since the last one. Later tokens are greater.
@@ -90,14 +110,19 @@ impl Record {
         let refresh_token = tokens.refresh_token().map(Secret::expose).unwrap_or_default();
         let authorization = client::digest([tokens.access_token().expose(), refresh_token]);
         let mut record = Self::without_tokens(authorization, tokens.issued_to, now);
+        record.begin(&tokens, now);
         record.take(tokens, now, now, policy);
         record
     }
 
     /// Makes the record of a refresh token alone, with a refresh due at once.
-    pub(crate) fn of_refresh_token(refresh_token: Secret, issued_to: IssuedTo, now: u64) -> Self {
+    pub(crate) fn of_refresh_token(refresh_token: Secret, client: &Client, now: u64) -> Self {
         let authorization = client::digest(["", refresh_token.expose()]);
-        Self { refresh_token: Some(refresh_token), ..Self::without_tokens(authorization, issued_to, now) }
+        Self {
+            refresh_token: Some(refresh_token),
+            ends_together: client.server.access_tokens_end_with_refresh,
+            ..Self::without_tokens(authorization, client.issued_to, now)
+        }
     }
 
     fn without_tokens(authorization: [u8; 16], issued_to: IssuedTo, now: u64) -> Self {
@@ -106,13 +131,18 @@ impl Record {
             issued_to,
             revision: 0,
             generation: Generation::default(),
+            signed_in_at: 0,
             access_token: Secret::new(""),
             token_type: TokenType::Bearer,
             refresh_token: None,
+            refresh_token_expires_at: None,
             scope: None,
+            asked: None,
+            ends_together: false,
             issued_at: now,
-            validity: Validity::Never { refresh_at: now },
+            validity: Validity::Never,
             attempts: 0,
+            trouble: None,
             state: State::Quiet,
         }
     }
@@ -132,87 +162,189 @@ impl Record {
 
     /// Returns the record after a refresh of whose answer only the new refresh token is readable. The access token
     /// is no longer used, because the server may have ended it with the rotation.
-    pub(crate) fn rotated(&self, refresh_token: Secret, now: u64, policy: &RefreshPolicy) -> Self {
+    pub(crate) fn rotated(
+        &self,
+        refresh_token: Secret,
+        failure: &Failure<'_>,
+        now: u64,
+        policy: &RefreshPolicy,
+    ) -> Self {
         let next = Self {
             generation: self.generation.after_refresh(),
             refresh_token: Some(refresh_token),
-            validity: Validity::Never { refresh_at: self.issued_at },
+            refresh_token_expires_at: None,
+            validity: Validity::Never,
             ..self.clone()
         };
-        next.failed(None, now, policy)
+        // The server rotated, so the grant lives, whatever else the answer says.
+        let kind = TroubleKind::Unreadable;
+        next.failed(&Failure { kind, ..*failure }, now, policy)
     }
 
     /// Returns the record after a new sign-in, whose tokens arrived at `now`.
+    ///
+    /// Some servers send a refresh token at the first consent only. Where the new sign-in brings none, the one that is
+    /// stored stays, unless it was refused or ended, or is another client's.
     pub(crate) fn signed_in_again(&self, tokens: TokenResponse, now: u64, policy: &RefreshPolicy) -> Self {
+        let keeps = tokens.refresh_token().is_none()
+            && tokens.issued_to == self.issued_to
+            && !matches!(self.state, State::Refused | State::Ended);
         let mut next = Self {
             issued_to: tokens.issued_to,
             generation: self.generation.after_sign_in(),
             attempts: 0,
             scope: None,
+            trouble: None,
             ..self.clone()
         };
+        next.begin(&tokens, now);
         next.take(tokens, now, now, policy);
+        if keeps {
+            next.refresh_token = self.refresh_token.clone();
+            next.refresh_token_expires_at = self.refresh_token_expires_at;
+        }
         next
     }
 
     /// Returns the record with a claim on this attempt.
     pub(crate) fn claimed(&self, attempt: u32, now: u64, policy: &RefreshPolicy) -> Self {
-        let claim = Span::new(now, policy.claim_duration);
-        Self { attempts: attempt, state: State::Claimed(claim), ..self.clone() }
+        // A further attempt without a failed answer: the holder before died, or its token was of no use.
+        let unnoticed = match self.state {
+            State::Claimed(_) => Some(TroubleKind::NoAnswer),
+            State::Quiet if attempt > 1 => Some(TroubleKind::UnusableToken),
+            _ => None,
+        };
+        let mut next = Self { attempts: attempt, ..self.clone() };
+        if let Some(kind) = unnoticed {
+            next.note(&Failure::without_answer(kind), now);
+        }
+        next.state = State::Claimed(Span::new(now, policy.claim_duration));
+        next
     }
 
-    /// Returns the record after a failed attempt; without an error, no answer came.
-    pub(crate) fn failed(&self, error: Option<&Error>, now: u64, policy: &RefreshPolicy) -> Self {
+    /// Returns the record with another holder's claim dated anew, because its own date is in the future.
+    pub(crate) fn redated(&self, claim: Span, now: u64, policy: &RefreshPolicy) -> Self {
+        let length = claim.length().min(policy.longest_claim());
+        Self { state: State::Claimed(Span::new(now, length)), ..self.clone() }
+    }
+
+    /// Returns the record after a failed attempt.
+    pub(crate) fn failed(&self, failure: &Failure<'_>, now: u64, policy: &RefreshPolicy) -> Self {
+        let mut next = self.clone();
+        let trouble = next.note(failure, now);
+        let (kind, unclear_refusals) = (trouble.kind, trouble.unclear_refusals);
         let mut jitter = self.jitter(self.revision);
-        let state = match error.map(|error| (error.kind(), error.advice())) {
-            Some((_, Advice::Reauthorize)) => State::Refused,
-            // A person must change the configuration, which takes time.
-            Some((ErrorKind::Refused, Advice::FixConfiguration | Advice::Stop)) => {
-                State::Backoff(Span::new(now, policy.longest_pause(&mut jitter)))
+        let pause = match kind {
+            TroubleKind::Refused => {
+                next.state = State::Refused;
+                return next;
             }
+            TroubleKind::ClientRejected => {
+                // It takes a person to mend, who is not the user, so the session never gives up.
+                next.attempts = 0;
+                policy.longest_pause(&mut jitter)
+            }
+            TroubleKind::UnclearRefusal => policy.pause_after_refusal(unclear_refusals, &mut jitter),
             _ => {
-                let asked = error.and_then(|error| error.retry_after(system_time(now)));
+                let asked = failure.error.and_then(|error| error.retry_after(system_time(now)));
                 let asked = asked.map(|delay| policy.retry_after(delay)).unwrap_or_default();
-                let pause = policy.pause(self.attempts, &mut jitter);
-                State::Backoff(Span::new(now, asked.saturating_add(pause)))
+                asked.saturating_add(policy.pause(self.attempts, &mut jitter))
             }
         };
-        Self { state, ..self.clone() }
+        next.state = State::Backoff(Span::new(now, pause));
+        next
     }
 
     /// Returns the record with all attempts ahead, and one due at `now`.
     pub(crate) fn resumed(&self, now: u64) -> Self {
-        Self { attempts: 0, state: State::Backoff(Span::new(now, 0)), ..self.clone() }
+        let mut next = Self { attempts: 0, state: State::Backoff(Span::new(now, 0)), ..self.clone() };
+        if let Some(trouble) = &mut next.trouble {
+            trouble.unclear_refusals = 0;
+        }
+        next
+    }
+
+    /// Returns the record after the program ended the authorization.
+    pub(crate) fn ended(&self) -> Self {
+        Self { state: State::Ended, trouble: None, ..self.clone() }
+    }
+
+    /// Adds a failure to the trouble, and returns it.
+    fn note(&mut self, failure: &Failure<'_>, now: u64) -> &Trouble {
+        let trouble = Trouble::after(self.trouble.as_deref(), failure, now);
+        self.trouble.insert(Box::new(trouble))
+    }
+
+    /// Sets what a sign-in says about the whole authorization.
+    fn begin(&mut self, tokens: &TokenResponse, now: u64) {
+        self.signed_in_at = now;
+        self.asked = (tokens.requested_scope().is_some() || !tokens.resources.is_empty()).then(|| {
+            Box::new(Asked { scope: tokens.requested_scope().cloned(), resources: tokens.resources.clone() })
+        });
     }
 
     /// Takes the tokens of a response. Their lifetime counts from `sent_at`: too early rather than too late.
     fn take(&mut self, tokens: TokenResponse, sent_at: u64, now: u64, policy: &RefreshPolicy) {
         self.access_token = tokens.access_token().clone();
         self.token_type = tokens.token_type().clone();
+        if tokens.refresh_token_is_new() || tokens.refresh_token_expires_in.is_some() {
+            let lifetime = tokens.refresh_token_expires_in.map(milliseconds);
+            self.refresh_token_expires_at = lifetime.map(|lifetime| later(sent_at, lifetime));
+        }
         self.refresh_token = tokens.refresh_token().cloned();
         self.scope = tokens.granted().cloned().or(self.scope.take());
+        self.ends_together = tokens.ends_together;
         self.issued_at = sent_at;
-        self.state = State::Quiet;
         let mut jitter = self.jitter(self.generation.to_u64());
         // A refresh that succeeded at its first attempt keeps the rhythm of those before it.
         let rhythm = if self.attempts == 1 { Rhythm::Steady } else { Rhythm::First };
-        self.validity = match tokens.expires_in().map(milliseconds) {
-            None => Validity::UntilRejected,
-            Some(lifetime) if later(sent_at, lifetime) <= now => {
-                // The next attempt waits as after a failure.
-                Validity::Never { refresh_at: later(now, policy.pause(self.attempts, &mut jitter)) }
-            }
-            Some(lifetime) => Validity::Until {
-                expires_at: later(sent_at, lifetime),
-                refresh_at: later(sent_at, policy.refresh_after(lifetime, rhythm, &mut jitter)),
-            },
+        let lifetime = tokens.expires_in().map(milliseconds);
+        if lifetime.is_some_and(|lifetime| later(sent_at, lifetime) <= now) {
+            self.validity = Validity::Never;
+            self.note(&Failure::without_answer(TroubleKind::UnusableToken), now);
+            self.state = State::Backoff(Span::new(now, policy.pause(self.attempts, &mut jitter)));
+            return;
+        }
+        self.state = State::Quiet;
+        self.trouble = None;
+        // The refresh token must be used before it expires, too.
+        let refresh_lifetime = self.refresh_token_expires_at.map(|end| end.saturating_sub(sent_at));
+        let shorter = lifetime.into_iter().chain(refresh_lifetime).min();
+        let refresh_at =
+            shorter.map(|lifetime| later(sent_at, policy.refresh_after(lifetime, rhythm, &mut jitter)));
+        self.validity = match (lifetime.map(|lifetime| later(sent_at, lifetime)), refresh_at) {
+            (Some(expires_at), Some(refresh_at)) => Validity::Until { expires_at, refresh_at },
+            (_, refresh_at) => Validity::UntilRejected { refresh_at },
         };
     }
 
-    /// Returns whether this record may be saved over `other`: later tokens win, and then a refusal, which is final.
-    pub(crate) fn supersedes(&self, other: &Self) -> bool {
-        let rank = |record: &Self| (record.generation, record.state == State::Refused);
-        rank(self) > rank(other)
+    /// Returns what is to be saved over `stored` if this record, which is known to a holder, was not saved in time;
+    /// `None` if `stored` is worth more.
+    ///
+    /// Of two sign-ins the later one wins. Within one sign-in, an end wins over everything and takes over later
+    /// tokens, later tokens win over earlier ones, and then a refusal, which is final.
+    pub(crate) fn over(self, stored: &Self, stored_is_from_the_future: bool) -> Option<Self> {
+        if self.signed_in_at != stored.signed_in_at {
+            let is_later = self.signed_in_at > stored.signed_in_at || stored_is_from_the_future;
+            let generation = self.generation.max(stored.generation.after_sign_in());
+            let generation = if self.generation.sign_ins > stored.generation.sign_ins {
+                self.generation
+            } else {
+                generation
+            };
+            return (is_later && self.signed_in_at > 0).then_some(Self { generation, ..self });
+        }
+        let is_later = self.generation > stored.generation;
+        match (self.state == State::Ended, stored.state == State::Ended) {
+            (true, true) if !is_later => None,
+            (true, _) if is_later || self.generation == stored.generation => Some(self),
+            (true, _) => Some(stored.ended()),
+            (false, true) => is_later.then(|| self.ended()),
+            (false, false) => {
+                let rank = |record: &Self| (record.generation, record.state == State::Refused);
+                (rank(&self) > rank(stored)).then_some(self)
+            }
+        }
     }
 
     /// Returns whether a holder has saved it.
@@ -223,17 +355,18 @@ impl Record {
     /// Returns when the access token expires; one that was never valid has expired when it was issued.
     pub(crate) fn expires_at(&self) -> Option<u64> {
         match self.validity {
-            Validity::UntilRejected => None,
+            Validity::UntilRejected { .. } => None,
             Validity::Until { expires_at, .. } => Some(expires_at),
-            Validity::Never { .. } => Some(self.issued_at),
+            Validity::Never => Some(self.issued_at),
         }
     }
 
-    /// Returns when a refresh is due by the access token's lifetime.
+    /// Returns when a refresh is due by the lifetimes of the tokens.
     pub(crate) fn refresh_at(&self) -> Option<u64> {
         match self.validity {
-            Validity::UntilRejected => None,
-            Validity::Until { refresh_at, .. } | Validity::Never { refresh_at } => Some(refresh_at),
+            Validity::UntilRejected { refresh_at } => refresh_at,
+            Validity::Until { refresh_at, .. } => Some(refresh_at),
+            Validity::Never => None,
         }
     }
 
@@ -252,6 +385,7 @@ impl fmt::Debug for Record {
             .field("issued_at", &self.issued_at)
             .field("validity", &self.validity)
             .field("attempts", &self.attempts)
+            .field("trouble", &self.trouble)
             .field("state", &self.state)
             .finish_non_exhaustive()
     }

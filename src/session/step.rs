@@ -20,12 +20,33 @@ pub enum Step {
         /// [`Session::no_response`](crate::Session::no_response).
         until: SystemTime,
     },
-    /// Wait until this time: another holder refreshes, our own request is under way, or a pause runs. Until
-    /// then, load the snapshot from the store now and then and call [`Session::adopt`](crate::Session::adopt).
-    Wait(SystemTime),
+    /// Wait until this time. Until then, load the snapshot from the store now and then and call
+    /// [`Session::adopt`](crate::Session::adopt).
+    Wait {
+        /// When to poll at the latest.
+        until: SystemTime,
+        /// What the session waits for.
+        reason: WaitReason,
+    },
     /// Ask the user to sign in again, then call [`Session::reauthorized`](crate::Session::reauthorized). Another
     /// holder may do so: load the snapshot from the store now and then, as for `Wait`.
     Reauthorize(Reason),
+}
+
+/// What a [`Session`](crate::Session) waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WaitReason {
+    /// The answer to our own request.
+    OurRequest,
+    /// Another holder's refresh.
+    AnotherHolder,
+    /// The end of a pause. If a refresh failed, [`Session::trouble`](crate::Session::trouble) says what happened.
+    Pause,
+    /// A holder with the client that the tokens were issued to: this holder's has another token endpoint or
+    /// `client_id`, so it cannot refresh. If the token endpoint has moved, call
+    /// [`Session::rebind`](crate::Session::rebind).
+    AnotherClient,
 }
 
 /// Why the user must sign in again.
@@ -36,9 +57,13 @@ pub enum Reason {
     Refused,
     /// The access token is of no use any more, and there is no refresh token.
     NoRefreshToken,
-    /// Refreshing failed [`max_attempts`](crate::RefreshPolicy::max_attempts) times in a row. The refresh token may
-    /// still be good: [`Session::resume`](crate::Session::resume) tries again.
+    /// Refreshing failed [`max_attempts`](crate::RefreshPolicy::max_attempts) times in a row, or the server refused
+    /// without a cause [`max_unclear_refusals`](crate::RefreshPolicy::max_unclear_refusals) times.
+    /// [`Session::trouble`](crate::Session::trouble) says what happened. Nothing is erased, and
+    /// [`Session::resume`](crate::Session::resume) tries again.
     GaveUp,
+    /// The program ended the authorization by [`Session::end`](crate::Session::end).
+    Ended,
 }
 
 impl std::error::Error for Reason {}
@@ -50,9 +75,8 @@ impl fmt::Display for Reason {
             Self::NoRefreshToken => {
                 "the access token has expired and there is no refresh token; the user must sign in again"
             }
-            Self::GaveUp => {
-                "refreshing failed too many times in a row; resume it or let the user sign in again"
-            }
+            Self::GaveUp => "refreshing failed too many times; resume it or let the user sign in again",
+            Self::Ended => "the authorization was ended; the user must sign in again",
         })
     }
 }
@@ -62,6 +86,8 @@ impl fmt::Display for Reason {
 #[must_use = "store the snapshot, or its tokens are lost"]
 pub struct Save {
     pub(crate) snapshot: Snapshot,
+    /// Whether the claim in the snapshot is this holder's.
+    pub(crate) claims: bool,
 }
 
 impl Save {
@@ -86,6 +112,7 @@ mod tests {
             (Reason::Refused, "refused"),
             (Reason::NoRefreshToken, "no refresh token"),
             (Reason::GaveUp, "too many times"),
+            (Reason::Ended, "ended"),
         ] {
             assert!(reason.to_string().contains(says), "{reason}");
         }

@@ -8,7 +8,9 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::client::IssuedTo;
-use crate::session::record::{Generation, Record, State, Validity};
+use crate::server::check_resources;
+use crate::session::record::{Asked, Generation, Record, State, Validity};
+use crate::session::trouble::{MAX_CODE, Trouble, TroubleKind};
 use crate::text::scope::Scope;
 use crate::text::secret::{self, Secret, is_sound};
 use crate::text::time::{END, Span};
@@ -38,27 +40,43 @@ impl fmt::Debug for Snapshot {
     }
 }
 
-/// The version of the serialised form.
-const VERSION: u32 = 1;
+/// The version of the serialised form that is written. Version 1 is read, too.
+const VERSION: u32 = 2;
 
 #[derive(Serialize)]
 struct Stored<'a> {
     version: u32,
     authorization: String,
-    client: String,
+    issued_to: String,
     revision: u64,
     generation: u64,
+    signed_in_at: u64,
     access_token: &'a str,
     token_type: &'a str,
     refresh_token: Option<&'a str>,
+    refresh_token_expires_at: Option<u64>,
     scope: Option<&'a str>,
+    asked_scope: Option<&'a str>,
+    asked_resources: &'a [String],
+    ends_together: bool,
     issued_at: u64,
     expires_at: Option<u64>,
     refresh_at: Option<u64>,
     attempts: u32,
+    trouble: Option<StoredTrouble<'a>>,
     state: &'a str,
     since: u64,
     until: u64,
+}
+
+#[derive(Serialize)]
+struct StoredTrouble<'a> {
+    since: u64,
+    failures: u32,
+    unclear_refusals: u32,
+    kind: &'a str,
+    status: Option<u16>,
+    code: Option<&'a str>,
 }
 
 impl Serialize for Snapshot {
@@ -69,21 +87,35 @@ impl Serialize for Snapshot {
             State::Claimed(span) => ("claimed", span),
             State::Backoff(span) => ("backoff", span),
             State::Refused => ("refused", Span::new(0, 0)),
+            State::Ended => ("ended", Span::new(0, 0)),
         };
         Stored {
             version: VERSION,
             authorization: URL_SAFE_NO_PAD.encode(record.authorization),
-            client: URL_SAFE_NO_PAD.encode(record.issued_to.0),
+            issued_to: URL_SAFE_NO_PAD.encode(record.issued_to.0),
             revision: record.revision,
             generation: record.generation.to_u64(),
+            signed_in_at: record.signed_in_at,
             access_token: record.access_token.expose(),
             token_type: record.token_type.name(),
             refresh_token: record.refresh_token.as_ref().map(Secret::expose),
+            refresh_token_expires_at: record.refresh_token_expires_at,
             scope: record.scope.as_ref().map(Scope::as_str),
+            asked_scope: record.asked.as_ref().and_then(|it| it.scope.as_ref()).map(Scope::as_str),
+            asked_resources: record.asked.as_ref().map(|it| it.resources.as_slice()).unwrap_or_default(),
+            ends_together: record.ends_together,
             issued_at: record.issued_at,
             expires_at: record.expires_at(),
             refresh_at: record.refresh_at(),
             attempts: record.attempts,
+            trouble: record.trouble.as_deref().map(|trouble| StoredTrouble {
+                since: trouble.since,
+                failures: trouble.failures,
+                unclear_refusals: trouble.unclear_refusals,
+                kind: name_of(trouble.kind),
+                status: trouble.status,
+                code: trouble.code.as_deref(),
+            }),
             state,
             since: span.since,
             until: span.until,
@@ -92,30 +124,74 @@ impl Serialize for Snapshot {
     }
 }
 
+const KINDS: &[(TroubleKind, &str)] = &[
+    (TroubleKind::NoAnswer, "no_answer"),
+    (TroubleKind::Unavailable, "unavailable"),
+    (TroubleKind::Unreadable, "unreadable"),
+    (TroubleKind::UnusableToken, "unusable_token"),
+    (TroubleKind::NotTheServer, "not_the_server"),
+    (TroubleKind::ClientRejected, "client_rejected"),
+    (TroubleKind::UnclearRefusal, "unclear_refusal"),
+    (TroubleKind::Refused, "refused"),
+];
+
+fn name_of(kind: TroubleKind) -> &'static str {
+    KINDS.iter().find(|(known, _)| *known == kind).map_or("", |(_, name)| name)
+}
+
+fn kind_of(name: &str) -> Option<TroubleKind> {
+    KINDS.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
+}
+
+/// The members of versions 1 and 2; those with a default are new in version 2.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Restored {
     version: u32,
     authorization: String,
-    client: String,
+    #[serde(alias = "client")]
+    issued_to: String,
     revision: u64,
     generation: u64,
+    #[serde(default)]
+    signed_in_at: u64,
     #[serde(deserialize_with = "secret::deserialize")]
     access_token: Secret,
     token_type: String,
     #[serde(deserialize_with = "present")]
     refresh_token: Option<Token>,
+    #[serde(default)]
+    refresh_token_expires_at: Option<u64>,
     #[serde(deserialize_with = "present")]
     scope: Option<String>,
+    #[serde(default)]
+    asked_scope: Option<String>,
+    #[serde(default)]
+    asked_resources: Vec<String>,
+    #[serde(default)]
+    ends_together: bool,
     issued_at: u64,
     #[serde(deserialize_with = "present")]
     expires_at: Option<u64>,
     #[serde(deserialize_with = "present")]
     refresh_at: Option<u64>,
     attempts: u32,
+    #[serde(default)]
+    trouble: Option<RestoredTrouble>,
     state: String,
     since: u64,
     until: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RestoredTrouble {
+    since: u64,
+    failures: u32,
+    unclear_refusals: u32,
+    kind: String,
+    status: Option<u16>,
+    code: Option<String>,
 }
 
 /// Reads a member that must be present and may be `null`.
@@ -131,70 +207,124 @@ impl<'de> Deserialize<'de> for Snapshot {
         // The format's own error may quote a token.
         let restored = Restored::deserialize(source).map_err(|_| {
             D::Error::custom(format!(
-                "this is no session snapshot of version {VERSION}: it is damaged, or a newer version of the \
+                "this is no session snapshot of version 1 to {VERSION}: it is damaged, or a newer version of the \
                  crate stored it; keep it as it is and read it with that version"
             ))
         })?;
-        if restored.version != VERSION {
+        if !(1..=VERSION).contains(&restored.version) {
             return Err(D::Error::custom(format!(
-                "this session snapshot has the form of version {}, and this version of the crate reads \
-                 version {VERSION}; keep it as it is and read it with the version that stored it",
+                "this session snapshot has the form of version {}, and this version of the crate reads version 1 \
+                 to {VERSION}; keep it as it is and read it with the version that stored it",
                 restored.version
             )));
         }
-        let damaged = |what: &str| {
+        let record = restored.into_record().map_err(|what| {
             D::Error::custom(format!(
                 "{what} of the session snapshot is damaged; keep it as it is and find out who wrote it"
             ))
-        };
-        let digest = |text: &str| URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-        let in_range = |time: &u64| *time <= END;
-        let span = Some(Span { since: restored.since, until: restored.until })
-            .filter(|span| span.since <= span.until && in_range(&span.until))
-            .ok_or_else(|| damaged("the span"))?;
-        let times = [Some(restored.issued_at), restored.expires_at, restored.refresh_at];
-        if !times.iter().flatten().all(in_range) {
-            return Err(damaged("a time"));
+        })?;
+        Ok(Self(Box::new(record)))
+    }
+}
+
+impl Restored {
+    /// Checks every member. The error names the damaged one.
+    fn into_record(self) -> Result<Record, &'static str> {
+        let times = [
+            Some(self.issued_at),
+            Some(self.signed_in_at),
+            Some(self.until),
+            self.expires_at,
+            self.refresh_at,
+            self.refresh_token_expires_at,
+        ];
+        if times.into_iter().flatten().any(|time| time > END) || self.since > self.until {
+            return Err("a time");
         }
-        let validity = match (restored.expires_at, restored.refresh_at) {
-            (None, None) => Validity::UntilRejected,
-            (Some(end), Some(refresh_at)) if end == restored.issued_at => Validity::Never { refresh_at },
-            (Some(expires_at), Some(refresh_at)) => Validity::Until { expires_at, refresh_at },
-            _ => return Err(damaged("a time")),
-        };
         // Most databases have no larger numbers.
         let max = i64::MAX.unsigned_abs();
-        if restored.revision == 0 || restored.revision > max || restored.generation > max {
-            return Err(damaged("revision or generation"));
+        if self.revision == 0 || self.revision > max || self.generation > max {
+            return Err("revision or generation");
         }
+        let (validity, state) = self.validity_and_state()?;
         // A session made from a refresh token has no access token yet.
-        let is_absent =
-            restored.access_token.expose().is_empty() && matches!(validity, Validity::Never { .. });
-        let access_token = Some(restored.access_token.expose()).filter(|_| !is_absent);
-        let refresh_token = restored.refresh_token.as_ref().map(|token| token.0.expose());
-        let texts = [access_token, refresh_token, Some(&restored.token_type)];
+        let is_absent = self.access_token.expose().is_empty() && validity == Validity::Never;
+        let access_token = Some(self.access_token.expose()).filter(|_| !is_absent);
+        let refresh_token = self.refresh_token.as_ref().map(|token| token.0.expose());
+        let texts = [access_token, refresh_token, Some(&self.token_type)];
         if !texts.into_iter().flatten().all(is_sound) {
-            return Err(damaged("a token"));
+            return Err("a token");
         }
-        Ok(Self(Box::new(Record {
-            authorization: digest(&restored.authorization).ok_or_else(|| damaged("authorization"))?,
-            issued_to: IssuedTo(digest(&restored.client).ok_or_else(|| damaged("client"))?),
-            revision: restored.revision,
-            generation: Generation::from_u64(restored.generation),
-            access_token: restored.access_token,
-            token_type: TokenType::from_name(restored.token_type),
-            refresh_token: restored.refresh_token.map(|token| token.0),
-            scope: restored.scope.map(Scope::from_text),
-            issued_at: restored.issued_at,
+        check_resources(&self.asked_resources).map_err(|_| "a resource")?;
+        let has_asked = self.asked_scope.is_some() || !self.asked_resources.is_empty();
+        let asked = Asked { scope: self.asked_scope.map(Scope::from_text), resources: self.asked_resources };
+        Ok(Record {
+            authorization: digest(&self.authorization).ok_or("authorization")?,
+            issued_to: IssuedTo(digest(&self.issued_to).ok_or("issued_to")?),
+            revision: self.revision,
+            generation: Generation::from_u64(self.generation),
+            signed_in_at: self.signed_in_at,
+            access_token: self.access_token,
+            token_type: TokenType::from_name(self.token_type),
+            refresh_token: self.refresh_token.map(|token| token.0),
+            refresh_token_expires_at: self.refresh_token_expires_at,
+            scope: self.scope.map(Scope::from_text),
+            asked: has_asked.then(|| Box::new(asked)),
+            ends_together: self.ends_together,
+            issued_at: self.issued_at,
             validity,
-            attempts: restored.attempts,
-            state: match restored.state.as_str() {
-                "quiet" => State::Quiet,
-                "claimed" => State::Claimed(span),
-                "backoff" => State::Backoff(span),
-                "refused" => State::Refused,
-                _ => return Err(damaged("state")),
-            },
-        })))
+            attempts: self.attempts,
+            trouble: self.trouble.map(RestoredTrouble::into_trouble).transpose()?.map(Box::new),
+            state,
+        })
     }
+
+    fn validity_and_state(&self) -> Result<(Validity, State), &'static str> {
+        let is_first_version = self.version == 1;
+        let span = Span { since: self.since, until: self.until };
+        let state = match self.state.as_str() {
+            "quiet" => State::Quiet,
+            "claimed" => State::Claimed(span),
+            "backoff" => State::Backoff(span),
+            "refused" => State::Refused,
+            "ended" if !is_first_version => State::Ended,
+            _ => return Err("state"),
+        };
+        match (self.expires_at, self.refresh_at) {
+            (None, Some(_)) if is_first_version => Err("a time"),
+            (None, refresh_at) => Ok((Validity::UntilRejected { refresh_at }, state)),
+            // Version 1 kept the pause after a token that was dead on arrival as the time of its refresh.
+            (Some(end), Some(until)) if end == self.issued_at && is_first_version => match state {
+                State::Quiet if until > self.issued_at => {
+                    Ok((Validity::Never, State::Backoff(Span { since: self.issued_at, until })))
+                }
+                _ => Ok((Validity::Never, state)),
+            },
+            (Some(end), None) if end == self.issued_at && !is_first_version => Ok((Validity::Never, state)),
+            (Some(expires_at), Some(refresh_at)) => Ok((Validity::Until { expires_at, refresh_at }, state)),
+            (Some(_), None) => Err("a time"),
+        }
+    }
+}
+
+impl RestoredTrouble {
+    fn into_trouble(self) -> Result<Trouble, &'static str> {
+        let is_sound_code =
+            |code: &String| code.len() <= MAX_CODE && code.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        if self.since > END || !self.code.iter().all(is_sound_code) {
+            return Err("trouble");
+        }
+        Ok(Trouble {
+            since: self.since,
+            failures: self.failures,
+            unclear_refusals: self.unclear_refusals,
+            kind: kind_of(&self.kind).ok_or("trouble")?,
+            status: self.status,
+            code: self.code.map(String::into_boxed_str),
+        })
+    }
+}
+
+fn digest(text: &str) -> Option<[u8; 16]> {
+    URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
 }

@@ -29,9 +29,23 @@ pub(crate) enum Member<'a> {
     Other,
 }
 
-/// The members of an object that nobody asked for.
+/// The members of a response that this crate does not read, such as an `id_token`.
+///
+/// `Debug` shows their names only, and their texts are wiped on drop.
 #[derive(Clone, Default)]
-pub(crate) struct Extras(pub(crate) Map<String, Value>);
+pub struct Extras(pub(crate) Map<String, Value>);
+
+impl Extras {
+    /// Returns the value of a member.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    /// Returns all members.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+}
 
 /// Reads an object into the `members` that have these `names`, in the same order; the rest are the extras.
 ///

@@ -1,13 +1,15 @@
 //! The reader of token responses (RFC 6749 §5.1) and error responses (§5.2).
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::call::{RESPONSE_LIMIT, Response};
 use crate::client::IssuedTo;
-use crate::error::{Error, Refusal};
+use crate::error::{Advice, Error, Refusal};
 use crate::server::{Leniencies, Leniency};
 use crate::text::form;
 use crate::text::json::{self, Extras, Member};
@@ -22,6 +24,12 @@ pub struct TokenContext {
     pub(crate) issued_to: IssuedTo,
     /// The scope in force where the response names none (RFC 6749 §5.1).
     pub(crate) requested_scope: Option<Scope>,
+    /// The resources that the request named (RFC 8707 §2.2).
+    pub(crate) resources: Vec<String>,
+    /// [`AuthorizationServer::access_tokens_end_with_refresh`](crate::AuthorizationServer).
+    pub(crate) ends_together: bool,
+    /// [`AuthorizationServer::invalid_grant_codes`](crate::AuthorizationServer).
+    pub(crate) invalid_grant_codes: Option<Arc<[String]>>,
 }
 
 /// A response without usable tokens.
@@ -29,34 +37,58 @@ pub(crate) struct Unread {
     pub(crate) error: Error,
     /// The new refresh token of a success that is unreadable elsewhere. The server has already rotated to it.
     pub(crate) refresh_token: Option<Secret>,
+    pub(crate) shape: Shape,
 }
 
-impl From<Error> for Unread {
-    fn from(error: Error) -> Self {
-        Self { error, refresh_token: None }
+/// What the body of an answer without tokens is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Empty,
+    /// A JSON object whose member `error` is neither absent nor null, or a form with an `error`.
+    JsonError,
+    /// Any other JSON.
+    Json,
+    /// A page or another text.
+    Other,
+}
+
+impl Shape {
+    /// Returns the shape of a body that holds no readable `error`.
+    fn of(body: &[u8]) -> Self {
+        let text = body.strip_prefix(json::BYTE_ORDER_MARK).unwrap_or(body).trim_ascii();
+        match text.first() {
+            None => Self::Empty,
+            Some(b'{' | b'[' | b'"') => Self::Json,
+            Some(_) if serde_json::from_slice::<IgnoredAny>(text).is_ok() => Self::Json,
+            Some(_) => Self::Other,
+        }
     }
 }
 
 /// Reads a response of the token endpoint, in one pass over its body.
 pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<TokenResponse, Unread> {
+    let unread = |error: Error, shape: Shape| Unread { error, refresh_token: None, shape };
     if response.body.len() > RESPONSE_LIMIT {
-        return Err(Error::invalid("the body is longer than 1 MiB").into());
+        return Err(unread(Error::invalid("the body is longer than 1 MiB"), Shape::Other));
     }
+    let shape = || Shape::of(response.body);
     if matches!(response.status, 300..=399) {
-        return Err(Error::invalid("it is a redirect, which this crate never follows").into());
+        return Err(unread(Error::invalid("it is a redirect, which this crate never follows"), shape()));
     }
-    let (members, extras) = parse(&response, context.leniencies).map_err(Error::invalid)?;
+    let (members, extras) =
+        parse(&response, context.leniencies).map_err(|message| unread(Error::invalid(message), shape()))?;
     let repeated = NAMES.iter().zip(&members).find(|(_, member)| matches!(member, Member::Repeated));
     let repeated = repeated.map(|(name, _)| Error::invalid(format!("the member {name} is there twice")));
     let [access_token, token_type, expires_in, refresh_token, scope, error, description, uri] = members;
 
     if !matches!(error, Member::Absent) {
         let details = Details { description, uri, dpop_nonce: response.dpop_nonce, extras };
-        return Err(repeated.unwrap_or_else(|| read_refusal(error, details)).into());
+        let error = repeated.unwrap_or_else(|| read_refusal(error, details, context));
+        return Err(unread(error, Shape::JsonError));
     }
     if !matches!(response.status, 200..=299) {
         let message = "there is no OAuth error in it, and the HTTP status is not a success";
-        return Err(repeated.unwrap_or_else(|| Error::invalid(message)).into());
+        return Err(unread(repeated.unwrap_or_else(|| Error::invalid(message)), shape()));
     }
 
     // The server said yes, so it has rotated to the new refresh token, whatever else is unreadable.
@@ -82,10 +114,13 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
             refresh_token,
             scope: access.scope,
             requested_scope: context.requested_scope.clone(),
+            refresh_token_expires_in: read_refresh_token_expires_in(&extras),
+            resources: context.resources.clone(),
+            ends_together: context.ends_together,
             extras,
             issued_to: context.issued_to,
         }),
-        Err(error) => Err(Unread { error, refresh_token }),
+        Err(error) => Err(Unread { error, refresh_token, shape: shape() }),
     }
 }
 
@@ -154,19 +189,36 @@ fn is_no_document(body: &[u8]) -> bool {
     !matches!(text.first(), Some(b'{' | b'[' | b'"' | b'<'))
 }
 
-fn read_refusal(error: Member<'_>, details: Details<'_>) -> Error {
+fn read_refusal(error: Member<'_>, details: Details<'_>, context: &TokenContext) -> Error {
     let Member::Text(code) = error else { return Error::invalid("the member error is no error code") };
     if code.is_empty() {
         return Error::invalid("the member error is no error code");
     }
     let interval = details.extras.0.get("interval").and_then(Value::as_u64);
-    Error::refused(Refusal {
+    let is_invalid_grant =
+        context.invalid_grant_codes.iter().flat_map(|codes| codes.iter()).any(|it| *it == code);
+    let refusal = Refusal {
         code: Some(code.into_owned()),
         description: lenient_text(details.description),
         uri: lenient_text(details.uri),
         dpop_nonce: details.dpop_nonce,
         interval: interval.map(|seconds| Duration::from_secs(seconds).min(LONGEST)),
-    })
+    };
+    if is_invalid_grant { Error::refused_as(refusal, Advice::Reauthorize) } else { Error::refused(refusal) }
+}
+
+/// Reads the announced lifetime of the refresh token, which no specification defines; 0 means none.
+fn read_refresh_token_expires_in(extras: &Extras) -> Option<Duration> {
+    let member =
+        ["refresh_token_expires_in", "refresh_expires_in"].into_iter().find_map(|name| extras.0.get(name))?;
+    let seconds = match member {
+        Value::Number(number) => {
+            number.as_f64().filter(|seconds| *seconds >= 1.0).map(|seconds| seconds as u64)?
+        }
+        Value::String(text) => digits(text).filter(|seconds| *seconds > 0)?,
+        _ => return None,
+    };
+    Some(Duration::from_secs(seconds).min(LONGEST))
 }
 
 /// Reads a token; an empty one counts as absent.
@@ -254,6 +306,9 @@ mod tests {
             leniencies: Leniencies::default(),
             issued_to: IssuedTo::default(),
             requested_scope: None,
+            resources: Vec::new(),
+            ends_together: false,
+            invalid_grant_codes: None,
         };
         let response = Response::new(200, [("content-type", "application/json")], body.as_bytes());
         super::read(response, &context).map_err(|unread| unread.error)
