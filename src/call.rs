@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
+use crate::client::IssuedTo;
 use crate::error::Error;
 use crate::error::retry_after::RetryAfter;
 use crate::server::Leniencies;
@@ -30,8 +31,7 @@ pub struct Call<T> {
 /// What reading a response needs to know about the request.
 pub(crate) struct Context {
     pub(crate) leniencies: Leniencies,
-    /// [`Client::refresher`](crate::Client) of the client whose request it is.
-    pub(crate) refresher: [u8; 16],
+    pub(crate) issued_to: IssuedTo,
     /// `None` for a refresh that leaves the scopes as they are.
     pub(crate) requested_scope: Option<Scope>,
     /// Stays in force when the response brings no other (RFC 6749 §6).

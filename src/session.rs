@@ -172,7 +172,7 @@ impl Session {
     pub fn new(tokens: TokenResponse, policy: RefreshPolicy, now: SystemTime) -> Self {
         let refresh_token = tokens.refresh_token().map(Secret::expose).unwrap_or_default();
         let authorization = client::digest([tokens.access_token().expose(), refresh_token]);
-        let mut record = Record::without_tokens(authorization, tokens.refresher, unix(now));
+        let mut record = Record::without_tokens(authorization, tokens.issued_to, unix(now));
         record.take(tokens, unix(now), unix(now), &policy);
         Self::with(record, policy, now)
     }
@@ -194,7 +194,7 @@ impl Session {
     ) -> Result<Self, Error> {
         check_refresh_token(&refresh_token)?;
         let authorization = client::digest(["", refresh_token.expose()]);
-        let mut record = Record::without_tokens(authorization, client.refresher, unix(now));
+        let mut record = Record::without_tokens(authorization, client.issued_to, unix(now));
         record.refresh_token = Some(refresh_token);
         Ok(Self::with(record, policy, now))
     }
@@ -361,7 +361,7 @@ impl Session {
     ///
     /// Misuse, if `client` is not the one that got the tokens, or its server is known not to refresh.
     pub fn send(&mut self, client: &Client, now: SystemTime) -> Result<Option<Call<SessionRefresh>>, Error> {
-        if client.refresher != self.record.client {
+        if client.issued_to != self.record.issued_to {
             return Err(Error::misuse(
                 "these tokens were got by another client: token endpoint or client_id differ",
             ));
@@ -508,7 +508,7 @@ impl Session {
     pub fn reauthorized(&mut self, tokens: TokenResponse, now: SystemTime) {
         let now = self.observe(now);
         let mut next = self.learned.as_deref().unwrap_or(&self.record).clone();
-        next.begin_again(tokens.refresher);
+        next.begin_again(tokens.issued_to);
         next.take(tokens, now, now, &self.policy);
         self.learn(next);
     }

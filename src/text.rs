@@ -6,3 +6,4 @@ pub(crate) mod json;
 pub(crate) mod scope;
 pub(crate) mod secret;
 pub(crate) mod time;
+pub(crate) mod uri;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::call::{Call, Response};
+use crate::client::IssuedTo;
 use crate::error::Error;
 use crate::text::json::Extras;
 use crate::text::scope::Scope;
@@ -42,8 +43,7 @@ pub struct TokenResponse {
     scope: Option<Scope>,
     requested_scope: Option<Scope>,
     extras: Extras,
-    /// By whom the tokens were got.
-    pub(crate) refresher: [u8; 16],
+    pub(crate) issued_to: IssuedTo,
 }
 
 /// How an access token is to be used (RFC 6749 §7.1).

@@ -42,16 +42,14 @@ impl CodeVerifier {
         self.0.expose()
     }
 
-    /// The `S256` challenge: the base64url form of the verifier's SHA-256 (RFC 7636 §4.2).
+    /// Computes the `S256` challenge: the verifier's SHA-256 in base64url (RFC 7636 §4.2).
     pub fn challenge(&self) -> String {
-        let mut text = String::with_capacity(43);
-        self.push_challenge(&mut text);
-        text
+        self.short_challenge().expose().to_owned()
     }
 
-    pub(crate) fn push_challenge(&self, out: &mut String) {
-        let digest = Sha256::digest(self.0.as_bytes());
-        out.push_str(ShortSecret::from_random(&digest.into()).expose());
+    /// The challenge, in place.
+    pub(crate) fn short_challenge(&self) -> ShortSecret {
+        ShortSecret::from_random(&Sha256::digest(self.0.as_bytes()).into())
     }
 }
 

@@ -5,9 +5,9 @@ use std::fmt;
 use crate::call::{Call, Context};
 use crate::client::Client;
 use crate::error::Error;
-use crate::server::check_resources;
 use crate::text::scope::Scope;
 use crate::text::secret::{Secret, is_sound};
+use crate::text::uri::Resource;
 use crate::token::TokenResponse;
 
 impl Client {
@@ -32,7 +32,7 @@ pub struct RefreshRequest<'a> {
     client: &'a Client,
     refresh_token: &'a Secret,
     scope: Scope,
-    resources: Vec<&'a str>,
+    resources: Vec<Resource<'a>>,
     misuse: Option<Error>,
 }
 
@@ -40,15 +40,20 @@ impl<'a> RefreshRequest<'a> {
     /// Asks for fewer scopes than were granted; without it the scopes stay. More than were granted are
     /// refused by the server.
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        if let Err(error) = self.scope.extend(scopes) {
-            self.misuse.get_or_insert(error);
+        if let Err(refused) = self.scope.extend(scopes) {
+            self.misuse.get_or_insert_with(|| Error::misuse(format!("the scope {refused}")));
         }
         self
     }
 
     /// Names a resource that the new access token is for (RFC 8707 §2.2); repeatable.
     pub fn resource(mut self, resource: &'a str) -> Self {
-        self.resources.push(resource);
+        match Resource::parse(resource) {
+            Ok(resource) => self.resources.push(resource),
+            Err(refused) => {
+                self.misuse.get_or_insert_with(|| Error::misuse(format!("the resource {refused}")));
+            }
+        }
         self
     }
 
@@ -63,7 +68,6 @@ impl<'a> RefreshRequest<'a> {
             return Err(misuse);
         }
         self.client.server.check_grant_type("refresh_token")?;
-        check_resources(&self.resources)?;
         check_refresh_token(self.refresh_token)?;
         let parameters = [
             ("grant_type", "refresh_token"),
@@ -72,7 +76,7 @@ impl<'a> RefreshRequest<'a> {
         ];
         let context = Context {
             leniencies: self.client.server.leniencies,
-            refresher: self.client.refresher,
+            issued_to: self.client.issued_to,
             requested_scope: Some(self.scope.clone()).filter(|scope| !scope.as_str().is_empty()),
             refresh_token: Some(self.refresh_token.clone()),
             attempt: None,

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::client::IssuedTo;
 use crate::error::{Advice, Error, ErrorKind};
 use crate::session::policy::{Dice, RefreshPolicy};
 use crate::text::scope::Scope;
@@ -46,7 +47,7 @@ pub(crate) struct Record {
     /// A digest of the first tokens, which tells authorizations apart.
     pub(crate) authorization: [u8; 16],
     /// Where the refresh token goes, and for whom.
-    pub(crate) client: [u8; 16],
+    pub(crate) issued_to: IssuedTo,
     /// 0 before the first save.
     pub(crate) revision: u64,
     /// How many tokens came before these.
@@ -80,10 +81,10 @@ pub(crate) enum State {
 
 impl Record {
     /// The first one, with a refresh due at once.
-    pub(crate) fn without_tokens(authorization: [u8; 16], client: [u8; 16], now: u64) -> Self {
+    pub(crate) fn without_tokens(authorization: [u8; 16], issued_to: IssuedTo, now: u64) -> Self {
         Self {
             authorization,
-            client,
+            issued_to,
             revision: 0,
             generation: 0,
             access_token: Secret::new(""),
@@ -99,11 +100,11 @@ impl Record {
     }
 
     /// Makes room for the tokens of a new sign-in by a client.
-    pub(crate) fn begin_again(&mut self, client: [u8; 16]) {
+    pub(crate) fn begin_again(&mut self, issued_to: IssuedTo) {
         // Past all the refreshes that may be under way with older tokens.
         const SIGN_IN: u64 = 1 << 32;
         self.generation = (self.generation / SIGN_IN).saturating_add(1).saturating_mul(SIGN_IN);
-        (self.client, self.attempts, self.scope) = (client, 0, None);
+        (self.issued_to, self.attempts, self.scope) = (issued_to, 0, None);
     }
 
     /// Takes over the tokens of a response to a request that was sent at `sent_at`, from when on they are
@@ -221,7 +222,7 @@ impl Serialize for Snapshot {
         Stored {
             version: VERSION,
             authorization: URL_SAFE_NO_PAD.encode(record.authorization),
-            client: URL_SAFE_NO_PAD.encode(record.client),
+            client: URL_SAFE_NO_PAD.encode(record.issued_to.0),
             revision: record.revision,
             generation: record.generation,
             access_token: record.access_token.expose(),
@@ -320,7 +321,7 @@ impl<'de> Deserialize<'de> for Snapshot {
         }
         Ok(Self(Box::new(Record {
             authorization: digest(&restored.authorization).ok_or_else(|| damaged("authorization"))?,
-            client: digest(&restored.client).ok_or_else(|| damaged("client"))?,
+            issued_to: digest(&restored.client).map(IssuedTo).ok_or_else(|| damaged("client"))?,
             revision: restored.revision,
             generation: restored.generation,
             access_token: restored.access_token,

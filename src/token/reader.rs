@@ -79,7 +79,7 @@ pub(crate) fn read(response: Response<'_>, context: &Context) -> Result<TokenRes
         scope: read_scope(scope, leniencies)?,
         requested_scope: context.requested_scope.clone(),
         extras,
-        refresher: context.refresher,
+        issued_to: context.issued_to,
     })
 }
 
@@ -202,7 +202,7 @@ mod tests {
 
     fn read(body: &str) -> Result<TokenResponse, Error> {
         let context = Context {
-            refresher: [0; 16],
+            issued_to: crate::client::IssuedTo([0; 16]),
             leniencies: Leniencies::default(),
             requested_scope: None,
             refresh_token: None,
