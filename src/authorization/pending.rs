@@ -3,11 +3,11 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use crate::authorization::callback::{self, Callback, Expected};
+use crate::authorization::callback::{Callback, Expected, Verdict};
 use crate::authorization::pkce::CodeVerifier;
 use crate::call::{Call, Context};
 use crate::client::{Client, StartedBy};
-use crate::error::{Advice, Error};
+use crate::error::Error;
 use crate::text::scope::Scope;
 use crate::text::secret::{Secret, ShortSecret};
 use crate::text::time::{system_time, unix_seconds};
@@ -108,12 +108,15 @@ impl PendingAuthorization {
             issuer: client.server.issuer.as_ref().map(Issuer::as_str),
             iss_required: client.server.authorization_response_iss_parameter_supported,
         };
-        let code = callback::check(&callback.into(), &expected);
-        // The age comes last, so that a forged callback never ends the user's wait.
-        if !matches!(&code, Err(error) if error.advice() == Advice::KeepWaiting) {
-            self.check_age(now)?;
+        // Only a callback of ours is told the age: a forged one must not end the user's wait.
+        match Verdict::on(&callback.into(), &expected) {
+            Verdict::Forged(error) | Verdict::Broken(error) => Err(error),
+            Verdict::Refused(error) => self.check_age(now).and(Err(error)),
+            Verdict::Code(code) => {
+                self.check_age(now)?;
+                self.token_request(client, &code)
+            }
         }
-        self.token_request(client, &code?)
     }
 
     /// Returns the `state` that was sent; it tells several authorizations of one browser session apart.
