@@ -223,20 +223,26 @@ impl<'a> AuthorizationRequest<'a> {
 
     fn url(&self, state: &str, challenge: &str) -> String {
         let start = &self.client.authorization_url_start;
-        let scope = Some(self.scope.as_str()).filter(|scope| !scope.is_empty());
-        let pairs = || {
-            [("redirect_uri", self.redirect_uri)]
-                .into_iter()
-                .chain(scope.map(|scope| ("scope", scope)))
-                .chain([("state", state), ("code_challenge", challenge)])
-                .chain(self.resources.iter().map(|resource| ("resource", resource.as_str())))
-                .chain(self.parameters.iter().copied())
-        };
+        let (redirect_uri, scope) = (self.redirect_uri, self.scope.as_str());
+        let resources = self.resources.iter().map(|resource| ("resource", resource.as_str()));
+        let others = || resources.clone().chain(self.parameters.iter().copied());
+
         // Room for the case in which every byte is escaped, so that the URL is built in one allocation.
-        let room = pairs().map(|(name, value)| form::room_for("", name) + form::room_for("", value));
-        let mut url = String::with_capacity(start.len() + room.sum::<usize>());
+        let others_room = others().map(|(name, value)| form::room_for("", name) + form::room_for("", value));
+        let room = form::room_for("redirect_uri", redirect_uri)
+            + form::room_for("scope", scope)
+            + form::room_for("state", state)
+            + form::room_for("code_challenge", challenge)
+            + others_room.sum::<usize>();
+        let mut url = String::with_capacity(start.len() + room);
         url.push_str(start);
-        for (name, value) in pairs() {
+        form::push_pair(&mut url, "redirect_uri", redirect_uri);
+        if !scope.is_empty() {
+            form::push_pair(&mut url, "scope", scope);
+        }
+        form::push_pair(&mut url, "state", state);
+        form::push_pair(&mut url, "code_challenge", challenge);
+        for (name, value) in others() {
             url.push('&');
             form::push_escaped(&mut url, name);
             url.push('=');

@@ -17,22 +17,27 @@ pub(crate) fn push_pair(out: &mut String, name: &str, value: &str) {
     push_escaped(out, value);
 }
 
-/// Appends a value, escaped.
+/// Appends a value, escaped: runs of literal bytes as they are, each character between them by itself.
 pub(crate) fn push_escaped(out: &mut String, value: &str) {
-    // Most values are literal as a whole, and without an early exit the compiler checks many bytes at once.
-    if value.bytes().fold(true, |literal, byte| literal & is_literal(byte)) {
-        return out.push_str(value);
+    let mut rest = value;
+    while let Some(end) = rest.bytes().position(|byte| !is_literal(byte)) {
+        let (literal, special) = rest.split_at_checked(end).unwrap_or((rest, ""));
+        out.push_str(literal);
+        let mut characters = special.chars();
+        characters.next().inspect(|character| push_special(out, *character));
+        rest = characters.as_str();
     }
-    for byte in value.bytes() {
-        if is_literal(byte) {
-            out.push(byte.into());
-        } else if byte == b' ' {
-            out.push('+');
-        } else {
-            out.push('%');
-            out.push(hex_digit(byte >> 4));
-            out.push(hex_digit(byte & 15));
-        }
+    out.push_str(rest);
+}
+
+fn push_special(out: &mut String, character: char) {
+    if character == ' ' {
+        return out.push('+');
+    }
+    for byte in character.encode_utf8(&mut [0; 4]).bytes() {
+        out.push('%');
+        out.push(hex_digit(byte >> 4));
+        out.push(hex_digit(byte & 15));
     }
 }
 
@@ -44,23 +49,15 @@ pub(crate) fn room_for(name: &str, value: &str) -> usize {
 
 /// The decoded pairs of a query or body in their order; `None` for a pair that is not UTF-8.
 pub(crate) fn pairs(text: &str) -> impl Iterator<Item = Option<(Cow<'_, str>, Cow<'_, str>)>> {
-    let escaped = has_escapes(text);
-    text.split('&').filter(|pair| !pair.is_empty()).map(move |pair| {
+    text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        match escaped {
-            true => Some((unescape(name)?, unescape(value)?)),
-            false => Some((name.into(), value.into())),
-        }
+        Some((unescape(name)?, unescape(value)?))
     })
-}
-
-fn has_escapes(text: &str) -> bool {
-    text.bytes().fold(false, |found, byte| found | (byte == b'+') | (byte == b'%'))
 }
 
 /// A name or a value, decoded; `None` if it is not UTF-8.
 pub(crate) fn unescape(text: &str) -> Option<Cow<'_, str>> {
-    if !has_escapes(text) {
+    if !text.contains('+') && !text.contains('%') {
         return Some(Cow::Borrowed(text));
     }
     let mut bytes = Vec::with_capacity(text.len());
@@ -83,8 +80,20 @@ pub(crate) fn unescape(text: &str) -> Option<Cow<'_, str>> {
 }
 
 fn is_literal(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() | (byte == b'*') | (byte == b'-') | (byte == b'.') | (byte == b'_')
+    LITERAL.get(usize::from(byte)) == Some(&true)
 }
+
+/// For each byte, whether it is written as it is.
+#[expect(clippy::indexing_slicing, reason = "the compiler runs it, so an index out of bounds does not build")]
+const LITERAL: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'*' | b'-' | b'.' | b'_');
+        byte += 1;
+    }
+    table
+};
 
 fn hex_digit(nibble: u8) -> char {
     char::from(*b"0123456789ABCDEF".get(usize::from(nibble)).unwrap_or(&b'0'))

@@ -208,13 +208,13 @@ fn parse_absolute_uri(text: &str) -> Result<Parts<'_>, Refused> {
     if !is_scheme(uri.scheme) || !names_something {
         return refuse("is not an absolute URI; begin it with a scheme, as in https://host/path");
     }
-    if text.contains('#') {
-        return refuse("has a fragment; leave out the # and what follows it");
+    if text.bytes().all(is_uri_character) {
+        Ok(uri)
+    } else if text.contains('#') {
+        refuse("has a fragment; leave out the # and what follows it")
+    } else {
+        refuse("holds a character that no URI has; percent-encode it")
     }
-    if !text.bytes().all(is_uri_character) {
-        return refuse("holds a character that no URI has; percent-encode it");
-    }
-    Ok(uri)
 }
 
 /// Refuses a query that holds one of the `reserved` parameters, or one that is not UTF-8.
@@ -287,9 +287,10 @@ fn is_host_character(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_')
 }
 
-/// Whether RFC 3986 §2 lets a URI hold this byte.
+/// Whether RFC 3986 §2 lets a URI hold this byte before its fragment.
 fn is_uri_character(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
+    byte.is_ascii_graphic()
+        && !matches!(byte, b'"' | b'#' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
 }
 
 #[cfg(test)]
