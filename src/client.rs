@@ -15,7 +15,24 @@ use crate::token::TokenResponse;
 
 /// A client that is registered at one authorization server.
 ///
-/// It is immutable and cheap to share; everything that changes lives in the values that it makes.
+/// It is immutable and cheap to share; what changes lives in the values that its operations return.
+///
+/// ```
+/// use oauth2_proto::{Client, ClientAuth, Secret, pleo};
+///
+/// # fn main() -> Result<(), oauth2_proto::Error> {
+/// let client = Client::new(pleo::staging(), "client-id", ClientAuth::basic("fake-secret"))?;
+/// let call = client.refresh(&Secret::new("fake-refresh-token")).start()?;
+/// assert_eq!(call.request().url(), "https://auth.staging.pleo.io/oauth/token");
+///
+/// let error = Client::new(pleo::staging(), "", ClientAuth::basic("fake")).unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "misuse: the client_id is empty; pass the one that the server gave you"
+/// );
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Client {
     pub(crate) server: AuthorizationServer,
@@ -30,11 +47,12 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client by its server, its `client_id` and how it authenticates itself.
+    /// Makes a client from its server, its `client_id` and its way to authenticate itself.
     ///
     /// # Errors
     ///
-    /// - Misuse: the server does not support this authentication, or the `client_id` is empty.
+    /// - Misuse: the server does not support this authentication, the `client_id` is empty or cannot be sent
+    ///   with this authentication, or the server is said to send `iss` and its issuer is not set.
     /// - Unsupported: the server lists its code challenge methods, and `S256` is not among them.
     pub fn new(
         server: AuthorizationServer,
@@ -43,25 +61,24 @@ impl Client {
     ) -> Result<Self, Error> {
         let client_id = client_id.into();
         if client_id.is_empty() {
-            return Err(Error::misuse("the client_id is empty"));
+            return Err(Error::misuse("the client_id is empty; pass the one that the server gave you"));
         }
         server.check_auth_method(auth.method())?;
         if let Some(methods) = &server.code_challenge_methods_supported
             && !methods.iter().any(|method| method == "S256")
         {
-            return Err(Error::unsupported(
-                "PKCE with S256, without which this crate starts no authorization",
-            ));
+            return Err(Error::unsupported("PKCE with S256, which every authorization of this crate uses"));
         }
         if server.authorization_response_iss_parameter_supported && server.issuer.is_none() {
             return Err(Error::misuse(
-                "the server is said to send iss, but there is no issuer to compare it with; set \
+                "the server is said to send iss, and there is no issuer to compare it with; set \
                  AuthorizationServer::issuer",
             ));
         }
         if matches!(auth, ClientAuth(Method::BasicUnencoded(_))) && client_id.contains(':') {
             return Err(Error::misuse(
-                "a client_id with a colon cannot be sent unencoded in Basic (RFC 7617 section 2)",
+                "the client_id holds a colon, which unencoded Basic cannot send (RFC 7617 section 2); use \
+                 another client authentication",
             ));
         }
         Ok(Self {
@@ -75,7 +92,9 @@ impl Client {
         })
     }
 
-    /// A request to the token endpoint with this client's authentication (RFC 6749 §2.3 and §3.2).
+    /// Makes a request to the token endpoint with this client's authentication (RFC 6749 §2.3 and §3.2).
+    ///
+    /// Leaves out a parameter with an empty value, which counts as absent (RFC 6749 §3.2).
     pub(crate) fn token_request(
         &self,
         parameters: &[(&str, &str)],
@@ -176,7 +195,7 @@ mod tests {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// What is in stores holds these digests.
+    /// Stored sessions and pending authorizations hold these digests.
     #[test]
     fn a_client_is_recognised_by_the_same_digests_for_good() {
         let client = client("https://as.example/authorize?tenant=A", "https://as.example:8443/Token");

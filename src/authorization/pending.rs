@@ -97,7 +97,8 @@ impl PendingAuthorization {
     ) -> Result<Call<TokenResponse>, Error> {
         if self.started_by != client.started_by {
             return Err(Error::misuse(
-                "this authorization was started by another client: issuer, an endpoint or client_id differ",
+                "this authorization was started by another client: issuer, an endpoint or client_id differ; \
+                 receive its callback with that one",
             ));
         }
         if self.verifier.is_none() {
@@ -108,7 +109,7 @@ impl PendingAuthorization {
             issuer: client.server.issuer.as_ref().map(Issuer::as_str),
             iss_required: client.server.authorization_response_iss_parameter_supported,
         };
-        // Only a callback of ours is told the age: a forged one must not end the user's wait.
+        // A forged or broken callback never meets the age check: it must not end the user's wait.
         match Verdict::on(&callback.into(), &expected) {
             Verdict::Forged(error) | Verdict::Broken(error) => Err(error),
             Verdict::Refused(error) => self.check_age(now).and(Err(error)),
@@ -148,6 +149,7 @@ impl PendingAuthorization {
         Ok(client.token_request(&parameters, &self.resources, context))
     }
 
+    /// Refuses a callback after the lifetime, or long before the start.
     fn check_age(&self, now: SystemTime) -> Result<(), Error> {
         let now = unix_seconds(now);
         if now >= self.expires_at {
@@ -160,7 +162,7 @@ impl PendingAuthorization {
     }
 }
 
-pub(super) const USED: &str = "a callback was accepted for this authorization before; a code is used once";
+pub(super) const USED: &str = "a callback was accepted for this authorization before, and a code is used once; start another authorization";
 
 impl fmt::Debug for PendingAuthorization {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,12 +2,12 @@
 //!
 //! Writing escapes everything but `A-Z a-z 0-9 * - . _` and turns a space into `+`; reading refuses what
 //! is not UTF-8 instead of replacing it, because a replaced character would change a code or a state.
-//! The crate has its own writer so that a body with secrets is built in one buffer that is wiped
-//! afterwards; tests and a fuzz target hold it to what the `url` crate does.
+//! The crate has its own writer so that a body with secrets is built in one buffer, which is wiped
+//! afterwards; tests and a fuzz target compare it with the `url` crate.
 
 use std::borrow::Cow;
 
-/// Appends `&name=value` (without the `&` at the start and after another); `name` needs no escaping.
+/// Appends `&name=value`, without the `&` at the start and after another; `name` must need no escaping.
 pub(crate) fn push_pair(out: &mut String, name: &str, value: &str) {
     if !matches!(out.as_bytes().last(), None | Some(b'&')) {
         out.push('&');
@@ -17,14 +17,16 @@ pub(crate) fn push_pair(out: &mut String, name: &str, value: &str) {
     push_escaped(out, value);
 }
 
-/// Appends a value, escaped: runs of literal bytes as they are, each character between them by itself.
+/// Appends a value, escaped: copies runs of literal bytes, and escapes the characters between them.
 pub(crate) fn push_escaped(out: &mut String, value: &str) {
     let mut rest = value;
     while let Some(end) = rest.bytes().position(|byte| !is_literal(byte)) {
         let (literal, special) = rest.split_at_checked(end).unwrap_or((rest, ""));
         out.push_str(literal);
         let mut characters = special.chars();
-        characters.next().inspect(|character| push_special(out, *character));
+        if let Some(character) = characters.next() {
+            push_special(out, character);
+        }
         rest = characters.as_str();
     }
     out.push_str(rest);
@@ -41,13 +43,14 @@ fn push_special(out: &mut String, character: char) {
     }
 }
 
-/// The most bytes that `push_pair` appends, so that a buffer never grows and leaves a copy behind.
+/// The most bytes that `push_pair` appends; a buffer with this room never grows, which would leave a copy
+/// of a secret behind.
 pub(crate) fn room_for(name: &str, value: &str) -> usize {
     let escaped = value.len().saturating_mul(3);
     name.len().saturating_add(escaped).saturating_add(2)
 }
 
-/// The decoded pairs of a query or body in their order; `None` for a pair that is not UTF-8.
+/// Decodes the pairs of a query or body, in order; `None` for a pair that is not UTF-8.
 pub(crate) fn pairs(text: &str) -> impl Iterator<Item = Option<(Cow<'_, str>, Cow<'_, str>)>> {
     text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -55,7 +58,7 @@ pub(crate) fn pairs(text: &str) -> impl Iterator<Item = Option<(Cow<'_, str>, Co
     })
 }
 
-/// A name or a value, decoded; `None` if it is not UTF-8.
+/// Decodes a name or a value; `None` if it is not UTF-8. A `%` without two hex digits stays as it is.
 pub(crate) fn unescape(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('+') && !text.contains('%') {
         return Some(Cow::Borrowed(text));
