@@ -230,7 +230,7 @@ fn check_response_mode(endpoint: &Endpoint) -> Result<(), Error> {
     match endpoint.parameters().any(|(name, value)| name == "response_mode" && !is_response_mode(&value)) {
         false => Ok(()),
         true => Err(Error::misuse(format!(
-            "the authorization endpoint {} asks for a response_mode other than query and form_post; remove it",
+            "the authorization endpoint {} has a response_mode other than query and form_post; remove it",
             ForeignAddress(endpoint.as_str())
         ))),
     }

@@ -108,6 +108,7 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
+    /// Judges a callback; its origin comes first, so that a forged one is believed in nothing.
     pub(crate) fn on(callback: &Callback<'_>, expected: &Expected<'_>) -> Self {
         let Some(parameters) = Parameters::collect(callback) else {
             return Self::Broken(Error::no_callback("the query is not UTF-8"));
@@ -165,6 +166,7 @@ impl<'a> Parameters<'a> {
         Some(parameters)
     }
 
+    /// Notes one parameter; ignores an unknown one (RFC 6749 §4.1.2).
     fn take(&mut self, name: &str, value: Cow<'a, str>) {
         let (name, slot) = match name {
             "code" => ("code", &mut self.code),
@@ -192,8 +194,8 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// Checks that this answers our request, comes from the server that it was sent to, and in the way that was
-    /// asked for; or says why not.
+    /// Checks that the callback answers our request and comes from the server that we asked, in the way that
+    /// we asked for; `Err` says why not.
     fn check_origin(&self, expected: &Expected<'_>) -> Result<(), Cow<'static, str>> {
         if let Some(name) = self.repeated {
             return Err(format!("the parameter {name} is repeated").into());
@@ -219,7 +221,7 @@ impl<'a> Parameters<'a> {
     }
 }
 
-/// The parameters of a callback that are read or refused; a redirect URI must bring none of them in its query.
+/// The parameters of a callback that are read or refused; the query of a redirect URI must bring none.
 pub(crate) const RESPONSE_PARAMETERS: &[&str] = &[
     "code",
     "state",

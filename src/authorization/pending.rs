@@ -162,8 +162,6 @@ impl PendingAuthorization {
     }
 }
 
-pub(super) const USED: &str = "a callback was accepted for this authorization before, and a code is used once; start another authorization";
-
 impl fmt::Debug for PendingAuthorization {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PendingAuthorization")
@@ -174,3 +172,6 @@ impl fmt::Debug for PendingAuthorization {
             .finish_non_exhaustive()
     }
 }
+
+pub(super) const USED: &str =
+    "a callback was accepted for this authorization before, and a code is used once; start another";

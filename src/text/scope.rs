@@ -83,8 +83,8 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} is not one token of RFC 6749 section 3.3; give each scope by itself, in visible ASCII without \
-             \" and \\",
+            "{} is not one token of RFC 6749 section 3.3; give each scope by itself, in visible ASCII \
+             without \" and \\",
             self.0
         )
     }

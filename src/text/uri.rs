@@ -1,7 +1,7 @@
 //! Addresses and other URIs (RFC 3986): one type for each kind, each with one parser.
 //!
-//! A parser is the only way to its type, for a caller's text and for text from a store alike. A text that it
-//! does not take comes back as [`Refused`]; the caller adds what the text was meant to be.
+//! The parser is the way to a type for a caller's text and for text from a store alike. For a text that it
+//! does not accept it returns [`Refused`]; its caller adds what the text was meant to be.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -140,7 +140,7 @@ impl AsRef<str> for Resource<'_> {
     }
 }
 
-/// Why a text is not what a parser wants: the text, fit to be shown, and what is wrong with it.
+/// Why a parser refused a text: the text, escaped for display and without secrets, and what is wrong with it.
 ///
 /// Its `Display` continues a sentence that begins with the kind of text, such as "the redirect URI ".
 #[derive(Debug)]
@@ -160,9 +160,9 @@ impl fmt::Display for Refused {
 
 /// Parses a web address: `https`, or `http` to a loopback address; no user information, no fragment.
 ///
-/// `Url` is as forgiving as a browser: it drops tabs, turns `\` into `/`, takes `https:host`, and reads 127.1,
-/// 0x7f000001 and localhos%74 as loopback addresses. Other HTTP clients read such an address in another way, so
-/// only one that means the same to all is taken.
+/// `Url` is as forgiving as a browser: it drops tabs, turns `\` into `/`, takes `https:host`, and reads
+/// 127.1, 0x7f000001 and localhos%74 as loopback addresses. Other HTTP clients read such an address in
+/// another way, so only one that means the same to all is accepted.
 fn parse_web_address(text: &str) -> Result<Parts<'_>, Refused> {
     let refuse = |why: &str| Err(Refused::new(text, why));
     let address = parse_absolute_uri(text)?;
@@ -232,8 +232,6 @@ fn refuse_parameters(text: &str, query: &str, reserved: &[&str]) -> Result<(), R
     Ok(())
 }
 
-const USER_INFORMATION: &str = "holds user information; remove what stands before the @";
-
 /// A URI, cut where RFC 3986 §3 cuts it; whether the parts are well-formed is for others to check.
 struct Parts<'a> {
     /// Empty where there is none.
@@ -292,6 +290,8 @@ fn is_uri_character(byte: u8) -> bool {
     byte.is_ascii_graphic()
         && !matches!(byte, b'"' | b'#' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
 }
+
+const USER_INFORMATION: &str = "holds user information; remove what stands before the @";
 
 #[cfg(test)]
 mod tests {
