@@ -12,13 +12,13 @@ pub const CHECKS: &[Check] = &[
     Check::must(
         "revocation.refresh-token",
         "RFC 7009 2",
-        "A refresh token that was revoked does not refresh.",
+        "A revoked refresh token is refused as invalid_grant.",
         revoked_refresh_token,
     ),
     Check::should(
         "revocation.access-token-too",
         "RFC 7009 2.1",
-        "The access token ends with the refresh token that was revoked.",
+        "Revoking the refresh token also revokes the access token.",
         revoked_access_token,
     ),
     Check::must(
@@ -36,22 +36,22 @@ pub const CHECKS: &[Check] = &[
     Check::must(
         "revocation.no-credentials",
         "RFC 7009 2.1",
-        "A token of a client that has a secret is not revoked without it.",
+        "A token of a confidential client is not revoked without its secret.",
         revocation_without_credentials,
     ),
-    Check::must("introspection.live", "RFC 7662 2.2", "A live access token is active.", |target| {
+    Check::must("introspection.live", "RFC 7662 2.2", "A valid access token is active.", |target| {
         introspects(target, &target.tokens()?.access_token, true)
     }),
     Check::must(
         "introspection.unknown",
         "RFC 7662 2.2",
-        "An unknown token is not active, which is no error.",
+        "An unknown token is reported as inactive, with status 200.",
         |target| introspects(target, &Secret::new("fake-unknown-token"), false),
     ),
     Check::must(
         "introspection.no-credentials",
         "RFC 7662 2.1",
-        "Nobody introspects without credentials.",
+        "Introspection without credentials does not report a token as active.",
         |target| match &target.server.introspection_endpoint {
             None => not_offered("no introspection endpoint"),
             Some(endpoint) => {
@@ -96,22 +96,25 @@ pub const CHECKS: &[Check] = &[
     Check::must(
         "metadata.issuer",
         "RFC 8414 3.3",
-        "The metadata name the issuer from which they were fetched.",
+        "The metadata contains the issuer it was fetched from.",
         |target| metadata_say(target, "issuer", target.server.issuer.as_deref().unwrap_or_default()),
     ),
     Check::must(
         "metadata.authorization-endpoint",
         "RFC 8414 2",
-        "The metadata name the authorization endpoint.",
+        "The metadata contains the authorization endpoint.",
         |target| metadata_say(target, "authorization_endpoint", &target.server.authorization_endpoint),
     ),
-    Check::must("metadata.token-endpoint", "RFC 8414 2", "The metadata name the token endpoint.", |target| {
-        metadata_say(target, "token_endpoint", &target.server.token_endpoint)
-    }),
+    Check::must(
+        "metadata.token-endpoint",
+        "RFC 8414 2",
+        "The metadata contains the token endpoint.",
+        |target| metadata_say(target, "token_endpoint", &target.server.token_endpoint),
+    ),
     Check::should(
         "metadata.s256",
         "RFC 9700 2.1.1",
-        "The metadata say that the server does PKCE with S256.",
+        "The metadata lists the code challenge method S256.",
         |target| match &target.server.metadata {
             None => not_offered("no metadata"),
             Some(metadata) => {

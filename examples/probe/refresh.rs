@@ -8,13 +8,13 @@ use crate::target::{Target, Tokens, change_form};
 use crate::token::{remove_credentials, wrong_secret_is_refused};
 
 pub const CHECKS: &[Check] = &[
-    Check::must("refresh.works", "RFC 6749 6", "A refresh token brings a new access token.", |target| {
+    Check::must("refresh.works", "RFC 6749 6", "A refresh token obtains a new access token.", |target| {
         with_refresh_token(target, |_, refresh_token| refresh(target, refresh_token)?.granted())
     }),
     Check::must(
         "refresh.no-store",
         "RFC 6749 5.1",
-        "A response to a refresh says Cache-Control: no-store.",
+        "A response to a refresh has Cache-Control: no-store.",
         |target| {
             with_refresh_token(target, |_, refresh_token| {
                 let answer = refresh(target, refresh_token)?;
@@ -34,26 +34,26 @@ pub const CHECKS: &[Check] = &[
     Check::should(
         "refresh.old-refresh-token",
         "RFC 9700 4.14.2; Pleo",
-        "A refresh token that was replaced is refused as invalid_grant.",
+        "A replaced refresh token is refused as invalid_grant.",
         old_refresh_token,
     )
     .promised_by_pleo(),
     Check::should(
         "refresh.reuse-revokes",
         "RFC 9700 4.14.2",
-        "The use of a replaced refresh token ends the one that replaced it.",
+        "The use of a replaced refresh token revokes its successor.",
         reuse_revokes,
     ),
     Check::pleo(
         "refresh.old-access-token",
         "Pleo: every earlier token dies at once",
-        "A refresh ends the access token before it.",
+        "A refresh revokes the previous access token.",
         old_access_token,
     ),
     Check::must(
         "refresh.scope-broader",
         "RFC 6749 6",
-        "A refresh does not bring a scope that was not granted.",
+        "A refresh grants no scope beyond the original grant.",
         scope_broader,
     ),
     Check::must(
@@ -81,7 +81,7 @@ pub const CHECKS: &[Check] = &[
     Check::must(
         "refresh.no-credentials",
         "RFC 6749 6",
-        "A refresh token of a client that has a secret does not work without it.",
+        "A refresh token of a confidential client does not work without its secret.",
         |target| {
             with_refresh_token(target, |_, refresh_token| {
                 let mut call = target.refresh(refresh_token)?;
@@ -93,7 +93,7 @@ pub const CHECKS: &[Check] = &[
     Check::should(
         "refresh.repeated",
         "RFC 6749 3.2 and 5.2",
-        "A request that names its refresh token twice is refused as invalid_request.",
+        "A request with a repeated refresh token is refused as invalid_request.",
         |target| {
             with_refresh_token(target, |_, refresh_token| {
                 let mut call = target.refresh(refresh_token)?;

@@ -35,7 +35,7 @@ pub const CHECKS: &[Check] = &[
     Check::must(
         "token.no-credentials",
         "RFC 6749 4.1.3",
-        "A code of a client that has a secret is not exchanged without it.",
+        "A code of a confidential client is not exchanged without its secret.",
         |target| after_change(target, remove_credentials)?.refused(),
     ),
     Check::must(
@@ -54,7 +54,7 @@ pub const CHECKS: &[Check] = &[
     Check::must(
         "token.verifier-missing",
         "RFC 7636 4.6, RFC 9700 2.1.1",
-        "A code that was asked for with PKCE is not exchanged without the verifier.",
+        "A code requested with PKCE is not exchanged without the verifier.",
         |target| {
             form_is_refused_as(target, &["invalid_grant", "invalid_request"], |form| {
                 form.remove("code_verifier");
@@ -74,20 +74,20 @@ pub const CHECKS: &[Check] = &[
     Check::should(
         "token.verifier-short",
         "RFC 7636 4.1; Pleo",
-        "A verifier of 20 characters is refused, even if the challenge was made of it.",
+        "A verifier of 20 characters is refused, even if it matches the challenge.",
         verifier_short,
     )
     .promised_by_pleo(),
     Check::must(
         "token.verifier-unasked",
         "RFC 9700 2.1.1 and 4.8.2",
-        "A verifier is refused for a code that was asked for without PKCE.",
+        "A verifier is refused for a code requested without PKCE.",
         verifier_unasked,
     ),
     Check::must(
         "token.redirect-uri-different",
         "RFC 6749 4.1.3 and 5.2",
-        "A redirect URI other than in the authorization request is refused as invalid_grant.",
+        "A redirect URI other than that of the authorization request is refused as invalid_grant.",
         |target| {
             form_is_refused_as(target, &["invalid_grant"], |form| {
                 let longer = format!("{}/extra", form.get("redirect_uri"));
@@ -137,52 +137,47 @@ pub const CHECKS: &[Check] = &[
     Check::should(
         "token.password-grant",
         "RFC 9700 2.4",
-        "The password grant is refused as such, before the server looks at the password.",
+        "The password grant itself is refused, whatever the password.",
         password_grant,
     ),
     Check::should(
         "token.repeated",
         "RFC 6749 3.2 and 5.2",
-        "A request that names its code twice is refused as invalid_request.",
+        "A request with a repeated code is refused as invalid_request.",
         |target| form_is_refused_as(target, &["invalid_request"], |form| form.repeat("code")),
     ),
-    Check::must(
-        "token.unknown-parameter",
-        "RFC 6749 3.2",
-        "A parameter that the server does not know is ignored.",
-        |target| {
-            after_change(target, |_, request| change_form(request, |form| form.add("fake_parameter", "1")))?
-                .granted()
-        },
-    ),
+    Check::must("token.unknown-parameter", "RFC 6749 3.2", "An unknown parameter is ignored.", |target| {
+        after_change(target, |_, request| change_form(request, |form| form.add("fake_parameter", "1")))?
+            .granted()
+    }),
     Check::must(
         "token.json",
         "RFC 6749 5.1",
-        "Tokens come with status 200 as a JSON object of the type application/json.",
+        "A token response has the status 200 and is a JSON object of the type application/json.",
         |target| found(target.first.status == 200 && target.first.is_json(), shown_with_type(&target.first)),
     ),
     Check::must(
         "token.no-store",
         "RFC 6749 5.1",
-        "A response with tokens says Cache-Control: no-store.",
+        "A token response has Cache-Control: no-store.",
         |target| found(target.first.is_not_stored(), target.first.cache_control()),
     ),
     Check::must(
         "token.token-type",
         "RFC 6749 5.1 and 7.1",
-        "The token type is there, and is Bearer or DPoP.",
+        "The token type is present, and is Bearer or DPoP.",
         token_type,
     ),
     Check::should(
         "token.expires-in",
         "RFC 6749 5.1",
-        "The lifetime of the access token is there, as a number of seconds.",
+        "The lifetime of the access token is present, as a number of seconds.",
         expires_in,
     ),
     Check::pleo(
         "token.refresh-token",
         "Pleo: refresh",
-        "A refresh token comes with the access token.",
+        "The token response contains a refresh token.",
         |target| {
             let comes = target.first.refresh_token().is_some();
             found(comes, if comes { "a refresh token" } else { "no refresh token" })
@@ -191,13 +186,13 @@ pub const CHECKS: &[Check] = &[
     Check::should(
         "token.scope-unknown",
         "RFC 6749 3.3 and 5.1",
-        "A scope that the server does not know is refused, or left out of the scope that it says it granted.",
+        "An unknown scope is refused, or omitted from the granted scope.",
         scope_unknown,
     ),
     Check::must(
         "token.error-json",
         "RFC 6749 5.2",
-        "A refusal has the status 400 and is a JSON object of the type application/json.",
+        "An error response has the status 400 and is a JSON object of the type application/json.",
         |target| {
             let answer = target.send(target.exchange_of_unknown_code()?.request())?;
             let holds = answer.status == 400 && answer.is_json() && answer.text("error").is_some();
