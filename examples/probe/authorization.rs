@@ -1,4 +1,4 @@
-//! What the authorization endpoint is held to.
+//! The checks of the authorization endpoint.
 
 use std::collections::BTreeSet;
 
@@ -137,13 +137,13 @@ pub const CHECKS: &[Check] = &[
         "authorize.unknown-parameter",
         "RFC 6749 3.1",
         "An unknown parameter is ignored.",
-        |target| changed_is_taken(target, |it| it.add("fake_parameter", "1")),
+        |target| changed_is_accepted(target, |it| it.add("fake_parameter", "1")),
     ),
     Check::must(
         "authorize.empty-parameter",
         "RFC 6749 3.1",
         "A parameter without a value is treated as omitted.",
-        |target| changed_is_taken(target, |it| it.add("response_mode", "")),
+        |target| changed_is_accepted(target, |it| it.add("response_mode", "")),
     ),
     Check::must(
         "authorize.state",
@@ -189,7 +189,7 @@ pub const CHECKS: &[Check] = &[
     ),
 ];
 
-/// Every sign that RFC 6749 appendix A.5 lets a state hold, with a space and escapes that must not be undone.
+/// Every character that RFC 6749 appendix A.5 allows in a state, with a space and escapes to keep encoded.
 const STATE: &str = "a !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~%2B%26z";
 
 fn changed(target: &Target, change: impl FnOnce(&mut Parameters)) -> Result<Attempt, String> {
@@ -202,11 +202,11 @@ fn changed_is_refused(target: &Target, change: impl FnOnce(&mut Parameters)) -> 
     target.try_out(&changed(target, change)?)?.refused()
 }
 
-fn changed_is_taken(target: &Target, change: impl FnOnce(&mut Parameters)) -> Outcome {
+fn changed_is_accepted(target: &Target, change: impl FnOnce(&mut Parameters)) -> Outcome {
     target.sign_in(&changed(target, change)?)?.granted()
 }
 
-/// That the browser is not sent anywhere, for nobody knows where it should go.
+/// Finds whether the server answers with a page: without a known client it has no redirect URI to use.
 fn is_kept(target: &Target, change: impl FnOnce(&mut Parameters)) -> Outcome {
     match target.try_out(&changed(target, change)?)? {
         end @ End::Redirect(_) => found(false, end.to_string()),
@@ -214,7 +214,7 @@ fn is_kept(target: &Target, change: impl FnOnce(&mut Parameters)) -> Outcome {
     }
 }
 
-/// A request without PKCE, as it was before RFC 7636.
+/// Removes PKCE from a request.
 pub fn without_pkce(parameters: &mut Parameters) {
     parameters.remove("code_challenge");
     parameters.remove("code_challenge_method");
@@ -228,7 +228,8 @@ fn verifier_longest(target: &Target) -> Outcome {
     target.send(call.request())?.granted()
 }
 
-/// Nothing may go to `wrong`, not even an error; and a code may go nowhere. `None` if there is no such URI.
+/// Finds whether the browser stays away from `wrong`, even with an error, and gets no code elsewhere. `None`
+/// means that the change is impossible for this redirect URI.
 fn is_not_sent_to(target: &Target, wrong: Option<String>) -> Outcome {
     let right = target.server.redirect_uri.as_str();
     let Some(wrong) = wrong.filter(|wrong| wrong != right) else {
@@ -253,7 +254,7 @@ fn other_port(target: &Target) -> Outcome {
         return not_offered("a loopback redirect URI may have any port (RFC 8252 7.3)");
     }
     let wrong = change_uri(target, |it| {
-        // A URI without a host keeps its look, and is not offered to the check.
+        // Without a host the URI stays the same, and the check reports `not offered`.
         let _ = it.set_port(Some(it.port().map_or(8443, |port| port ^ 1)));
     });
     is_not_sent_to(target, wrong)
@@ -302,7 +303,7 @@ fn iss(target: &Target, attempt: Attempt) -> Outcome {
     match (&callback.all("iss")[..], &target.server.issuer) {
         (_, None) => not_offered("no issuer is known to compare with"),
         ([], Some(_)) if target.server.promises_iss => found(false, format!("{end}, without iss")),
-        ([], Some(_)) => not_offered("the server neither promises iss nor sends it"),
+        ([], Some(_)) => not_offered("the server neither promises nor sends iss"),
         (all, Some(issuer)) => match *all == [issuer.as_str()] {
             true => found(true, format!("{end}, with the issuer")),
             false => found(false, format!("{end}, with another iss")),

@@ -1,4 +1,4 @@
-//! What the endpoints beside the two are held to: revocation, introspection, a resource, and the metadata.
+//! The checks of the other endpoints: revocation, introspection, a resource, and the metadata.
 
 use oauth2_proto::{Request, Secret};
 use serde_json::Value;
@@ -97,19 +97,19 @@ pub const CHECKS: &[Check] = &[
         "metadata.issuer",
         "RFC 8414 3.3",
         "The metadata contains the issuer it was fetched from.",
-        |target| metadata_say(target, "issuer", target.server.issuer.as_deref().unwrap_or_default()),
+        |target| metadata_contains(target, "issuer", target.server.issuer.as_deref().unwrap_or_default()),
     ),
     Check::must(
         "metadata.authorization-endpoint",
         "RFC 8414 2",
         "The metadata contains the authorization endpoint.",
-        |target| metadata_say(target, "authorization_endpoint", &target.server.authorization_endpoint),
+        |target| metadata_contains(target, "authorization_endpoint", &target.server.authorization_endpoint),
     ),
     Check::must(
         "metadata.token-endpoint",
         "RFC 8414 2",
         "The metadata contains the token endpoint.",
-        |target| metadata_say(target, "token_endpoint", &target.server.token_endpoint),
+        |target| metadata_contains(target, "token_endpoint", &target.server.token_endpoint),
     ),
     Check::should(
         "metadata.s256",
@@ -120,7 +120,7 @@ pub const CHECKS: &[Check] = &[
             Some(metadata) => {
                 let methods = metadata["code_challenge_methods_supported"].as_array();
                 let has = methods.is_some_and(|methods| methods.iter().any(|method| method == "S256"));
-                found(has, if has { "S256" } else { "no word of S256" })
+                found(has, if has { "S256" } else { "without S256" })
             }
         },
     ),
@@ -128,7 +128,7 @@ pub const CHECKS: &[Check] = &[
 
 const UNKNOWN: &[(&str, &str)] = &[("token", "fake-unknown-token")];
 
-/// Revokes the refresh token of a new sign-in and looks at what `check` finds then.
+/// Revokes the refresh token of a new sign-in, and runs `check`.
 fn after_revocation(target: &Target, check: impl FnOnce(&Answer, &Tokens) -> Outcome) -> Outcome {
     let Some(endpoint) = &target.server.revocation_endpoint else {
         return not_offered("no revocation endpoint");
@@ -157,7 +157,7 @@ fn revoked_access_token(target: &Target) -> Outcome {
     after_revocation(target, |_, tokens| match target.accepts(&tokens.access_token)? {
         None => not_offered("there is neither a resource endpoint nor introspection to ask"),
         Some(true) => found(false, "the access token works on"),
-        Some(false) => found(true, "the access token is dead"),
+        Some(false) => found(true, "the access token no longer works"),
     })
 }
 
@@ -171,8 +171,8 @@ fn revocation_without_credentials(target: &Target) -> Outcome {
     remove_credentials(target, &mut request)?;
     let answer = target.send(&request)?;
     match tokens_are_dead(target, &tokens)? {
-        Seen::Holds(_) => found(false, format!("{answer}, and the token is dead")),
-        Seen::Broken(_) => found(true, format!("{answer}, and the token lives")),
+        Seen::Holds(_) => found(false, format!("{answer}, and the token no longer works")),
+        Seen::Broken(_) => found(true, format!("{answer}, and the token still works")),
         unclear => Ok(unclear),
     }
 }
@@ -182,13 +182,13 @@ fn introspects(target: &Target, token: &Secret, active: bool) -> Outcome {
         return not_offered("no introspection endpoint");
     };
     let answer = target.send(&target.form_post(endpoint, &[("token", token.expose())])?)?;
-    let said = answer.member("active").and_then(Value::as_bool);
-    let word = match said {
+    let given = answer.member("active").and_then(Value::as_bool);
+    let word = match given {
         Some(true) => "active",
         Some(false) => "not active",
-        None => "no word of active",
+        None => "without active",
     };
-    found(answer.status == 200 && said == Some(active), format!("{}, {word}", answer.status))
+    found(answer.status == 200 && given == Some(active), format!("{}, {word}", answer.status))
 }
 
 fn with_resource(target: &Target, check: impl FnOnce(&mut Request) -> Outcome) -> Outcome {
@@ -202,12 +202,12 @@ fn escaped(token: &Secret) -> String {
     url::form_urlencoded::byte_serialize(token.expose().as_bytes()).collect()
 }
 
-fn metadata_say(target: &Target, name: &str, expected: &str) -> Outcome {
+fn metadata_contains(target: &Target, name: &str, expected: &str) -> Outcome {
     match &target.server.metadata {
         None => not_offered("no metadata"),
         Some(metadata) => match metadata[name].as_str() {
             None => found(false, format!("no {name}")),
-            Some(said) if said == expected => found(true, "the same"),
+            Some(given) if given == expected => found(true, "the same"),
             Some(_) => found(false, format!("another {name}")),
         },
     }

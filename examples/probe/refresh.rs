@@ -1,4 +1,4 @@
-//! What the token endpoint is held to when tokens are refreshed.
+//! The checks of the token endpoint for refreshes.
 
 use oauth2_proto::Secret;
 
@@ -104,9 +104,9 @@ pub const CHECKS: &[Check] = &[
     ),
 ];
 
-/// Signs in for a refresh token; without one there is nothing to check.
+/// Signs in and passes the refresh token to `check`; without one, the outcome is `not offered`.
 fn with_refresh_token(target: &Target, check: impl FnOnce(&Tokens, &Secret) -> Outcome) -> Outcome {
-    // The first sign-in says whether one comes at all, so that nobody signs in for nothing.
+    // The first sign-in tells whether the server issues refresh tokens: saves a person a needless sign-in.
     if target.first.refresh_token().is_none() {
         return not_offered("no refresh token comes");
     }
@@ -121,12 +121,12 @@ fn refresh(target: &Target, refresh_token: &Secret) -> Result<Answer, String> {
     target.send(target.refresh(refresh_token)?.request())
 }
 
-/// The tokens that a refresh brings.
+/// Refreshes and returns the new tokens.
 fn refreshed(target: &Target, refresh_token: &Secret) -> Result<Tokens, String> {
     target.tokens_of(target.refresh(refresh_token)?.request())
 }
 
-/// The refresh token after the given one, if it was replaced.
+/// Returns the refresh token that replaced `before`, if any.
 fn successor<'a>(tokens: &'a Tokens, before: &Secret) -> Option<&'a Secret> {
     tokens.refresh_token.as_ref().filter(|after| *after != before)
 }
@@ -178,8 +178,11 @@ fn old_access_token(target: &Target) -> Outcome {
         if target.accepts(&second.access_token)? != Some(true) {
             return found(false, "the new access token does not work");
         }
-        let lives = target.accepts(&first.access_token)? != Some(false);
-        found(!lives, if lives { "the old access token works on" } else { "the old access token is dead" })
+        let works = target.accepts(&first.access_token)? != Some(false);
+        found(
+            !works,
+            if works { "the old access token works on" } else { "the old access token no longer works" },
+        )
     })
 }
 
@@ -195,7 +198,7 @@ fn scope_broader(target: &Target) -> Outcome {
     let answer = target.send(call.request())?;
     let scope = answer.text("scope").unwrap_or_default();
     if scope.split(' ').any(|token| token == broader) {
-        return not_offered("the server granted more than was asked for in the first place");
+        return not_offered("the server granted more than the first request asked for");
     }
     let refresh_token = answer.refresh_token().ok_or("this time no refresh token came")?;
     let mut call = target.refresh(&refresh_token)?;

@@ -1,4 +1,4 @@
-//! What the token endpoint is held to when a code is exchanged.
+//! The checks of the token endpoint for codes.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -201,7 +201,7 @@ pub const CHECKS: &[Check] = &[
     ),
 ];
 
-/// What a code brings after the token request was changed.
+/// Signs in, changes the token request, sends it, and returns the response.
 fn after_change(
     target: &Target,
     change: impl FnOnce(&Target, &mut Request) -> Result<(), String>,
@@ -215,7 +215,8 @@ fn form_is_refused_as(target: &Target, codes: &[&str], change: impl FnOnce(&mut 
     after_change(target, |_, request| change_form(request, change))?.refused_as(codes)
 }
 
-/// For what a server must refuse before it looks for the code, so that nobody needs to sign in.
+/// Finds whether a changed request with an unknown code is refused as one of these codes. Serves for errors
+/// that a server must find before it looks up the code, so that no sign-in is needed.
 fn unknown_code_is_refused_as(
     target: &Target,
     codes: &[&str],
@@ -246,14 +247,14 @@ fn move_credentials(target: &Target, request: &mut Request) -> Result<(), String
     add_credentials(target, request)
 }
 
-/// Leaves the request as a public client would send it.
+/// Turns the request into that of a public client.
 pub fn remove_credentials(target: &Target, request: &mut Request) -> Result<(), String> {
     request.remove_header("authorization");
     request.push_form("client_id", &target.server.client_id);
     Ok(())
 }
 
-/// That a request with a wrong secret in Basic is refused as RFC 6749 §5.2 has it.
+/// Finds whether a request with a wrong secret in Basic is refused as RFC 6749 §5.2 requires.
 pub fn wrong_secret_is_refused(target: &Target, request: &Request) -> Outcome {
     let mut request = request.clone();
     let client_id: String = byte_serialize(target.server.client_id.as_bytes()).collect();
@@ -284,7 +285,7 @@ fn parameters_in_url(target: &Target) -> Outcome {
 fn verifier_short(target: &Target) -> Outcome {
     let verifier = "fake-verifier-short1";
     if CodeVerifier::new(verifier).is_ok() {
-        return Err("the verifier of this check is not too short".to_owned());
+        return Err("the crate accepts the verifier of this check".to_owned());
     }
     let mut attempt = target.attempt()?;
     attempt.parameters.set("code_challenge", &URL_SAFE_NO_PAD.encode(Sha256::digest(verifier)));
@@ -323,7 +324,7 @@ fn code_replay_revokes(target: &Target) -> Outcome {
     }
 }
 
-/// That neither token of a sign-in works any more, as far as that can be seen.
+/// Finds whether both tokens of a sign-in have stopped working, as far as the probe can observe.
 pub fn tokens_are_dead(target: &Target, tokens: &Tokens) -> Outcome {
     if target.accepts(&tokens.access_token)? == Some(true) {
         return found(false, "the access token works on");
@@ -331,13 +332,15 @@ pub fn tokens_are_dead(target: &Target, tokens: &Tokens) -> Outcome {
     match &tokens.refresh_token {
         Some(refresh_token) => {
             let answer = target.send(target.refresh(refresh_token)?.request())?;
-            let dead = answer.access_token().is_none();
-            found(dead, format!("the refresh token: {answer}"))
+            let refused = answer.access_token().is_none();
+            found(refused, format!("the refresh token: {answer}"))
         }
         None if target.accepts(&tokens.access_token)? == Some(false) => {
-            found(true, "the access token is dead")
+            found(true, "the access token no longer works")
         }
-        None => not_offered("there is no refresh token, and nothing tells of the access token"),
+        None => {
+            not_offered("there is no refresh token, and no endpoint tells whether the access token works")
+        }
     }
 }
 
@@ -380,5 +383,5 @@ fn scope_unknown(target: &Target) -> Outcome {
     };
     let call = attempt.receive(&target.client, oauth2_proto::Callback::url(&callback.url))?;
     let answer = target.send(call.request())?;
-    answer.does_not_grant(unknown, "granted, unknown as it is")
+    answer.does_not_grant(unknown, "granted, although it is unknown")
 }
