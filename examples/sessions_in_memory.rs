@@ -1,4 +1,5 @@
-//! Shares one authorization among four threads: the winner of the compare-and-swap refreshes, the others wait.
+//! Shares one authorization among four threads: the winner of the compare-and-swap refreshes, the others
+//! wait.
 #![allow(clippy::disallowed_methods, reason = "a program has a clock; the crate has none")]
 
 #[path = "support/signed_in.rs"]

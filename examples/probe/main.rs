@@ -1,7 +1,8 @@
 //! Tests an authorization server against the specifications or against Pleo's promises.
 //!
-//! Every check starts from a request that the crate makes, changes one part, sends the result, and examines the
-//! server's response. The checks are tables: `authorization.rs`, `token.rs`, `refresh.rs`, `endpoints.rs`.
+//! Every check starts from a request that the crate makes, changes one part, sends the result, and examines
+//! the server's response. The checks are tables: `authorization.rs`, `token.rs`, `refresh.rs`,
+//! `endpoints.rs`.
 
 #![allow(clippy::disallowed_methods, reason = "a program has a clock and an environment; the crate has none")]
 

@@ -27,8 +27,8 @@ impl User {
         self.visit(url, &[redirect_uri], || open(redirect_uri))
     }
 
-    /// Opens the authorization URL of a request that the server may refuse on its own page, out of a listener's
-    /// sight.
+    /// Opens the authorization URL of a request that the server may refuse on its own page, out of a
+    /// listener's sight.
     pub fn try_out(self, url: &str, redirect_uris: &[&str]) -> Result<End, String> {
         self.visit(url, redirect_uris, || Ok(Landing::terminal()))
     }

@@ -116,7 +116,8 @@ fn judge_refreshes(
     report
         .fact(format_args!("{refreshed} refreshes, one per {each:.2} s ({shortest} to {longest} ms apart)"));
     report.fact(format_args!("{} more processes joined and died with a claim on a refresh", crowd.killed));
-    // One save for the sign-in, two for each refresh (claim and tokens), and one claim of each killed process.
+    // One save for the sign-in, two for each refresh (claim and tokens), and one claim of each killed
+    // process.
     let expected = 1 + 2 * refreshed + crowd.killed;
     report
         .fact(format_args!("{revision} saves, of which {expected} are needed; the others are lapsed claims"));

@@ -12,8 +12,8 @@ use crate::store::Store;
 /// The interval between loads of the store while another holder refreshes.
 const LOAD_EVERY: Duration = Duration::from_millis(50);
 
-/// Sends a request, without following redirects, and returns its response, or `None` if no response has arrived
-/// by the given time.
+/// Sends a request, without following redirects, and returns its response, or `None` if no response has
+/// arrived by the given time.
 pub type Send<'a> = dyn Fn(&Request, SystemTime) -> Option<Answer> + Sync + 'a;
 
 /// The status, the headers and the body of a response.
@@ -70,8 +70,8 @@ impl<'a> Keeper<'a> {
 
     /// Carries out every step that is due, and returns when to call again.
     ///
-    /// After an error, call `tend` again a little later on the same keeper. Keep the keeper until a call succeeds: it
-    /// may hold tokens that are not saved yet.
+    /// After an error, call `tend` again a little later on the same keeper. Keep the keeper until a call
+    /// succeeds: it may hold tokens that are not saved yet.
     pub fn tend(&mut self) -> Result<Next, Failure> {
         loop {
             let now = SystemTime::now();

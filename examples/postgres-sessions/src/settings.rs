@@ -13,8 +13,8 @@ use crate::foreign::Facts;
 
 /// Returns a policy for tokens of two seconds; the default policy suits tokens of minutes.
 ///
-/// The server counts in whole seconds, so that a token of two seconds may live for one. This policy replaces the
-/// token within its first second.
+/// The server counts in whole seconds, so that a token of two seconds may live for one. This policy replaces
+/// the token within its first second.
 pub fn policy() -> RefreshPolicy {
     RefreshPolicy::default()
         .refresh_fraction(EARLIEST, 0.45)

@@ -35,8 +35,9 @@ impl Store {
 
     /// Stores the snapshot if the row still has the expected revision, and returns whether it did.
     ///
-    /// After an error the store may contain the snapshot nevertheless. The session then asks for the same save
-    /// again, the revision no longer matches, and the session adopts the stored snapshot, like another holder's.
+    /// After an error the store may contain the snapshot nevertheless. The session then asks for the same
+    /// save again, the revision no longer matches, and the session adopts the stored snapshot, like another
+    /// holder's.
     pub fn compare_and_swap(&mut self, save: &Save) -> Result<bool, Failure> {
         let (key, snapshot) = (self.key.clone(), Json(save.snapshot()));
         let (revision, expected) =

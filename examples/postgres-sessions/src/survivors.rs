@@ -1,4 +1,5 @@
-//! Runs the first part of the demonstration: a process dies in the middle of its refresh, and two holders survive.
+//! Runs the first part of the demonstration: a process dies in the middle of its refresh, and two holders
+//! survive.
 
 use std::os::unix::process::ExitStatusExt;
 use std::time::Instant;
