@@ -68,10 +68,7 @@ pub enum Named {
 impl Command {
     /// Reads the command line; an error tells in one line how to correct it.
     pub fn read() -> Result<Self, String> {
-        let mut arguments = Vec::new();
-        for argument in std::env::args_os().skip(1) {
-            arguments.push(argument.into_string().map_err(|_| "give the arguments in UTF-8; see --help")?);
-        }
+        let arguments = flags::arguments()?;
         let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
         if has("--help") || has("-h") {
             Ok(Self::Help)

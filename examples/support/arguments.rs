@@ -44,10 +44,7 @@ pub enum Environment {
 impl Command {
     /// Reads the command line; an error tells in one line how to correct it.
     pub fn read() -> Result<Self, String> {
-        let mut arguments = Vec::new();
-        for argument in std::env::args_os().skip(1) {
-            arguments.push(argument.into_string().map_err(|_| "give the arguments in UTF-8; see --help")?);
-        }
+        let arguments = flags::arguments()?;
         if arguments.is_empty() {
             Ok(Self::Tour)
         } else if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {

@@ -1,5 +1,13 @@
 //! Reads the flags of the examples: `--flag value`, `--flag=value`, or `--flag value value`.
 
+use std::ffi::OsString;
+
+/// Returns the program's arguments; an error tells in one line how to correct them.
+pub fn arguments() -> Result<Vec<String>, String> {
+    let arguments: Result<_, _> = std::env::args_os().skip(1).map(OsString::into_string).collect();
+    arguments.map_err(|_| "give the arguments in UTF-8; see --help".to_owned())
+}
+
 /// Groups each flag with the values after it, or with the value after its `=`.
 pub fn group(arguments: impl Iterator<Item = String>) -> Result<Vec<(String, Vec<String>)>, String> {
     let mut groups: Vec<(String, Vec<String>)> = Vec::new();
