@@ -1,10 +1,10 @@
-//! Each step of a sign-in and the whole of it: this crate, a hand-written floor that does only the unavoidable
-//! work, and the crate `oauth2`; time and allocations, interleaved in one run.
+//! Measures time and allocations of each step of a sign-in and of the whole: in this crate, in a hand-written
+//! floor that does only the unavoidable work, and in the crate `oauth2`, interleaved in one run.
 //!
-//! `cargo bench --bench compare` ends with one line a step:
+//! `cargo bench --bench compare` ends with one line per step:
 //! `STEP ours=NS/ALLOCS floor=NS/ALLOCS oauth2=NS/ALLOCS vs_floor=R vs_oauth2=R`.
 
-#![allow(clippy::disallowed_methods, reason = "a bench has a clock")]
+#![allow(clippy::disallowed_methods, reason = "a benchmark has a clock")]
 
 use std::hint::black_box;
 use std::sync::atomic::Ordering;
@@ -24,7 +24,7 @@ const CLIENT_ID: &str = "fake-client";
 const CLIENT_SECRET: &str = "fake-secret";
 const BODY: &str = r#"{"access_token":"fake-access-token-0123456789abcdefghijklmnop","refresh_token":"fake-refresh-token-0123456789abcdefghijklmno","token_type":"Bearer","expires_in":3600,"scope":"export:read export:write"}"#;
 
-/// How many times the contenders take turns, and how long a turn is.
+/// The number of turns of each contender, and the length of a turn.
 const ROUNDS: u32 = 60;
 const TURN: Duration = Duration::from_millis(3);
 
@@ -34,7 +34,7 @@ fn main() {
     let now = SystemTime::now();
 
     let os = measure(&mut [&mut || drop(black_box(Entropy::from_os()))]);
-    println!("the operating system's 64 random bytes: {} ns, not in the figures below", os[0].nanoseconds);
+    println!("the operating system's 128 random bytes: {} ns, not in the figures below", os[0].nanoseconds);
 
     let authorize = measure(&mut [
         &mut || drop(black_box(ours::authorize(&ours, now))),
@@ -42,7 +42,7 @@ fn main() {
         &mut || drop(black_box(theirs::authorize(&theirs))),
     ]);
 
-    // A pending authorization is used up by its callback, so each turn starts one and its cost is taken off.
+    // A callback uses up its pending authorization, so each turn starts one; that cost is subtracted below.
     let mut callback = measure(&mut [
         &mut || {
             let (_, mut pending) = ours::authorize(&ours, now);
@@ -61,7 +61,7 @@ fn main() {
         ours::receive(&ours, &mut pending, now)
     };
     let token = measure(&mut [
-        &mut || drop(black_box(ours::finish(&call))),
+        &mut || drop(black_box(ours::read(&call))),
         &mut || drop(black_box(floor::tokens(black_box(BODY.as_bytes())))),
         &mut || drop(black_box(theirs::tokens(black_box(BODY.as_bytes())))),
     ]);
@@ -71,7 +71,7 @@ fn main() {
             let (url, mut pending) = ours::authorize(&ours, now);
             black_box(url);
             let call = ours::receive(&ours, &mut pending, now);
-            drop(black_box(ours::finish(&call)));
+            drop(black_box(ours::read(&call)));
         },
         &mut || {
             let (url, verifier) = floor::authorize(black_box([7; 32]), black_box([9; 32]));
@@ -95,7 +95,8 @@ fn main() {
     line("flow", &flow);
 }
 
-/// Runs the contenders in turn; the best turn of each counts, for a turn is only ever slowed down by others.
+/// Runs the contenders in turn. The best turn of each counts, because other processes can only slow a turn
+/// down.
 fn measure(contenders: &mut [&mut dyn FnMut()]) -> Vec<Cost> {
     let mut costs = vec![Cost { nanoseconds: u64::MAX, allocations: 0 }; contenders.len()];
     for _ in 0..ROUNDS {
@@ -148,7 +149,7 @@ fn line(step: &str, costs: &[Cost]) {
     println!("{step} ours={ours} floor={floor} oauth2={theirs} vs_floor={slower:.2} vs_oauth2={faster}");
 }
 
-/// This crate, as its documentation says.
+/// This crate, used as documented.
 mod ours {
     use super::*;
 
@@ -174,13 +175,13 @@ mod ours {
         pending.receive(client, black_box(callback), now).unwrap()
     }
 
-    pub fn finish(call: &Call<TokenResponse>) -> TokenResponse {
+    pub fn read(call: &Call<TokenResponse>) -> TokenResponse {
         let headers = [("content-type", "application/json"), ("cache-control", "no-store")];
         call.read(Response::new(200, black_box(headers), black_box(BODY.as_bytes()))).unwrap()
     }
 }
 
-/// The unavoidable work, without any check, type or care.
+/// The unavoidable work, without checks or types.
 mod floor {
     use super::*;
 
@@ -217,7 +218,7 @@ mod floor {
     }
 
     #[derive(Deserialize)]
-    #[allow(dead_code, reason = "it is built, which is what counts")]
+    #[allow(dead_code, reason = "the benchmark only builds the value")]
     pub struct Tokens {
         access_token: String,
         token_type: String,
@@ -245,7 +246,7 @@ mod floor {
     }
 }
 
-/// The crate `oauth2`, as its documentation says; its requests are seen by the HTTP closure only.
+/// The crate `oauth2`, used as documented; only the HTTP closure sees its requests.
 mod theirs {
     use super::*;
     use oauth2::basic::{BasicClient, BasicTokenResponse};

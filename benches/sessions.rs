@@ -1,9 +1,9 @@
-//! A million sessions with tokens of one hour: their memory, the time of `poll`, and how their refreshes spread over two
-//! hours. The time is virtual, and the sessions are the crate's.
+//! Measures a million sessions with tokens of one hour: their memory, the time of `poll`, and the spread of
+//! their refreshes over two hours of virtual time.
 //!
-//! `cargo bench --bench sessions`; with `-- --svg FILE` it also draws the refreshes.
+//! Run `cargo bench --bench sessions`; with `-- --svg FILE`, the benchmark also draws the refreshes.
 
-#![allow(clippy::disallowed_methods, reason = "a bench has a clock")]
+#![allow(clippy::disallowed_methods, reason = "a benchmark has a clock")]
 
 use std::fmt::Write;
 use std::hint::black_box;
@@ -17,7 +17,7 @@ mod allocations;
 
 const SESSIONS: usize = 1_000_000;
 const HOUR: usize = 3600;
-/// What a fixed part of the lifetime would be, for comparison.
+/// A fixed fraction of the lifetime, for comparison.
 const FIXED: usize = 4 * HOUR / 5;
 
 fn main() {
@@ -26,7 +26,7 @@ fn main() {
     let mut sessions: Vec<Session> = (0..SESSIONS).map(|number| signed_in(&client, number)).collect();
     let bytes = (allocations::BYTES.load(Ordering::Relaxed) - before) as usize / SESSIONS;
     println!(
-        "memory: {bytes} bytes a session with two tokens of 43 bytes, {} of them in place",
+        "memory: {bytes} bytes per session with two tokens of 43 bytes, of which {} in the struct itself",
         size_of::<Session>()
     );
 
@@ -41,7 +41,7 @@ fn main() {
         std::fs::write(file, svg(&spread)).unwrap();
     }
 
-    // A tenth as many, and the server is down for 20 minutes in the middle of the first hour.
+    // A tenth of the sessions, with an outage of 20 minutes from the middle of the first hour.
     drop(sessions);
     let mut sessions: Vec<Session> = (0..SESSIONS / 10).map(|number| signed_in(&client, number)).collect();
     let outage = HOUR / 2..HOUR / 2 + 20 * 60;
@@ -52,7 +52,7 @@ fn main() {
     shape("the hour after those", &spread[outage.end + 600..]);
 }
 
-/// A session whose tokens are saved; all begin in the same second.
+/// Returns a session with saved tokens; all sessions start in the same second.
 fn signed_in(client: &Client, number: usize) -> Session {
     let tokens = tokens(client, number, 0);
     let mut session = Session::new(tokens, RefreshPolicy::default(), at(0));
@@ -77,13 +77,13 @@ fn at(second: usize) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + second as u64)
 }
 
-/// A store that always agrees.
+/// Saves to a store that accepts every save.
 fn save(session: &mut Session, now: SystemTime) {
-    let Step::Save(save) = session.poll(now) else { panic!("there is something to save") };
+    let Step::Save(save) = session.poll(now) else { panic!("a save is due") };
     session.saved(save);
 }
 
-/// The time of `poll` with a valid token.
+/// Measures `poll` with a valid token.
 fn polls(sessions: &mut [Session]) {
     let now = at(0);
     let allocations = allocations::NUMBER.load(Ordering::Relaxed);
@@ -107,7 +107,7 @@ fn polls(sessions: &mut [Session]) {
     budget("poll with a valid token does not allocate", allocations == 0);
 }
 
-/// Two hours: how many refresh requests the server gets in each second.
+/// Simulates two hours, and returns the number of refresh requests in each second.
 fn simulate(client: &Client, sessions: &mut [Session], outage: Option<std::ops::Range<usize>>) -> Vec<u32> {
     let mut due: Vec<Vec<u32>> = vec![Vec::new(); 2 * HOUR + 1];
     for (number, session) in sessions.iter_mut().enumerate() {
@@ -136,10 +136,10 @@ fn simulate(client: &Client, sessions: &mut [Session], outage: Option<std::ops::
     requests
 }
 
-/// Puts a session where it says that it wants to be looked at again.
+/// Schedules a session for the second until which `poll` is idle or waits.
 fn schedule(session: &mut Session, number: usize, now: usize, due: &mut [Vec<u32>]) {
     let (Step::Idle(Some(until)) | Step::Wait(until)) = session.poll(at(now)) else {
-        panic!("nothing is to be done at once")
+        panic!("no step is due at once")
     };
     let until = until.duration_since(at(0)).unwrap().as_millis().div_ceil(1000) as usize;
     let last = due.len() - 1;
@@ -150,7 +150,7 @@ fn shape(what: &str, requests: &[u32]) -> f64 {
     let sum: u64 = requests.iter().copied().map(u64::from).sum();
     let (mean, peak) = (sum as f64 / requests.len() as f64, requests.iter().max().unwrap());
     let ratio = f64::from(*peak) / mean;
-    println!("refreshes a second, {what}: mean {mean:.1}, peak {peak}, {ratio:.2} times the mean");
+    println!("refreshes per second, {what}: mean {mean:.1}, peak {peak}, {ratio:.2} times the mean");
     ratio
 }
 
@@ -158,7 +158,8 @@ fn budget(what: &str, met: bool) {
     println!("{} {what}", if met { "met   " } else { "MISSED" });
 }
 
-/// Two panels over the same two hours: the sessions, and clients that refresh after a fixed part of the lifetime.
+/// Draws two panels over the same two hours: the sessions, and clients that refresh after a fixed fraction of
+/// the lifetime.
 fn svg(requests: &[u32]) -> String {
     let mut fixed = vec![0; requests.len()];
     fixed.iter_mut().step_by(FIXED).skip(1).for_each(|second| *second = SESSIONS as u32);
@@ -166,13 +167,13 @@ fn svg(requests: &[u32]) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 810 490\" font-family=\"sans-serif\" font-size=\"12\">\n\
          <rect width=\"810\" height=\"490\" fill=\"white\"/>\n",
     );
-    panel(&mut out, 40, "Session: a million authorizations that begin in the same second", requests, 600);
+    panel(&mut out, 40, "Session: a million authorizations that start in the same second", requests, 600);
     panel(&mut out, 290, "A fixed 0.8 of the lifetime, for comparison", &fixed, SESSIONS as u32);
     out.push_str("</svg>\n");
     out
 }
 
-/// The peak of each ten seconds, so that no peak is lost.
+/// Draws the peak of each ten seconds, so that no peak is lost.
 fn panel(out: &mut String, top: usize, title: &str, requests: &[u32], highest: u32) {
     const LEFT: usize = 90;
     const WIDTH: usize = 690;
@@ -198,7 +199,7 @@ fn panel(out: &mut String, top: usize, title: &str, requests: &[u32], highest: u
     }
     let _ = writeln!(
         out,
-        "<text x=\"16\" y=\"{}\" transform=\"rotate(-90 16 {})\" text-anchor=\"middle\">refreshes a second</text>",
+        "<text x=\"16\" y=\"{}\" transform=\"rotate(-90 16 {})\" text-anchor=\"middle\">refreshes per second</text>",
         top + HEIGHT / 2,
         top + HEIGHT / 2
     );

@@ -1,5 +1,6 @@
-//! The authorization server of the examples, for programs in other languages: it prints its base URL and
-//! serves on a free port of this machine until standard input ends.
+//! Runs the examples' authorization server for programs in other languages.
+//!
+//! The program prints the server's base URL and serves on a free local port until standard input ends.
 
 #[path = "support/server.rs"]
 mod server;

@@ -1,7 +1,8 @@
-//! A whole sign-in, shown step by step.
+//! Shows a whole sign-in step by step.
 //!
-//! Without arguments it starts an authorization server of its own and plays the user's browser; with
-//! `--environment` it signs you in at Pleo. Both run the same few calls of the crate: see `tour`.
+//! Without arguments, the program starts an embedded authorization server and plays the user's browser.
+//! With `--environment`, it signs you in at Pleo. Both ways make the same few calls to the crate: see
+//! `tour`.
 
 #![allow(clippy::disallowed_methods, reason = "a program has a clock and an environment; the crate has none")]
 
@@ -21,7 +22,8 @@ use std::time::SystemTime;
 
 use arguments::{Arguments, Command, Environment, USAGE};
 use oauth2_proto::{
-    Call, Callback, Client, ClientAuth, Error, Response, TokenResponse, error::ErrorKind, pleo,
+    Call, Callback, Client, ClientAuth, Error, Response, TokenResponse, call::Readable, error::ErrorKind,
+    pleo,
 };
 use redirect::Landing;
 
@@ -48,7 +50,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Why the program ends early, in one line.
+/// The reason why the program ends early, in one line.
 enum Failure {
     /// The command line is wrong.
     Usage(String),
@@ -71,7 +73,7 @@ impl From<String> for Failure {
     }
 }
 
-/// The whole flow against the embedded server, with what a real client never shows made visible.
+/// Runs the whole flow against the embedded server, and shows the requests and responses.
 fn tour() -> Result<(), Failure> {
     let config = server::Config {
         scopes: "export:read".into(),
@@ -98,7 +100,7 @@ fn tour() -> Result<(), Failure> {
                 error.kind()
             );
         }
-        other => return Err(format!("the forged callback was not refused as one: {other:?}").into()),
+        other => return Err(format!("the forged callback was not refused as suspect: {other:?}").into()),
     }
     let callback = http::follow(&url)?;
     show::url(&callback);
@@ -126,15 +128,15 @@ fn tour() -> Result<(), Failure> {
         other => return Err(format!("the replaced refresh token was not refused: {other:?}").into()),
     }
     let server = running.server();
-    let lives = |tokens: &TokenResponse| server.is_access_token_valid(tokens.access_token().expose());
-    if lives(&tokens) || !lives(&refreshed) {
+    let is_valid = |tokens: &TokenResponse| server.is_access_token_valid(tokens.access_token().expose());
+    if is_valid(&tokens) || !is_valid(&refreshed) {
         return Err("the refresh did not replace the access token".to_owned().into());
     }
-    println!("\nAs it should be. Done: the new access token lives, and the old tokens are dead.");
+    println!("\nAs expected. Done: the new access token lives, and the old tokens are no longer valid.");
     Ok(())
 }
 
-/// The same at Pleo: the user is you, and no token is shown.
+/// Signs you in at Pleo, and shows no token.
 fn sign_in_at_pleo(arguments: &Arguments) -> Result<(), Failure> {
     let server = match arguments.environment {
         Environment::Staging => pleo::staging(),
@@ -147,9 +149,9 @@ fn sign_in_at_pleo(arguments: &Arguments) -> Result<(), Failure> {
     let landing = Landing::open(&arguments.redirect_uri)?;
 
     println!("Open this in your browser:\n\n{url}\n");
-    let too_late = pending.expires_at();
+    let deadline = pending.expires_at();
     let call = landing
-        .wait(too_late, |callback| pending.receive(&client, Callback::url(callback), SystemTime::now()))?;
+        .wait(deadline, |callback| pending.receive(&client, Callback::url(callback), SystemTime::now()))?;
     let tokens = exchange(&call)?;
     show::tokens(&tokens);
     if let Some(refresh_token) = tokens.refresh_token() {
@@ -161,13 +163,13 @@ fn sign_in_at_pleo(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The tokens that a request brings.
-fn exchange(call: &Call<TokenResponse>) -> Result<TokenResponse, Failure> {
+/// Sends a request and returns the tokens of its response.
+fn exchange<R: Readable>(call: &Call<R>) -> Result<R::Output, Failure> {
     answer(call)?.map_err(|error| Failure::SignIn(error.to_string()))
 }
 
-/// Sends a request and reads its response: all the HTTP there is.
-fn answer(call: &Call<TokenResponse>) -> Result<Result<TokenResponse, Error>, String> {
+/// Sends a request and reads its response. The example does no other HTTP for the protocol.
+fn answer<R: Readable>(call: &Call<R>) -> Result<Result<R::Output, Error>, String> {
     let (status, headers, body) = http::send(call.request())?;
     let headers = headers.iter().map(|(name, value)| (name.as_str(), value));
     Ok(call.read(Response::new(status, headers, &body)))

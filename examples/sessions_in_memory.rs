@@ -1,4 +1,5 @@
-//! Four threads share one authorization: the one that wins the compare-and-swap refreshes, and the others wait.
+//! Shares one authorization among four threads: the winner of the compare-and-swap refreshes, the others
+//! wait.
 #![allow(clippy::disallowed_methods, reason = "a program has a clock; the crate has none")]
 
 #[path = "support/signed_in.rs"]
@@ -20,20 +21,20 @@ fn main() -> Outcome {
         }
     });
     session.adopt(store.into_inner()?, SystemTime::now())?;
-    let token = session.access_token(SystemTime::now()).ok_or("the access token is used up")?;
-    assert!(running.server().is_access_token_valid(token.expose()), "the access token is dead");
-    println!("The last access token lives. {} saves were made.", session.revision());
+    let token = session.access_token(SystemTime::now()).ok_or("the access token has expired")?;
+    assert!(running.server().is_access_token_valid(token.expose()), "the access token is not valid");
+    println!("The last access token is valid. The threads made {} saves.", session.revision());
     Ok(())
 }
 
-/// Takes steps until the end. The holders share nothing but the store, which is one value in memory.
+/// Carries out steps until `end`. The holders share only the store, which is one value in memory.
 fn keep_alive(name: &str, client: &Client, store: &Mutex<Snapshot>, end: SystemTime) -> Outcome {
     let (now, load) = (SystemTime::now, || store.lock().unwrap().clone());
     let sleep = |until: SystemTime| thread::sleep(until.duration_since(now()).unwrap_or_default());
     let mut session = Session::restore(load(), RefreshPolicy::default(), now());
     loop {
         match session.poll(now()) {
-            // Never between an answer and its save.
+            // Ends only in these states: between a response and its save, the new tokens would be lost.
             Step::Idle(_) | Step::Wait(_) if now() >= end => return Ok(()),
             Step::Idle(until) => sleep(until.unwrap_or(end).min(end)),
             Step::Wait(until) => {

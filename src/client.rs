@@ -11,11 +11,29 @@ use crate::server::AuthorizationServer;
 use crate::text::form;
 use crate::text::scope::Scope;
 use crate::text::secret::Secret;
+use crate::text::uri::{Endpoint, Issuer, Resource};
 use crate::token::reader::TokenContext;
 
 /// A client that is registered at one authorization server.
 ///
-/// It is immutable and cheap to share; everything that changes lives in the values that it makes.
+/// It is immutable and cheap to share; what changes lives in the values that its operations return.
+///
+/// ```
+/// use oauth2_proto::{Client, ClientAuth, Secret, pleo};
+///
+/// # fn main() -> Result<(), oauth2_proto::Error> {
+/// let client = Client::new(pleo::staging(), "client-id", ClientAuth::basic("fake-secret"))?;
+/// let call = client.refresh(&Secret::new("fake-refresh-token")).start()?;
+/// assert_eq!(call.request().url(), "https://auth.staging.pleo.io/oauth/token");
+///
+/// let error = Client::new(pleo::staging(), "", ClientAuth::basic("fake")).unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "misuse: the client_id is empty; pass the one that the server gave you"
+/// );
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Client {
     pub(crate) server: AuthorizationServer,
@@ -23,20 +41,19 @@ pub struct Client {
     auth: ClientAuth,
     /// The `Authorization` header of every token request.
     authorization: Option<Secret>,
-    /// The part of the authorization URL that is the same for each.
+    /// The part of the authorization URL that every request shares.
     pub(crate) authorization_url_start: String,
-    pub(crate) identity: [u8; 32],
-    /// A digest of where a refresh token goes and for whom. What else is said about the server may change while
-    /// an authorization lives.
+    pub(crate) started_by: StartedBy,
     pub(crate) issued_to: IssuedTo,
 }
 
 impl Client {
-    /// A client by its server, its `client_id` and how it authenticates itself.
+    /// Makes a client from its server, its `client_id` and its way to authenticate itself.
     ///
     /// # Errors
     ///
-    /// - Misuse: the server does not support this authentication, or the `client_id` is empty.
+    /// - Misuse: the server does not support this authentication, the `client_id` is empty or cannot be sent
+    ///   with this authentication, or the server is said to send `iss` and its issuer is not set.
     /// - Unsupported: the server lists its code challenge methods, and `S256` is not among them.
     pub fn new(
         server: AuthorizationServer,
@@ -45,39 +62,40 @@ impl Client {
     ) -> Result<Self, Error> {
         let client_id = client_id.into();
         if client_id.is_empty() {
-            return Err(Error::misuse("the client_id is empty"));
+            return Err(Error::misuse("the client_id is empty; pass the one that the server gave you"));
         }
         server.check_auth_method(auth.method())?;
         if let Some(methods) = &server.code_challenge_methods_supported
             && !methods.iter().any(|method| method == "S256")
         {
-            return Err(Error::unsupported(
-                "PKCE with S256, without which this crate starts no authorization",
-            ));
+            return Err(Error::unsupported("PKCE with S256, which every authorization of this crate uses"));
         }
         if server.authorization_response_iss_parameter_supported && server.issuer.is_none() {
             return Err(Error::misuse(
-                "the server is said to send iss, but there is no issuer to compare it with; set \
+                "the server is said to send iss, and there is no issuer to compare it with; set \
                  AuthorizationServer::issuer",
             ));
         }
         if matches!(auth, ClientAuth(Method::BasicUnencoded(_))) && client_id.contains(':') {
             return Err(Error::misuse(
-                "a client_id with a colon cannot be sent unencoded in Basic (RFC 7617 section 2)",
+                "the client_id holds a colon, which unencoded Basic cannot send (RFC 7617 section 2); use \
+                 another client authentication",
             ));
         }
         Ok(Self {
             authorization: auth.authorization(&client_id),
             authorization_url_start: authorization_url_start(&server.authorization_endpoint, &client_id),
-            identity: identity(&server, &client_id),
-            issued_to: IssuedTo(digest([&server.token_endpoint, &client_id])),
+            started_by: StartedBy::of(&server, &client_id),
+            issued_to: IssuedTo::of(&server, &client_id),
             server,
             client_id,
             auth,
         })
     }
 
-    /// A request to the token endpoint with this client's authentication (RFC 6749 §2.3 and §3.2).
+    /// Makes a request to the token endpoint with this client's authentication (RFC 6749 §2.3 and §3.2).
+    ///
+    /// Leaves out a parameter with an empty value, which counts as absent (RFC 6749 §3.2).
     pub(crate) fn token_request(
         &self,
         parameters: &[(&str, &str)],
@@ -95,14 +113,14 @@ impl Client {
         };
         let mut body = String::with_capacity(pairs().map(|(name, value)| form::room_for(name, value)).sum());
         pairs().for_each(|(name, value)| form::push_pair(&mut body, name, value));
-        Request::form_post(&self.server.token_endpoint, body, self.authorization.as_ref())
+        Request::form_post(self.server.token_endpoint.as_str(), body, self.authorization.as_ref())
     }
 
     /// Returns what the reader of a token response must know about a request of this client.
     pub(crate) fn token_context(
         &self,
         requested_scope: Option<Scope>,
-        resources: Vec<String>,
+        resources: Vec<Resource<'static>>,
     ) -> TokenContext {
         TokenContext {
             leniencies: self.server.leniencies,
@@ -125,13 +143,51 @@ impl fmt::Debug for Client {
     }
 }
 
-/// The client that tokens are issued to: a digest of its token endpoint and `client_id`.
+/// The client that an authorization was started by: a digest of issuer, both endpoints and `client_id`.
+///
+/// They decide where the user is sent and where the code goes, so the callback needs the same ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StartedBy(pub(crate) [u8; 32]);
+
+impl StartedBy {
+    fn of(server: &AuthorizationServer, client_id: &str) -> Self {
+        let issuer = server.issuer.as_ref().map_or("", Issuer::as_str);
+        let authorization_endpoint = server.authorization_endpoint.normalized();
+        let token_endpoint = server.token_endpoint.normalized();
+        Self(sha256([issuer, &authorization_endpoint, &token_endpoint, client_id]))
+    }
+}
+
+/// The client that tokens were issued to: a digest of token endpoint and `client_id`.
+///
+/// They decide where a refresh token goes; the rest of the configuration may change while it lives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct IssuedTo(pub(crate) [u8; 16]);
 
-/// The endpoint with its own query, and the parameters that do not change from one request to the next.
-fn authorization_url_start(endpoint: &str, client_id: &str) -> String {
-    let (address, query) = endpoint.split_once('?').unwrap_or((endpoint, ""));
+impl IssuedTo {
+    fn of(server: &AuthorizationServer, client_id: &str) -> Self {
+        Self(digest([&server.token_endpoint.normalized(), client_id]))
+    }
+}
+
+/// First 16 bytes of SHA-256 over 0xff-terminated parts.
+pub(crate) fn digest<const N: usize>(parts: [&str; N]) -> [u8; 16] {
+    sha256(parts).as_chunks().0.first().copied().unwrap_or_default()
+}
+
+/// SHA-256 over 0xff-terminated parts; UTF-8 never holds that byte, so no two lists of parts read alike.
+fn sha256<const N: usize>(parts: [&str; N]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.as_bytes());
+        hash.update([0xff]);
+    }
+    hash.finalize().into()
+}
+
+/// Builds the endpoint with its own query and the parameters that every request shares.
+fn authorization_url_start(endpoint: &Endpoint, client_id: &str) -> String {
+    let (address, query) = endpoint.as_str().split_once('?').unwrap_or((endpoint.as_str(), ""));
     let mut query = query.to_owned();
     form::push_pair(&mut query, "response_type", "code");
     form::push_pair(&mut query, "client_id", client_id);
@@ -139,24 +195,42 @@ fn authorization_url_start(endpoint: &str, client_id: &str) -> String {
     format!("{address}?{query}")
 }
 
-/// A digest of what decides where a code comes from, where it goes and who redeems it, so that a pending
-/// authorization can be held to the client that started it without carrying all of it along.
-fn identity(server: &AuthorizationServer, client_id: &str) -> [u8; 32] {
-    let issuer = server.issuer.as_deref().unwrap_or_default();
-    sha256([issuer, &server.authorization_endpoint, &server.token_endpoint, client_id])
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Half of a SHA-256 over texts that stay apart, which is enough to tell things apart.
-pub(crate) fn digest<const N: usize>(parts: [&str; N]) -> [u8; 16] {
-    sha256(parts).as_chunks().0.first().copied().unwrap_or_default()
-}
-
-fn sha256<const N: usize>(parts: [&str; N]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(part.as_bytes());
-        // No part can hold this byte: it never stands in UTF-8.
-        hash.update([0xff]);
+    fn client(authorization_endpoint: &str, token_endpoint: &str) -> Client {
+        let server = AuthorizationServer::new(authorization_endpoint, token_endpoint).unwrap();
+        let server = server.issuer("https://as.example").unwrap();
+        Client::new(server, "fake-client", ClientAuth::none()).unwrap()
     }
-    hash.finalize().into()
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Stored sessions and pending authorizations hold these digests.
+    #[test]
+    fn a_client_is_recognised_by_the_same_digests_for_good() {
+        let client = client("https://as.example/authorize?tenant=A", "https://as.example:8443/Token");
+        assert_eq!(
+            hex(&client.started_by.0),
+            "9584ab597e3143be79a276543a1d7a2dfc6f40224d4bb9d6d6fc9a17fb3cc67d"
+        );
+        assert_eq!(hex(&client.issued_to.0), "6b26a3e512497a84b7efe40cef44ecd2");
+    }
+
+    #[test]
+    fn two_spellings_of_one_endpoint_are_one_client_and_requests_keep_their_own() {
+        let one = client("https://as.example/authorize", "https://as.example/token");
+        let other = client("HTTPS://AS.example:443/authorize", "https://As.Example:443/token");
+        assert_eq!((one.started_by, one.issued_to), (other.started_by, other.issued_to));
+        assert!(other.authorization_url_start.starts_with("HTTPS://AS.example:443/authorize?"));
+        let call = other.refresh(&Secret::new("fake-refresh-token")).start().unwrap();
+        assert_eq!(call.request().url(), "https://As.Example:443/token");
+
+        let elsewhere = client("https://as.example/Authorize", "https://as.example/token?");
+        assert_ne!((one.started_by, one.issued_to), (elsewhere.started_by, elsewhere.issued_to));
+        assert_ne!(one.issued_to, elsewhere.issued_to);
+    }
 }

@@ -1,4 +1,4 @@
-//! How a client authenticates itself (RFC 6749 §2.3).
+//! Client authentication (RFC 6749 §2.3).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,8 +8,32 @@ use crate::text::secret::Secret;
 
 /// How a client authenticates itself at the token endpoint (RFC 6749 §2.3).
 ///
-/// An empty secret is not refused, for RFC 6749 §2.3.1 knows it: it is sent as such in HTTP Basic and left
-/// out of a body.
+/// An empty secret is allowed (RFC 6749 §2.3.1): HTTP Basic sends it as such, and a body leaves it out.
+///
+/// ```
+/// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Secret};
+///
+/// # fn main() -> Result<(), oauth2_proto::Error> {
+/// let server = AuthorizationServer::new(
+///     "https://as.example/authorize",
+///     "https://as.example/token",
+/// )?;
+/// for (auth, header, body) in [
+///     // The secret is form-encoded first: s%26t.
+///     (ClientAuth::basic("s&t"), Some("Basic aWQ6cyUyNnQ="), ""),
+///     (ClientAuth::basic_unencoded("s&t"), Some("Basic aWQ6cyZ0"), ""),
+///     (ClientAuth::post("s&t"), None, "&client_id=id&client_secret=s%26t"),
+///     (ClientAuth::none(), None, "&client_id=id"),
+/// ] {
+///     let client = Client::new(server.clone(), "id", auth)?;
+///     let call = client.refresh(&Secret::new("fake")).start()?;
+///     assert_eq!(call.request().header("authorization"), header);
+///     let refresh = "grant_type=refresh_token&refresh_token=fake";
+///     assert_eq!(call.request().body(), format!("{refresh}{body}"));
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct ClientAuth(pub(crate) Method);
 
@@ -22,25 +46,25 @@ pub(crate) enum Method {
 }
 
 impl ClientAuth {
-    /// `client_secret_basic`: HTTP Basic, with both halves form-encoded first (RFC 6749 §2.3.1).
+    /// Uses `client_secret_basic`: HTTP Basic, with both halves form-encoded first (RFC 6749 §2.3.1).
     pub fn basic(client_secret: impl Into<Secret>) -> Self {
         Self(Method::Basic(client_secret.into()))
     }
 
-    /// `client_secret_basic` for a server that does not decode the two halves, so that they are sent raw.
+    /// Uses `client_secret_basic` without form-encoding, for a server that does not decode the two halves.
     ///
-    /// It differs from [`basic`](Self::basic) only where the id or the secret holds more than letters,
-    /// digits and `* - . _`.
+    /// It differs from [`basic`](Self::basic) only where the id or the secret holds other characters than
+    /// letters, digits and `* - . _`.
     pub fn basic_unencoded(client_secret: impl Into<Secret>) -> Self {
         Self(Method::BasicUnencoded(client_secret.into()))
     }
 
-    /// `client_secret_post`: id and secret in the body, which RFC 6749 §2.3.1 does not recommend.
+    /// Uses `client_secret_post`: id and secret in the body, which RFC 6749 §2.3.1 does not recommend.
     pub fn post(client_secret: impl Into<Secret>) -> Self {
         Self(Method::Post(client_secret.into()))
     }
 
-    /// `none`: a public client, which sends its `client_id` only.
+    /// Uses `none`: a public client sends its `client_id` only.
     pub fn none() -> Self {
         Self(Method::None)
     }
@@ -54,6 +78,7 @@ impl ClientAuth {
         }
     }
 
+    /// Builds the value of the `Authorization` header, for the methods that have one.
     pub(crate) fn authorization(&self, client_id: &str) -> Option<Secret> {
         let pair = match &self.0 {
             Method::Basic(secret) => {

@@ -2,37 +2,86 @@
 //!
 //! Pleo offers the authorization code grant with PKCE (`S256` only) and refresh, and authenticates clients
 //! by `client_secret_basic` only. Access and refresh tokens are opaque; a refresh replaces both, and every
-//! earlier one is dead at once. Scopes look like `export:read`.
+//! earlier one dies at once. Scopes look like `export:read`.
 
 use std::borrow::Cow;
 
 use crate::error::Error;
-use crate::server::{AuthorizationServer, check_web_address};
+use crate::server::AuthorizationServer;
+use crate::text::uri::{Endpoint, Issuer};
 
-/// Pleo's staging environment, `https://auth.staging.pleo.io`.
+/// Describes Pleo's staging environment, `https://auth.staging.pleo.io`.
+///
+/// ```
+/// use oauth2_proto::{Client, ClientAuth, pleo};
+///
+/// assert!(Client::new(pleo::staging(), "client-id", ClientAuth::basic("fake")).is_ok());
+/// let error = Client::new(pleo::staging(), "client-id", ClientAuth::post("fake")).unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "misuse: Pleo supports the client authentication methods client_secret_basic, \
+///      not client_secret_post"
+/// );
+/// ```
 pub fn staging() -> AuthorizationServer {
-    server("https://auth.staging.pleo.io")
+    pleo(AuthorizationServer::with_endpoints(
+        Endpoint::constant("https://auth.staging.pleo.io/oauth/authorize"),
+        Endpoint::constant("https://auth.staging.pleo.io/oauth/token"),
+    ))
 }
 
-/// Pleo's production environment, `https://auth.pleo.io`, where a redirect URI must be `https`.
+/// Describes Pleo's production environment, `https://auth.pleo.io`, where a redirect URI must be `https`.
+///
+/// ```
+/// use oauth2_proto::{Client, ClientAuth, Entropy, pleo};
+///
+/// # fn main() -> Result<(), oauth2_proto::Error> {
+/// let client = Client::new(pleo::production(), "client-id", ClientAuth::basic("fake"))?;
+/// let request = client.authorize("http://127.0.0.1:3000/callback");
+/// let now = std::time::SystemTime::UNIX_EPOCH;
+/// let error = request.start_with(Entropy::from_bytes([1; 128]), now).unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "misuse: the redirect URI \"http://127.0.0.1:3000/callback\" is not https, \
+///      and Pleo takes no other"
+/// );
+/// # Ok(())
+/// # }
+/// ```
 pub fn production() -> AuthorizationServer {
-    server("https://auth.pleo.io").https_redirect_uris_only()
+    pleo(AuthorizationServer::with_endpoints(
+        Endpoint::constant("https://auth.pleo.io/oauth/authorize"),
+        Endpoint::constant("https://auth.pleo.io/oauth/token"),
+    ))
+    .https_redirect_uris_only()
 }
 
-/// A stand-in for Pleo at another base URL, such as `http://127.0.0.1:8080`, for tests.
+/// Describes a stand-in for Pleo at another base URL, for tests.
+///
+/// ```
+/// use oauth2_proto::{Client, ClientAuth, Secret, pleo};
+///
+/// # fn main() -> Result<(), oauth2_proto::Error> {
+/// let server = pleo::at("http://127.0.0.1:8080")?;
+/// let client = Client::new(server, "client-id", ClientAuth::basic("fake"))?;
+/// let call = client.refresh(&Secret::new("fake-refresh-token")).start()?;
+/// assert_eq!(call.request().url(), "http://127.0.0.1:8080/oauth/token");
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 ///
 /// Misuse, if the base is not `https` (or `http` to a loopback address), or has user information, a query
 /// or a fragment.
 pub fn at(base: &str) -> Result<AuthorizationServer, Error> {
-    match check_web_address("base URL", base)?.query() {
-        None => Ok(server(base.trim_end_matches('/'))),
-        Some(_) => Err(Error::misuse("the base URL has a query; give only what stands before /oauth/token")),
-    }
+    // A base URL has the syntax of an issuer: a web address that a path can be appended to.
+    Issuer::parse(base).map_err(|refused| Error::misuse(format!("the base URL {refused}")))?;
+    let base = base.trim_end_matches('/');
+    AuthorizationServer::new(&format!("{base}/oauth/authorize"), &format!("{base}/oauth/token")).map(pleo)
 }
 
-fn server(base: &str) -> AuthorizationServer {
+fn pleo(server: AuthorizationServer) -> AuthorizationServer {
     let only = |supported: &[&'static str]| Some(supported.iter().copied().map(Cow::Borrowed).collect());
     AuthorizationServer {
         name: "Pleo".into(),
@@ -40,7 +89,7 @@ fn server(base: &str) -> AuthorizationServer {
         token_endpoint_auth_methods_supported: only(&["client_secret_basic"]),
         code_challenge_methods_supported: only(&["S256"]),
         access_tokens_end_with_refresh: true,
-        ..AuthorizationServer::unchecked(format!("{base}/oauth/authorize"), format!("{base}/oauth/token"))
+        ..server
     }
 }
 
@@ -57,10 +106,11 @@ mod tests {
             (at("http://127.0.0.1:8080").unwrap(), "http://127.0.0.1:8080"),
             (at("http://127.0.0.1:8080/").unwrap(), "http://127.0.0.1:8080"),
         ] {
-            assert_eq!(server.authorization_endpoint, format!("{base}/oauth/authorize"));
-            assert_eq!(server.token_endpoint, format!("{base}/oauth/token"));
-            // What `unchecked` took on trust is what `new` accepts.
-            AuthorizationServer::new(&server.authorization_endpoint, &server.token_endpoint).unwrap();
+            assert_eq!(server.authorization_endpoint.as_str(), format!("{base}/oauth/authorize"));
+            assert_eq!(server.token_endpoint.as_str(), format!("{base}/oauth/token"));
+            // `Endpoint::constant` took on trust what `new` accepts.
+            let endpoints = [&server.authorization_endpoint, &server.token_endpoint].map(Endpoint::as_str);
+            AuthorizationServer::new(endpoints[0], endpoints[1]).unwrap();
         }
     }
 

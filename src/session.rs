@@ -382,7 +382,7 @@ impl Session {
                 request = request.scopes(asked.scope.iter().flat_map(Scope::tokens));
             }
             if client.server.refresh_repeats_resources {
-                request = asked.resources.iter().fold(request, |request, it| request.resource(it));
+                request = asked.resources.iter().fold(request, |request, it| request.resource(it.as_ref()));
             }
         }
         let call = request.start_as(|refresh| SessionContext { refresh, attempt })?;

@@ -1,4 +1,5 @@
-//! Texts: how they are read, written, compared, wiped and shown. Nothing here knows OAuth's messages.
+//! Texts: how they are parsed, written, compared, wiped and shown. Nothing here knows OAuth's messages, and
+//! a parser gives a reason in place of the crate's error.
 
 pub(crate) mod foreign;
 pub(crate) mod form;
@@ -6,3 +7,4 @@ pub(crate) mod json;
 pub(crate) mod scope;
 pub(crate) mod secret;
 pub(crate) mod time;
+pub(crate) mod uri;

@@ -12,6 +12,7 @@ use crate::client::IssuedTo;
 use crate::error::Error;
 use crate::text::scope::Scope;
 use crate::text::secret::Secret;
+use crate::text::uri::Resource;
 use crate::token::reader::TokenContext;
 
 pub use crate::text::json::Extras;
@@ -31,7 +32,7 @@ pub struct TokenResponse {
     /// The lifetime of the refresh token from the response on, where the server announces one.
     pub(crate) refresh_token_expires_in: Option<Duration>,
     /// The resources that the request named.
-    pub(crate) resources: Vec<String>,
+    pub(crate) resources: Vec<Resource<'static>>,
     /// Whether the server ends an access token together with the refresh token beside it.
     pub(crate) ends_together: bool,
     extras: Extras,

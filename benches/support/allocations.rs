@@ -1,14 +1,15 @@
-//! An allocator that counts, for benches of one thread; growing counts as one more.
+//! Counts allocations, for benchmarks with one thread. A reallocation counts as an allocation.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How often memory was asked for since the start.
+/// The number of allocations since the start.
 pub static NUMBER: AtomicU64 = AtomicU64::new(0);
-/// How many bytes are in use now.
+/// The number of bytes in use.
 pub static BYTES: AtomicU64 = AtomicU64::new(0);
 
-/// Without a lock on the memory, which would weigh on whoever allocates most.
+/// Adds without an atomic read-modify-write, whose cost would distort the measurement of frequent
+/// allocations.
 fn add(counter: &AtomicU64, amount: usize) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(amount as u64), Ordering::Relaxed);
 }
@@ -18,7 +19,7 @@ struct Counting;
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-// SAFETY: every call is handed to the system's allocator unchanged.
+// SAFETY: every call passes its arguments to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         add(&NUMBER, 1);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs the demonstration with everything that it needs: run.sh [SECONDS]
+# Runs the demonstration and everything it needs: run.sh [SECONDS]
 #
-# It starts a PostgreSQL of its own in a temporary directory, which listens on no port, and stops it in the end.
+# The script starts a PostgreSQL in a temporary directory, without a TCP port, and stops it at the end.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -9,7 +9,7 @@ seconds=${1:-60}
 
 main() {
     directory=$(mktemp -d)
-    trap finish EXIT
+    trap clean_up EXIT
     trap 'exit 130' INT TERM
     find_postgres || install_postgres
     "$root/tests/servers/install.sh" oidc-provider
@@ -19,7 +19,7 @@ main() {
         "$root/target/debug/postgres-sessions" --seconds "$seconds"
 }
 
-# The programs of the newest PostgreSQL, which Debian keeps out of the search path.
+# Finds the programs of the newest PostgreSQL, which Debian keeps out of the search path.
 find_postgres() {
     programs=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
     [ -n "$programs" ] || programs=$(dirname "$(command -v initdb)")
@@ -41,7 +41,7 @@ start_postgres() {
         as_postgres=(runuser -u postgres --)
         chown postgres "$directory"
     fi
-    # Whoever can reach the socket may connect, and the directory is closed to all others.
+    # Trusts every connection: the directory's permissions protect the socket.
     in_directory "$programs/initdb" -D data -U postgres --auth=trust --no-sync >"$directory/initdb.log"
     in_directory "$programs/pg_ctl" -D data -w -l "$directory/postgres.log" \
         -o "-k '$directory' -c listen_addresses=" start >/dev/null
@@ -54,9 +54,9 @@ in_directory() {
 }
 
 started=
-finish() {
+clean_up() {
     local code=$?
-    # By the process id that the server has left in its directory.
+    # `pg_ctl` finds the server by the process id in its data directory.
     [ -z "$started" ] || in_directory "$programs/pg_ctl" -D data -w -m immediate stop >/dev/null
     [ "$code" -eq 0 ] || [ ! -s "$directory/postgres.log" ] || tail -n 5 "$directory/postgres.log" >&2
     rm -rf "$directory"

@@ -1,4 +1,4 @@
-//! What a server answered, read without believing it, and told in words that hold no secret.
+//! The server's responses, read without trust and described without secrets.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use url::{Url, form_urlencoded};
 
 use crate::check::{Outcome, Seen, found};
 
-/// An HTTP response of an endpoint that the client calls itself.
+/// An HTTP response of an endpoint that the client calls directly.
 pub struct Answer {
     pub status: u16,
     headers: Vec<(String, Vec<u8>)>,
@@ -16,18 +16,18 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Keeps the body only if it is a JSON object.
+    /// Reads a response, and keeps the body only if it is a JSON object.
     pub fn new((status, headers, body): crate::http::Answer) -> Self {
         Self { status, headers, body: serde_json::from_slice(&body).ok().filter(Value::is_object) }
     }
 
-    /// The first header of a name in lower case, if it is text.
+    /// Returns the first header with this lower-case name, if its value is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         let (_, value) = self.headers.iter().find(|(known, _)| known == name)?;
         std::str::from_utf8(value).ok()
     }
 
-    /// Whether the body is a JSON object and says so.
+    /// Returns whether the body is a JSON object with the media type of one.
     pub fn is_json(&self) -> bool {
         let label = self.header("content-type").unwrap_or_default();
         let label = label.split(';').next().unwrap_or_default().trim();
@@ -50,14 +50,14 @@ impl Answer {
         self.text("refresh_token").map(Secret::new)
     }
 
-    /// Whether caches are told to keep off.
+    /// Returns whether `Cache-Control` contains `no-store`.
     pub fn is_not_stored(&self) -> bool {
         let values = self.headers.iter().filter(|(name, _)| name == "cache-control");
         let mut values = values.filter_map(|(_, value)| std::str::from_utf8(value).ok());
         values.any(|value| value.split(',').any(|word| word.trim().eq_ignore_ascii_case("no-store")))
     }
 
-    /// What caches are told, in words.
+    /// Describes `Cache-Control`.
     pub fn cache_control(&self) -> &'static str {
         match (self.header("cache-control"), self.is_not_stored()) {
             (_, true) => "Cache-Control: no-store",
@@ -66,29 +66,29 @@ impl Answer {
         }
     }
 
-    /// That tokens came.
+    /// Finds whether the server issued tokens.
     pub fn granted(&self) -> Outcome {
         found(self.access_token().is_some(), self.to_string())
     }
 
-    /// That no tokens came, for whatever reason but a failure of the server.
+    /// Finds whether the server refused the request with a 4xx status and without tokens.
     pub fn refused(&self) -> Outcome {
         found(self.access_token().is_none() && matches!(self.status, 400..=499), self.to_string())
     }
 
-    /// That a scope was refused, or left out of the scope that is said to be granted.
+    /// Finds whether a scope was refused, or omitted from the granted scope.
     pub fn does_not_grant(&self, scope: &str, granted: &'static str) -> Outcome {
         match (self.access_token(), self.text("scope")) {
             (None, _) => self.refused(),
-            (Some(_), None) => found(false, "granted, with no word of the scope, which means all of it"),
+            (Some(_), None) => found(false, "granted, without a scope, which means every requested scope"),
             (Some(_), Some(text)) => match text.split(' ').any(|token| token == scope) {
                 true => found(false, granted),
-                false => found(true, "left out of the scope"),
+                false => found(true, "omitted from the scope"),
             },
         }
     }
 
-    /// That no tokens came, and one of these codes.
+    /// Finds whether the server refused the request with one of these error codes.
     pub fn refused_as(&self, codes: &[&str]) -> Outcome {
         let right = self.text("error").is_some_and(|code| codes.contains(&code));
         match self.refused()? {
@@ -112,21 +112,22 @@ impl fmt::Display for Answer {
     }
 }
 
-/// A code as the RFCs have them; any other text may be an echo, so it is not shown.
+/// Returns an error code if it has the form of the RFCs' codes, and a placeholder otherwise: any other
+/// text may repeat a secret.
 pub fn harmless(code: &str) -> &str {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
-    if code.len() <= 40 && code.bytes().all(is_plain) { code } else { "an odd error code" }
+    if code.len() <= 40 && code.bytes().all(is_plain) { code } else { "an unusual error code" }
 }
 
-/// Where an authorization request ended.
+/// The end of an authorization request.
 pub enum End {
     /// The browser was sent to a redirect URI.
     Redirect(Callback),
-    /// The server kept the browser; the status is known where no person was in between.
+    /// The server answered with a page; its status is known unless a person used the browser.
     Page(Option<u16>),
 }
 
-/// What the browser was sent to a redirect URI with.
+/// The authorization response that the browser carried to a redirect URI.
 pub struct Callback {
     pub url: String,
     query: Vec<(String, String)>,
@@ -146,12 +147,12 @@ impl Callback {
         Self { url: url.to_owned(), query: pairs(query), fragment: pairs(fragment) }
     }
 
-    /// All values of a parameter in the query, where an authorization response belongs.
+    /// Returns all values of a parameter in the query, the place of an authorization response.
     pub fn all(&self, name: &str) -> Vec<&str> {
         self.query.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect()
     }
 
-    /// The value of a parameter in the query that is there once.
+    /// Returns the value of a parameter that occurs once in the query.
     pub fn one(&self, name: &str) -> Option<&str> {
         match self.all(name)[..] {
             [value] => Some(value),
@@ -159,13 +160,13 @@ impl Callback {
         }
     }
 
-    /// Whether a code or a token is anywhere, the fragment included.
+    /// Returns whether the query or the fragment contains a code or a token.
     pub fn grants(&self) -> bool {
         let both = self.query.iter().chain(&self.fragment);
         both.map(|(name, _)| name.as_str()).any(|name| matches!(name, "code" | "access_token" | "id_token"))
     }
 
-    /// Whether the fragment holds anything of a response.
+    /// Returns whether the fragment contains a part of the response.
     pub fn uses_fragment(&self) -> bool {
         self.fragment.iter().any(|(name, _)| matches!(name.as_str(), "code" | "access_token" | "error"))
     }
@@ -179,7 +180,7 @@ impl End {
         }
     }
 
-    /// That neither a code nor a token came.
+    /// Finds whether the server issued neither a code nor a token.
     pub fn refused(&self) -> Outcome {
         match self {
             Self::Redirect(callback) => found(!callback.grants(), self.to_string()),
@@ -187,7 +188,7 @@ impl End {
         }
     }
 
-    /// That a code came where it belongs.
+    /// Finds whether the server issued a code in the query.
     pub fn granted(&self) -> Outcome {
         found(self.callback().is_some_and(|callback| callback.one("code").is_some()), self.to_string())
     }

@@ -11,7 +11,7 @@ use oauth2_proto::Secret;
 use crate::check::Profile;
 use crate::target::Server;
 
-/// What `--help` shows.
+/// The text that `--help` prints.
 pub const USAGE: &str = "\
 Usage: probe --server NAME [options]    test a server that this repository starts itself: embedded,
                                         oidc-provider, authlib, django-oauth-toolkit or
@@ -23,20 +23,20 @@ Usage: probe --server NAME [options]    test a server that this repository start
        probe --list                     show every check
 
 Options:
-  --profile rfc|pleo   what the server is held to: the RFCs (default), or Pleo's promises besides
-  --only TEXT          run the checks whose names start so, such as `token` or `redirect.case`
+  --profile rfc|pleo   test against the RFCs (default), or against the RFCs and Pleo's promises
+  --only TEXT          run the checks whose names start with TEXT, such as `token` or `redirect.case`
   --json               end with one line of JSON
 
-The client secret of any other server is read from OAUTH2_PROTO_PROBE_SECRET, or else from the first
-line of standard input. A test sends many bad requests: use a server and a client made for tests.
+The client secret for any other server is read from OAUTH2_PROTO_PROBE_SECRET, or else from the first
+line of standard input. The probe sends many invalid requests: use a test server and a test client.
 
-Exit status: 0 if no check failed, 1 if one did, 2 if the tests could not be run.";
+Exit status: 0 if no check failed, 1 if a check failed, 2 if the tests could not run.";
 
-/// What the program is to do.
+/// The command that the arguments give.
 pub enum Command {
-    /// Show how the program is used.
+    /// Print the usage.
     Help,
-    /// Show the checks.
+    /// List the checks.
     List,
     /// Test a server.
     Probe(Arguments),
@@ -46,7 +46,7 @@ pub enum Command {
 pub struct Arguments {
     pub subject: Subject,
     pub profile: Profile,
-    /// How the names of the checks to run start.
+    /// The prefix of the names of the checks to run.
     pub only: String,
     pub json: bool,
 }
@@ -66,12 +66,9 @@ pub enum Named {
 }
 
 impl Command {
-    /// Reads the command line; `Err` says in one line what to do.
+    /// Reads the command line; an error tells in one line how to correct it.
     pub fn read() -> Result<Self, String> {
-        let mut arguments = Vec::new();
-        for argument in std::env::args_os().skip(1) {
-            arguments.push(argument.into_string().map_err(|_| "give the arguments in UTF-8; see --help")?);
-        }
+        let arguments = flags::arguments()?;
         let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
         if has("--help") || has("-h") {
             Ok(Self::Help)
@@ -83,7 +80,7 @@ impl Command {
     }
 }
 
-/// The flags as they stand, each at most once.
+/// The flags of the command line, each at most once.
 #[derive(Default)]
 struct Flags {
     server: Option<String>,
@@ -185,7 +182,7 @@ impl Flags {
     }
 }
 
-/// From the environment or standard input, for what stands on a command line is seen by others.
+/// Reads the client secret from the environment or standard input: other users can see a command line.
 fn client_secret() -> Result<Secret, String> {
     if let Some(secret) = std::env::var("OAUTH2_PROTO_PROBE_SECRET").ok().filter(|secret| !secret.is_empty())
     {

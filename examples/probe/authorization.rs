@@ -1,4 +1,4 @@
-//! What the authorization endpoint is held to.
+//! The checks of the authorization endpoint.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ pub const CHECKS: &[Check] = &[
     Check::must(
         "authorize.verifier-longest",
         "RFC 7636 4.1",
-        "A code verifier of 128 characters, with every mark that is allowed, works.",
+        "A code verifier of 128 characters, with every allowed mark, works.",
         verifier_longest,
     ),
     Check::should(
@@ -34,7 +34,7 @@ pub const CHECKS: &[Check] = &[
     Check::must(
         "authorize.method-unknown",
         "RFC 7636 4.4.1",
-        "A code challenge method that the server does not know is refused.",
+        "An unknown code challenge method is refused.",
         |target| changed_is_refused(target, |it| it.set("code_challenge_method", "fake-method")),
     ),
     Check::should(
@@ -53,7 +53,7 @@ pub const CHECKS: &[Check] = &[
     Check::must(
         "authorize.response-type-unknown",
         "RFC 6749 3.1.1",
-        "A response type that the server does not know is refused.",
+        "An unknown response type is refused.",
         |target| changed_is_refused(target, |it| it.set("response_type", "fake-type")),
     ),
     Check::must(
@@ -72,25 +72,25 @@ pub const CHECKS: &[Check] = &[
     Check::must(
         "authorize.client-unknown",
         "RFC 6749 4.1.2.1",
-        "A request of an unknown client is not answered by a redirect.",
+        "A request of an unknown client is answered without a redirect.",
         |target| is_kept(target, |it| it.set("client_id", "fake-unknown-client")),
     ),
     Check::must(
         "authorize.client-missing",
         "RFC 6749 4.1.2.1",
-        "A request without a client is not answered by a redirect.",
+        "A request without a client is answered without a redirect.",
         |target| is_kept(target, |it| it.remove("client_id")),
     ),
     Check::must(
         "redirect.unregistered",
         "RFC 6749 4.1.2.1, RFC 9700 4.1.3",
-        "Nothing is sent to a redirect URI that is not registered.",
+        "The browser is not sent to an unregistered redirect URI.",
         |target| is_not_sent_to(target, Some("https://probe.invalid/callback".to_owned())),
     ),
     Check::must(
         "redirect.path",
         "RFC 9700 4.1.3",
-        "Nothing is sent to the redirect URI with a longer path.",
+        "The browser is not sent to the redirect URI with a longer path.",
         |target| {
             is_not_sent_to(target, change_uri(target, |it| it.set_path(&format!("{}/extra", it.path()))))
         },
@@ -98,25 +98,25 @@ pub const CHECKS: &[Check] = &[
     Check::must(
         "redirect.query",
         "RFC 9700 4.1.3",
-        "Nothing is sent to the redirect URI with a query added.",
+        "The browser is not sent to the redirect URI with an added query.",
         |target| is_not_sent_to(target, change_uri(target, |it| it.set_query(Some("fake=1")))),
     ),
     Check::must(
         "redirect.port",
         "RFC 9700 4.1.3",
-        "Nothing is sent to the redirect URI with another port.",
+        "The browser is not sent to the redirect URI with another port.",
         other_port,
     ),
     Check::must(
         "redirect.scheme",
         "RFC 9700 4.1.3",
-        "Nothing is sent to the redirect URI with http for https, or https for http.",
+        "The browser is not sent to the redirect URI with http in place of https, or the reverse.",
         |target| is_not_sent_to(target, other_scheme(&target.server.redirect_uri)),
     ),
     Check::must(
         "redirect.case",
         "RFC 6749 3.1.2.3, RFC 9700 4.1.3",
-        "Nothing is sent to the redirect URI with its path in capitals.",
+        "The browser is not sent to the redirect URI with its path in capitals.",
         |target| {
             is_not_sent_to(target, change_uri(target, |it| it.set_path(&it.path().to_ascii_uppercase())))
         },
@@ -124,72 +124,72 @@ pub const CHECKS: &[Check] = &[
     Check::should(
         "redirect.missing",
         "RFC 6749 3.1.2.3",
-        "A request without a redirect URI is refused; it may be taken where only one is registered.",
+        "A request without a redirect URI is refused; with one registered redirect URI, it may be accepted.",
         |target| changed_is_refused(target, |it| it.remove("redirect_uri")),
     ),
     Check::should(
         "authorize.repeated",
         "RFC 6749 3.1 and 4.1.2.1",
-        "A request that names its code challenge twice is refused.",
+        "A request with a repeated code challenge is refused.",
         |target| changed_is_refused(target, |it| it.repeat("code_challenge")),
     ),
     Check::must(
         "authorize.unknown-parameter",
         "RFC 6749 3.1",
-        "A parameter that the server does not know is ignored.",
-        |target| changed_is_taken(target, |it| it.add("fake_parameter", "1")),
+        "An unknown parameter is ignored.",
+        |target| changed_is_accepted(target, |it| it.add("fake_parameter", "1")),
     ),
     Check::must(
         "authorize.empty-parameter",
         "RFC 6749 3.1",
-        "A parameter without a value counts as left out.",
-        |target| changed_is_taken(target, |it| it.add("response_mode", "")),
+        "A parameter without a value is treated as omitted.",
+        |target| changed_is_accepted(target, |it| it.add("response_mode", "")),
     ),
     Check::must(
         "authorize.state",
         "RFC 6749 4.1.2",
-        "The state comes back as it was sent, with every sign that it may hold.",
+        "The state is returned unchanged, with every character it may contain.",
         state,
     ),
     Check::must(
         "authorize.query",
         "RFC 6749 4.1.2",
-        "The code comes in the query, and nothing in the fragment.",
+        "The code is in the query, and the fragment contains no part of the response.",
         in_the_query,
     ),
     Check::must(
         "authorize.code-differs",
         "RFC 6749 10.5 and 10.10",
-        "Two authorizations bring two codes.",
+        "Two authorizations issue different codes.",
         codes_differ,
     ),
     Check::must(
         "authorize.iss",
         "RFC 9207 2",
-        "The issuer comes back with the code, if the server promises that, and is the right one.",
+        "A response with a code contains the correct iss, if the server promises iss.",
         |target| iss(target, target.attempt()?),
     ),
     Check::must(
         "authorize.error-iss",
         "RFC 9207 2",
-        "The issuer comes back with an error, if the server promises that, and is the right one.",
+        "An error response contains the correct iss, if the server promises iss.",
         |target| iss(target, changed(target, |it| it.set("response_type", "fake-type"))?),
     ),
     Check::must(
         "authorize.error-state",
         "RFC 6749 4.1.2.1",
-        "A redirect with an error carries the state.",
+        "An error response contains the state.",
         error_state,
     ),
     Check::should(
         "authorize.post",
         "RFC 6749 3.1",
-        "A request by POST, which a server may take or refuse, is no failure of the server.",
+        "A request by POST, which a server may accept or refuse, causes no server error.",
         by_post,
     ),
 ];
 
-/// Every sign that RFC 6749 appendix A.5 lets a state hold, with a space and escapes that must not be undone.
+/// Every character that RFC 6749 appendix A.5 allows in a state, with a space and escapes to keep encoded.
 const STATE: &str = "a !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~%2B%26z";
 
 fn changed(target: &Target, change: impl FnOnce(&mut Parameters)) -> Result<Attempt, String> {
@@ -202,11 +202,11 @@ fn changed_is_refused(target: &Target, change: impl FnOnce(&mut Parameters)) -> 
     target.try_out(&changed(target, change)?)?.refused()
 }
 
-fn changed_is_taken(target: &Target, change: impl FnOnce(&mut Parameters)) -> Outcome {
+fn changed_is_accepted(target: &Target, change: impl FnOnce(&mut Parameters)) -> Outcome {
     target.sign_in(&changed(target, change)?)?.granted()
 }
 
-/// That the browser is not sent anywhere, for nobody knows where it should go.
+/// Finds whether the server answers with a page: without a known client it has no redirect URI to use.
 fn is_kept(target: &Target, change: impl FnOnce(&mut Parameters)) -> Outcome {
     match target.try_out(&changed(target, change)?)? {
         end @ End::Redirect(_) => found(false, end.to_string()),
@@ -214,7 +214,7 @@ fn is_kept(target: &Target, change: impl FnOnce(&mut Parameters)) -> Outcome {
     }
 }
 
-/// A request without PKCE, as it was before RFC 7636.
+/// Removes PKCE from a request.
 pub fn without_pkce(parameters: &mut Parameters) {
     parameters.remove("code_challenge");
     parameters.remove("code_challenge_method");
@@ -228,7 +228,8 @@ fn verifier_longest(target: &Target) -> Outcome {
     target.send(call.request())?.granted()
 }
 
-/// Nothing may go to `wrong`, not even an error; and a code may go nowhere. `None` if there is no such URI.
+/// Finds whether the browser stays away from `wrong`, even with an error, and gets no code elsewhere. `None`
+/// means that the change is impossible for this redirect URI.
 fn is_not_sent_to(target: &Target, wrong: Option<String>) -> Outcome {
     let right = target.server.redirect_uri.as_str();
     let Some(wrong) = wrong.filter(|wrong| wrong != right) else {
@@ -253,7 +254,7 @@ fn other_port(target: &Target) -> Outcome {
         return not_offered("a loopback redirect URI may have any port (RFC 8252 7.3)");
     }
     let wrong = change_uri(target, |it| {
-        // A URI without a host keeps its look, and is not offered to the check.
+        // Without a host the URI stays the same, and the check reports `not offered`.
         let _ = it.set_port(Some(it.port().map_or(8443, |port| port ^ 1)));
     });
     is_not_sent_to(target, wrong)
@@ -302,7 +303,7 @@ fn iss(target: &Target, attempt: Attempt) -> Outcome {
     match (&callback.all("iss")[..], &target.server.issuer) {
         (_, None) => not_offered("no issuer is known to compare with"),
         ([], Some(_)) if target.server.promises_iss => found(false, format!("{end}, without iss")),
-        ([], Some(_)) => not_offered("the server neither promises iss nor sends it"),
+        ([], Some(_)) => not_offered("the server neither promises nor sends iss"),
         (all, Some(issuer)) => match *all == [issuer.as_str()] {
             true => found(true, format!("{end}, with the issuer")),
             false => found(false, format!("{end}, with another iss")),

@@ -1,81 +1,81 @@
-//! What a check is, and what it may find.
+//! The type of a check and its outcomes.
 
 use crate::target::Target;
 
-/// One thing that a server is held to.
+/// One requirement on a server, with its test.
 pub struct Check {
-    /// Its name, which `--only` takes.
+    /// The check's name, for `--only`.
     pub id: &'static str,
-    /// Where it comes from.
+    /// The source of the requirement.
     pub section: &'static str,
-    /// What the server does if all is well.
+    /// The requirement, in a sentence.
     pub sentence: &'static str,
-    /// What it means under `--profile rfc` if the server does not.
+    /// The weight under `--profile rfc`.
     pub rfc: Demand,
-    /// The same under `--profile pleo`.
+    /// The weight under `--profile pleo`.
     pub pleo: Demand,
-    /// Finds out.
+    /// Runs the check.
     pub run: fn(&Target) -> Outcome,
 }
 
-/// How much a check weighs.
+/// The weight of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Demand {
-    /// A MUST that binds the server, or what Pleo promises.
+    /// A MUST that binds the server, or a promise of Pleo's.
     Must,
-    /// A SHOULD or RECOMMENDED, or a MUST that binds the client and whose breach the server lets pass.
+    /// A SHOULD or RECOMMENDED, or a MUST that binds the client, whose breach the server should refuse.
     Should,
-    /// Nothing is demanded, so the check is not run.
+    /// No requirement: the check is not run.
     Nothing,
 }
 
-/// What a check found; `Err` where it could not be carried through.
+/// The outcome of a check; an error means that the check could not be completed.
 pub type Outcome = Result<Seen, String>;
 
-/// What was seen of the server, in words that hold no secret.
+/// The observation of a check, described without secrets.
 pub enum Seen {
-    /// It does what the sentence says.
+    /// The server meets the requirement.
     Holds(String),
-    /// It does not.
+    /// The server breaks the requirement.
     Broken(String),
-    /// It does not have what the check is about.
+    /// The server lacks the tested feature, or the result cannot be observed.
     NotOffered(String),
 }
 
-/// Which promises a server is held to.
+/// The set of requirements for a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
-    /// What the RFCs demand of every server.
+    /// The requirements of the RFCs.
     Rfc,
-    /// Pleo's parameter table and guides besides.
+    /// The requirements of the RFCs, and Pleo's parameter table and guides.
     Pleo,
 }
 
 type Run = fn(&Target) -> Outcome;
 
 impl Check {
-    /// Whoever breaks it fails.
+    /// Makes a check that fails if the server breaks the requirement.
     pub const fn must(id: &'static str, section: &'static str, sentence: &'static str, run: Run) -> Self {
         Self { id, section, sentence, rfc: Demand::Must, pleo: Demand::Must, run }
     }
 
-    /// Whoever breaks it is warned.
+    /// Makes a check that warns if the server breaks the requirement.
     pub const fn should(id: &'static str, section: &'static str, sentence: &'static str, run: Run) -> Self {
         Self { id, section, sentence, rfc: Demand::Should, pleo: Demand::Should, run }
     }
 
-    /// A promise of Pleo's of which the RFCs leave the choice.
+    /// Makes a check of a promise of Pleo's that the RFCs do not require.
     pub const fn pleo(id: &'static str, section: &'static str, sentence: &'static str, run: Run) -> Self {
         Self { id, section, sentence, rfc: Demand::Nothing, pleo: Demand::Must, run }
     }
 
-    /// The same, where Pleo promises what the RFCs only recommend.
+    /// Raises the weight under `--profile pleo` to a MUST: Pleo promises what the RFCs recommend.
     pub const fn promised_by_pleo(mut self) -> Self {
         self.pleo = Demand::Must;
         self
     }
 
-    /// How much it weighs under a profile.
+    /// Returns the weight under a profile.
     pub fn demand(&self, profile: Profile) -> Demand {
         match profile {
             Profile::Rfc => self.rfc,
@@ -84,12 +84,12 @@ impl Check {
     }
 }
 
-/// That something holds or not, with what was seen.
+/// Returns an outcome from whether the requirement holds, with the observation.
 pub fn found(holds: bool, seen: impl Into<String>) -> Outcome {
     Ok(if holds { Seen::Holds(seen.into()) } else { Seen::Broken(seen.into()) })
 }
 
-/// That there is nothing to check.
+/// Returns the outcome of a check that does not apply, with the reason.
 pub fn not_offered(why: impl Into<String>) -> Outcome {
     Ok(Seen::NotOffered(why.into()))
 }

@@ -1,4 +1,4 @@
-//! What the endpoints beside the two are held to: revocation, introspection, a resource, and the metadata.
+//! The checks of the other endpoints: revocation, introspection, a resource, and the metadata.
 
 use oauth2_proto::{Request, Secret};
 use serde_json::Value;
@@ -12,13 +12,13 @@ pub const CHECKS: &[Check] = &[
     Check::must(
         "revocation.refresh-token",
         "RFC 7009 2",
-        "A refresh token that was revoked does not refresh.",
+        "A revoked refresh token is refused as invalid_grant.",
         revoked_refresh_token,
     ),
     Check::should(
         "revocation.access-token-too",
         "RFC 7009 2.1",
-        "The access token ends with the refresh token that was revoked.",
+        "Revoking the refresh token also revokes the access token.",
         revoked_access_token,
     ),
     Check::must(
@@ -36,22 +36,22 @@ pub const CHECKS: &[Check] = &[
     Check::must(
         "revocation.no-credentials",
         "RFC 7009 2.1",
-        "A token of a client that has a secret is not revoked without it.",
+        "A token of a confidential client is not revoked without its secret.",
         revocation_without_credentials,
     ),
-    Check::must("introspection.live", "RFC 7662 2.2", "A live access token is active.", |target| {
+    Check::must("introspection.live", "RFC 7662 2.2", "A valid access token is active.", |target| {
         introspects(target, &target.tokens()?.access_token, true)
     }),
     Check::must(
         "introspection.unknown",
         "RFC 7662 2.2",
-        "An unknown token is not active, which is no error.",
+        "An unknown token is reported as inactive, with status 200.",
         |target| introspects(target, &Secret::new("fake-unknown-token"), false),
     ),
     Check::must(
         "introspection.no-credentials",
         "RFC 7662 2.1",
-        "Nobody introspects without credentials.",
+        "Introspection without credentials does not report a token as active.",
         |target| match &target.server.introspection_endpoint {
             None => not_offered("no introspection endpoint"),
             Some(endpoint) => {
@@ -96,28 +96,31 @@ pub const CHECKS: &[Check] = &[
     Check::must(
         "metadata.issuer",
         "RFC 8414 3.3",
-        "The metadata name the issuer from which they were fetched.",
-        |target| metadata_say(target, "issuer", target.server.issuer.as_deref().unwrap_or_default()),
+        "The metadata contains the issuer it was fetched from.",
+        |target| metadata_contains(target, "issuer", target.server.issuer.as_deref().unwrap_or_default()),
     ),
     Check::must(
         "metadata.authorization-endpoint",
         "RFC 8414 2",
-        "The metadata name the authorization endpoint.",
-        |target| metadata_say(target, "authorization_endpoint", &target.server.authorization_endpoint),
+        "The metadata contains the authorization endpoint.",
+        |target| metadata_contains(target, "authorization_endpoint", &target.server.authorization_endpoint),
     ),
-    Check::must("metadata.token-endpoint", "RFC 8414 2", "The metadata name the token endpoint.", |target| {
-        metadata_say(target, "token_endpoint", &target.server.token_endpoint)
-    }),
+    Check::must(
+        "metadata.token-endpoint",
+        "RFC 8414 2",
+        "The metadata contains the token endpoint.",
+        |target| metadata_contains(target, "token_endpoint", &target.server.token_endpoint),
+    ),
     Check::should(
         "metadata.s256",
         "RFC 9700 2.1.1",
-        "The metadata say that the server does PKCE with S256.",
+        "The metadata lists the code challenge method S256.",
         |target| match &target.server.metadata {
             None => not_offered("no metadata"),
             Some(metadata) => {
                 let methods = metadata["code_challenge_methods_supported"].as_array();
                 let has = methods.is_some_and(|methods| methods.iter().any(|method| method == "S256"));
-                found(has, if has { "S256" } else { "no word of S256" })
+                found(has, if has { "S256" } else { "without S256" })
             }
         },
     ),
@@ -125,7 +128,7 @@ pub const CHECKS: &[Check] = &[
 
 const UNKNOWN: &[(&str, &str)] = &[("token", "fake-unknown-token")];
 
-/// Revokes the refresh token of a new sign-in and looks at what `check` finds then.
+/// Revokes the refresh token of a new sign-in, and runs `check`.
 fn after_revocation(target: &Target, check: impl FnOnce(&Answer, &Tokens) -> Outcome) -> Outcome {
     let Some(endpoint) = &target.server.revocation_endpoint else {
         return not_offered("no revocation endpoint");
@@ -154,7 +157,7 @@ fn revoked_access_token(target: &Target) -> Outcome {
     after_revocation(target, |_, tokens| match target.accepts(&tokens.access_token)? {
         None => not_offered("there is neither a resource endpoint nor introspection to ask"),
         Some(true) => found(false, "the access token works on"),
-        Some(false) => found(true, "the access token is dead"),
+        Some(false) => found(true, "the access token no longer works"),
     })
 }
 
@@ -168,8 +171,8 @@ fn revocation_without_credentials(target: &Target) -> Outcome {
     remove_credentials(target, &mut request)?;
     let answer = target.send(&request)?;
     match tokens_are_dead(target, &tokens)? {
-        Seen::Holds(_) => found(false, format!("{answer}, and the token is dead")),
-        Seen::Broken(_) => found(true, format!("{answer}, and the token lives")),
+        Seen::Holds(_) => found(false, format!("{answer}, and the token no longer works")),
+        Seen::Broken(_) => found(true, format!("{answer}, and the token still works")),
         unclear => Ok(unclear),
     }
 }
@@ -179,13 +182,13 @@ fn introspects(target: &Target, token: &Secret, active: bool) -> Outcome {
         return not_offered("no introspection endpoint");
     };
     let answer = target.send(&target.form_post(endpoint, &[("token", token.expose())])?)?;
-    let said = answer.member("active").and_then(Value::as_bool);
-    let word = match said {
+    let given = answer.member("active").and_then(Value::as_bool);
+    let word = match given {
         Some(true) => "active",
         Some(false) => "not active",
-        None => "no word of active",
+        None => "without active",
     };
-    found(answer.status == 200 && said == Some(active), format!("{}, {word}", answer.status))
+    found(answer.status == 200 && given == Some(active), format!("{}, {word}", answer.status))
 }
 
 fn with_resource(target: &Target, check: impl FnOnce(&mut Request) -> Outcome) -> Outcome {
@@ -199,12 +202,12 @@ fn escaped(token: &Secret) -> String {
     url::form_urlencoded::byte_serialize(token.expose().as_bytes()).collect()
 }
 
-fn metadata_say(target: &Target, name: &str, expected: &str) -> Outcome {
+fn metadata_contains(target: &Target, name: &str, expected: &str) -> Outcome {
     match &target.server.metadata {
         None => not_offered("no metadata"),
         Some(metadata) => match metadata[name].as_str() {
             None => found(false, format!("no {name}")),
-            Some(said) if said == expected => found(true, "the same"),
+            Some(given) if given == expected => found(true, "the same"),
             Some(_) => found(false, format!("another {name}")),
         },
     }

@@ -1,7 +1,8 @@
-//! Tests an authorization server against what the specifications, or Pleo, promise of one.
+//! Tests an authorization server against the specifications or against Pleo's promises.
 //!
-//! Every check starts with a request that the crate makes, takes it apart, changes one thing, sends it, and looks
-//! at what the server does. The checks are tables: `authorization.rs`, `token.rs`, `refresh.rs`, `endpoints.rs`.
+//! Every check starts from a request that the crate makes, changes one part, sends the result, and examines
+//! the server's response. The checks are tables: `authorization.rs`, `token.rs`, `refresh.rs`,
+//! `endpoints.rs`.
 
 #![allow(clippy::disallowed_methods, reason = "a program has a clock and an environment; the crate has none")]
 
@@ -36,7 +37,7 @@ use report::Report;
 use target::{Server, Target};
 use user::User;
 
-/// Every check, in the order in which they run.
+/// Every check, in order of execution.
 const CHECKS: [&[Check]; 4] = [authorization::CHECKS, token::CHECKS, refresh::CHECKS, endpoints::CHECKS];
 
 fn main() -> ExitCode {
@@ -61,7 +62,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Why there is no report, in one line.
+/// The reason why there is no report, in one line.
 pub enum Failure {
     /// The command line is wrong.
     Usage(String),
@@ -90,7 +91,9 @@ fn probe(arguments: Arguments) -> Result<u8, Failure> {
         .filter(|check| check.id.starts_with(&only) && check.demand(profile) != Demand::Nothing)
         .collect();
     if checks.is_empty() {
-        return Err(Failure::Usage("no check of this profile has such a name; see --list".to_owned()));
+        return Err(Failure::Usage(
+            "no check of this profile has a name that starts so; see --list".to_owned(),
+        ));
     }
     let run = |server: Server, user: User| {
         let target = Target::new(server, profile, user)?;
@@ -101,7 +104,7 @@ fn probe(arguments: Arguments) -> Result<u8, Failure> {
     match subject {
         Subject::Named(named) => servers::with(named, |server| run(server, User::Script)),
         Subject::Given(server) => {
-            // A taken port ends the tests before anything is sent.
+            // Fails on an occupied port before the first request.
             Landing::open(&server.redirect_uri)?;
             run(servers::with_metadata(*server)?, User::Person)
         }

@@ -1,4 +1,4 @@
-//! What the token endpoint is held to when tokens are refreshed.
+//! The checks of the token endpoint for refreshes.
 
 use oauth2_proto::Secret;
 
@@ -8,13 +8,13 @@ use crate::target::{Target, Tokens, change_form};
 use crate::token::{remove_credentials, wrong_secret_is_refused};
 
 pub const CHECKS: &[Check] = &[
-    Check::must("refresh.works", "RFC 6749 6", "A refresh token brings a new access token.", |target| {
+    Check::must("refresh.works", "RFC 6749 6", "A refresh token obtains a new access token.", |target| {
         with_refresh_token(target, |_, refresh_token| refresh(target, refresh_token)?.granted())
     }),
     Check::must(
         "refresh.no-store",
         "RFC 6749 5.1",
-        "A response to a refresh says Cache-Control: no-store.",
+        "A response to a refresh has Cache-Control: no-store.",
         |target| {
             with_refresh_token(target, |_, refresh_token| {
                 let answer = refresh(target, refresh_token)?;
@@ -34,26 +34,26 @@ pub const CHECKS: &[Check] = &[
     Check::should(
         "refresh.old-refresh-token",
         "RFC 9700 4.14.2; Pleo",
-        "A refresh token that was replaced is refused as invalid_grant.",
+        "A replaced refresh token is refused as invalid_grant.",
         old_refresh_token,
     )
     .promised_by_pleo(),
     Check::should(
         "refresh.reuse-revokes",
         "RFC 9700 4.14.2",
-        "The use of a replaced refresh token ends the one that replaced it.",
+        "The use of a replaced refresh token revokes its successor.",
         reuse_revokes,
     ),
     Check::pleo(
         "refresh.old-access-token",
         "Pleo: every earlier token dies at once",
-        "A refresh ends the access token before it.",
+        "A refresh revokes the previous access token.",
         old_access_token,
     ),
     Check::must(
         "refresh.scope-broader",
         "RFC 6749 6",
-        "A refresh does not bring a scope that was not granted.",
+        "A refresh grants no scope beyond the original grant.",
         scope_broader,
     ),
     Check::must(
@@ -81,7 +81,7 @@ pub const CHECKS: &[Check] = &[
     Check::must(
         "refresh.no-credentials",
         "RFC 6749 6",
-        "A refresh token of a client that has a secret does not work without it.",
+        "A refresh token of a confidential client does not work without its secret.",
         |target| {
             with_refresh_token(target, |_, refresh_token| {
                 let mut call = target.refresh(refresh_token)?;
@@ -93,7 +93,7 @@ pub const CHECKS: &[Check] = &[
     Check::should(
         "refresh.repeated",
         "RFC 6749 3.2 and 5.2",
-        "A request that names its refresh token twice is refused as invalid_request.",
+        "A request with a repeated refresh token is refused as invalid_request.",
         |target| {
             with_refresh_token(target, |_, refresh_token| {
                 let mut call = target.refresh(refresh_token)?;
@@ -104,9 +104,9 @@ pub const CHECKS: &[Check] = &[
     ),
 ];
 
-/// Signs in for a refresh token; without one there is nothing to check.
+/// Signs in and passes the refresh token to `check`; without one, the outcome is `not offered`.
 fn with_refresh_token(target: &Target, check: impl FnOnce(&Tokens, &Secret) -> Outcome) -> Outcome {
-    // The first sign-in says whether one comes at all, so that nobody signs in for nothing.
+    // The first sign-in tells whether the server issues refresh tokens: saves a person a needless sign-in.
     if target.first.refresh_token().is_none() {
         return not_offered("no refresh token comes");
     }
@@ -121,12 +121,12 @@ fn refresh(target: &Target, refresh_token: &Secret) -> Result<Answer, String> {
     target.send(target.refresh(refresh_token)?.request())
 }
 
-/// The tokens that a refresh brings.
+/// Refreshes and returns the new tokens.
 fn refreshed(target: &Target, refresh_token: &Secret) -> Result<Tokens, String> {
     target.tokens_of(target.refresh(refresh_token)?.request())
 }
 
-/// The refresh token after the given one, if it was replaced.
+/// Returns the refresh token that replaced `before`, if any.
 fn successor<'a>(tokens: &'a Tokens, before: &Secret) -> Option<&'a Secret> {
     tokens.refresh_token.as_ref().filter(|after| *after != before)
 }
@@ -178,8 +178,11 @@ fn old_access_token(target: &Target) -> Outcome {
         if target.accepts(&second.access_token)? != Some(true) {
             return found(false, "the new access token does not work");
         }
-        let lives = target.accepts(&first.access_token)? != Some(false);
-        found(!lives, if lives { "the old access token works on" } else { "the old access token is dead" })
+        let works = target.accepts(&first.access_token)? != Some(false);
+        found(
+            !works,
+            if works { "the old access token works on" } else { "the old access token no longer works" },
+        )
     })
 }
 
@@ -195,7 +198,7 @@ fn scope_broader(target: &Target) -> Outcome {
     let answer = target.send(call.request())?;
     let scope = answer.text("scope").unwrap_or_default();
     if scope.split(' ').any(|token| token == broader) {
-        return not_offered("the server granted more than was asked for in the first place");
+        return not_offered("the server granted more than the first request asked for");
     }
     let refresh_token = answer.refresh_token().ok_or("this time no refresh token came")?;
     let mut call = target.refresh(&refresh_token)?;

@@ -1,4 +1,4 @@
-//! What the probe found, for a person and for a program.
+//! The report of the probe, for a person or for a program.
 
 use serde_json::{Value, json};
 
@@ -9,11 +9,11 @@ pub struct Report {
     profile: Profile,
     checks: Vec<Value>,
     counts: [usize; RESULTS.len()],
-    /// Whether only the last line of standard output is to be read, by a program.
+    /// Whether to print one line of JSON, in place of a line per check.
     json: bool,
 }
 
-/// What a check may result in, as `--json` names it and as a person sees it.
+/// The results of a check: the name for `--json` and the word for a person.
 const RESULTS: [(&str, &str); 5] = [
     ("pass", "pass"),
     ("fail", "FAIL"),
@@ -32,7 +32,7 @@ impl Report {
         Self { profile, checks: Vec::new(), counts: [0; RESULTS.len()], json }
     }
 
-    /// Adds what a check found, and shows it.
+    /// Adds the outcome of a check, and prints it.
     pub fn add(&mut self, check: &Check, outcome: Outcome) {
         let demand = check.demand(self.profile);
         let (result, seen) = match (outcome, demand) {
@@ -45,7 +45,7 @@ impl Report {
         self.counts[result] += 1;
         let (name, word) = RESULTS[result];
         if !self.json {
-            // What came from a server must not reach the terminal as control characters.
+            // Escapes control characters of the server's text, which may attack the terminal.
             let seen: String = seen.escape_debug().collect();
             println!("{word:<12} {} Seen: {seen}. [{}, {}]", check.sentence, check.id, check.section);
         }
@@ -59,7 +59,7 @@ impl Report {
         }));
     }
 
-    /// Shows the sum, and says what the program exits with.
+    /// Prints the summary, and returns the program's exit status.
     pub fn end(self) -> u8 {
         if self.json {
             let summary: serde_json::Map<_, _> = RESULTS
@@ -85,7 +85,7 @@ impl Report {
     }
 }
 
-/// Shows a check without running it.
+/// Prints a check without running it.
 pub fn list(check: &Check) {
     let (rfc, pleo) = (name_of(check.rfc), name_of(check.pleo));
     println!("{:<32} rfc: {rfc:<7} pleo: {pleo:<7} {} [{}]", check.id, check.sentence, check.section);

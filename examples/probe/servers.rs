@@ -1,4 +1,4 @@
-//! Where the server under test comes from: the command line, or one that this repository starts itself.
+//! The servers to test: those that this repository starts, and the metadata of any other.
 
 use oauth2_proto::{Request, Secret};
 use serde_json::Value;
@@ -8,7 +8,7 @@ use crate::arguments::Named;
 use crate::target::Server;
 use crate::{Failure, embedded, foreign, http};
 
-/// Starts the server of this name and hands it to `run`; it stops afterwards.
+/// Starts a server, passes it to `run`, and stops it afterwards.
 pub fn with<T>(named: Named, run: impl FnOnce(Server) -> Result<T, Failure>) -> Result<T, Failure> {
     match named {
         Named::Embedded => {
@@ -56,7 +56,7 @@ pub fn with<T>(named: Named, run: impl FnOnce(Server) -> Result<T, Failure>) -> 
     }
 }
 
-/// Fills in what the server says of itself, if there is an issuer to ask.
+/// Adds the server's metadata, if its issuer is known.
 pub fn with_metadata(mut server: Server) -> Result<Server, Failure> {
     let Some(issuer) = &server.issuer else { return Ok(server) };
     server.metadata = document(&well_known(issuer)?)?;
@@ -69,7 +69,8 @@ pub fn with_metadata(mut server: Server) -> Result<Server, Failure> {
     Ok(server)
 }
 
-/// Where the metadata of an issuer are: the well-known path goes before its own (RFC 8414 §3.1).
+/// Returns the URL of an issuer's metadata: the well-known path comes before the issuer's path (RFC 8414
+/// §3.1).
 fn well_known(issuer: &str) -> Result<String, Failure> {
     let mut url = Url::parse(issuer).map_err(|error| Failure::Usage(format!("--issuer: {error}")))?;
     let path = format!("/.well-known/oauth-authorization-server{}", url.path().trim_end_matches('/'));
@@ -77,7 +78,7 @@ fn well_known(issuer: &str) -> Result<String, Failure> {
     Ok(url.into())
 }
 
-/// A document, if there is one.
+/// Fetches a JSON document, if there is one.
 fn document(url: &str) -> Result<Option<Value>, String> {
     let (status, _, body) = http::send(&Request::new("GET", url))?;
     Ok(serde_json::from_slice(&body).ok().filter(|_| status == 200))

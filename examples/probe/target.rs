@@ -1,11 +1,11 @@
-//! The server under test: its data, and the ways to reach it. Every request starts as one that the crate makes
-//! and is then taken apart and changed.
+//! The server under test: its data and the requests to it. Every request starts as one that the crate makes;
+//! a check may then change it.
 
 use std::time::SystemTime;
 
 use oauth2_proto::{
     AuthorizationServer, Call, Callback, Client, ClientAuth, PendingAuthorization, Request, Secret,
-    TokenResponse,
+    TokenResponse, grants::Refresh,
 };
 use serde_json::Value;
 use url::form_urlencoded;
@@ -20,13 +20,13 @@ pub struct Server {
     pub authorization_endpoint: String,
     pub token_endpoint: String,
     pub issuer: Option<String>,
-    /// Whether the server says that it sends `iss` with every authorization response.
+    /// Whether the server announces `iss` in every authorization response (RFC 9207 §3).
     pub promises_iss: bool,
     pub revocation_endpoint: Option<String>,
     pub introspection_endpoint: Option<String>,
-    /// Takes an access token and answers with a success while it lives.
+    /// An endpoint that answers a valid access token with a success.
     pub resource_endpoint: Option<String>,
-    /// The document of RFC 8414.
+    /// The server's metadata (RFC 8414).
     pub metadata: Option<Value>,
     pub client_id: String,
     pub client_secret: Secret,
@@ -34,12 +34,12 @@ pub struct Server {
     pub scopes: Vec<String>,
 }
 
-/// A server under test, at which a first sign-in went well.
+/// A server under test, after a successful first sign-in.
 pub struct Target {
     pub server: Server,
     pub profile: Profile,
     pub user: User,
-    /// The answer to the first token request.
+    /// The response to the first token request.
     pub first: Answer,
     pub client: Client,
 }
@@ -51,12 +51,12 @@ pub struct Tokens {
 }
 
 impl Target {
-    /// Signs in once: a server at which that fails cannot be tested.
+    /// Signs in once. A server where the first sign-in fails cannot be tested.
     pub fn new(server: Server, profile: Profile, user: User) -> Result<Self, Failure> {
         let usage = |error: oauth2_proto::Error| Failure::Usage(error.to_string());
         let data = AuthorizationServer::new(&server.authorization_endpoint, &server.token_endpoint);
         let auth = ClientAuth::basic(server.client_secret.clone());
-        // The crate is told no issuer: it would refuse a wrong `iss`, and a check is to see it.
+        // Sets no issuer: the crate would refuse a wrong `iss`, which a check must see.
         let client = Client::new(data.map_err(usage)?, server.client_id.as_str(), auth).map_err(usage)?;
         let authorization = client.authorize(&server.redirect_uri).scopes(&server.scopes);
         authorization.start(SystemTime::now()).map_err(usage)?;
@@ -72,12 +72,12 @@ impl Target {
         }
     }
 
-    /// An authorization request that is sound as it is.
+    /// Makes a valid authorization request for the server's scopes.
     pub fn attempt(&self) -> Result<Attempt, String> {
         self.attempt_with(&self.server.scopes)
     }
 
-    /// The same for these scopes.
+    /// Makes a valid authorization request for these scopes.
     pub fn attempt_with(&self, scopes: &[String]) -> Result<Attempt, String> {
         let request = self.client.authorize(&self.server.redirect_uri).scopes(scopes);
         let (url, pending) = request.start(SystemTime::now()).map_err(|error| error.to_string())?;
@@ -86,22 +86,22 @@ impl Target {
         Ok(Attempt { address: address.to_owned(), parameters: Parameters(parameters), pending })
     }
 
-    /// Sends the user away with a request that a server should take.
+    /// Sends the user to the server with a request that it should accept.
     pub fn sign_in(&self, attempt: &Attempt) -> Result<End, String> {
         self.user.sign_in(&attempt.url(), &self.server.redirect_uri)
     }
 
-    /// Sends the user away with a request that a server may refuse.
+    /// Sends the user to the server with a request that it may refuse.
     pub fn try_out(&self, attempt: &Attempt) -> Result<End, String> {
         self.user.try_out(&attempt.url(), &[&self.server.redirect_uri])
     }
 
-    /// Signs in and makes the token request, which is left to be changed and sent.
+    /// Signs in and makes the token request, for a check to change and send.
     pub fn exchange(&self) -> Result<Call<TokenResponse>, String> {
         self.exchange_after(self.attempt()?)
     }
 
-    /// The same after a changed authorization request.
+    /// Like `exchange`, after a changed authorization request.
     pub fn exchange_after(&self, mut attempt: Attempt) -> Result<Call<TokenResponse>, String> {
         match self.sign_in(&attempt)? {
             End::Redirect(callback) => attempt.receive(&self.client, Callback::url(&callback.url)),
@@ -109,7 +109,7 @@ impl Target {
         }
     }
 
-    /// A token request for a code that no server has issued, for which nobody signs in.
+    /// Makes a token request for a code that no server has issued, without a sign-in.
     pub fn exchange_of_unknown_code(&self) -> Result<Call<TokenResponse>, String> {
         let mut attempt = self.attempt()?;
         let callback = format!("code=fake-unknown-code&state={}", attempt.pending.state());
@@ -120,12 +120,12 @@ impl Target {
         http::send(request).map(Answer::new)
     }
 
-    /// Signs in down to the tokens.
+    /// Signs in and returns the tokens.
     pub fn tokens(&self) -> Result<Tokens, String> {
         self.tokens_of(self.exchange()?.request())
     }
 
-    /// The tokens that a request brings, which must be there.
+    /// Sends a request and returns the tokens; a response without tokens is an error.
     pub fn tokens_of(&self, request: &Request) -> Result<Tokens, String> {
         let answer = self.send(request)?;
         match answer.access_token() {
@@ -134,11 +134,11 @@ impl Target {
         }
     }
 
-    pub fn refresh(&self, refresh_token: &Secret) -> Result<Call<TokenResponse>, String> {
+    pub fn refresh(&self, refresh_token: &Secret) -> Result<Call<Refresh>, String> {
         self.client.refresh(refresh_token).start().map_err(|error| error.to_string())
     }
 
-    /// A request like a token request, with the client's credentials, to another endpoint.
+    /// Makes a request to another endpoint, in the form of a token request with the client's credentials.
     pub fn form_post(&self, endpoint: &str, pairs: &[(&str, &str)]) -> Result<Request, String> {
         let mut request = self.exchange_of_unknown_code()?.request().clone();
         request.set_url(endpoint);
@@ -146,7 +146,7 @@ impl Target {
         Ok(request)
     }
 
-    /// Whether an access token works; `None` where no endpoint is known that would tell.
+    /// Returns whether an access token works; `None` if no known endpoint can tell.
     pub fn accepts(&self, access_token: &Secret) -> Result<Option<bool>, String> {
         if let Some(endpoint) = &self.server.resource_endpoint {
             let mut request = Request::new("GET", endpoint.as_str());
@@ -162,7 +162,7 @@ impl Target {
     }
 }
 
-/// An authorization request that is under way or about to be.
+/// An authorization request, for a check to change and send.
 pub struct Attempt {
     address: String,
     pub parameters: Parameters,
@@ -175,7 +175,7 @@ impl Attempt {
         format!("{}?{}", self.address, query.extend_pairs(&self.parameters.0).finish())
     }
 
-    /// Makes the token request for what came to the redirect URI.
+    /// Makes the token request for a callback.
     pub fn receive(
         &mut self,
         client: &Client,
@@ -185,7 +185,7 @@ impl Attempt {
     }
 }
 
-/// The parameters of a request, in their order.
+/// The parameters of a request, in order.
 pub struct Parameters(pub Vec<(String, String)>);
 
 impl Parameters {
@@ -193,12 +193,12 @@ impl Parameters {
         self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 
-    /// Adds a parameter, whether it is there already or not.
+    /// Adds a parameter, and keeps any other with the same name.
     pub fn add(&mut self, name: &str, value: &str) {
         self.0.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Adds a parameter a second time, with the same value.
+    /// Adds a parameter again, with the same value.
     pub fn repeat(&mut self, name: &str) {
         let value = self.get(name).to_owned();
         self.add(name, &value);

@@ -1,4 +1,4 @@
-//! What the token endpoint is held to when a code is exchanged.
+//! The checks of the token endpoint for codes.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -35,7 +35,7 @@ pub const CHECKS: &[Check] = &[
     Check::must(
         "token.no-credentials",
         "RFC 6749 4.1.3",
-        "A code of a client that has a secret is not exchanged without it.",
+        "A code of a confidential client is not exchanged without its secret.",
         |target| after_change(target, remove_credentials)?.refused(),
     ),
     Check::must(
@@ -54,7 +54,7 @@ pub const CHECKS: &[Check] = &[
     Check::must(
         "token.verifier-missing",
         "RFC 7636 4.6, RFC 9700 2.1.1",
-        "A code that was asked for with PKCE is not exchanged without the verifier.",
+        "A code requested with PKCE is not exchanged without the verifier.",
         |target| {
             form_is_refused_as(target, &["invalid_grant", "invalid_request"], |form| {
                 form.remove("code_verifier");
@@ -74,20 +74,20 @@ pub const CHECKS: &[Check] = &[
     Check::should(
         "token.verifier-short",
         "RFC 7636 4.1; Pleo",
-        "A verifier of 20 characters is refused, even if the challenge was made of it.",
+        "A verifier of 20 characters is refused, even if it matches the challenge.",
         verifier_short,
     )
     .promised_by_pleo(),
     Check::must(
         "token.verifier-unasked",
         "RFC 9700 2.1.1 and 4.8.2",
-        "A verifier is refused for a code that was asked for without PKCE.",
+        "A verifier is refused for a code requested without PKCE.",
         verifier_unasked,
     ),
     Check::must(
         "token.redirect-uri-different",
         "RFC 6749 4.1.3 and 5.2",
-        "A redirect URI other than in the authorization request is refused as invalid_grant.",
+        "A redirect URI other than that of the authorization request is refused as invalid_grant.",
         |target| {
             form_is_refused_as(target, &["invalid_grant"], |form| {
                 let longer = format!("{}/extra", form.get("redirect_uri"));
@@ -137,52 +137,47 @@ pub const CHECKS: &[Check] = &[
     Check::should(
         "token.password-grant",
         "RFC 9700 2.4",
-        "The password grant is refused as such, before the server looks at the password.",
+        "The password grant itself is refused, whatever the password.",
         password_grant,
     ),
     Check::should(
         "token.repeated",
         "RFC 6749 3.2 and 5.2",
-        "A request that names its code twice is refused as invalid_request.",
+        "A request with a repeated code is refused as invalid_request.",
         |target| form_is_refused_as(target, &["invalid_request"], |form| form.repeat("code")),
     ),
-    Check::must(
-        "token.unknown-parameter",
-        "RFC 6749 3.2",
-        "A parameter that the server does not know is ignored.",
-        |target| {
-            after_change(target, |_, request| change_form(request, |form| form.add("fake_parameter", "1")))?
-                .granted()
-        },
-    ),
+    Check::must("token.unknown-parameter", "RFC 6749 3.2", "An unknown parameter is ignored.", |target| {
+        after_change(target, |_, request| change_form(request, |form| form.add("fake_parameter", "1")))?
+            .granted()
+    }),
     Check::must(
         "token.json",
         "RFC 6749 5.1",
-        "Tokens come with status 200 as a JSON object of the type application/json.",
+        "A token response has the status 200 and is a JSON object of the type application/json.",
         |target| found(target.first.status == 200 && target.first.is_json(), shown_with_type(&target.first)),
     ),
     Check::must(
         "token.no-store",
         "RFC 6749 5.1",
-        "A response with tokens says Cache-Control: no-store.",
+        "A token response has Cache-Control: no-store.",
         |target| found(target.first.is_not_stored(), target.first.cache_control()),
     ),
     Check::must(
         "token.token-type",
         "RFC 6749 5.1 and 7.1",
-        "The token type is there, and is Bearer or DPoP.",
+        "The token type is present, and is Bearer or DPoP.",
         token_type,
     ),
     Check::should(
         "token.expires-in",
         "RFC 6749 5.1",
-        "The lifetime of the access token is there, as a number of seconds.",
+        "The lifetime of the access token is present, as a number of seconds.",
         expires_in,
     ),
     Check::pleo(
         "token.refresh-token",
         "Pleo: refresh",
-        "A refresh token comes with the access token.",
+        "The token response contains a refresh token.",
         |target| {
             let comes = target.first.refresh_token().is_some();
             found(comes, if comes { "a refresh token" } else { "no refresh token" })
@@ -191,13 +186,13 @@ pub const CHECKS: &[Check] = &[
     Check::should(
         "token.scope-unknown",
         "RFC 6749 3.3 and 5.1",
-        "A scope that the server does not know is refused, or left out of the scope that it says it granted.",
+        "An unknown scope is refused, or omitted from the granted scope.",
         scope_unknown,
     ),
     Check::must(
         "token.error-json",
         "RFC 6749 5.2",
-        "A refusal has the status 400 and is a JSON object of the type application/json.",
+        "An error response has the status 400 and is a JSON object of the type application/json.",
         |target| {
             let answer = target.send(target.exchange_of_unknown_code()?.request())?;
             let holds = answer.status == 400 && answer.is_json() && answer.text("error").is_some();
@@ -206,7 +201,7 @@ pub const CHECKS: &[Check] = &[
     ),
 ];
 
-/// What a code brings after the token request was changed.
+/// Signs in, changes the token request, sends it, and returns the response.
 fn after_change(
     target: &Target,
     change: impl FnOnce(&Target, &mut Request) -> Result<(), String>,
@@ -220,7 +215,8 @@ fn form_is_refused_as(target: &Target, codes: &[&str], change: impl FnOnce(&mut 
     after_change(target, |_, request| change_form(request, change))?.refused_as(codes)
 }
 
-/// For what a server must refuse before it looks for the code, so that nobody needs to sign in.
+/// Finds whether a changed request with an unknown code is refused as one of these codes. Serves for errors
+/// that a server must find before it looks up the code, so that no sign-in is needed.
 fn unknown_code_is_refused_as(
     target: &Target,
     codes: &[&str],
@@ -251,14 +247,14 @@ fn move_credentials(target: &Target, request: &mut Request) -> Result<(), String
     add_credentials(target, request)
 }
 
-/// Leaves the request as a public client would send it.
+/// Turns the request into that of a public client.
 pub fn remove_credentials(target: &Target, request: &mut Request) -> Result<(), String> {
     request.remove_header("authorization");
     request.push_form("client_id", &target.server.client_id);
     Ok(())
 }
 
-/// That a request with a wrong secret in Basic is refused as RFC 6749 §5.2 has it.
+/// Finds whether a request with a wrong secret in Basic is refused as RFC 6749 §5.2 requires.
 pub fn wrong_secret_is_refused(target: &Target, request: &Request) -> Outcome {
     let mut request = request.clone();
     let client_id: String = byte_serialize(target.server.client_id.as_bytes()).collect();
@@ -289,7 +285,7 @@ fn parameters_in_url(target: &Target) -> Outcome {
 fn verifier_short(target: &Target) -> Outcome {
     let verifier = "fake-verifier-short1";
     if CodeVerifier::new(verifier).is_ok() {
-        return Err("the verifier of this check is not too short".to_owned());
+        return Err("the crate accepts the verifier of this check".to_owned());
     }
     let mut attempt = target.attempt()?;
     attempt.parameters.set("code_challenge", &URL_SAFE_NO_PAD.encode(Sha256::digest(verifier)));
@@ -328,7 +324,7 @@ fn code_replay_revokes(target: &Target) -> Outcome {
     }
 }
 
-/// That neither token of a sign-in works any more, as far as that can be seen.
+/// Finds whether both tokens of a sign-in have stopped working, as far as the probe can observe.
 pub fn tokens_are_dead(target: &Target, tokens: &Tokens) -> Outcome {
     if target.accepts(&tokens.access_token)? == Some(true) {
         return found(false, "the access token works on");
@@ -336,13 +332,15 @@ pub fn tokens_are_dead(target: &Target, tokens: &Tokens) -> Outcome {
     match &tokens.refresh_token {
         Some(refresh_token) => {
             let answer = target.send(target.refresh(refresh_token)?.request())?;
-            let dead = answer.access_token().is_none();
-            found(dead, format!("the refresh token: {answer}"))
+            let refused = answer.access_token().is_none();
+            found(refused, format!("the refresh token: {answer}"))
         }
         None if target.accepts(&tokens.access_token)? == Some(false) => {
-            found(true, "the access token is dead")
+            found(true, "the access token no longer works")
         }
-        None => not_offered("there is no refresh token, and nothing tells of the access token"),
+        None => {
+            not_offered("there is no refresh token, and no endpoint tells whether the access token works")
+        }
     }
 }
 
@@ -385,5 +383,5 @@ fn scope_unknown(target: &Target) -> Outcome {
     };
     let call = attempt.receive(&target.client, oauth2_proto::Callback::url(&callback.url))?;
     let answer = target.send(call.request())?;
-    answer.does_not_grant(unknown, "granted, unknown as it is")
+    answer.does_not_grant(unknown, "granted, although it is unknown")
 }

@@ -1,4 +1,4 @@
-//! Who signs in: a script at a server of this repository, or a person at any other.
+//! The user who signs in: a script at a server of this repository, or a person at any other.
 
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -11,7 +11,7 @@ use crate::browser::{self, Browser};
 use crate::redirect::Landing;
 use crate::{Failure, http};
 
-/// How long a person may take for one sign-in.
+/// The time limit for a sign-in by a person.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 #[derive(Clone, Copy)]
@@ -21,13 +21,14 @@ pub enum User {
 }
 
 impl User {
-    /// Opens an authorization URL of a sound request, whose answer is due at this redirect URI.
+    /// Opens the authorization URL of a valid request, and waits for the callback at this redirect URI.
     pub fn sign_in(self, url: &str, redirect_uri: &str) -> Result<End, String> {
-        // A listener is there only while an answer is due: what a bad request sends there would wait in line.
+        // Listens only while a callback is due: otherwise the callback of an invalid request would queue up.
         self.visit(url, &[redirect_uri], || open(redirect_uri))
     }
 
-    /// Opens an authorization URL that the server may well refuse on a page of its own, which no listener sees.
+    /// Opens the authorization URL of a request that the server may refuse on its own page, out of a
+    /// listener's sight.
     pub fn try_out(self, url: &str, redirect_uris: &[&str]) -> Result<End, String> {
         self.visit(url, redirect_uris, || Ok(Landing::terminal()))
     }
@@ -44,21 +45,21 @@ impl User {
                 browser::End::Page { status, .. } => End::Page(Some(status)),
             });
         }
-        // Many a request is refused before anyone has signed in: no person is needed for those.
+        // Spares the person a request that the server refuses before any sign-in.
         if let Some(end) = answer_without_a_person(url, redirect_uris)? {
             return Ok(end);
         }
         let landing = landing().map_err(Failure::into_message)?;
         println!("\nOpen this in your browser, and sign in and consent if it asks you to:\n\n{url}\n");
-        let too_late = SystemTime::now() + PATIENCE;
+        let deadline = SystemTime::now() + PATIENCE;
         let ended_at = loop {
-            let ended_at = landing.wait(too_late, |url| Ok(url.to_owned()))?;
+            let ended_at = landing.wait(deadline, |url| Ok(url.to_owned()))?;
             if ended_at.starts_with('/') || Url::parse(&ended_at).is_ok() {
                 break ended_at;
             }
             println!("That is no URL.");
         };
-        // A listener sees no more than the path and the query.
+        // A listener sees only the path and the query.
         let base = redirect_uris.first().and_then(|uri| Url::parse(uri).ok());
         let ended_at = match base.filter(|_| ended_at.starts_with('/')) {
             Some(base) => base.join(&ended_at).map_err(|error| error.to_string())?.into(),
@@ -71,7 +72,7 @@ impl User {
     }
 }
 
-/// Takes the port of the redirect URI, which the listener before may still be giving up.
+/// Listens at the redirect URI, and retries while the previous listener releases the port.
 fn open(redirect_uri: &str) -> Result<Landing, Failure> {
     for _ in 0..20 {
         match Landing::open(redirect_uri) {
@@ -82,14 +83,14 @@ fn open(redirect_uri: &str) -> Result<Landing, Failure> {
     Landing::open(redirect_uri)
 }
 
-/// What the server answers to a browser that it does not know, if that settles the matter.
+/// Returns the end of the request if the server redirects or refuses it before any sign-in.
 fn answer_without_a_person(url: &str, redirect_uris: &[&str]) -> Result<Option<End>, String> {
     let (status, headers, _) = http::send(&Request::new("GET", url))?;
     let location = headers.iter().find(|(name, _)| name == "location");
     let location = location.map(|(_, value)| String::from_utf8_lossy(value)).unwrap_or_default();
     Ok(match status {
         300..=399 if is_at(&location, redirect_uris) => Some(End::Redirect(Callback::new(&location))),
-        // 401 and 403 may be the way to a sign-in.
+        // 401 and 403 may lead to a sign-in.
         400 | 404.. => Some(End::Page(Some(status))),
         _ => None,
     })

@@ -5,27 +5,27 @@ mod flags;
 
 use flags::{group, set};
 
-/// What `--help` shows.
+/// The text that `--help` prints.
 pub const USAGE: &str = "\
 Usage: login                    sign in at an embedded server, shown step by step
        login --environment staging|production --client-id ID --redirect-uri URI [--scope SCOPE...]
                                 sign in at Pleo; the client secret is read from PLEO_CLIENT_SECRET
 
-The redirect URI is the registered one. If it is a loopback one (http://127.0.0.1:PORT/...), the
-callback is taken there; otherwise paste the URL that your browser ends at. --scope can be repeated
-and takes several words.";
+Give the registered redirect URI. At a loopback redirect URI (http://127.0.0.1:PORT/...), the program
+receives the callback itself; otherwise paste the URL that your browser ends at. --scope takes several
+scopes and can be repeated.";
 
-/// What the program is to do.
+/// The command that the arguments give.
 pub enum Command {
     /// Show a sign-in at the embedded server.
     Tour,
-    /// Show how the program is used.
+    /// Print the usage.
     Help,
     /// Sign in at Pleo.
     Pleo(Arguments),
 }
 
-/// A sign-in at Pleo.
+/// The parameters of a sign-in at Pleo.
 pub struct Arguments {
     pub environment: Environment,
     pub client_id: String,
@@ -34,7 +34,7 @@ pub struct Arguments {
     pub scopes: Vec<String>,
 }
 
-/// Which of Pleo's servers.
+/// One of Pleo's two servers.
 #[derive(Clone, Copy)]
 pub enum Environment {
     Staging,
@@ -42,12 +42,9 @@ pub enum Environment {
 }
 
 impl Command {
-    /// Reads the command line; `Err` says in one line what to do.
+    /// Reads the command line; an error tells in one line how to correct it.
     pub fn read() -> Result<Self, String> {
-        let mut arguments = Vec::new();
-        for argument in std::env::args_os().skip(1) {
-            arguments.push(argument.into_string().map_err(|_| "give the arguments in UTF-8; see --help")?);
-        }
+        let arguments = flags::arguments()?;
         if arguments.is_empty() {
             Ok(Self::Tour)
         } else if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {

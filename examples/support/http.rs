@@ -1,4 +1,4 @@
-//! The HTTP that the crate leaves to its caller, with `ureq`.
+//! Does the HTTP that the crate leaves to the program, with `ureq`.
 
 #![allow(dead_code, reason = "each file that includes this one uses a part of it")]
 
@@ -11,9 +11,9 @@ use url::{Host, Url};
 /// A status, header pairs and a body.
 pub type Answer = (u16, Vec<(String, Vec<u8>)>, Vec<u8>);
 
-/// Sends a request of the crate and does what it says about redirects and the size of the answer.
+/// Sends a request of the crate, with its settings for redirects and the response's size.
 pub fn send(request: &Request) -> Result<Answer, String> {
-    // A query may hold what nobody is to see.
+    // Errors omit the query, which may contain a secret.
     let (address, _) = request.url().split_once('?').unwrap_or((request.url(), ""));
     let failed = |error: ureq::Error| format!("no answer from {address}: {error}");
     let mut message = ureq::http::Request::builder().method(request.method()).uri(request.url());
@@ -29,7 +29,7 @@ pub fn send(request: &Request) -> Result<Answer, String> {
     Ok((response.status().as_u16(), headers, body))
 }
 
-/// Opens a URL as a browser does whose user consents to everything: the redirect is the answer.
+/// Opens a URL like the browser of a user who always consents, and returns the redirect's target.
 pub fn follow(url: &str) -> Result<String, String> {
     let (address, _) = url.split_once('?').unwrap_or((url, ""));
     let answer = agent(url).get(url).call();
@@ -38,7 +38,7 @@ pub fn follow(url: &str) -> Result<String, String> {
     location.map(str::to_owned).ok_or(format!("status {} and no redirect", response.status().as_u16()))
 }
 
-/// Whether a URL leads to this machine.
+/// Returns whether a URL leads to this machine.
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -49,7 +49,7 @@ pub fn is_loopback(url: &Url) -> bool {
 }
 
 fn agent(url: &str) -> Agent {
-    // A proxy from the environment would look for loopback addresses on its own machine.
+    // A proxy would resolve a loopback address on its own machine.
     let local = Url::parse(url).is_ok_and(|url| is_loopback(&url));
     let proxy = if local { None } else { Proxy::try_from_env() };
     let config = Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(proxy);

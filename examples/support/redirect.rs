@@ -1,4 +1,4 @@
-//! Where the browser comes back to: a listener on a loopback redirect URI (RFC 8252 §7.3), or the terminal.
+//! Receives the callback: at a listener on a loopback redirect URI (RFC 8252 §7.3), or at the terminal.
 
 #![allow(dead_code, reason = "each file that includes this one uses a part of it")]
 
@@ -12,11 +12,12 @@ use url::Url;
 use crate::Failure;
 use crate::http::is_loopback;
 
-/// Where the callback of a redirect URI is taken: with a listener there, or else from a person who pastes it.
+/// A receiver of callbacks: a listener at the redirect URI, or a person who pastes the URL.
 pub struct Landing(Option<(Server, Url)>);
 
 impl Landing {
-    /// Takes the port, which is done before the user is sent away: a taken one ends the sign-in early.
+    /// Listens at the redirect URI. Open the landing before you send the user away, so that an occupied
+    /// port ends the sign-in early.
     pub fn open(redirect_uri: &str) -> Result<Self, Failure> {
         let usage = |what: String| Failure::Usage(format!("give --redirect-uri {what}; see --help"));
         let url = Url::parse(redirect_uri).map_err(|error| usage(format!("as a URL: {error}")))?;
@@ -32,21 +33,21 @@ impl Landing {
         Ok(Self(Some((server, url))))
     }
 
-    /// A person who pastes it, whatever the redirect URI.
+    /// Receives callbacks from a person who pastes them, whatever the redirect URI.
     pub fn terminal() -> Self {
         Self(None)
     }
 
-    /// Hands each callback to `receive` until one is accepted or the sign-in is over.
+    /// Passes each callback to `receive` until it accepts one, the sign-in fails, or `deadline` passes.
     ///
-    /// A suspicious callback does not end the wait: the real one is still to come.
+    /// After a suspicious callback, the wait continues: the genuine one may still come.
     pub fn wait<T>(
         &self,
-        too_late: SystemTime,
+        deadline: SystemTime,
         receive: impl FnMut(&str) -> Result<T, Error>,
     ) -> Result<T, String> {
         match &self.0 {
-            Some((server, url)) => listen(server, url, too_late, receive),
+            Some((server, url)) => listen(server, url, deadline, receive),
             None => paste(receive),
         }
     }
@@ -55,12 +56,12 @@ impl Landing {
 fn listen<T>(
     server: &Server,
     url: &Url,
-    too_late: SystemTime,
+    deadline: SystemTime,
     mut receive: impl FnMut(&str) -> Result<T, Error>,
 ) -> Result<T, String> {
     println!("Waiting for the browser at {url}");
     loop {
-        let left = too_late.duration_since(SystemTime::now()).unwrap_or_default();
+        let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
         let request = server.recv_timeout(left).map_err(|error| format!("the listener failed: {error}"))?;
         let request = request.ok_or("the browser did not come back in time; start again")?;
         let path = request.url().split('?').next().unwrap_or_default();
@@ -70,11 +71,11 @@ fn listen<T>(
         }
         match receive(request.url()) {
             Ok(accepted) => {
-                answer(request, 200, "The answer has arrived. You can close this window.");
+                answer(request, 200, "The response has arrived. You can close this window.");
                 return Ok(accepted);
             }
             Err(error) if error.advice() == Advice::KeepWaiting => {
-                answer(request, 400, "This is not the answer that was waited for.");
+                answer(request, 400, "This is not the expected response.");
                 println!("Still waiting: {error}");
             }
             Err(error) => {
@@ -103,6 +104,6 @@ fn paste<T>(mut receive: impl FnMut(&str) -> Result<T, Error>) -> Result<T, Stri
 }
 
 fn answer(request: tiny_http::Request, status: u16, text: &str) {
-    // The browser may have gone; the sign-in does not depend on what it shows.
+    // The browser may have disconnected; the sign-in does not depend on the page.
     let _ = request.respond(Response::from_string(text).with_status_code(status));
 }

@@ -1,7 +1,7 @@
-//! An authorization server for examples and tests: one client, and one owner, who always consents
-//! unless the scope asked for holds `deny:me`.
+//! An authorization server for examples and tests, with one client and one resource owner. The owner
+//! always consents, unless the requested scope contains `deny:me`.
 //!
-//! The protocol is `oxide-auth`'s; this file adds what RFC 6749 asks for and `oxide-auth` leaves out.
+//! `oxide-auth` implements the protocol; this file adds the requirements of RFC 6749 that it omits.
 
 #![allow(dead_code, reason = "each file that includes this one uses a part of it")]
 
@@ -23,7 +23,7 @@ use oxide_auth::primitives::{grant::Grant, registrar::ExactUrl};
 use serde_json::{Value, json};
 
 const MAX_BODY: u64 = 64 * 1024;
-/// How long a refresh token outlives the access token issued with it.
+/// The time by which a refresh token outlives its access token.
 const REFRESH_WINDOW: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The registration of the one client, and the lifetime of its access tokens.
@@ -33,16 +33,16 @@ pub struct Config {
     pub client_id: String,
     /// The client's secret.
     pub client_secret: String,
-    /// The only redirect URI accepted, compared as text.
+    /// The only accepted redirect URI, compared as text.
     pub redirect_uri: String,
-    /// How long an access token works; only whole seconds are announced.
+    /// The lifetime of an access token; `expires_in` announces whole seconds.
     pub access_token_lifetime: Duration,
-    /// The scopes every grant holds, whatever was asked for, separated by spaces.
+    /// The scopes of every grant, separated by spaces, whatever the request.
     pub scopes: String,
 }
 
 impl Config {
-    /// A fake client with this redirect URI, and access tokens good for an hour.
+    /// Returns a fake client with this redirect URI, and access tokens that live for an hour.
     pub fn new(redirect_uri: impl Into<String>) -> Self {
         Self {
             client_id: "fake-client".into(),
@@ -54,14 +54,14 @@ impl Config {
     }
 }
 
-/// An HTTP request as the server sees it.
+/// An HTTP request to the server.
 #[derive(Clone, Copy, Debug)]
 pub struct HttpRequest<'a> {
     /// The method, in capitals.
     pub method: &'a str,
     /// The path, with the query if there is one.
     pub target: &'a str,
-    /// Names, in any case, and values.
+    /// The headers: names, in any case, and values.
     pub headers: &'a [(&'a str, &'a str)],
     /// The body, empty if there is none.
     pub body: &'a [u8],
@@ -72,7 +72,7 @@ impl HttpRequest<'_> {
         self.headers.iter().find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(*value))
     }
 
-    /// The credentials in the `Authorization` header, if it is of this scheme.
+    /// Returns the credentials of the `Authorization` header, if it uses this scheme.
     fn authorization(&self, scheme: &str) -> Option<&str> {
         let (given, credentials) = self.header("authorization")?.split_once(' ')?;
         given.eq_ignore_ascii_case(scheme).then(|| credentials.trim())
@@ -84,14 +84,14 @@ impl HttpRequest<'_> {
 pub struct HttpResponse {
     /// The status code.
     pub status: u16,
-    /// Names and values.
+    /// The headers: names and values.
     pub headers: Vec<(&'static str, String)>,
     /// The body, possibly empty.
     pub body: String,
 }
 
 impl HttpResponse {
-    /// The value of the first header of this name, in any case.
+    /// Returns the value of the first header with this name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let header = self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
         Some(&header.1)
@@ -120,7 +120,7 @@ impl HttpResponse {
     }
 }
 
-/// The authorization server without its sockets.
+/// The authorization server, without sockets.
 pub struct AuthorizationServer {
     config: Config,
     registrar: ClientMap,
@@ -130,18 +130,18 @@ pub struct AuthorizationServer {
 }
 
 impl AuthorizationServer {
-    /// Registers the client, and panics if its redirect URI is no URL or its scopes are malformed.
+    /// Registers the client. Panics if the redirect URI is not a URL or the scopes are malformed.
     pub fn new(config: Config) -> Self {
         let redirect_uri = ExactUrl::new(config.redirect_uri.clone()).expect("a redirect URI");
         let scopes = config.scopes.parse().expect("scopes");
 
         let mut registrar = ClientMap::new();
-        // `oxide-auth` compares Basic credentials without form-decoding them, and cuts them at a
-        // colon of the identifier; so `token` checks them, and it sees a public client.
+        // `oxide-auth` does not form-decode Basic credentials, and splits them at a colon of the
+        // identifier. So `token` checks the credentials, and `oxide-auth` sees a public client.
         registrar.register_client(Client::public(&config.client_id, redirect_uri.into(), scopes));
 
         let mut issuer = TokenMap::new(RandomGenerator::new(16));
-        // `oxide-auth` wants a duration of chrono's and does not re-export the type.
+        // `oxide-auth` takes a duration of `chrono` and does not re-export the type.
         let time = |at: SystemTime| IssuedToken::without_refresh(String::new(), at.into()).until;
         let end = UNIX_EPOCH + config.access_token_lifetime + REFRESH_WINDOW;
         issuer.valid_for(time(end) - time(UNIX_EPOCH));
@@ -152,7 +152,7 @@ impl AuthorizationServer {
         Self { config, registrar, authorizer: AuthMap::new(RandomGenerator::new(16)), issuer, addons }
     }
 
-    /// Answers `GET /oauth/authorize`, `POST /oauth/token` and `GET /api/me`, and knows no other path.
+    /// Answers `GET /oauth/authorize`, `POST /oauth/token` and `GET /api/me`; any other request gets 404.
     pub fn handle(&mut self, request: HttpRequest<'_>) -> HttpResponse {
         let (path, query) = request.target.split_once('?').unwrap_or((request.target, ""));
         match (request.method, path) {
@@ -163,7 +163,7 @@ impl AuthorizationServer {
         }
     }
 
-    /// Whether this access token was issued, has not been replaced, and has not expired.
+    /// Returns whether this access token was issued and has neither been replaced nor expired.
     pub fn is_access_token_valid(&self, token: &str) -> bool {
         self.live_grant(token).is_some()
     }
@@ -171,8 +171,8 @@ impl AuthorizationServer {
     #[allow(clippy::disallowed_methods, reason = "a server keeps its own time")]
     fn live_grant(&self, token: &str) -> Option<Grant> {
         let grant = self.issuer.recover_token(token).ok()??;
-        // `oxide-auth` lets a refresh token expire with its access token, so the grant is made to
-        // last longer and the access token's own end is counted back from there.
+        // `oxide-auth` lets a refresh token expire with its access token. So the grant lasts longer
+        // by `REFRESH_WINDOW`, and the access token's end is that much before the grant's.
         let alive = SystemTime::from(grant.until) > SystemTime::now() + REFRESH_WINDOW;
         alive.then_some(grant)
     }
@@ -235,12 +235,12 @@ impl AuthorizationServer {
     fn token_response(&self, answer: Response) -> Option<HttpResponse> {
         let mut body: Value = serde_json::from_str(answer.body?.as_str()).ok()?;
         if let Status::Ok = answer.status {
-            // `oxide-auth` gives the end of the grant here, not that of the access token.
+            // `oxide-auth` gives the lifetime of the grant, not that of the access token.
             body["expires_in"] = self.config.access_token_lifetime.as_secs().into();
             return Some(HttpResponse::json(200, &body));
         }
-        // The form was complete, so the code or its verifier was wrong: `oxide-auth` answers
-        // `invalid_request` there, where RFC 6749 §5.2 and RFC 7636 §4.6 ask for `invalid_grant`.
+        // The form was complete, so the code or its verifier was wrong. `oxide-auth` then answers
+        // `invalid_request`, but RFC 6749 §5.2 and RFC 7636 §4.6 require `invalid_grant`.
         if body["error"] == "invalid_request" {
             body["error"] = "invalid_grant".into();
         }
@@ -263,7 +263,7 @@ fn ask_owner(request: &mut Request, _: Solicitation<'_>) -> OwnerConsent<Respons
     if refused { OwnerConsent::Denied } else { OwnerConsent::Authorized("user".into()) }
 }
 
-/// Decodes form parameters: RFC 6749 §3.1 forbids repeated ones, and has empty ones ignored.
+/// Decodes form parameters. RFC 6749 §3.1 forbids repeated parameters and ignores empty ones.
 fn unique_parameters(encoded: &[u8]) -> Option<HashMap<String, String>> {
     let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(encoded).ok()?;
     let mut parameters = HashMap::new();
@@ -272,7 +272,7 @@ fn unique_parameters(encoded: &[u8]) -> Option<HashMap<String, String>> {
     unique.then_some(parameters)
 }
 
-/// Reads Basic credentials the way RFC 6749 §2.3.1 has them written, each half form-encoded.
+/// Reads Basic credentials, of which each half is form-encoded (RFC 6749 §2.3.1).
 fn basic_credentials(request: &HttpRequest<'_>) -> Option<(String, String)> {
     let decoded = STANDARD.decode(request.authorization("Basic")?).ok()?;
     let credentials = String::from_utf8(decoded).ok()?;
@@ -281,7 +281,7 @@ fn basic_credentials(request: &HttpRequest<'_>) -> Option<(String, String)> {
 }
 
 fn form_decode(half: &str) -> Option<String> {
-    // Credentials that were never encoded would pass unnoticed if their other bytes were let in.
+    // Refuses any byte that form-encoding escapes, so that unencoded credentials are noticed.
     let encoded = |byte: u8| byte.is_ascii_alphanumeric() || b"*-._~+%".contains(&byte);
     let mut pairs: Vec<(String, String)> = serde_urlencoded::from_str(half).ok()?;
     half.bytes().all(encoded).then(|| pairs.pop())?.map(|(name, _)| name)
@@ -294,7 +294,7 @@ pub struct Running {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Serves on `127.0.0.1` at this port, or with port 0 at one the system picks.
+/// Serves on `127.0.0.1` at `port`; with port 0, the system picks one.
 pub fn spawn(server: AuthorizationServer, port: u16) -> io::Result<Running> {
     let http = tiny_http::Server::http(("127.0.0.1", port)).map_err(io::Error::other)?;
     let (http, server) = (Arc::new(http), Arc::new(Mutex::new(server)));
@@ -302,7 +302,7 @@ pub fn spawn(server: AuthorizationServer, port: u16) -> io::Result<Running> {
     let thread = thread::spawn(move || {
         for request in accepting.incoming_requests() {
             let server = Arc::clone(&shared);
-            // A client that stalls in the middle of its body must not hold up the others.
+            // One thread per request: a client that stalls within its body does not block others.
             thread::spawn(move || answer(&server, request));
         }
     });
@@ -310,12 +310,12 @@ pub fn spawn(server: AuthorizationServer, port: u16) -> io::Result<Running> {
 }
 
 impl Running {
-    /// The scheme, host and port of the server, with no slash at the end.
+    /// Returns the scheme, host and port of the server, without a trailing slash.
     pub fn base_url(&self) -> String {
         format!("http://{}", self.http.server_addr())
     }
 
-    /// The server, which answers nobody while this is held.
+    /// Locks and returns the server, which answers no request until the guard is dropped.
     pub fn server(&self) -> MutexGuard<'_, AuthorizationServer> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -324,7 +324,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.http.unblock();
-        // Nothing is left to do about a panic over there, and a panic here could abort.
+        // Ignores a panic of the server's thread: a panic during a drop could abort the process.
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
@@ -343,6 +343,6 @@ fn answer(server: &Mutex<AuthorizationServer>, mut request: tiny_http::Request) 
     let headers = response.headers.into_iter();
     let headers = headers.filter_map(|(name, value)| tiny_http::Header::from_bytes(name, value).ok());
     headers.for_each(|header| reply.add_header(header));
-    // The client may be gone by now, which is its own affair.
+    // Ignores a client that has disconnected.
     let _ = request.respond(reply);
 }

@@ -1,4 +1,4 @@
-//! An embedded server at which the user has signed in.
+//! Starts an embedded server and signs a user in.
 
 use std::error::Error;
 use std::time::{Duration, SystemTime};
@@ -10,7 +10,8 @@ pub mod http;
 #[path = "server.rs"]
 pub mod server;
 
-/// The server with access tokens of this lifetime, its client, and the tokens of a sign-in with it.
+/// Starts a server whose access tokens have this lifetime, and returns it with its client and the tokens
+/// of a sign-in.
 pub fn start(lifetime: Duration) -> Result<(server::Running, Client, TokenResponse), Box<dyn Error>> {
     let mut config = server::Config::new("http://127.0.0.1:8912/callback");
     config.access_token_lifetime = lifetime;

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds the module and prints where it is.
+# Builds the module and prints its path.
 #
-# It takes the Rust compiler at hand if that has the standard library for WebAssembly
-# (`rustup target add wasm32-unknown-unknown`), or else Debian's, which comes with the library as source
+# The script uses the default Rust compiler if it has the standard library for WebAssembly
+# (`rustup target add wasm32-unknown-unknown`), or else Debian's compiler with the library's source
 # (`apt-get install rustc-web rust-web-src lld`).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -16,10 +16,10 @@ if [ ! -d "$(rustc --print target-libdir --target "$target")" ]; then
         exit 1
     }
     export RUSTC=/usr/bin/rustc CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-ld
-    # Cargo builds a standard library only for a nightly compiler, or one that is told to behave like one.
+    # `-Z build-std` needs a nightly compiler, or a stable one with `RUSTC_BOOTSTRAP`.
     export RUSTC_BOOTSTRAP=1
-    # Debian's may be a little older than the crate asks for, and have what the crate needs as unstable features.
-    # The dependencies are chosen first, for the choice would ignore versions too.
+    # Debian's compiler may be older than the crate's minimum and offer the needed features as unstable ones.
+    # Fetching first resolves the dependencies with the minimum version respected.
     cargo fetch >&2
     features='-Zcrate-attr=feature(let_chains,slice_as_chunks)'
     arguments+=(-Z build-std=std,panic_abort -Z profile-rustflags --ignore-rust-version

@@ -1,5 +1,5 @@
 // Signs in at an authorization server, with the whole protocol inside a WebAssembly module that imports
-// nothing. This file has what the module lacks: a clock, randomness and HTTP.
+// nothing. This file supplies the clock, the randomness and the HTTP.
 //
 // Usage: node run.mjs MODULE BASE_URL; the server is the crate's example `embedded_server`.
 
@@ -14,11 +14,11 @@ const module = new WebAssembly.Module(await readFile(modulePath));
 assert.equal(WebAssembly.Module.imports(module).length, 0, "the module imports something");
 const wasm = new WebAssembly.Instance(module, {}).exports;
 
-// --- the module's exchange of commands and answers, see src/lib.rs
+// --- the module's commands and answers, see src/lib.rs
 
 function command(name, details = {}) {
     const bytes = new TextEncoder().encode(JSON.stringify({ command: name, ...details }));
-    // The address comes first: making room may replace the buffer.
+    // Calls `input` before it reads `buffer`: the allocation may replace the buffer.
     const address = wasm.input(bytes.length);
     new Uint8Array(wasm.memory.buffer, address, bytes.length).set(bytes);
     wasm.run();
@@ -34,7 +34,7 @@ function succeed(name, details) {
 
 function fail(name, details, expected) {
     const answer = command(name, details);
-    assert("Err" in answer, `${name} succeeded, and should not have`);
+    assert("Err" in answer, `${name} succeeded unexpectedly`);
     for (const [key, value] of Object.entries(expected)) {
         assert.equal(answer.Err[key], value, `${name}: ${JSON.stringify(answer.Err)}`);
     }
@@ -43,7 +43,7 @@ function fail(name, details, expected) {
 const now = () => Math.floor(Date.now() / 1000);
 const randomBytes = () => Array.from(webcrypto.getRandomValues(new Uint8Array(128)));
 
-// All the HTTP there is for the protocol: what the module asked for goes out, and what comes goes back in.
+// Sends the module's request and returns the response for the module: all HTTP of the protocol.
 async function send({ method, url, headers, body }) {
     const response = await fetch(url, { method, headers, body, redirect: "manual" });
     return {
@@ -54,7 +54,7 @@ async function send({ method, url, headers, body }) {
     };
 }
 
-// --- outside the protocol: the user's browser, and the API that the tokens are for
+// --- outside the protocol: the user's browser, and the API that accepts the tokens
 
 async function browse(url) {
     const response = await fetch(url, { redirect: "manual" });
@@ -85,7 +85,7 @@ assert(url.startsWith(`${base}/oauth/authorize?`), "another authorization endpoi
 console.log("started: the browser has a URL");
 
 const forged = `${redirectUri}?code=stolen&state=guessed`;
-fail("receive", { callback: forged, now: now() }, { kind: "Suspect", retry: "KeepWaiting" });
+fail("receive", { callback: forged, now: now() }, { kind: "Suspect", advice: "KeepWaiting" });
 console.log("a forged callback was refused");
 
 const request = succeed("receive", { callback: await browse(url), now: now() });
@@ -95,7 +95,7 @@ assert.equal(tokens.expires_in, 3600);
 assert.deepEqual(tokens.granted_scopes, ["export:read"]);
 assert.deepEqual(tokens.missing_scopes, ["export:write"]);
 assert.equal(await apiStatus(tokens.access_token), 200);
-console.log("the code became tokens, and the API takes the access token");
+console.log("the code was exchanged, and the API accepts the access token");
 
 const refresh = succeed("refresh");
 const refreshed = succeed("read", await send(refresh));
@@ -103,9 +103,9 @@ assert(refreshed.refresh_token_is_new, "the refresh token was not replaced");
 assert.notEqual(refreshed.access_token, tokens.access_token);
 assert.equal(await apiStatus(refreshed.access_token), 200);
 assert.equal(await apiStatus(tokens.access_token), 401);
-console.log("refreshed: the API takes the new access token only");
+console.log("refreshed: the API accepts only the new access token");
 
-fail("read", await send(refresh), { kind: "Refused", code: "invalid_grant", retry: "Reauthorize" });
-console.log("the replaced refresh token was refused, and the module says to sign in again");
+fail("read", await send(refresh), { kind: "Refused", code: "invalid_grant", advice: "Reauthorize" });
+console.log("the replaced refresh token was refused, and the module advises to sign in again");
 
 console.log("1 passed, 0 failed");

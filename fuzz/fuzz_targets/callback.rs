@@ -1,7 +1,8 @@
-//! A callback succeeds exactly if an independent reader finds one `state` of ours, one `code` and no error,
-//! and one that fails leaves the real sign-in as it was.
+//! A callback is accepted exactly if an independent reader finds one matching `state`, one `code` and no
+//! error. A refused callback leaves the sign-in unchanged.
 //!
-//! Input: a byte (`k`: the issuer is known, `r`: and `iss` is required), then a query or URL.
+//! Input: a byte (`k`: the issuer is known; `r`: the issuer is known and `iss` is required), then a query or
+//! URL.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -11,7 +12,7 @@ use oauth2_proto::{Callback, Client, PendingAuthorization, error::ErrorKind};
 use oauth2_proto_fuzz::{ISSUER, STATE, assert_shows_safely, client, now, server, stored_pending};
 use url::form_urlencoded;
 
-/// A client with its authorization under way, as it is stored.
+/// A client and the stored form of its pending authorization.
 type SignIn = (Client, String);
 
 static ISSUER_UNKNOWN: LazyLock<SignIn> = LazyLock::new(|| sign_in(client(server())));
@@ -77,7 +78,7 @@ fn check(mode: u8, callback: Callback<'_>, pairs: &[(String, String)]) {
             assert!(form.contains(&("code".to_owned(), codes[0].to_owned())), "another code: {form:?}");
         }
         Err(error) => {
-            // What it may refuse beyond the above: details that came twice, and bytes that are not UTF-8.
+            // Also refused: repeated error details, and bytes that are not UTF-8.
             let details = ["error_description", "error_uri"].iter().any(|name| all(name).len() > 1);
             let replaced =
                 pairs.iter().any(|(name, value)| [name, value].iter().any(|it| it.contains('\u{fffd}')));
@@ -86,7 +87,7 @@ fn check(mode: u8, callback: Callback<'_>, pairs: &[(String, String)]) {
                 error.kind() != ErrorKind::Refused || (state_is_ours && issuer_fits),
                 "believed: {pairs:?}"
             );
-            assert!(error.kind() != ErrorKind::Misuse, "our own fault: {error}");
+            assert!(error.kind() != ErrorKind::Misuse, "a callback is not a misuse: {error}");
             assert_shows_safely(&error.to_string());
 
             let iss = if iss_required { "&iss=https%3A%2F%2Fas.example" } else { "" };

@@ -1,7 +1,7 @@
-//! An address that is accepted is the same one to the `url` crate and to a reader, and https or loopback; and what was
+//! An accepted address means the same to the `url` crate and to a reader, and is https or loopback. A sign-in
 //! started with it can be restored.
 //!
-//! Input: lines with an endpoint, an issuer, a redirect URI, a resource and a scope; what is missing is empty.
+//! Input: lines with an endpoint, an issuer, a redirect URI, a resource and a scope; a missing line is empty.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -89,7 +89,7 @@ fn start(client: &Client) -> Result<(String, PendingAuthorization), Error> {
     client.authorize("https://app.example/callback").start_with(entropy(), now())
 }
 
-/// What is refused is the caller's mistake, in one line.
+/// Asserts that every refusal is a misuse with a message of one line.
 fn accepted<T>(result: Result<T, Error>) -> Result<T, ()> {
     result.map_err(|error| {
         assert_eq!(error.kind(), ErrorKind::Misuse);
@@ -97,7 +97,8 @@ fn accepted<T>(result: Result<T, Error>) -> Result<T, ()> {
     })
 }
 
-/// The address as the `url` crate reads it, which is as it was written, and safe to send secrets to.
+/// Parses an address with the `url` crate, and asserts that it means what it says and is safe to send secrets
+/// to.
 fn check_address(text: &str) -> Url {
     let url = Url::parse(text).expect("an accepted address is a URL");
     let loopback = match url.host().expect("it has a host") {

@@ -1,7 +1,7 @@
-//! A response without success never becomes tokens, says consistently what to do, and shows neither control
-//! characters nor the secrets of the request that it answers.
+//! A response without a success status never yields tokens. Its error gives consistent advice, and shows
+//! neither control characters nor secrets of the request.
 //!
-//! Input: lines with the status, how the client authenticates (`b`asic, basic `u`nencoded, `p`ost),
+//! Input: lines with the status, the client authentication (`b`asic, basic `u`nencoded, `p`ost),
 //! `Retry-After` and `DPoP-Nonce`, then the body.
 #![no_main]
 
@@ -37,13 +37,15 @@ fuzz_target!(|data: &[u8]| {
             assert!(written.is_none_or(|seconds| pause.as_secs() == seconds), "{pause:?} for {retry_after}");
         }
         None => assert!(
-            error.advice() != Advice::RetryLater || retry_after.parse::<u64>().is_err() || retry_after.contains('+')
+            error.advice() != Advice::RetryLater
+                || retry_after.parse::<u64>().is_err()
+                || retry_after.contains('+')
         ),
     }
     match error.kind() {
         ErrorKind::Refused => {
             let object = json_object(body).expect("a refusal is a JSON object");
-            // The code is the server's, unless it repeats a secret of ours.
+            // The code is the server's, unless it repeats a secret of the request.
             let code = object.get("error").and_then(Value::as_str).expect("a refusal has a code");
             assert!([code, WITHHELD].contains(&error.code().expect("a refusal has a code")));
             assert!(error.dpop_nonce().is_none_or(|known| known == nonce));
@@ -65,7 +67,7 @@ fuzz_target!(|data: &[u8]| {
     for secret in [CODE, CLIENT_SECRET, verifier] {
         assert!(!shown.contains(secret) && !format!("{error:?}").contains(secret), "a secret in {shown}");
     }
-    // Nor a part of the verifier, in whatever case; the other two are words that a text may have by chance.
+    // Parts are checked for the verifier only: the other two contain common words. Case is ignored.
     let shown = shown.to_lowercase();
     for part in verifier.to_lowercase().as_bytes().windows(8).map(|part| str::from_utf8(part).unwrap()) {
         assert!(!shown.contains(part), "a part of a secret in {shown}");

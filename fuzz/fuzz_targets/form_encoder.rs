@@ -1,7 +1,7 @@
-//! What this crate encodes, the `url` and `oauth2` crates decode or encode to the same.
+//! The `url` crate decodes what this crate encodes, and the `oauth2` crate encodes to the same form.
 //!
 //! Input: lines with the client id, the client secret, a parameter's name and value, the query of the
-//! authorization endpoint and a form body written by hand; what is missing is empty.
+//! authorization endpoint and a form body written by hand; a missing line is empty.
 #![no_main]
 
 use base64::Engine;
@@ -35,7 +35,7 @@ fn check_basic(client_id: &str, client_secret: &str) {
     assert_eq!(header, basic_of_oauth2(client_id, client_secret));
 }
 
-/// The header of the `oauth2` crate, caught where it would send its request.
+/// Returns the header of the `oauth2` crate, caught in place of sending the request.
 fn basic_of_oauth2(client_id: &str, client_secret: &str) -> String {
     let header = std::cell::RefCell::default();
     let catch = |request: oauth2::HttpRequest| {
@@ -50,7 +50,7 @@ fn basic_of_oauth2(client_id: &str, client_secret: &str) -> String {
     header.into_inner()
 }
 
-/// A server that repeats the client secret in its error: we find it again in what we encoded, and withhold it.
+/// Checks that an error text that repeats the client secret is withheld, with every client authentication.
 fn check_echo(client_id: &str, client_secret: &str) {
     if client_secret.is_empty() {
         return;
@@ -91,7 +91,7 @@ fn check_authorization_url(client_id: &str, name: &str, value: &str, endpoint_qu
         pair("code_challenge_method", "S256"),
         pair("redirect_uri", "https://app.example/callback?a=b&c=d"),
         pair("state", pending.state()),
-        // The challenge of the verifier whose bytes are all 7.
+        // The challenge of the verifier made from bytes that are all 7.
         pair("code_challenge", "3Ev4DHdHPRMPoN6GukAY_pi7IUAF5qWJHRK6kURvnoE"),
         pair(name, value),
     ]);

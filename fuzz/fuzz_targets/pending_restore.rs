@@ -1,5 +1,5 @@
-//! What is restored from a store is stored as the same again, and a form that is damaged is refused without
-//! quoting its secrets.
+//! A restored pending authorization serializes to the same form. A damaged form is refused without quoting
+//! its secrets.
 //!
 //! Input: the stored form, JSON.
 #![no_main]
@@ -12,7 +12,7 @@ use serde_json::Value;
 fuzz_target!(|data: &[u8]| {
     if let Ok(pending) = serde_json::from_slice::<PendingAuthorization>(data) {
         let stored = serde_json::to_string(&pending).unwrap();
-        let restored: PendingAuthorization = serde_json::from_str(&stored).expect("what we stored");
+        let restored: PendingAuthorization = serde_json::from_str(&stored).expect("the stored form is valid");
         assert_eq!(serde_json::to_string(&restored).unwrap(), stored);
         assert!(!pending.state().is_empty());
         let _ = pending.expires_at();
@@ -20,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
         let stored: Value = serde_json::from_str(&stored).unwrap();
         if let Ok(Value::Object(given)) = serde_json::from_slice(data) {
             for (name, value) in stored.as_object().unwrap() {
-                // An absent member that has a default is written out.
+                // A missing member with a default is written explicitly.
                 assert!(given.get(name).is_none_or(|given| given == value), "{name} changed");
             }
         }

@@ -1,20 +1,23 @@
-//! Two holders of one authorization, a store and a rotating server, in any order of events and with any clocks,
-//! against a small model of who may do what.
+//! Runs two holders of one authorization, a store and a rotating server, with events in any order and any
+//! clocks, against a small model of the permitted actions.
 //!
-//! Input: a line for each event, of which at most 100 are read.
+//! Input: one event per line; the first 100 lines count.
 //!
-//! - `+60`: a minute passes. `a=-3`: from now on a's clock is 3 seconds behind.
-//! - `a …` or `b …`, by the first letter: `put` what is to be saved into the store, be `told` how that went, `send`,
-//!   `deliver` the request to the server, get the `answer`, get `busy` (503) from something before the server,
-//!   have the answer `lost`, `crash` and start again, `fetch` the snapshot, `reject` the access token, let the
-//!   `user` sign in again, try `more` after giving up, or `go` on as `poll` says.
+//! - `+60`: 60 seconds pass. `a=-3`: from now on the clock of `a` is 3 seconds behind.
+//! - `a …` or `b …`, by the first letter: `put` the save into the store, be `told` the result, `send`, `deliver`
+//!   the request to the server, get the `answer`, get `busy` (503) from a proxy, have the answer `lost`, `crash`
+//!   and restart, `fetch` the snapshot, `reject` the access token, let the `user` sign in again, try `more` after
+//!   giving up, or `go` on with the steps that `poll` returns.
 #![no_main]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use libfuzzer_sys::fuzz_target;
-use oauth2_proto::{Call, Client, RefreshPolicy, Response, Session, Snapshot, Step, TokenResponse, session::{Reason, Save, SessionRefresh}};
+use oauth2_proto::{
+    Call, Client, RefreshPolicy, Response, Session, Snapshot, Step, TokenResponse,
+    session::{Reason, Save, SessionRefresh},
+};
 use oauth2_proto_fuzz::{assert_shows_safely, client, code_call, now, server};
 use serde_json::Value;
 
@@ -26,7 +29,7 @@ fuzz_target!(|data: &[u8]| {
     for line in text.lines().take(100) {
         world.event(line);
     }
-    world.come_to_rest();
+    world.settle();
 });
 
 struct World {
@@ -34,29 +37,29 @@ struct World {
     /// Milliseconds after `now()`.
     time: i64,
     holders: [Holder; 2],
-    /// What was stored at each revision, from 1 on.
+    /// The stored snapshot of each revision, from 1.
     history: Vec<(String, Value)>,
     exchanges: Vec<Exchange>,
-    /// The refresh token that the server takes, for each sign-in.
+    /// The refresh token that the server accepts, for each sign-in.
     good: Vec<usize>,
     issued: usize,
-    /// Refresh tokens whose successor was saved.
+    /// The refresh tokens whose successor was saved.
     replaced: BTreeSet<String>,
-    /// The clocks were never apart by more than the skew, and no holder was late or was passed over by a sign-in:
-    /// this is what the promise of one refresh at a time stands on.
+    /// The conditions for one refresh at a time: the clocks never differed by more than the skew, no holder
+    /// was late, and no sign-in replaced a claim.
     orderly: bool,
-    /// A process or an answer was lost, so tokens may be.
+    /// A process or an answer was lost, so tokens may be lost.
     lossy: bool,
 }
 
 struct Holder {
     session: Session,
-    /// How far the clock is ahead, in milliseconds.
+    /// The time by which the clock is ahead, in milliseconds.
     clock: i64,
     put: Option<(Save, bool)>,
     /// The claim that this process saved last, and whether it was sent.
     claim: Option<(usize, bool)>,
-    /// Access tokens that this process must not use any more.
+    /// The access tokens that this process must no longer use.
     dead: BTreeSet<String>,
 }
 
@@ -66,9 +69,9 @@ struct Exchange {
     token: String,
     generation: Value,
     until: SystemTime,
-    /// What the server answered.
+    /// The server's answer.
     answer: Option<(u16, String)>,
-    /// The request got lost on its way.
+    /// The request was lost on its way.
     undeliverable: bool,
 }
 
@@ -97,7 +100,7 @@ fn unix(time: SystemTime) -> u64 {
 }
 
 impl World {
-    /// The user has signed in at `a`, and both have started.
+    /// Returns the world after the user has signed in at `a` and both holders have started.
     fn new() -> Self {
         let client = client(server());
         let holder = |session| Holder { session, clock: 0, put: None, claim: None, dead: BTreeSet::new() };
@@ -123,7 +126,7 @@ impl World {
 
     fn event(&mut self, line: &str) {
         if let Some(seconds) = line.strip_prefix('+') {
-            // Long before the year 9999, where time ends.
+            // Stays long before the year 9999, the crate's latest time.
             let seconds = i64::from(seconds.parse::<u32>().unwrap_or(1));
             self.time = (self.time + seconds * 1000).min(100_000_000_000_000);
             return;
@@ -136,7 +139,7 @@ impl World {
         if let Some(seconds) = rest.strip_prefix('=') {
             self.holders[holder].clock = i64::from(seconds.parse::<i32>().unwrap_or(0)) * 1000;
             let apart = (self.holders[0].clock - self.holders[1].clock).abs();
-            // A clock may be wrong by the skew, but must not be set within a claim.
+            // A clock may differ by the skew, but must not change after the first claim.
             self.orderly &= apart <= SKEW && self.history.len() == 1;
             return;
         }
@@ -167,10 +170,10 @@ impl World {
     }
 
     fn store(&self) -> Snapshot {
-        serde_json::from_str(&self.history.last().unwrap().0).expect("what was stored")
+        serde_json::from_str(&self.history.last().unwrap().0).expect("the stored form is valid")
     }
 
-    /// What a holder knows to be stored.
+    /// Returns the stored form of the holder's revision.
     fn known(&self, holder: usize) -> &Value {
         &self.history[self.holders[holder].session.revision() as usize - 1].1
     }
@@ -231,7 +234,7 @@ impl World {
         assert_eq!(call.is_some(), due.is_some(), "poll and send agree");
         let (Some(call), Some(until)) = (call, due) else { return };
 
-        // Only who saved the claim, once, and in its first half.
+        // Only the holder that saved the claim may send, once, in the claim's first half.
         let revision = self.holders[holder].session.revision() as usize;
         assert_eq!(self.holders[holder].claim, Some((revision, false)), "no claim to send for");
         self.holders[holder].claim = Some((revision, true));
@@ -284,7 +287,7 @@ impl World {
         })?;
         let now = self.now(holder);
         let exchange = &mut self.exchanges[found];
-        // Who answers after the claim is over may pass over another's claim.
+        // An answer after the end of the claim may overwrite another holder's claim.
         self.orderly &= now < exchange.until;
         Some((found, exchange.call.take()?))
     }
@@ -328,7 +331,7 @@ impl World {
         let clock = self.holders[holder].clock;
         self.holders[holder] = Holder { session, clock, put: None, claim: None, dead: BTreeSet::new() };
         for exchange in self.exchanges.iter_mut().filter(|exchange| exchange.holder == holder) {
-            // The request is still on its way, as far as anybody knows.
+            // The other holder cannot know whether the request still arrives.
             if exchange.call.take().is_some() {
                 exchange.generation = Value::Null;
             }
@@ -350,7 +353,7 @@ impl World {
 
     fn user(&mut self, holder: usize) {
         let now = self.now(holder);
-        // Another may have a claim, and does not know.
+        // Another holder may have a claim, and does not know of the sign-in.
         (self.orderly, self.lossy) = (false, true);
         self.issued += 1;
         self.good.push(self.issued);
@@ -360,7 +363,7 @@ impl World {
         self.holders[holder].session.reauthorized(tokens, now);
     }
 
-    /// Does all that `poll` says now, with a server that answers at once.
+    /// Carries out every step that is due, with a server that answers at once.
     fn go(&mut self, holder: usize) {
         for _ in 0..10 {
             match self.poll(holder) {
@@ -379,7 +382,7 @@ impl World {
         panic!("{:?} saves and sends without end", self.holders[holder].session);
     }
 
-    /// What holds at any time, whatever the clocks.
+    /// Checks the properties that hold at any time, whatever the clocks.
     fn check(&mut self, holder: usize) {
         let now = self.now(holder);
         let [one, other] = [self.poll(holder), self.poll(holder)].map(|step| format!("{step:?}"));
@@ -394,9 +397,9 @@ impl World {
         assert!(!format!("{session:?} {one}").contains("fake-"), "prints a secret");
     }
 
-    /// The clocks are right, whatever is under way arrives, and both go on: they come to rest, and if nothing was
-    /// lost they do so with the tokens that are good.
-    fn come_to_rest(&mut self) {
+    /// Corrects the clocks, delivers every request, and continues both holders until they settle. If nothing
+    /// was lost, both then have the valid tokens.
+    fn settle(&mut self) {
         for holder in 0..2 {
             self.holders[holder].clock = 0;
             self.orderly = false;
@@ -409,7 +412,7 @@ impl World {
         for holder in [0, 1, 0] {
             self.fetch(holder);
             for turn in 0.. {
-                assert!(turn < 40, "{:?} does not come to rest", self.holders[holder].session);
+                assert!(turn < 40, "{:?} does not settle", self.holders[holder].session);
                 match self.poll(holder) {
                     Step::Wait(until) => self.time = (unix(until) - unix(now())) as i64,
                     Step::Reauthorize(Reason::GaveUp) => {
@@ -424,7 +427,7 @@ impl World {
         }
         if !self.lossy {
             for holder in 0..2 {
-                // Another may have refreshed since it last looked.
+                // The other holder may have refreshed since the last fetch.
                 self.fetch(holder);
                 let token = self.holders[holder].session.access_token(self.now(holder));
                 let good = format!("fake-access-{}", self.issued);
@@ -435,7 +438,7 @@ impl World {
 }
 
 impl Exchange {
-    /// The holder knows how it went.
+    /// Returns whether the holder has received the outcome.
     fn answer_is_in(&self) -> bool {
         self.call.is_none() && self.generation != Value::Null
     }

@@ -1,7 +1,8 @@
-//! A snapshot is stored as the same again, a session that goes on from it uses its token in its time only, sends what can
-//! be sent, and waits for nothing that is over; and a form that is damaged is refused without quoting its tokens.
+//! A restored snapshot serializes to the same form. A session restored from it uses the token only while it
+//! is valid, sends only with the right client, and never waits for a past time. A damaged form is refused
+//! without quoting its tokens.
 //!
-//! Input: a line with the seconds that have passed since the tests' time, then the stored form, JSON.
+//! Input: a line with the seconds that have passed since `now()`, then the stored form, JSON.
 #![no_main]
 
 use std::time::{Duration, SystemTime};
@@ -11,15 +12,15 @@ use oauth2_proto::{RefreshPolicy, Response, Session, Snapshot, Step};
 use oauth2_proto_fuzz::{assert_hides, client, lines, now, server};
 use serde_json::Value;
 
-/// The digest of the client, as it is stored.
+/// The stored digest of the client's token endpoint and `client_id`.
 const CLIENT: &str = "QrJ-j3WdzCWGB13qg5FKQA";
 
 fuzz_target!(|data: &[u8]| {
     let Some(([seconds], stored)) = lines(data) else { return };
-    // Some centuries before the year 9999, where time ends.
+    // Stays centuries before the year 9999, the crate's latest time.
     let time = now() + Duration::from_secs(seconds.parse::<u32>().unwrap_or_default().into());
     if let Ok(snapshot) = serde_json::from_slice::<Snapshot>(stored) {
-        go_on(check_stored(&snapshot, stored), snapshot, time);
+        simulate(check_stored(&snapshot, stored), snapshot, time);
     }
     if let Ok(value) = serde_json::from_slice::<Value>(stored) {
         assert_hides(
@@ -33,10 +34,10 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// The members of the stored form.
+/// Checks that the snapshot serializes to the same form, and returns its members.
 fn check_stored(snapshot: &Snapshot, given: &[u8]) -> Value {
     let stored = serde_json::to_string(snapshot).unwrap();
-    let restored: Snapshot = serde_json::from_str(&stored).expect("what we stored");
+    let restored: Snapshot = serde_json::from_str(&stored).expect("the stored form is valid");
     assert_eq!(serde_json::to_string(&restored).unwrap(), stored);
     assert_eq!(restored.revision(), snapshot.revision());
 
@@ -45,7 +46,7 @@ fn check_stored(snapshot: &Snapshot, given: &[u8]) -> Value {
     if let Some(members) = given.as_object_mut()
         && matches!(members["state"].as_str(), Some("quiet" | "refused"))
     {
-        // There they say nothing.
+        // These states have no times: both members are ignored.
         members["since"] = 0.into();
         members["until"] = 0.into();
     }
@@ -53,8 +54,8 @@ fn check_stored(snapshot: &Snapshot, given: &[u8]) -> Value {
     stored
 }
 
-/// Saves and refreshes as it says, and hears nothing from the server.
-fn go_on(stored: Value, snapshot: Snapshot, mut now: SystemTime) {
+/// Carries out the session's steps, with a server that answers 503.
+fn simulate(stored: Value, snapshot: Snapshot, mut now: SystemTime) {
     let client = client(server());
     let mut session = Session::restore(snapshot, RefreshPolicy::default(), now);
     for _ in 0..12 {
@@ -76,15 +77,15 @@ fn go_on(stored: Value, snapshot: Snapshot, mut now: SystemTime) {
                 let sent = session.send(&client, now);
                 assert_eq!(sent.is_ok(), is_ours, "{sent:?}");
                 let Ok(call) = sent else { return };
-                let call = call.expect("it says so");
+                let call = call.expect("poll returned Send");
                 let answer = Response::new(503, [("", "")], b"");
-                session.received(call, answer, now).expect_err("that is no success");
+                session.received(call, answer, now).expect_err("503 is no success");
             }
             Step::Idle(Some(until)) | Step::Wait(until) => {
-                assert!(now < until, "{session:?} waits for what is over");
+                assert!(now < until, "{session:?} waits for a past time");
                 now = until;
             }
-            Step::Idle(None) => return assert!(token.is_some(), "{session:?} rests without a token"),
+            Step::Idle(None) => return assert!(token.is_some(), "{session:?} is idle without a token"),
             Step::Reauthorize(_) => return,
         }
     }

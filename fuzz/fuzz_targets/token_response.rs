@@ -1,5 +1,5 @@
-//! Tokens are taken exactly from what a model of the rules accepts, they are what another JSON reader finds, and
-//! nothing that is printed depends on a secret.
+//! A response yields tokens exactly if a model of the rules accepts it. The tokens equal those that another
+//! JSON reader finds, and no printed text depends on a secret.
 //!
 //! Input: lines with the status, the content type and a letter for each leniency (and `r` for a refresh),
 //! then the body.
@@ -26,14 +26,18 @@ fuzz_target!(|data: &[u8]| {
     let chosen = LENIENCIES.into_iter().filter(|(letter, _)| options.contains(*letter));
     let client = client(chosen.fold(server(), |server, (_, leniency)| server.tolerate(leniency)));
     let old_refresh_token = options.contains('r').then(|| Secret::new("fake-old-refresh-token"));
-    let call = match &old_refresh_token {
-        Some(token) => client.refresh(token).start().unwrap(),
-        None => code_call(&client),
+    let refresh = old_refresh_token.as_ref().map(|token| client.refresh(token).start().unwrap());
+    let exchange = code_call(&client);
+    let read = |body: &[u8]| {
+        let response = Response::new(status, [("Content-Type", content_type)], body);
+        match &refresh {
+            Some(call) => call.read(response),
+            None => exchange.read(response),
+        }
     };
-    let finish = |body: &[u8]| call.read(Response::new(status, [("Content-Type", content_type)], body));
 
     let object = json_object(body);
-    match finish(body) {
+    match read(body) {
         Ok(tokens) => {
             assert!((200..=299).contains(&status), "tokens with status {status}");
             let access_token = tokens.access_token().expose();
@@ -53,14 +57,14 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     if let Some(object) = object {
-        // Written anew, so that no member is there twice.
-        let accepted = finish(&serde_json::to_vec(&object).unwrap()).is_ok();
+        // Serialized again, so that no member is repeated.
+        let accepted = read(&serde_json::to_vec(&object).unwrap()).is_ok();
         assert_eq!(accepted, (200..=299).contains(&status) && is_acceptable(&object, options), "{object:?}");
-        check_printing(finish, &object);
+        check_printing(read, &object);
     }
 });
 
-/// Whether the members are those of a token response, by the rules and the chosen leniencies.
+/// Returns whether the members form a token response, by the rules and the chosen leniencies.
 fn is_acceptable(object: &Map<String, Value>, options: &str) -> bool {
     let has = |letter| options.contains(letter);
     let member = |name: &str| object.get(name).unwrap_or(&Value::Null);
@@ -90,7 +94,7 @@ fn is_acceptable(object: &Map<String, Value>, options: &str) -> bool {
     member("error").is_null() && access_token && refresh_token && token_type && scope && expires_in
 }
 
-/// A number of seconds, in any of the forms that servers send.
+/// Reads a number of seconds in any form that servers send.
 fn seconds(value: &Value) -> Option<u64> {
     match value {
         Value::Number(number) if number.is_f64() => {
@@ -98,7 +102,7 @@ fn seconds(value: &Value) -> Option<u64> {
         }
         Value::Number(number) => number.as_u64(),
         Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() => {
-            // What does not fit is too large.
+            // A number that does not fit becomes the largest one.
             Some(text.parse().unwrap_or(u64::MAX))
         }
         _ => None,
@@ -108,12 +112,12 @@ fn seconds(value: &Value) -> Option<u64> {
 fn check_json(tokens: &TokenResponse, object: &Map<String, Value>, old_refresh_token: Option<&Secret>) {
     let text = |name: &str| object.get(name).and_then(Value::as_str);
     assert_eq!(text("access_token"), Some(tokens.access_token().expose()));
-    assert!(object.get("error").is_none_or(Value::is_null), "tokens beside an error");
+    assert!(object.get("error").is_none_or(Value::is_null), "tokens together with an error");
     let new_refresh_token = text("refresh_token").filter(|token| !token.is_empty());
     assert_eq!(tokens.refresh_token_is_new(), new_refresh_token.is_some());
     let refresh_token = new_refresh_token.or(old_refresh_token.map(Secret::expose));
     assert_eq!(tokens.refresh_token().map(Secret::expose), refresh_token);
-    // The leniency that takes 0 for "never" is the one thing in which the two may differ.
+    // The two differ only with the leniency that reads 0 as "never expires".
     let lifetime = tokens.expires_in().map(|lifetime| lifetime.as_secs());
     let expected = object.get("expires_in").and_then(seconds).map(|seconds| seconds.min((1 << 31) - 1));
     assert!(lifetime == expected || (lifetime, expected) == (None, Some(0)), "{lifetime:?} for {expected:?}");
@@ -122,21 +126,22 @@ fn check_json(tokens: &TokenResponse, object: &Map<String, Value>, old_refresh_t
     }
 }
 
-/// Prints the outcome for the same members with other secrets: whoever reads it cannot tell the two apart.
+/// Asserts that the printed outcome is the same for a copy of the members with other secrets.
 ///
-/// That holds for every input, where a search for the token would stumble over a token like `Bearer`.
-fn check_printing(finish: impl Fn(&[u8]) -> Result<TokenResponse, Error>, object: &Map<String, Value>) {
+/// The comparison works for every input. A search for the token would fail on a token like `Bearer`, which is
+/// also a word of the printed text.
+fn check_printing(read: impl Fn(&[u8]) -> Result<TokenResponse, Error>, object: &Map<String, Value>) {
     let shown = ["token_type", "expires_in", "scope", "error", "error_description", "error_uri", "interval"];
     let mut twin = object.clone();
     for (name, value) in twin.iter_mut().filter(|(name, _)| !shown.contains(&name.as_str())) {
-        // A token that cannot be one stays, because the error says so.
+        // An invalid token stays, because the error mentions the fault.
         let is_token = matches!(name.as_str(), "access_token" | "refresh_token");
         let sound = value.as_str().is_some_and(|text| !text.is_empty() && !text.contains(char::is_control));
         if sound || !is_token {
             *value = "fake-other-secret".into();
         }
     }
-    let print = |object| match finish(serde_json::to_string(object).unwrap().as_bytes()) {
+    let print = |object| match read(serde_json::to_string(object).unwrap().as_bytes()) {
         Ok(tokens) => format!("{tokens:?}"),
         Err(error) => format!("{error}\n{error:?}"),
     };

@@ -1,4 +1,4 @@
-//! What the browser brings back (RFC 6749 §4.1.2, RFC 9207), and the order in which it is believed.
+//! The authorization response (RFC 6749 §4.1.2, RFC 9207), and what a program may believe of it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,7 +9,32 @@ use crate::text::secret::{Secret, same};
 
 /// The authorization response, as the redirect URI received it.
 ///
-/// A `&str` converts into one and is taken for a query.
+/// A `&str` converts into one as a query. All of these are the same callback:
+///
+/// ```
+/// use oauth2_proto::{Callback, Client, ClientAuth, Entropy, pleo};
+///
+/// # fn main() -> Result<(), oauth2_proto::Error> {
+/// let client = Client::new(pleo::staging(), "client-id", ClientAuth::basic("fake"))?;
+/// let now = std::time::SystemTime::UNIX_EPOCH;
+/// let state = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
+/// let query = format!("code=fake%20code&state={state}");
+/// let url = format!("https://app.example/callback?{query}#fragment");
+///
+/// for callback in [
+///     Callback::from(query.as_str()),
+///     Callback::query(&query),
+///     Callback::url(&url),
+///     Callback::pairs([("code", "fake code"), ("state", state)]),
+/// ] {
+///     let request = client.authorize("https://app.example/callback");
+///     let (_, mut pending) = request.start_with(Entropy::from_bytes([1; 128]), now)?;
+///     let call = pending.receive(&client, callback, now)?;
+///     assert!(call.request().body().contains("&code=fake+code&"));
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Callback<'a>(Source<'a>);
 
@@ -20,21 +45,21 @@ enum Source<'a> {
 }
 
 impl<'a> Callback<'a> {
-    /// The query of the redirect URI, still encoded, with or without its `?`.
+    /// Takes the query of the redirect URI, still encoded, with or without its `?`.
     pub fn query(query: &'a str) -> Self {
         let query = query.strip_prefix('?').unwrap_or(query);
         Self(Source::Query(before_fragment(query)))
     }
 
-    /// The whole URL that the browser was sent to, or its path and query; its fragment is never read.
+    /// Takes the whole URL that the browser was sent to, or its path and query; ignores a fragment.
     ///
-    /// What stands before the `?` is not compared with the redirect URI: a proxy that ends TLS, maps a port or
-    /// strips a path shows a program another address than the browser's, and honest callbacks would be
-    /// refused. What ties a callback to its request is `state`, and to its server `iss`.
+    /// The part before the `?` is not compared with the redirect URI: behind a proxy that ends TLS, maps a
+    /// port or strips a path, a program sees another address than the browser, and would refuse honest
+    /// callbacks. `state` ties a callback to its request, and `iss` to its server.
     ///
-    /// For several servers of which one sends no `iss`, give each a redirect URI of its own and keep their
-    /// pending authorizations apart: the handler of one redirect URI must [`receive`] with none of another
-    /// server's (RFC 9700 §4.4.2.2, RFC 8252 §8.10).
+    /// If you use several servers and one of them sends no `iss`, give each a redirect URI of its own and
+    /// keep their pending authorizations apart: the handler of one redirect URI must [`receive`] with none
+    /// of another server's (RFC 9700 §4.4.2.2, RFC 8252 §8.10).
     ///
     /// [`receive`]: crate::PendingAuthorization::receive
     pub fn url(url: &'a str) -> Self {
@@ -42,9 +67,9 @@ impl<'a> Callback<'a> {
         Self(Source::Query(url.split_once('?').map_or("", |(_, query)| query)))
     }
 
-    /// Decoded pairs, as a web framework or a form sent by POST has them.
+    /// Takes decoded pairs, as a web framework or a form sent by POST has them.
     ///
-    /// Give every pair in its order: a map would hide that a parameter came twice, which is an attack.
+    /// Give every pair, in order: a map would hide that a parameter is repeated, which is an attack.
     pub fn pairs(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         Self(Source::Pairs(pairs.into_iter().collect()))
     }
@@ -62,60 +87,52 @@ impl fmt::Debug for Callback<'_> {
     }
 }
 
-/// What a callback is held to.
+/// The values a callback must match.
 pub(crate) struct Expected<'a> {
     pub(crate) state: &'a str,
-    /// Without an issuer there is nothing to compare `iss` with, and it is ignored.
+    /// Without it `iss` is ignored: there is nothing to compare it with.
     pub(crate) issuer: Option<&'a str>,
     pub(crate) iss_required: bool,
 }
 
-/// The code of a callback that is the answer to our request, and nothing else.
-pub(crate) fn check(callback: &Callback<'_>, expected: &Expected<'_>) -> Result<Secret, Error> {
-    let parameters = Parameters::collect(callback)?;
-    if let Some(name) = parameters.repeated {
-        return Err(Error::suspect(format!("the parameter {name} is there more than once")));
-    }
-    match &parameters.state {
-        Some(state) if same(state, expected.state) => {}
-        Some(_) => {
-            return Err(Error::suspect(
-                "state is not the one that was sent, so this answers another request or is forged",
-            ));
+/// What a callback turned out to be.
+pub(crate) enum Verdict {
+    /// Someone else's: it answers another request, comes from another server, or was tampered with.
+    Forged(Error),
+    /// Our request was granted, with this code.
+    Code(Secret),
+    /// Our request was refused.
+    Refused(Error),
+    /// It says neither; the browser may still bring one that does.
+    Broken(Error),
+}
+
+impl Verdict {
+    /// Judges a callback; its origin comes first, so that a forged one is believed in nothing.
+    pub(crate) fn on(callback: &Callback<'_>, expected: &Expected<'_>) -> Self {
+        let Some(parameters) = Parameters::collect(callback) else {
+            return Self::Broken(Error::no_callback("the query is not UTF-8"));
+        };
+        if let Err(why) = parameters.check_origin(expected) {
+            return Self::Forged(Error::suspect(why));
         }
-        None => {
-            return Err(Error::suspect("state is missing, so nothing says that this answers our request"));
+        match (parameters.code, parameters.error) {
+            (Some(_), Some(_)) => {
+                Self::Forged(Error::suspect("the callback has both a code and an error; a server sends one"))
+            }
+            (Some(code), None) if !code.is_empty() => Self::Code(Secret::new(code)),
+            (None, Some(error)) if !error.is_empty() => Self::Refused(Error::refused(Refusal {
+                code: Some(error.into_owned()),
+                description: parameters.error_description.map(Cow::into_owned),
+                uri: parameters.error_uri.map(Cow::into_owned),
+                ..Refusal::default()
+            })),
+            _ => Self::Broken(Error::no_callback("the callback has neither a code nor an error")),
         }
-    }
-    match (&parameters.iss, expected.issuer) {
-        (Some(iss), Some(issuer)) if iss != issuer => {
-            return Err(Error::suspect(
-                "iss is not the issuer that the user was sent to (RFC 9207 section 2.4)",
-            ));
-        }
-        (None, Some(_)) if expected.iss_required => {
-            return Err(Error::suspect(
-                "iss is missing although the server says that it always sends it (RFC 9207 section 2.4)",
-            ));
-        }
-        _ => {}
-    }
-    if let Some(name) = parameters.front_channel {
-        return Err(Error::suspect(format!("{name} came through the browser, which was not asked for")));
-    }
-    match (parameters.code, parameters.error) {
-        (Some(_), Some(_)) => Err(Error::suspect("there is a code and an error")),
-        (Some(code), None) if !code.is_empty() => Ok(Secret::new(code)),
-        (None, Some(error)) if !error.is_empty() => Err(Error::refused(Refusal {
-            code: Some(error.into_owned()),
-            description: parameters.error_description.map(Cow::into_owned),
-            uri: parameters.error_uri.map(Cow::into_owned),
-            ..Refusal::default()
-        })),
-        _ => Err(Error::no_callback("the callback has neither a code nor an error")),
     }
 }
 
+/// The parameters of a callback, decoded.
 #[derive(Default)]
 struct Parameters<'a> {
     code: Option<Cow<'a, str>>,
@@ -125,19 +142,20 @@ struct Parameters<'a> {
     error_description: Option<Cow<'a, str>>,
     error_uri: Option<Cow<'a, str>>,
     response: Option<Cow<'a, str>>,
-    /// The name of a parameter that must be unique and is not.
+    /// A parameter that came more than once.
     repeated: Option<&'static str>,
-    /// The name of a parameter that carries tokens or a response of another kind.
+    /// A parameter that carries tokens or another kind of response through the browser.
     front_channel: Option<&'static str>,
 }
 
 impl<'a> Parameters<'a> {
-    fn collect(callback: &Callback<'a>) -> Result<Self, Error> {
+    /// Collects the parameters; `None` where one is not UTF-8.
+    fn collect(callback: &Callback<'a>) -> Option<Self> {
         let mut parameters = Self::default();
         match &callback.0 {
             Source::Query(query) => {
                 for pair in form::pairs(query) {
-                    let (name, value) = pair.ok_or_else(|| Error::no_callback("the query is not UTF-8"))?;
+                    let (name, value) = pair?;
                     parameters.take(&name, value);
                 }
             }
@@ -145,9 +163,10 @@ impl<'a> Parameters<'a> {
                 pairs.iter().for_each(|(name, value)| parameters.take(name, Cow::Borrowed(value)));
             }
         }
-        Ok(parameters)
+        Some(parameters)
     }
 
+    /// Notes one parameter; ignores an unknown one (RFC 6749 §4.1.2).
     fn take(&mut self, name: &str, value: Cow<'a, str>) {
         let (name, slot) = match name {
             "code" => ("code", &mut self.code),
@@ -174,9 +193,35 @@ impl<'a> Parameters<'a> {
             self.repeated = Some(name);
         }
     }
+
+    /// Checks that the callback answers our request and comes from the server that we asked, in the way that
+    /// we asked for; `Err` says why not.
+    fn check_origin(&self, expected: &Expected<'_>) -> Result<(), Cow<'static, str>> {
+        if let Some(name) = self.repeated {
+            return Err(format!("the parameter {name} is repeated").into());
+        }
+        match &self.state {
+            Some(state) if same(state, expected.state) => {}
+            Some(_) => return Err("state is not the one that was sent; this answers another request".into()),
+            None => return Err("state is missing; nothing ties this callback to our request".into()),
+        }
+        match (&self.iss, expected.issuer) {
+            (Some(iss), Some(issuer)) if iss != issuer => {
+                return Err("iss is not the issuer that the user was sent to (RFC 9207 section 2.4)".into());
+            }
+            (None, Some(_)) if expected.iss_required => {
+                return Err("iss is missing, and this server always sends it (RFC 9207 section 2.4)".into());
+            }
+            _ => {}
+        }
+        match self.front_channel {
+            Some(name) => Err(format!("{name} came through the browser, which was not asked for").into()),
+            None => Ok(()),
+        }
+    }
 }
 
-/// The parameters of a callback that are read or refused, none of which a redirect URI may bring along.
+/// The parameters of a callback that are read or refused; the query of a redirect URI must bring none.
 pub(crate) const RESPONSE_PARAMETERS: &[&str] = &[
     "code",
     "state",

@@ -3,87 +3,136 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use crate::authorization::callback::{self, Callback, Expected};
+use crate::authorization::callback::{Callback, Expected, Verdict};
 use crate::authorization::pkce::CodeVerifier;
 use crate::call::Call;
-use crate::client::Client;
-use crate::error::{Advice, Error};
+use crate::client::{Client, StartedBy};
+use crate::error::Error;
 use crate::text::scope::Scope;
-use crate::text::secret::ShortSecret;
+use crate::text::secret::{Secret, ShortSecret};
 use crate::text::time::{system_time, unix_seconds};
+use crate::text::uri::{Issuer, RedirectUri, Resource};
 use crate::token::TokenResponse;
 
 /// An authorization that the user has been sent away for: what must survive the browser's trip.
 ///
 /// Keep it **with the user's browser session** (a server-side session, or an encrypted cookie), never in a
-/// store that any browser can reach by a `state` alone: that is what binds the answer to the browser that
-/// asked (RFC 6749 §10.12). It is serialisable with serde; the form is versioned and holds the code verifier,
-/// so it is a secret.
+/// store that any browser can reach by a `state` alone: this binds the answer to the browser that asked
+/// (RFC 6749 §10.12). It is serialisable with serde; the form is versioned and holds the code verifier, so
+/// it is a secret.
 ///
 /// [`receive`](PendingAuthorization::receive) changes nothing unless it succeeds, so a forged callback does
-/// not end the real sign-in. After a success the code verifier is gone: neither the same value nor a copy
-/// serialised from then on makes a second token request. A copy that was stored earlier would, so remove it
-/// from the store together with a success.
+/// not end the real sign-in. A success consumes the code verifier: neither this value nor a copy serialised
+/// after it makes a second token request. A copy stored earlier would, so remove it from the store when
+/// `receive` succeeds.
+///
+/// ```
+/// use oauth2_proto::{Client, ClientAuth, Entropy, PendingAuthorization, pleo};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::new(pleo::staging(), "client-id", ClientAuth::basic("fake"))?;
+/// let now = std::time::SystemTime::UNIX_EPOCH;
+/// let request = client.authorize("https://app.example/callback").scopes(["export:read"]);
+/// let (_url, pending) = request.start_with(Entropy::from_bytes([1; 128]), now)?;
+///
+/// // Into the user's session, and out of it when the browser comes back.
+/// let stored: String = serde_json::to_string(&pending)?;
+/// let mut pending: PendingAuthorization = serde_json::from_str(&stored)?;
+/// assert_eq!(pending.state(), "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE");
+/// assert_eq!(pending.expires_at(), now + PendingAuthorization::LIFETIME);
+///
+/// let callback = "code=fake-code&state=AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
+/// let call = pending.receive(&client, callback, now)?;
+/// assert_eq!(
+///     call.request().body(),
+///     "grant_type=authorization_code&code=fake-code\
+///      &redirect_uri=https%3A%2F%2Fapp.example%2Fcallback\
+///      &code_verifier=AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE"
+/// );
+/// assert!(serde_json::to_string(&pending).is_err(), "a code is used once");
+/// # Ok(())
+/// # }
+/// ```
 pub struct PendingAuthorization {
-    pub(super) client: [u8; 32],
+    pub(super) started_by: StartedBy,
     /// Seconds of Unix time, like `expires_at`.
     pub(super) started_at: u64,
     pub(super) expires_at: u64,
     pub(super) state: ShortSecret,
-    /// Gone once a callback was accepted.
+    /// `None` once a callback was accepted.
     pub(super) verifier: Option<CodeVerifier>,
-    pub(super) redirect_uri: String,
+    pub(super) redirect_uri: RedirectUri<'static>,
     pub(super) scope: Scope,
-    pub(super) resources: Vec<String>,
+    pub(super) resources: Vec<Resource<'static>>,
 }
 
 impl PendingAuthorization {
-    /// How long the user may take to come back unless
-    /// [`lifetime`](AuthorizationRequest::lifetime) says otherwise: 10 minutes.
+    /// How long the user may take to come back, unless
+    /// [`lifetime`](crate::authorization::AuthorizationRequest::lifetime) sets another time: 10 minutes.
     pub const LIFETIME: Duration = Duration::from_secs(600);
 
-    /// How far the clock may have gone back since the start (on another machine, say): 60 seconds.
+    /// How far the clock may have gone back since the start, on another machine for example: 60 seconds.
     pub const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-    /// Takes the callback, and makes the token request if the callback is the answer to this request.
+    /// Checks the callback and, if it answers this request with a code, makes the token request.
     ///
     /// `client` must be the one that started the authorization.
     ///
     /// # Errors
     ///
     /// - Misuse: the client is another one, or a callback was accepted before.
-    /// - Suspect: `state` or `iss` is not what it must be, a parameter is there twice, a token came through
-    ///   the browser, or there are both a code and an error. Or the authorization is too old, and
-    ///   [`Error::advice`] says [`Reauthorize`](Advice::Reauthorize).
+    /// - Suspect: `state` or `iss` does not match, a parameter is repeated, a token came through the
+    ///   browser, or there are both a code and an error. Or the authorization has expired, and
+    ///   [`Error::advice`] says [`Reauthorize`](crate::Advice::Reauthorize).
     /// - Invalid: there is neither a code nor an error, or the text is not UTF-8.
     /// - Refused: the server or the user said no; [`Error::code`] says why (RFC 6749 §4.1.2.1).
     ///
-    /// Where [`Error::advice`] says [`KeepWaiting`](Advice::KeepWaiting), the real callback may still come.
+    /// Where [`Error::advice`] says [`KeepWaiting`](crate::Advice::KeepWaiting), the real callback may still
+    /// come.
     pub fn receive<'a>(
         &mut self,
         client: &Client,
         callback: impl Into<Callback<'a>>,
         now: SystemTime,
     ) -> Result<Call<TokenResponse>, Error> {
-        if self.client != client.identity {
+        if self.started_by != client.started_by {
             return Err(Error::misuse(
-                "this authorization was started by another client: issuer, an endpoint or client_id differ",
+                "this authorization was started by another client: issuer, an endpoint or client_id differ; \
+                 receive its callback with that one",
             ));
         }
-        let Some(verifier) = &self.verifier else {
+        if self.verifier.is_none() {
             return Err(Error::misuse(USED));
-        };
+        }
         let expected = Expected {
             state: self.state.expose(),
-            issuer: client.server.issuer.as_deref(),
+            issuer: client.server.issuer.as_ref().map(Issuer::as_str),
             iss_required: client.server.authorization_response_iss_parameter_supported,
         };
-        let code = callback::check(&callback.into(), &expected);
-        // The age comes last, so that a forged callback never ends the user's wait.
-        if !matches!(&code, Err(error) if error.advice() == Advice::KeepWaiting) {
-            self.check_age(now)?;
+        // A forged or broken callback never meets the age check: it must not end the user's wait.
+        match Verdict::on(&callback.into(), &expected) {
+            Verdict::Forged(error) | Verdict::Broken(error) => Err(error),
+            Verdict::Refused(error) => self.check_age(now).and(Err(error)),
+            Verdict::Code(code) => {
+                self.check_age(now)?;
+                self.token_request(client, &code)
+            }
         }
-        let code = code?;
+    }
+
+    /// Returns the `state` that was sent; it tells several authorizations of one browser session apart.
+    pub fn state(&self) -> &str {
+        self.state.expose()
+    }
+
+    /// Returns the time from which on the callback is too late, at most the end of the year 9999.
+    pub fn expires_at(&self) -> SystemTime {
+        system_time(self.expires_at.saturating_mul(1000))
+    }
+
+    /// Makes the token request (RFC 6749 §4.1.3), which takes the code verifier.
+    fn token_request(&mut self, client: &Client, code: &Secret) -> Result<Call<TokenResponse>, Error> {
+        let verifier = self.verifier.take().ok_or_else(|| Error::misuse(USED))?;
         let parameters = [
             ("grant_type", "authorization_code"),
             ("code", code.expose()),
@@ -91,36 +140,23 @@ impl PendingAuthorization {
             ("code_verifier", verifier.expose()),
         ];
         let request = client.token_request(&parameters, &self.resources);
-        self.verifier = None;
-        Ok(Call::new(
-            request,
-            client.token_context(Some(std::mem::take(&mut self.scope)), std::mem::take(&mut self.resources)),
-        ))
+        let scope = Some(std::mem::take(&mut self.scope));
+        let resources = std::mem::take(&mut self.resources);
+        Ok(Call::new(request, client.token_context(scope, resources)))
     }
 
-    /// The `state` that was sent, to tell several authorizations of one browser session apart.
-    pub fn state(&self) -> &str {
-        self.state.expose()
-    }
-
-    /// When it is too late for the callback; the end of the year 9999 where it is later still.
-    pub fn expires_at(&self) -> SystemTime {
-        system_time(self.expires_at.saturating_mul(1000))
-    }
-
+    /// Refuses a callback after the lifetime, or long before the start.
     fn check_age(&self, now: SystemTime) -> Result<(), Error> {
         let now = unix_seconds(now);
         if now >= self.expires_at {
             return Err(Error::expired("the callback came too late for this authorization"));
         }
         if now.saturating_add(Self::CLOCK_SKEW.as_secs()) < self.started_at {
-            return Err(Error::expired("the clock stands before the start of this authorization"));
+            return Err(Error::expired("the clock is set to a time before this authorization was started"));
         }
         Ok(())
     }
 }
-
-pub(super) const USED: &str = "a callback was accepted for this authorization before; a code is used once";
 
 impl fmt::Debug for PendingAuthorization {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -132,3 +168,6 @@ impl fmt::Debug for PendingAuthorization {
             .finish_non_exhaustive()
     }
 }
+
+pub(super) const USED: &str =
+    "a callback was accepted for this authorization before, and a code is used once; start another";

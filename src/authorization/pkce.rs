@@ -1,4 +1,4 @@
-//! Proof Key for Code Exchange (RFC 7636), with `S256` and nothing else, and the randomness it needs.
+//! Proof Key for Code Exchange (RFC 7636), always with `S256`, and the random bytes of an operation.
 
 use std::fmt;
 
@@ -11,12 +11,24 @@ use crate::text::secret::{Secret, ShortSecret};
 
 /// A code verifier: 43 to 128 characters of `A-Z a-z 0-9 - . _ ~` (RFC 7636 §4.1).
 ///
-/// Every authorization makes its own; this type is for those who test an authorization server and
-/// want a verifier of their choice. `Debug` does not show it, and it is wiped on drop.
+/// Every authorization makes its own; use this type to test an authorization server with a verifier of your
+/// choice. `Debug` does not show it, and it is wiped on drop.
+///
+/// ```
+/// use oauth2_proto::authorization::CodeVerifier;
+///
+/// # fn main() -> Result<(), oauth2_proto::Error> {
+/// // The example of RFC 7636 appendix B.
+/// let verifier = CodeVerifier::new("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")?;
+/// assert_eq!(verifier.challenge(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+/// assert!(CodeVerifier::new("too-short").is_err());
+/// # Ok(())
+/// # }
+/// ```
 pub struct CodeVerifier(ShortSecret);
 
 impl CodeVerifier {
-    /// Takes a verifier, or says what is wrong with it.
+    /// Checks and takes a verifier.
     ///
     /// # Errors
     ///
@@ -27,8 +39,8 @@ impl CodeVerifier {
             Ok(Self(ShortSecret::Given(Secret::new(verifier))))
         } else {
             Err(Error::misuse(
-                "a code verifier has 43 to 128 characters, each a letter, a digit or one of - . _ ~ \
-                 (RFC 7636 section 4.1)",
+                "the code verifier is not well-formed; it must have 43 to 128 characters, each a letter, a \
+                 digit or one of - . _ ~ (RFC 7636 section 4.1)",
             ))
         }
     }
@@ -37,21 +49,19 @@ impl CodeVerifier {
         Self(ShortSecret::from_random(random))
     }
 
-    /// The verifier itself, which only the token request may carry.
+    /// Returns the verifier, which only the token request may carry.
     pub fn expose(&self) -> &str {
         self.0.expose()
     }
 
-    /// The `S256` challenge: the base64url form of the verifier's SHA-256 (RFC 7636 §4.2).
+    /// Computes the `S256` challenge: the verifier's SHA-256 in base64url (RFC 7636 §4.2).
     pub fn challenge(&self) -> String {
-        let mut text = String::with_capacity(43);
-        self.push_challenge(&mut text);
-        text
+        self.short_challenge().expose().to_owned()
     }
 
-    pub(crate) fn push_challenge(&self, out: &mut String) {
-        let digest = Sha256::digest(self.0.as_bytes());
-        out.push_str(ShortSecret::from_random(&digest.into()).expose());
+    /// The challenge, in place.
+    pub(crate) fn short_challenge(&self) -> ShortSecret {
+        ShortSecret::from_random(&Sha256::digest(self.0.as_bytes()).into())
     }
 }
 
@@ -61,33 +71,50 @@ impl fmt::Debug for CodeVerifier {
     }
 }
 
-/// The random bytes of one operation: a block of 128 bytes, cut into four parts of 32 bytes each: `state`, code
+/// The random bytes of one operation: 128 bytes, cut into four parts of 32 bytes each for `state`, code
 /// verifier, nonce and `jti`, in this order.
 ///
-/// An operation takes the parts that it needs. The block is taken by value, cannot be copied, and is wiped on
-/// drop, so that no two operations share their randomness by accident.
+/// An operation uses the parts that it needs. It takes an `Entropy` by value, which cannot be copied and is
+/// wiped on drop, so no two operations share random bytes by accident.
+///
+/// ```
+/// use oauth2_proto::{Client, ClientAuth, Entropy, pleo};
+///
+/// # fn main() -> Result<(), oauth2_proto::Error> {
+/// let client = Client::new(pleo::staging(), "client-id", ClientAuth::basic("fake"))?;
+/// let now = std::time::SystemTime::UNIX_EPOCH;
+///
+/// // In a test: the first 32 bytes are 0, so is the `state`.
+/// let mut block = [1; 128];
+/// block[..32].fill(0);
+/// let request = client.authorize("https://app.example/callback");
+/// let (_url, pending) = request.start_with(Entropy::from_bytes(block), now)?;
+/// assert_eq!(pending.state(), "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+/// # Ok(())
+/// # }
+/// ```
 pub struct Entropy(Zeroizing<[[u8; 32]; 4]>);
 
 impl Entropy {
-    /// Bytes from the operating system's own generator, which a forked process does not repeat.
+    /// Takes bytes from the operating system's generator, which a forked process does not repeat.
     ///
     /// # Errors
     ///
-    /// Misuse, if the operating system has none to give; then use [`Entropy::from_bytes`].
+    /// Misuse, if the operating system has none; use [`Entropy::from_rng`] or [`Entropy::from_bytes`] then.
     #[cfg(feature = "os-random")]
     pub fn from_os() -> Result<Self, Error> {
         Self::from_rng(&mut rand::rngs::SysRng).map_err(|_| {
             Error::misuse(
-                "the operating system gave no random bytes; pass an Entropy of your own to start_with",
+                "the operating system has no random bytes; pass an Entropy of your own to start_with",
             )
         })
     }
 
-    /// Bytes from a generator of the caller's, which must be a cryptographic one.
+    /// Takes bytes from your own generator, which must be a cryptographic one.
     ///
     /// # Errors
     ///
-    /// The generator's own; one that cannot fail has `Infallible` there.
+    /// The generator's own error; `Infallible` for one that cannot fail.
     pub fn from_rng<R: TryCryptoRng>(rng: &mut R) -> Result<Self, R::Error> {
         let mut parts = Zeroizing::new([[0; 32]; 4]);
         rng.try_fill_bytes(parts.as_flattened_mut())?;

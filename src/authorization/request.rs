@@ -8,14 +8,13 @@ use crate::authorization::pending::PendingAuthorization;
 use crate::authorization::pkce::{CodeVerifier, Entropy};
 use crate::client::Client;
 use crate::error::Error;
-use crate::server::{
-    AUTHORIZATION_PARAMETERS, check_resources, check_web_address, is_absolute_uri, is_response_mode, query_of,
-};
+use crate::server::{AUTHORIZATION_PARAMETERS, is_response_mode};
 use crate::text::foreign::{Foreign, ForeignAddress};
 use crate::text::form;
 use crate::text::scope::Scope;
 use crate::text::secret::ShortSecret;
 use crate::text::time::unix_seconds;
+use crate::text::uri::{RedirectUri, Resource};
 
 impl Client {
     /// Starts an authorization (RFC 6749 §4.1.1) that comes back to `redirect_uri`, which is sent byte for
@@ -34,28 +33,69 @@ impl Client {
 }
 
 /// An authorization request about to be started; made by [`Client::authorize`].
+///
+/// ```
+/// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Entropy};
+/// use std::time::{Duration, SystemTime};
+///
+/// # fn main() -> Result<(), oauth2_proto::Error> {
+/// let server = AuthorizationServer::new(
+///     "https://as.example/authorize",
+///     "https://as.example/token",
+/// )?;
+/// let client = Client::new(server, "client-id", ClientAuth::none())?;
+/// let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+///
+/// let (url, pending) = client
+///     .authorize("com.example.app:/callback")
+///     .scopes(["read", "write"])
+///     .resource("https://api.example/")
+///     .parameter("prompt", "login")
+///     .lifetime(Duration::from_secs(300))
+///     .start_with(Entropy::from_bytes([1; 128]), now)?;
+/// assert_eq!(
+///     url,
+///     "https://as.example/authorize?response_type=code&client_id=client-id\
+///      &code_challenge_method=S256&redirect_uri=com.example.app%3A%2Fcallback\
+///      &scope=read+write&state=AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE\
+///      &code_challenge=VtX6czP210fbQsI5QH5dpMMvTHnzXQkrE0_TWkAtnFw\
+///      &resource=https%3A%2F%2Fapi.example%2F&prompt=login"
+/// );
+/// assert_eq!(pending.expires_at(), now + Duration::from_secs(300));
+///
+/// let relative = client.authorize("/callback");
+/// let error = relative.start_with(Entropy::from_bytes([1; 128]), now).unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "misuse: the redirect URI \"/callback\" is not an absolute URI; \
+///      begin it with a scheme, as in https://host/path"
+/// );
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "an authorization is started by `start`"]
 pub struct AuthorizationRequest<'a> {
     client: &'a Client,
     redirect_uri: &'a str,
     scope: Scope,
     parameters: Vec<(&'a str, &'a str)>,
-    resources: Vec<&'a str>,
+    resources: Vec<Resource<'a>>,
     lifetime: Duration,
+    /// The first scope or resource that was refused; starting returns it.
     misuse: Option<Error>,
 }
 
 impl<'a> AuthorizationRequest<'a> {
     /// Asks for scopes, each a token of its own (RFC 6749 §3.3); repeatable.
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        if let Err(error) = self.scope.extend(scopes) {
-            self.misuse.get_or_insert(error);
+        if let Err(refused) = self.scope.extend(scopes) {
+            self.misuse.get_or_insert_with(|| Error::misuse(format!("the scope {refused}")));
         }
         self
     }
 
-    /// Adds a parameter that this crate does not set itself, such as `prompt`; of `response_mode` only `query` and
-    /// `form_post` are taken.
+    /// Adds a parameter that this crate does not set itself, such as `prompt`; of `response_mode` only
+    /// `query` and `form_post` are accepted.
     pub fn parameter(mut self, name: &'a str, value: &'a str) -> Self {
         self.parameters.push((name, value));
         self
@@ -64,32 +104,43 @@ impl<'a> AuthorizationRequest<'a> {
     /// Names a resource that the access token is for (RFC 8707 §2.1); repeatable, and repeated in the
     /// token request.
     pub fn resource(mut self, resource: &'a str) -> Self {
-        self.resources.push(resource);
+        match Resource::parse(resource) {
+            Ok(resource) => self.resources.push(resource),
+            Err(refused) => {
+                self.misuse.get_or_insert_with(|| Error::misuse(format!("the resource {refused}")));
+            }
+        }
         self
     }
 
-    /// How long the user may take to come back, in whole seconds, in place of
+    /// Sets how long the user may take to come back, in whole seconds, instead of
     /// [`PendingAuthorization::LIFETIME`].
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
         self
     }
 
-    /// Makes the URL for the user's browser, and what must be kept until the browser comes back.
+    /// Returns the URL for the user's browser, and what must be kept until the browser comes back.
     ///
-    /// The verifier and the `state` are made from the operating system's random bytes.
+    /// Takes random bytes from the operating system, for the code verifier and the `state`.
     ///
     /// # Errors
     ///
-    /// Misuse, if the redirect URI is not absolute or not one that the server takes, is `http` to another address
-    /// than a loopback one, holds user information or has a parameter of the response in its query; if a scope,
-    /// a resource or a parameter is not well-formed; or if a parameter is one that this crate sets or the authorization endpoint brings.
+    /// Misuse, if
+    ///
+    /// - the redirect URI is not absolute, is `http` to an address other than a loopback one, holds user
+    ///   information or a fragment, or has a parameter of the response in its query; or the server takes
+    ///   `https` only, and it is not;
+    /// - a scope or a resource is not well-formed;
+    /// - a parameter has no name, is there twice, is one that this crate sets, or is in the authorization
+    ///   endpoint's own query;
+    /// - the server is known not to support the authorization code grant.
     #[cfg(feature = "os-random")]
     pub fn start(self, now: SystemTime) -> Result<(String, PendingAuthorization), Error> {
         self.start_with(Entropy::from_os()?, now)
     }
 
-    /// The same with random bytes of the caller's.
+    /// Like `start`, with your own random bytes.
     ///
     /// # Errors
     ///
@@ -99,83 +150,98 @@ impl<'a> AuthorizationRequest<'a> {
         entropy: Entropy,
         now: SystemTime,
     ) -> Result<(String, PendingAuthorization), Error> {
-        self.check()?;
+        if let Some(misuse) = self.misuse {
+            return Err(misuse);
+        }
+        self.client.server.check_grant_type("authorization_code")?;
+        let redirect_uri = self.parse_redirect_uri()?;
+        self.check_parameters()?;
+
         let (state, verifier) = entropy.state_and_verifier();
         let state = ShortSecret::from_random(state);
         let verifier = CodeVerifier::from_random(verifier);
-        let url = self.url(state.expose(), |url| verifier.push_challenge(url));
+        let url = self.url(state.expose(), verifier.short_challenge().expose());
         let started_at = unix_seconds(now);
         let pending = PendingAuthorization {
-            client: self.client.identity,
+            started_by: self.client.started_by,
             started_at,
             expires_at: started_at.saturating_add(self.lifetime.as_secs()),
             state,
             verifier: Some(verifier),
-            redirect_uri: self.redirect_uri.to_owned(),
+            redirect_uri: redirect_uri.into_owned(),
             scope: self.scope,
-            resources: self.resources.iter().map(|resource| (*resource).to_owned()).collect(),
+            resources: self.resources.into_iter().map(Resource::into_owned).collect(),
         };
         Ok((url, pending))
     }
 
-    fn check(&self) -> Result<(), Error> {
-        if let Some(misuse) = &self.misuse {
-            return Err(misuse.clone());
-        }
+    fn parse_redirect_uri(&self) -> Result<RedirectUri<'a>, Error> {
         let server = &self.client.server;
-        server.check_grant_type("authorization_code")?;
         if server.https_redirect_uris_only && !self.redirect_uri.starts_with("https://") {
             return Err(Error::misuse(format!(
-                "{} takes https redirect URIs only, not {}",
-                server.name,
-                ForeignAddress(self.redirect_uri)
+                "the redirect URI {} is not https, and {} takes no other",
+                ForeignAddress(self.redirect_uri),
+                server.name
             )));
         }
-        check_redirect_uri(self.redirect_uri)?;
-        check_resources(&self.resources)?;
-        let endpoint = || form::pairs(query_of(&server.authorization_endpoint)).flatten();
+        RedirectUri::parse(self.redirect_uri, RESPONSE_PARAMETERS)
+            .map_err(|refused| Error::misuse(format!("the redirect URI {refused}")))
+    }
+
+    fn check_parameters(&self) -> Result<(), Error> {
         for (index, (name, value)) in self.parameters.iter().enumerate() {
-            let why = if name.is_empty() {
-                "has no name"
-            } else if AUTHORIZATION_PARAMETERS.contains(name) {
-                "is one that this crate sets or keeps out"
-            } else if *name == "resource" {
-                "has a method of its own, which also puts it into the token request"
-            } else if *name == "response_mode" && !is_response_mode(value) {
-                "asks for an answer that is open to the page: only query and form_post are not"
-            } else if self.parameters.iter().take(index).any(|(earlier, _)| earlier == name) {
-                "is there twice, which RFC 6749 section 3.1 forbids"
-            } else if endpoint().any(|(own, _)| own == *name) {
-                "is in the authorization endpoint's own query, and RFC 6749 section 3.1 forbids it twice"
-            } else {
-                continue;
-            };
-            return Err(Error::misuse(format!("the extra parameter {} {why}", Foreign(name))));
+            let earlier = self.parameters.get(..index).unwrap_or_default();
+            if let Some(why) = self.why_refused(name, value, earlier) {
+                return Err(Error::misuse(format!("the extra parameter {} {why}", Foreign(name))));
+            }
         }
         Ok(())
     }
 
-    fn url(&self, state: &str, push_challenge: impl FnOnce(&mut String)) -> String {
+    /// Says why an extra parameter must not be sent after the `earlier` ones.
+    fn why_refused(&self, name: &str, value: &str, earlier: &[(&str, &str)]) -> Option<&'static str> {
+        let is_same = |known: &str| known == name;
+        let mut endpoint = self.client.server.authorization_endpoint.parameters();
+        match name {
+            "" => Some("has no name; give it one"),
+            "resource" => Some("has a method of its own, `resource`, which adds it to the token request too"),
+            "response_mode" if !is_response_mode(value) => {
+                Some("asks for a response that the page can read; use query or form_post")
+            }
+            _ if AUTHORIZATION_PARAMETERS.contains(&name) => {
+                Some("is one that this crate sets or keeps out; remove it")
+            }
+            _ if earlier.iter().any(|(known, _)| is_same(known)) => {
+                Some("is there twice, which RFC 6749 section 3.1 forbids; remove one")
+            }
+            _ if endpoint.any(|(known, _)| is_same(&known)) => {
+                Some("is in the authorization endpoint's query too, which RFC 6749 section 3.1 forbids")
+            }
+            _ => None,
+        }
+    }
+
+    fn url(&self, state: &str, challenge: &str) -> String {
         let start = &self.client.authorization_url_start;
-        let resources = self.resources.iter().map(|resource| ("resource", *resource));
+        let (redirect_uri, scope) = (self.redirect_uri, self.scope.as_str());
+        let resources = self.resources.iter().map(|resource| ("resource", resource.as_str()));
         let others = || resources.clone().chain(self.parameters.iter().copied());
 
-        // Room for everything, so that the URL is built in one allocation: an escape has three bytes, and the
-        // names, the state and the challenge fit into what is added.
-        let others_length: usize = others().map(|(name, value)| name.len() + value.len() + 2).sum();
-        let escaped = self.redirect_uri.len() + self.scope.as_str().len() + others_length;
-        let mut url = String::with_capacity(start.len() + 3 * escaped + 192);
+        // Room for the case in which every byte is escaped, so that the URL is built in one allocation.
+        let others_room = others().map(|(name, value)| form::room_for("", name) + form::room_for("", value));
+        let room = form::room_for("redirect_uri", redirect_uri)
+            + form::room_for("scope", scope)
+            + form::room_for("state", state)
+            + form::room_for("code_challenge", challenge)
+            + others_room.sum::<usize>();
+        let mut url = String::with_capacity(start.len() + room);
         url.push_str(start);
-        url.push_str("&redirect_uri=");
-        form::push_escaped(&mut url, self.redirect_uri);
-        if !self.scope.as_str().is_empty() {
-            url.push_str("&scope=");
-            form::push_escaped(&mut url, self.scope.as_str());
+        form::push_pair(&mut url, "redirect_uri", redirect_uri);
+        if !scope.is_empty() {
+            form::push_pair(&mut url, "scope", scope);
         }
-        url.push_str("&state=");
-        form::push_escaped(&mut url, state);
-        url.push_str("&code_challenge=");
-        push_challenge(&mut url);
+        form::push_pair(&mut url, "state", state);
+        form::push_pair(&mut url, "code_challenge", challenge);
         for (name, value) in others() {
             url.push('&');
             form::push_escaped(&mut url, name);
@@ -193,39 +259,6 @@ impl fmt::Debug for AuthorizationRequest<'_> {
             .field("scope", &self.scope)
             .finish_non_exhaustive()
     }
-}
-
-/// RFC 6749 §3.1.2 and RFC 9700 §2.6, and that a callback to it can be read: the server appends its parameters to the
-/// query.
-pub(crate) fn check_redirect_uri(uri: &str) -> Result<(), Error> {
-    if !is_absolute_uri(uri) {
-        return Err(Error::misuse(format!(
-            "the redirect URI {} is not an absolute URI without a fragment (RFC 6749 section 3.1.2)",
-            ForeignAddress(uri)
-        )));
-    }
-    if uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:")) {
-        check_web_address("redirect URI", uri)?;
-    }
-    // Most hold neither sign, and one pass without an early exit finds that soonest.
-    if !uri.bytes().fold(false, |found, byte| found | (byte == b'@') | (byte == b'?')) {
-        return Ok(());
-    }
-    let authority = uri.split_once(':').and_then(|(_, rest)| rest.strip_prefix("//")).unwrap_or_default();
-    if authority.split(['/', '?']).next().is_some_and(|authority| authority.contains('@')) {
-        return Err(Error::misuse("the redirect URI holds user information"));
-    }
-    for pair in form::pairs(query_of(uri)) {
-        let Some((name, _)) = pair else {
-            return Err(Error::misuse("the query of the redirect URI is not UTF-8"));
-        };
-        if RESPONSE_PARAMETERS.contains(&&*name) {
-            return Err(Error::misuse(format!(
-                "the query of the redirect URI holds {name}, a parameter of the server's response"
-            )));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -255,8 +288,9 @@ mod tests {
         for resource in texts(&case["resource"]) {
             request = request.resource(resource);
         }
-        request.check()?;
-        Ok(request.url(text("state"), |url| url.push_str(text("challenge"))))
+        let url = request.url(text("state"), text("challenge"));
+        request.start_with(Entropy::from_bytes([1; 128]), SystemTime::UNIX_EPOCH)?;
+        Ok(url)
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The serialised form of a pending authorization.
+//! The stored form of a pending authorization.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,15 +6,71 @@ use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::authorization::callback::RESPONSE_PARAMETERS;
 use crate::authorization::pending::{PendingAuthorization, USED};
 use crate::authorization::pkce::CodeVerifier;
-use crate::authorization::request::check_redirect_uri;
-use crate::server::check_resources;
+use crate::client::StartedBy;
 use crate::text::scope::Scope;
 use crate::text::secret::{self, Secret, ShortSecret};
+use crate::text::uri::{RedirectUri, Resource};
 
-/// The version of the serialised form.
-const VERSION: u32 = 1;
+/// Fails after a callback was accepted: a used authorization must not come back from a store.
+impl Serialize for PendingAuthorization {
+    fn serialize<S: Serializer>(&self, target: S) -> Result<S::Ok, S::Error> {
+        let verifier = self.verifier.as_ref().ok_or(S::Error::custom(USED))?;
+        Stored {
+            version: VERSION,
+            client: URL_SAFE_NO_PAD.encode(self.started_by.0),
+            started_at: self.started_at,
+            expires_at: self.expires_at,
+            state: self.state.expose(),
+            code_verifier: verifier.expose(),
+            redirect_uri: self.redirect_uri.as_str(),
+            scope: self.scope.as_str(),
+            resources: self.resources.iter().map(Resource::as_str).collect(),
+        }
+        .serialize(target)
+    }
+}
+
+impl<'de> Deserialize<'de> for PendingAuthorization {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        // The format's own error may quote what it found, such as the verifier.
+        let restored = Restored::deserialize(source).map_err(|_| {
+            D::Error::custom(
+                "this is no stored pending authorization, or a damaged one; let the user start again",
+            )
+        })?;
+        if restored.version != VERSION {
+            return Err(D::Error::custom(format!(
+                "this pending authorization has the form of version {}, and this version of the crate reads \
+                 version {VERSION}; let the user start again",
+                restored.version
+            )));
+        }
+        let damaged = |what: &str| {
+            D::Error::custom(format!(
+                "{what} of the stored pending authorization is damaged; let the user start again"
+            ))
+        };
+        let started_by =
+            URL_SAFE_NO_PAD.decode(&restored.client).ok().and_then(|bytes| bytes.try_into().ok());
+        let state = Some(restored.state).filter(|state| !state.expose().is_empty());
+        let verifier = CodeVerifier::new(restored.code_verifier.expose());
+        let redirect_uri = RedirectUri::parse(restored.redirect_uri, RESPONSE_PARAMETERS);
+        let resources = restored.resources.into_iter().map(Resource::parse).collect::<Result<_, _>>();
+        Ok(Self {
+            started_by: started_by.map(StartedBy).ok_or_else(|| damaged("client"))?,
+            started_at: restored.started_at,
+            expires_at: restored.expires_at,
+            state: state.map(ShortSecret::Given).ok_or_else(|| damaged("state"))?,
+            verifier: Some(verifier.map_err(|_| damaged("code_verifier"))?),
+            redirect_uri: redirect_uri.map_err(|_| damaged("redirect_uri"))?,
+            scope: Scope::parse(restored.scope).map_err(|_| damaged("scope"))?,
+            resources: resources.map_err(|_| damaged("a resource"))?,
+        })
+    }
+}
 
 #[derive(Serialize)]
 struct Stored<'a> {
@@ -26,10 +82,10 @@ struct Stored<'a> {
     code_verifier: &'a str,
     redirect_uri: &'a str,
     scope: &'a str,
-    resources: &'a [String],
+    resources: Vec<&'a str>,
 }
 
-/// Every member may be absent, so that a form of another version is told apart by its version.
+/// Every member has a default, so that a form of another version fails on its version and not on its members.
 #[derive(Deserialize)]
 #[serde(default)]
 struct Restored {
@@ -62,60 +118,5 @@ impl Default for Restored {
     }
 }
 
-/// Fails after a callback was accepted: there is nothing left that would be worth storing.
-impl Serialize for PendingAuthorization {
-    fn serialize<S: Serializer>(&self, target: S) -> Result<S::Ok, S::Error> {
-        let verifier = self.verifier.as_ref().ok_or(S::Error::custom(USED))?;
-        Stored {
-            version: VERSION,
-            client: URL_SAFE_NO_PAD.encode(self.client),
-            started_at: self.started_at,
-            expires_at: self.expires_at,
-            state: self.state.expose(),
-            code_verifier: verifier.expose(),
-            redirect_uri: &self.redirect_uri,
-            scope: self.scope.as_str(),
-            resources: &self.resources,
-        }
-        .serialize(target)
-    }
-}
-
-impl<'de> Deserialize<'de> for PendingAuthorization {
-    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
-        // A format's own error may quote what it found, and that may be the verifier.
-        let restored = Restored::deserialize(source).map_err(|_| {
-            D::Error::custom(
-                "this is no stored pending authorization, or a damaged one; let the user start again",
-            )
-        })?;
-        if restored.version != VERSION {
-            return Err(D::Error::custom(format!(
-                "this pending authorization has the form of version {}, and this version of the crate reads \
-                 version {VERSION}; let the user start again",
-                restored.version
-            )));
-        }
-        let damaged = |what: &str| {
-            D::Error::custom(format!(
-                "{what} of the stored pending authorization is damaged; let the user start again"
-            ))
-        };
-        let client = URL_SAFE_NO_PAD.decode(&restored.client).ok().and_then(|client| client.try_into().ok());
-        let state = Some(restored.state).filter(|state| !state.expose().is_empty());
-        check_resources(&restored.resources).map_err(|_| damaged("a resource"))?;
-        let redirect_uri = Some(restored.redirect_uri).filter(|uri| check_redirect_uri(uri).is_ok());
-        Ok(Self {
-            client: client.ok_or_else(|| damaged("client"))?,
-            started_at: restored.started_at,
-            expires_at: restored.expires_at,
-            state: state.map(ShortSecret::Given).ok_or_else(|| damaged("state"))?,
-            verifier: Some(
-                CodeVerifier::new(restored.code_verifier.expose()).map_err(|_| damaged("code_verifier"))?,
-            ),
-            redirect_uri: redirect_uri.ok_or_else(|| damaged("redirect_uri"))?,
-            scope: Scope::from_text(restored.scope),
-            resources: restored.resources,
-        })
-    }
-}
+/// The version of the stored form.
+const VERSION: u32 = 1;

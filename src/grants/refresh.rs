@@ -5,9 +5,9 @@ use std::fmt;
 use crate::call::{Call, Readable, Reply, Response, sealed};
 use crate::client::Client;
 use crate::error::Error;
-use crate::server::check_resources;
 use crate::text::scope::Scope;
 use crate::text::secret::{Secret, is_sound};
+use crate::text::uri::Resource;
 use crate::token::TokenResponse;
 use crate::token::reader::{self, TokenContext, Unread};
 
@@ -46,7 +46,7 @@ pub struct RefreshRequest<'a> {
     client: &'a Client,
     refresh_token: &'a Secret,
     scope: Scope,
-    resources: Vec<&'a str>,
+    resources: Vec<Resource<'a>>,
     misuse: Option<Error>,
 }
 
@@ -54,15 +54,20 @@ impl<'a> RefreshRequest<'a> {
     /// Asks for fewer scopes than were granted. Without it the scopes stay; the server refuses more than were
     /// granted.
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        if let Err(error) = self.scope.extend(scopes) {
-            self.misuse.get_or_insert(error);
+        if let Err(refused) = self.scope.extend(scopes) {
+            self.misuse.get_or_insert_with(|| Error::misuse(format!("the scope {refused}")));
         }
         self
     }
 
     /// Names a resource that the new access token is for (RFC 8707 §2.2); repeatable.
     pub fn resource(mut self, resource: &'a str) -> Self {
-        self.resources.push(resource);
+        match Resource::parse(resource) {
+            Ok(resource) => self.resources.push(resource),
+            Err(refused) => {
+                self.misuse.get_or_insert_with(|| Error::misuse(format!("the resource {refused}")));
+            }
+        }
         self
     }
 
@@ -85,7 +90,6 @@ impl<'a> RefreshRequest<'a> {
             return Err(misuse);
         }
         self.client.server.check_grant_type("refresh_token")?;
-        check_resources(&self.resources)?;
         check_refresh_token(self.refresh_token)?;
         let parameters = [
             ("grant_type", "refresh_token"),
@@ -94,7 +98,7 @@ impl<'a> RefreshRequest<'a> {
         ];
         let request = self.client.token_request(&parameters, &self.resources);
         let requested_scope = Some(self.scope).filter(|scope| !scope.as_str().is_empty());
-        let resources = self.resources.iter().map(|resource| (*resource).to_owned()).collect();
+        let resources = self.resources.into_iter().map(Resource::into_owned).collect();
         let tokens = self.client.token_context(requested_scope, resources);
         Ok(Call::new(request, context(RefreshContext { tokens, refresh_token: self.refresh_token.clone() })))
     }

@@ -9,6 +9,7 @@ use crate::session::trouble::{Failure, Trouble, TroubleKind};
 use crate::text::scope::Scope;
 use crate::text::secret::Secret;
 use crate::text::time::{Span, later, milliseconds, system_time};
+use crate::text::uri::Resource;
 use crate::token::{TokenResponse, TokenType};
 
 /// What the holders of an authorization share. All times are milliseconds of Unix time.
@@ -44,10 +45,10 @@ pub(crate) struct Record {
 }
 
 /// What an authorization request asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) struct Asked {
     pub(crate) scope: Option<Scope>,
-    pub(crate) resources: Vec<String>,
+    pub(crate) resources: Vec<Resource<'static>>,
 }
 
 /// The state of the refresh token.

@@ -8,12 +8,12 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::client::IssuedTo;
-use crate::server::check_resources;
 use crate::session::record::{Asked, Generation, Record, State, Validity};
 use crate::session::trouble::{MAX_CODE, Trouble, TroubleKind};
 use crate::text::scope::Scope;
 use crate::text::secret::{self, Secret, is_sound};
 use crate::text::time::{END, Span};
+use crate::text::uri::Resource;
 use crate::token::TokenType;
 
 /// One saved state of a [`Session`](crate::Session), to keep in a store under one key for each authorization.
@@ -57,7 +57,7 @@ struct Stored<'a> {
     refresh_token_expires_at: Option<u64>,
     scope: Option<&'a str>,
     asked_scope: Option<&'a str>,
-    asked_resources: &'a [String],
+    asked_resources: Vec<&'a str>,
     ends_together: bool,
     issued_at: u64,
     expires_at: Option<u64>,
@@ -102,7 +102,11 @@ impl Serialize for Snapshot {
             refresh_token_expires_at: record.refresh_token_expires_at,
             scope: record.scope.as_ref().map(Scope::as_str),
             asked_scope: record.asked.as_ref().and_then(|it| it.scope.as_ref()).map(Scope::as_str),
-            asked_resources: record.asked.as_ref().map(|it| it.resources.as_slice()).unwrap_or_default(),
+            asked_resources: record
+                .asked
+                .iter()
+                .flat_map(|it| it.resources.iter().map(AsRef::as_ref))
+                .collect(),
             ends_together: record.ends_together,
             issued_at: record.issued_at,
             expires_at: record.expires_at(),
@@ -255,9 +259,12 @@ impl Restored {
         if !texts.into_iter().flatten().all(is_sound) {
             return Err("a token");
         }
-        check_resources(&self.asked_resources).map_err(|_| "a resource")?;
-        let has_asked = self.asked_scope.is_some() || !self.asked_resources.is_empty();
-        let asked = Asked { scope: self.asked_scope.map(Scope::from_text), resources: self.asked_resources };
+        let resources = self.asked_resources.iter();
+        let resources =
+            resources.map(|it| Resource::parse(it).map(Resource::into_owned).map_err(|_| "a resource"));
+        let resources = resources.collect::<Result<Vec<_>, _>>()?;
+        let has_asked = self.asked_scope.is_some() || !resources.is_empty();
+        let asked = Asked { scope: self.asked_scope.map(Scope::from_text), resources };
         Ok(Record {
             authorization: digest(&self.authorization).ok_or("authorization")?,
             issued_to: IssuedTo(digest(&self.issued_to).ok_or("issued_to")?),

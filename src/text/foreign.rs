@@ -1,4 +1,4 @@
-//! Text from outside, made fit to be shown.
+//! Text from outside, escaped for display.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ impl fmt::Debug for Foreign<'_> {
     }
 }
 
-/// An address for display, without what may hold a secret: user information, query and fragment.
+/// An address for display, without the parts that may hold a secret: user information, query, fragment.
 pub(crate) struct ForeignAddress<'a>(pub(crate) &'a str);
 
 impl fmt::Display for ForeignAddress<'_> {

@@ -2,12 +2,12 @@
 //!
 //! Writing escapes everything but `A-Z a-z 0-9 * - . _` and turns a space into `+`; reading refuses what
 //! is not UTF-8 instead of replacing it, because a replaced character would change a code or a state.
-//! The crate has its own writer so that a body with secrets is built in one buffer that is wiped
-//! afterwards; tests and a fuzz target hold it to what the `url` crate does.
+//! The crate has its own writer so that a body with secrets is built in one buffer, which is wiped
+//! afterwards; tests and a fuzz target compare it with the `url` crate.
 
 use std::borrow::Cow;
 
-/// Appends `&name=value` (without the `&` at the start and after another); `name` needs no escaping.
+/// Appends `&name=value`, without the `&` at the start and after another; `name` must need no escaping.
 pub(crate) fn push_pair(out: &mut String, name: &str, value: &str) {
     if !matches!(out.as_bytes().last(), None | Some(b'&')) {
         out.push('&');
@@ -17,50 +17,50 @@ pub(crate) fn push_pair(out: &mut String, name: &str, value: &str) {
     push_escaped(out, value);
 }
 
-/// Appends a value, escaped.
+/// Appends a value, escaped: copies runs of literal bytes, and escapes the characters between them.
 pub(crate) fn push_escaped(out: &mut String, value: &str) {
-    // Most values are literal as a whole, and without an early exit the compiler checks many bytes at once.
-    if value.bytes().fold(true, |literal, byte| literal & is_literal(byte)) {
-        return out.push_str(value);
-    }
-    for byte in value.bytes() {
-        if is_literal(byte) {
-            out.push(byte.into());
-        } else if byte == b' ' {
-            out.push('+');
-        } else {
-            out.push('%');
-            out.push(hex_digit(byte >> 4));
-            out.push(hex_digit(byte & 15));
+    let mut rest = value;
+    while let Some(end) = rest.bytes().position(|byte| !is_literal(byte)) {
+        let (literal, special) = rest.split_at_checked(end).unwrap_or((rest, ""));
+        out.push_str(literal);
+        let mut characters = special.chars();
+        if let Some(character) = characters.next() {
+            push_special(out, character);
         }
+        rest = characters.as_str();
+    }
+    out.push_str(rest);
+}
+
+fn push_special(out: &mut String, character: char) {
+    if character == ' ' {
+        return out.push('+');
+    }
+    for byte in character.encode_utf8(&mut [0; 4]).bytes() {
+        out.push('%');
+        out.push(hex_digit(byte >> 4));
+        out.push(hex_digit(byte & 15));
     }
 }
 
-/// The most bytes that `push_pair` appends, so that a buffer never grows and leaves a copy behind.
+/// The most bytes that `push_pair` appends; a buffer with this room never grows, which would leave a copy
+/// of a secret behind.
 pub(crate) fn room_for(name: &str, value: &str) -> usize {
     let escaped = value.len().saturating_mul(3);
     name.len().saturating_add(escaped).saturating_add(2)
 }
 
-/// The decoded pairs of a query or body in their order; `None` for a pair that is not UTF-8.
+/// Decodes the pairs of a query or body, in order; `None` for a pair that is not UTF-8.
 pub(crate) fn pairs(text: &str) -> impl Iterator<Item = Option<(Cow<'_, str>, Cow<'_, str>)>> {
-    let escaped = has_escapes(text);
-    text.split('&').filter(|pair| !pair.is_empty()).map(move |pair| {
+    text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        match escaped {
-            true => Some((unescape(name)?, unescape(value)?)),
-            false => Some((name.into(), value.into())),
-        }
+        Some((unescape(name)?, unescape(value)?))
     })
 }
 
-fn has_escapes(text: &str) -> bool {
-    text.bytes().fold(false, |found, byte| found | (byte == b'+') | (byte == b'%'))
-}
-
-/// A name or a value, decoded; `None` if it is not UTF-8.
+/// Decodes a name or a value; `None` if it is not UTF-8. A `%` without two hex digits stays as it is.
 pub(crate) fn unescape(text: &str) -> Option<Cow<'_, str>> {
-    if !has_escapes(text) {
+    if !text.contains('+') && !text.contains('%') {
         return Some(Cow::Borrowed(text));
     }
     let mut bytes = Vec::with_capacity(text.len());
@@ -83,8 +83,20 @@ pub(crate) fn unescape(text: &str) -> Option<Cow<'_, str>> {
 }
 
 fn is_literal(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() | (byte == b'*') | (byte == b'-') | (byte == b'.') | (byte == b'_')
+    LITERAL.get(usize::from(byte)) == Some(&true)
 }
+
+/// For each byte, whether it is written as it is.
+#[expect(clippy::indexing_slicing, reason = "the compiler runs it, so an index out of bounds does not build")]
+const LITERAL: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'*' | b'-' | b'.' | b'_');
+        byte += 1;
+    }
+    table
+};
 
 fn hex_digit(nibble: u8) -> char {
     char::from(*b"0123456789ABCDEF".get(usize::from(nibble)).unwrap_or(&b'0'))

@@ -1,7 +1,7 @@
-//! One JSON object: its known members, each at most once, and whatever else it holds.
+//! A reader of one JSON object: its known members, each at most once, and all others.
 //!
-//! `#[derive(Deserialize)]` would do, but its errors quote the body, which may hold a token, and collecting
-//! the other members there copies every value twice.
+//! The errors of a `#[derive(Deserialize)]` quote the body, which may hold a token, and its way to collect
+//! the other members copies every value twice.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,16 +16,16 @@ use crate::text::foreign::Foreign;
 /// The value of a known member.
 #[derive(Debug)]
 pub(crate) enum Member<'a> {
-    /// Not there, or `null`.
+    /// Missing, or `null`.
     Absent,
     Text(Cow<'a, str>),
     Unsigned(u64),
     /// A number with a sign, a fraction or an exponent, or too large for 64 bits.
     Float(f64),
     Array(Vec<Value>),
-    /// There more than once.
+    /// A member that is there more than once.
     Repeated,
-    /// Any other value.
+    /// A boolean, a negative integer or an object, which no known member may be.
     Other,
 }
 
@@ -47,16 +47,17 @@ impl Extras {
     }
 }
 
-/// Reads an object into the `members` that have these `names`, in the same order; the rest are the extras.
+/// Reads an object: the values of these `names` into `members`, in the same order, and all others into the
+/// extras.
 ///
-/// One byte-order mark is skipped. `Err` says what is wrong without quoting anything.
+/// Skips one byte-order mark. `Err` says what is wrong without quoting the body.
 pub(crate) fn read<'a, const N: usize>(
     body: &'a [u8],
     names: &'static [&'static str; N],
     members: &mut [Member<'a>; N],
 ) -> Result<Extras, &'static str> {
     let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
-    // Checked once here, instead of by the reader for each text.
+    // One check of the whole body; given bytes, `serde_json` would check each text by itself.
     let body = std::str::from_utf8(body).map_err(|_| "the body is not UTF-8")?;
     let mut reader = serde_json::Deserializer::from_str(body);
     let extras = (&mut reader)
@@ -185,8 +186,9 @@ impl<'de> Visitor<'de> for MemberVisitor {
         Ok(Member::Array(values))
     }
 
-    /// An object, or a number: where `serde_json` keeps numbers as text, which any crate of a program can
-    /// switch on for all, one that is no 64-bit integer comes as a map that only its own types can read.
+    /// Takes an object, or a number: with `serde_json`'s feature `arbitrary_precision`, which any crate of a
+    /// program can switch on for all, a number that is no 64-bit integer comes as a map that only the types
+    /// of `serde_json` can read.
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
         let mut value = Value::deserialize(MapAccessDeserializer::new(map))?;
         wipe(&mut value);
@@ -200,7 +202,7 @@ impl Drop for Extras {
     }
 }
 
-/// The names only: a value may be a token that this crate does not know, such as an `id_token`.
+/// Shows the names only: a value may be a token that this crate does not know, such as an `id_token`.
 impl fmt::Debug for Extras {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MOST: usize = 20;
@@ -211,7 +213,7 @@ impl fmt::Debug for Extras {
     }
 }
 
-/// The recursion is as deep as the reader allowed, 128 levels at most.
+/// Wipes every text in a value; recurses 128 levels at most, the limit of the reader.
 fn wipe(value: &mut Value) {
     match value {
         Value::String(text) => text.zeroize(),

@@ -2,44 +2,45 @@
 
 use std::fmt;
 
-use crate::error::Error;
 use crate::text::foreign::Foreign;
 
+/// The scopes of a request or of a grant.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Scope(String);
 
-impl fmt::Debug for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&Foreign(&self.0), f)
-    }
-}
-
 impl Scope {
-    /// Adds the tokens of a caller.
-    pub(crate) fn extend(&mut self, tokens: impl IntoIterator<Item = impl AsRef<str>>) -> Result<(), Error> {
-        for token in tokens {
-            let token = token.as_ref();
-            if token.is_empty() || !token.bytes().all(is_scope_character) {
-                return Err(Error::misuse(format!(
-                    "the scope {} is not one token of RFC 6749 section 3.3: give each scope by itself, in \
-                     visible ASCII without \" and \\",
-                    Foreign(token)
-                )));
-            }
-            if self.0.is_empty() {
-                // One allocation for what most callers ask for.
-                self.0.reserve(64);
-            } else {
-                self.0.push(' ');
-            }
-            self.0.push_str(token);
+    /// Parses a list that this crate put together from tokens.
+    pub(crate) fn parse(text: String) -> Result<Self, Refused> {
+        if !text.is_empty() {
+            text.split(' ').try_for_each(|token| ScopeToken::parse(token).map(|_| ()))?;
         }
-        Ok(())
+        Ok(Self(text))
     }
 
-    /// What a server or a store said, which need not keep to the characters.
+    /// Takes a server's list as it is: it may hold other characters and more spaces.
     pub(crate) fn from_text(text: impl Into<String>) -> Self {
         Self(text.into())
+    }
+
+    /// Parses and adds tokens; those before the first that is refused stay.
+    pub(crate) fn extend(
+        &mut self,
+        tokens: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Result<(), Refused> {
+        tokens.into_iter().try_for_each(|token| {
+            self.push(ScopeToken::parse(token.as_ref())?);
+            Ok(())
+        })
+    }
+
+    fn push(&mut self, token: ScopeToken<'_>) {
+        if self.0.is_empty() {
+            // Room for a few scopes, so that most requests allocate once.
+            self.0.reserve(64);
+        } else {
+            self.0.push(' ');
+        }
+        self.0.push_str(token.0);
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -50,9 +51,42 @@ impl Scope {
         self.0.split(' ').filter(|token| !token.is_empty())
     }
 
-    /// The tokens that another list lacks.
+    /// The tokens that `other` lacks.
     pub(crate) fn beyond<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a str> {
         self.tokens().filter(|token| other.tokens().all(|known| known != *token))
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&Foreign(&self.0), f)
+    }
+}
+
+/// One scope: visible ASCII without `"` and `\` (RFC 6749 §3.3).
+struct ScopeToken<'a>(&'a str);
+
+impl<'a> ScopeToken<'a> {
+    fn parse(text: &'a str) -> Result<Self, Refused> {
+        if text.is_empty() || !text.bytes().all(is_scope_character) {
+            return Err(Refused(Foreign(text).to_string()));
+        }
+        Ok(Self(text))
+    }
+}
+
+/// A text that is not one scope token; its `Display` continues a sentence that begins with "the scope ".
+#[derive(Debug)]
+pub(crate) struct Refused(String);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} is not one token of RFC 6749 section 3.3; give each scope by itself, in visible ASCII \
+             without \" and \\",
+            self.0
+        )
     }
 }
 
@@ -74,6 +108,15 @@ mod tests {
         assert!(Scope::default().extend(["größe"]).is_err());
         assert!(Scope::default().extend([""]).is_err());
         assert!(Scope::default().extend(["read write"]).is_err());
+    }
+
+    #[test]
+    fn a_list_is_parsed_as_it_was_put_together() {
+        for (text, sound) in
+            [("", true), ("a", true), ("b a:c", true), (" ", false), ("a  b", false), ("a\nb", false)]
+        {
+            assert_eq!(Scope::parse(text.to_owned()).is_ok(), sound, "{text:?}");
+        }
     }
 
     #[test]

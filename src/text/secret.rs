@@ -12,7 +12,15 @@ use zeroize::Zeroize;
 ///
 /// `Debug` shows `Secret([redacted])`, there is no `Display`, equality takes the same time wherever
 /// the texts differ, and the memory is wiped on drop. [`expose`](Secret::expose) is the only way to
-/// the text, so that every place where a secret leaves this crate can be found by searching for it.
+/// the text, so a search for it finds every place where a secret leaves this crate.
+///
+/// ```
+/// use oauth2_proto::Secret;
+///
+/// let secret = Secret::new("fake-secret");
+/// assert_eq!(format!("{secret:?}"), "Secret([redacted])");
+/// assert_eq!(secret.expose(), "fake-secret");
+/// ```
 #[derive(Clone)]
 pub struct Secret(String);
 
@@ -22,13 +30,13 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text itself, for the request that needs it and for nothing else.
+    /// Returns the text, for the request that needs it and for nothing else.
     pub fn expose(&self) -> &str {
         &self.0
     }
 }
 
-/// All of the buffer, as two slices, which are wiped many bytes at a time; a `String` is wiped one by one.
+/// Wipes the whole buffer, as two slices: `zeroize` wipes a slice of bytes faster than a `String`.
 impl Drop for Secret {
     fn drop(&mut self) {
         let mut buffer = std::mem::take(&mut self.0).into_bytes();
@@ -64,49 +72,49 @@ impl fmt::Debug for Secret {
 }
 
 /// Whether two texts are equal, in a time that depends on their lengths only.
+///
+/// Compares eight bytes at a time: `subtle` goes byte by byte, which makes the callback 15 % slower in
+/// `cargo bench --bench compare`.
 pub(crate) fn same(one: &str, other: &str) -> bool {
     let (one_words, one_rest) = one.as_bytes().as_chunks();
     let (other_words, other_rest) = other.as_bytes().as_chunks();
     let words = one_words.iter().zip(other_words);
-    // Eight bytes at a time; `subtle` by itself goes byte by byte.
     let equal = words.fold(one_rest.ct_eq(other_rest), |equal, (one, other)| {
         equal & u64::from_ne_bytes(*one).ct_eq(&u64::from_ne_bytes(*other))
     });
     one.len() == other.len() && equal.into()
 }
 
-/// Whether a text can be a token: there is something in it, and it cannot break a header.
+/// Whether a text can be a token: it is not empty, and no control character in it can break a header.
 pub(crate) fn is_sound(text: &str) -> bool {
     !text.is_empty() && is_printable(text)
 }
 
-/// No control characters, those of ASCII and those after it; most tokens are visible ASCII.
+/// Whether a text holds no control characters, of ASCII and beyond.
 pub(crate) fn is_printable(text: &str) -> bool {
-    text.bytes().fold(true, |visible, byte| visible & matches!(byte, b' '..=b'~'))
-        || !text.chars().any(char::is_control)
+    !text.chars().any(char::is_control)
 }
 
 /// Reads a secret for `#[serde(deserialize_with)]`.
 ///
-/// A function rather than `impl Deserialize`, so that deriving on a caller's own type cannot store a
-/// secret by accident.
+/// It is no `impl Deserialize`, because a caller's derive could then store a secret by accident.
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(source: D) -> Result<Secret, D::Error> {
     String::deserialize(source).map(Secret::new)
 }
 
 /// A code verifier or a `state`: 43 characters in place if this crate made it, and otherwise on the heap.
 ///
-/// Without a heap allocation for its own, starting an authorization stays in its budget.
+/// In place, because starting an authorization may allocate three times, and needs that elsewhere.
 pub(crate) enum ShortSecret {
     Made([u8; 43]),
     Given(Secret),
 }
 
 impl ShortSecret {
-    /// 32 random bytes as 43 characters of base64url, the form that RFC 7636 §4.1 recommends.
+    /// Encodes 32 random bytes as 43 characters of base64url, the form that RFC 7636 §4.1 recommends.
     pub(crate) fn from_random(random: &[u8; 32]) -> Self {
         let mut text = [b'-'; 43];
-        // 32 bytes are 43 characters, so this cannot fail.
+        // It fails only if the buffer is too small, and 32 bytes are 43 characters.
         let _ = URL_SAFE_NO_PAD.encode_slice(random, &mut text);
         Self::Made(text)
     }
@@ -129,7 +137,7 @@ impl ShortSecret {
 impl Drop for ShortSecret {
     fn drop(&mut self) {
         if let Self::Made(text) = self {
-            text.zeroize();
+            text.as_mut_slice().zeroize();
         }
     }
 }

@@ -1,16 +1,16 @@
-//! Times: milliseconds of Unix time, in which sessions count and store them.
+//! Times as milliseconds of Unix time, the unit in which sessions count and store them.
 
 use std::time::{Duration, SystemTime};
 
-/// The end of the year 9999, which every platform's clock can tell: times after it count as it.
+/// The end of the year 9999, which every platform's `SystemTime` can hold; later times are cut to it.
 pub(crate) const END: u64 = 253_402_300_799_999;
 
-/// A time before 1970 counts as 1970.
+/// Converts to milliseconds of Unix time; a time before 1970 counts as 1970.
 pub(crate) fn unix(time: SystemTime) -> u64 {
     milliseconds(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()).min(END)
 }
 
-/// Whole seconds, in which a pending authorization counts.
+/// Converts to whole seconds of Unix time, the unit of a pending authorization.
 pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
     unix(time) / 1000
 }
@@ -27,7 +27,7 @@ pub(crate) fn milliseconds(duration: Duration) -> u64 {
     duration.as_secs().saturating_mul(1000).saturating_add(duration.subsec_millis().into())
 }
 
-/// From one time to another.
+/// The time from `since` to `until`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) since: u64,
@@ -48,11 +48,10 @@ impl Span {
     }
 }
 
-/// The longest delay or lifetime that is reported: it can be added to the time of day on every platform without
-/// an overflow.
+/// The longest delay or lifetime that is reported; added to the present time, it overflows on no platform.
 pub(crate) const LONGEST: Duration = Duration::from_secs((1 << 31) - 1);
 
-/// A number that is written in digits and nothing else; one that is too large becomes `u64::MAX`.
+/// Reads a number that consists of digits only; one that is too large becomes `u64::MAX`.
 pub(crate) fn digits(text: &str) -> Option<u64> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;

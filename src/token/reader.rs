@@ -16,6 +16,7 @@ use crate::text::json::{self, Extras, Member};
 use crate::text::scope::Scope;
 use crate::text::secret::{Secret, is_printable};
 use crate::text::time::{LONGEST, digits};
+use crate::text::uri::Resource;
 use crate::token::{TokenResponse, TokenType};
 
 /// What the reader must know about the request for tokens.
@@ -25,7 +26,7 @@ pub struct TokenContext {
     /// The scope in force where the response names none (RFC 6749 §5.1).
     pub(crate) requested_scope: Option<Scope>,
     /// The resources that the request named (RFC 8707 §2.2).
-    pub(crate) resources: Vec<String>,
+    pub(crate) resources: Vec<Resource<'static>>,
     /// [`AuthorizationServer::access_tokens_end_with_refresh`](crate::AuthorizationServer).
     pub(crate) ends_together: bool,
     /// [`AuthorizationServer::invalid_grant_codes`](crate::AuthorizationServer).

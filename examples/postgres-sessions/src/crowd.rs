@@ -1,4 +1,4 @@
-//! The second part of the demonstration: many share one authorization.
+//! Runs the second part of the demonstration: many processes share one authorization.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::Child;
@@ -9,7 +9,7 @@ use postgres::NoTls;
 
 use crate::Failure;
 use crate::death::{Point, SIGKILL};
-use crate::holder::{DEAD, TOO_LATE, Tally};
+use crate::holder::{TOO_EARLY, TOO_LATE, Tally};
 use crate::keeper::Keeper;
 use crate::report::Report;
 use crate::settings::{CLOCK_SKEW, EARLIEST, LIFETIME};
@@ -18,7 +18,7 @@ use crate::world::{Entry, What, World, eventually};
 const PROCESSES: usize = 4;
 const THREADS: usize = 8;
 
-/// Lets them, for this long, and looks at what came of it.
+/// Runs the processes for this many seconds and judges the outcome.
 pub fn show(seconds: u64, world: &World, report: &mut Report) -> Result<(), Failure> {
     report.heading(format_args!(
         "{PROCESSES} processes with {THREADS} threads each share one authorization for {seconds} s"
@@ -33,25 +33,25 @@ pub fn show(seconds: u64, world: &World, report: &mut Report) -> Result<(), Fail
     judge_refreshes(&log[before..], &crowd, world, key, report)?;
     judge_calls(&crowd, report);
     let mut last = world.open(tools, key)?;
-    // The last process to die may have left a claim.
-    let alive = eventually(|| {
+    // Repeats, because the last process to die may have left a claim.
+    let is_valid = eventually(|| {
         last.tend()?;
         world.is_served(&last)
     })?;
-    report.promise("the authorization is alive in the end", alive);
+    report.promise("the authorization is valid at the end", is_valid);
     Ok(())
 }
 
-/// What the processes told.
+/// The outcome of all processes.
 #[derive(Default)]
 struct Crowd {
     lasted: Duration,
-    /// How many were killed on the way.
+    /// The number of processes that killed themselves.
     killed: u64,
     tally: Tally,
-    /// What was wrong with a token.
+    /// The broken promises about tokens.
     wrong: Vec<String>,
-    /// Why a thread ended early.
+    /// The reasons why threads ended early.
     failures: Vec<String>,
 }
 
@@ -63,7 +63,7 @@ impl Crowd {
             (0..PROCESSES).map(|_| world.spawn(key, THREADS, seconds, None)).collect();
         let left = || Duration::from_secs(seconds).saturating_sub(start.elapsed()).as_secs();
         while left() > 5 {
-            // Longer than a claim, so that the others always get their turn.
+            // Longer than a claim, so that the other holders can refresh in between.
             sleep(Duration::from_secs(4));
             crowd.take(world.spawn(key, THREADS, left(), Some(Point::Claim))?)?;
         }
@@ -80,7 +80,7 @@ impl Crowd {
         for line in String::from_utf8(output.stdout)?.lines() {
             match (Tally::parse(line), line.split_once(' ')) {
                 (Some(tally), _) => self.tally.add(&tally),
-                (None, Some(("wrong", what))) => self.wrong.push(what.to_owned()),
+                (None, Some(("wrong", promise))) => self.wrong.push(promise.to_owned()),
                 _ => self.failures.push(line.to_owned()),
             }
         }
@@ -103,7 +103,7 @@ fn judge_refreshes(
     let count = |what| log.iter().filter(|entry| entry.what == what).count() as u64;
     let [refreshed, refused, revoked] = [What::Refreshed, What::RefreshRefused, What::Revoked].map(count);
     let mut database = postgres::Client::connect(&world.settings.database, NoTls)?;
-    // A report may look into the snapshot; a program should not.
+    // Reads a member of the snapshot for the report; a program treats the snapshot as opaque.
     let select = "SELECT revision, (snapshot->>'generation')::bigint FROM oauth_sessions WHERE key = $1";
     let row = database.query_one(select, &[&key])?;
     let (revision, generation): (i64, i64) = (row.get(0), row.get(1));
@@ -111,43 +111,45 @@ fn judge_refreshes(
     let times = log.iter().filter(|entry| entry.what == What::Refreshed).map(|entry| entry.time);
     let times: Vec<_> = times.collect();
     let gaps: Vec<_> = times.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();
-    let (least, most) = (gaps.iter().min().unwrap_or(&0), gaps.iter().max().unwrap_or(&0));
+    let (shortest, longest) = (gaps.iter().min().unwrap_or(&0), gaps.iter().max().unwrap_or(&0));
     let each = crowd.lasted.as_secs_f32() / refreshed as f32;
-    report.fact(format_args!("{refreshed} refreshes, one each {each:.2} s ({least} to {most} ms apart)"));
+    report
+        .fact(format_args!("{refreshed} refreshes, one per {each:.2} s ({shortest} to {longest} ms apart)"));
     report.fact(format_args!("{} more processes joined and died with a claim on a refresh", crowd.killed));
-    // The sign-in, a claim and tokens for each refresh, and the claims of those that died.
+    // One save for the sign-in, two for each refresh (claim and tokens), and one claim of each killed
+    // process.
     let expected = 1 + 2 * refreshed + crowd.killed;
     report
-        .fact(format_args!("{revision} saves, where {expected} are needed; any more are claims that lapsed"));
+        .fact(format_args!("{revision} saves, of which {expected} are needed; the others are lapsed claims"));
 
-    // The first refresh may come at once, and so may the first after trouble, in which a token grows old.
-    let troubles = gaps.iter().filter(|gap| **gap >= 1000).count() as u64;
+    // A session's first refresh may come at once, and so may the first after an interruption.
+    let interruptions = gaps.iter().filter(|gap| **gap >= 1000).count() as u64;
     let lifetimes = crowd.lasted.as_secs_f32() / (LIFETIME.parse::<f32>()? * EARLIEST);
-    let most = lifetimes as u64 + 1 + troubles;
+    let max_refreshes = lifetimes as u64 + 1 + interruptions;
     report.promise(
-        format_args!("one refresh for each lifetime, which makes {most} at the most"),
-        refreshed > 0 && refreshed <= most,
+        format_args!("one refresh for each lifetime: at most {max_refreshes}"),
+        refreshed > 0 && refreshed <= max_refreshes,
     );
-    report.promise("all tokens that the server gave are in the store", refreshed == generation as u64);
+    report.promise("all tokens that the server issued are in the store", refreshed == generation as u64);
     report.promise("no refresh token was used twice", [refused, revoked] == [0, 0]);
     Ok(())
 }
 
 fn judge_calls(crowd: &Crowd, report: &mut Report) {
     let Tally { good, expired, latest, without } = &crowd.tally;
-    report.fact(format_args!("{} calls to the API, {good} of them good", good + expired));
-    report.fact(format_args!("{without} more had to wait, for there was no token"));
+    report.fact(format_args!("{} calls to the API, of which {good} succeeded", good + expired));
+    report.fact(format_args!("{without} further calls waited for a token"));
     report.fact(format_args!(
-        "{expired} had a token that ended in its last second, {} ms before the call at the most",
+        "{expired} used a token that ended in its last second, at most {} ms before the call",
         latest.as_millis()
     ));
     report.promise(
-        format_args!("no token was used more than {} ms after its time", CLOCK_SKEW.as_millis()),
-        !crowd.wrong.iter().any(|what| what == TOO_LATE),
+        format_args!("no token was used more than {} ms after its expiry", CLOCK_SKEW.as_millis()),
+        !crowd.wrong.iter().any(|promise| promise == TOO_LATE),
     );
     report.promise(
-        "no token was dead before its last second, in which this server may end it",
-        !crowd.wrong.iter().any(|what| what == DEAD),
+        "no token was invalid before its last second, in which this server may end it",
+        !crowd.wrong.iter().any(|promise| promise == TOO_EARLY),
     );
     report.promise("every thread called the API until its end", crowd.failures.is_empty() && *good > 0);
     let mut failures = crowd.failures.clone();

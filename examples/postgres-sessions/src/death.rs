@@ -1,4 +1,4 @@
-//! A process that ends itself by SIGKILL in the middle of a refresh, at a chosen point.
+//! Kills this process with SIGKILL in the middle of a refresh, at a chosen point.
 
 use std::fmt;
 use std::io::Write;
@@ -14,22 +14,22 @@ use ureq::Agent;
 use crate::Failure;
 use crate::http;
 
-/// The number of the signal.
+/// The number of the signal `SIGKILL`.
 pub const SIGKILL: i32 = 9;
 
-/// Where the process dies.
+/// The point of a refresh at which the process dies.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Point {
-    /// The claim is saved, and nothing was sent.
+    /// The claim is saved, and no request was sent.
     Claim,
-    /// The request is on its way, and nobody waits for the answer.
+    /// The request is sent, and the response is not read.
     Sent,
-    /// The answer is there, and nothing of it is saved.
+    /// The response has arrived, and nothing of it is saved.
     Answered,
 }
 
 impl Point {
-    /// Whether the server may have replaced the tokens when the process dies here.
+    /// Returns whether the server may already have replaced the tokens at this point.
     pub fn is_in_the_window(self) -> bool {
         self != Self::Claim
     }
@@ -55,7 +55,7 @@ impl FromStr for Point {
     }
 }
 
-/// Sends like [`http::send`], as far as this point.
+/// Sends a request like [`http::send`], and kills the process at `point`.
 pub fn send(point: Point, agent: &Agent, request: &Request, until: SystemTime) -> ! {
     match point {
         Point::Claim => {}
@@ -64,7 +64,7 @@ pub fn send(point: Point, agent: &Agent, request: &Request, until: SystemTime) -
             http::send(agent, request, until).expect("the server answers");
         }
     }
-    // The standard library has no signals, and every shell has.
+    // Uses a shell, because the standard library cannot send a signal.
     let killed = Command::new("sh").args(["-c", &format!("kill -KILL {}", id())]).status();
     killed.expect("there is a shell");
     loop {
@@ -72,7 +72,7 @@ pub fn send(point: Point, agent: &Agent, request: &Request, until: SystemTime) -
     }
 }
 
-/// Writes the request and reads nothing.
+/// Sends the request without reading the response.
 fn send_only(request: &Request) -> Result<(), Failure> {
     let rest = request.url().strip_prefix("http://").ok_or("the server is on loopback")?;
     let (host, path) = rest.split_once('/').ok_or("the token endpoint has a path")?;

@@ -1,4 +1,4 @@
-//! A process of the round: each of its threads holds the authorization and calls the API with it.
+//! Runs one process of the demonstration: each thread holds the authorization and calls the API.
 
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -12,25 +12,25 @@ use crate::keeper::{Keeper, Next, Tools};
 use crate::settings::{CLOCK_SKEW, Settings, policy};
 use crate::store::Store;
 
-/// How often each thread calls the API.
+/// The interval between the API calls of a thread.
 const CALL_EVERY: Duration = Duration::from_millis(400);
-/// The server counts in whole seconds, so that a token ends up to one second before its time.
+/// The server counts in whole seconds, so that a token may end up to one second before its expiry.
 const ROUNDING: Duration = Duration::from_secs(1);
 
-/// What can be wrong with a token.
-pub const TOO_LATE: &str = "used after its time and the clock skew";
-pub const DEAD: &str = "dead before its last second";
+/// The ways in which a token can break a promise.
+pub const TOO_LATE: &str = "used after its expiry and the clock skew";
+pub const TOO_EARLY: &str = "invalid before its last second";
 
-/// What the calls to the API came to; a process prints it as its last line.
+/// The counts of the calls to the API; a process prints them as its last line.
 #[derive(Default)]
 pub struct Tally {
-    /// Calls that the API took.
+    /// The calls that the API accepted.
     pub good: u64,
-    /// Calls with a token that had ended in the second before its time.
+    /// The calls with a token that had ended in the second before its expiry.
     pub expired: u64,
-    /// How long ago it can have ended when the call was made, at the most.
+    /// The longest possible time between the end of such a token and the call.
     pub latest: Duration,
-    /// Times without a token to call with.
+    /// The calls skipped for lack of a token.
     pub without: u64,
 }
 
@@ -46,7 +46,7 @@ impl Tally {
         println!("tally {} {} {} {}", self.good, self.expired, self.latest.as_millis(), self.without);
     }
 
-    /// From the line that `print` makes.
+    /// Reads the line that `print` writes.
     pub fn parse(line: &str) -> Option<Self> {
         let words: Result<Vec<u64>, _> = line.strip_prefix("tally ")?.split(' ').map(str::parse).collect();
         let [good, expired, latest, without] = words.ok()?.try_into().ok()?;
@@ -54,7 +54,7 @@ impl Tally {
     }
 }
 
-/// Holds the authorization under this key in several threads, until the time is over or the process dies.
+/// Holds the authorization under `key` in several threads, until the time is over or the process dies.
 pub fn run(settings: &Settings, key: &str, threads: usize, seconds: u64, die_at: Option<Point>) -> Tally {
     let end = SystemTime::now() + Duration::from_secs(seconds);
     let mut all = Tally::default();
@@ -80,7 +80,7 @@ fn hold(settings: &Settings, key: &str, end: SystemTime, die_at: Option<Point>) 
     };
     let tools = Tools { client: &settings.client, policy: policy(), send: &send };
     let store = Store::new(&settings.database, key)?;
-    let mut keeper = Keeper::open(tools, store)?.ok_or("nobody signed in yet")?;
+    let mut keeper = Keeper::open(tools, store)?.ok_or("no user has signed in")?;
     let mut tally = Tally::default();
     let mut next_call = SystemTime::now();
     while SystemTime::now() < end {
@@ -98,7 +98,7 @@ fn hold(settings: &Settings, key: &str, end: SystemTime, die_at: Option<Point>) 
     Ok(tally)
 }
 
-/// Calls the API, which answers whether the token is good.
+/// Calls the API, which answers whether the token is valid.
 fn call(settings: &Settings, agent: &Agent, keeper: &mut Keeper, tally: &mut Tally) -> Result<(), Failure> {
     let asked = SystemTime::now();
     let (Some(token), Some(end)) = (keeper.access_token().cloned(), keeper.expires_at()) else {
@@ -112,11 +112,11 @@ fn call(settings: &Settings, agent: &Agent, keeper: &mut Keeper, tally: &mut Tal
         tally.good += 1;
         return Ok(());
     }
-    keeper.rejected(&token);
-    // When it ended at the server at the earliest, if all is well.
+    keeper.access_token_rejected(&token);
+    // The earliest time at which a correct server ends the token.
     let earliest = end - ROUNDING;
     if SystemTime::now() < earliest {
-        println!("wrong {DEAD}");
+        println!("wrong {TOO_EARLY}");
     }
     tally.expired += 1;
     tally.latest = tally.latest.max(asked.duration_since(earliest).unwrap_or_default());

@@ -1,4 +1,4 @@
-//! The HTTP, with `ureq`.
+//! Sends the crate's requests with `ureq`.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,14 +7,14 @@ use ureq::Agent;
 
 use crate::keeper::Answer;
 
-/// A client that follows no redirect, and for which a status of 400 is an answer too.
+/// Returns an HTTP client that follows no redirects and treats every status as a response.
 pub fn agent() -> Agent {
     let config = Agent::config_builder().http_status_as_error(false).max_redirects(0);
-    // The demonstration stays on loopback.
+    // Uses no proxy: the demonstration runs on loopback.
     config.proxy(None).timeout_global(Some(Duration::from_secs(5))).build().new_agent()
 }
 
-/// Sends a request of the crate; the answer is of no use after `until`.
+/// Sends a request of the crate, and gives up at `until`: a later response is useless.
 pub fn send(agent: &Agent, request: &Request, until: SystemTime) -> Option<Answer> {
     let timeout = until.duration_since(SystemTime::now()).ok()?;
     let mut post = agent.post(request.url()).config().timeout_global(Some(timeout)).build();

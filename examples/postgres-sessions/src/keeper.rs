@@ -1,23 +1,25 @@
-//! The loop that keeps an authorization alive: copy this file, and replace what it uses by what you have.
+//! Keeps an authorization alive. Copy this file, and replace the store and the HTTP by your own.
 
 use std::time::{Duration, SystemTime};
 
-use oauth2_proto::{Client, RefreshPolicy, Request, Response, Secret, Session, Step, TokenResponse, session::Reason};
+use oauth2_proto::{
+    Client, RefreshPolicy, Request, Response, Secret, Session, Step, TokenResponse, session::Reason,
+};
 
 use crate::Failure;
 use crate::store::Store;
 
-/// How often to look into the store while another holder refreshes.
-const LOOK: Duration = Duration::from_millis(50);
+/// The interval between loads of the store while another holder refreshes.
+const LOAD_EVERY: Duration = Duration::from_millis(50);
 
-/// Sends a request, without following redirects, and returns the status, the headers and the body; nothing if
-/// they are not there by the given time.
+/// Sends a request, without following redirects, and returns its response, or `None` if no response has
+/// arrived by the given time.
 pub type Send<'a> = dyn Fn(&Request, SystemTime) -> Option<Answer> + Sync + 'a;
 
-/// A status, header pairs and a body.
+/// The status, the headers and the body of a response.
 pub type Answer = (u16, Vec<(String, Vec<u8>)>, Vec<u8>);
 
-/// What a holder works with.
+/// The client, the policy and the HTTP of a holder.
 #[derive(Clone, Copy)]
 pub struct Tools<'a> {
     pub client: &'a Client,
@@ -25,24 +27,25 @@ pub struct Tools<'a> {
     pub send: &'a Send<'a>,
 }
 
-/// One holder of an authorization; a process may have many, for one authorization too.
+/// One holder of an authorization. A process may have several, even for one authorization.
 pub struct Keeper<'a> {
     session: Session,
     store: Store,
     tools: Tools<'a>,
 }
 
-/// When to call [`Keeper::tend`] again.
+/// The next action after [`Keeper::tend`].
 #[derive(Debug)]
 pub enum Next {
-    /// At this time, or at once after [`Keeper::rejected`].
+    /// Call [`Keeper::tend`] again at this time, or at once after [`Keeper::access_token_rejected`].
     At(SystemTime),
-    /// Now and then, for another holder may sign the user in. To do it here, call [`Keeper::signed_in`].
+    /// Let the user sign in again, then call [`Keeper::signed_in`]. Another holder may do so first: call
+    /// [`Keeper::tend`] from time to time.
     SignIn(Reason),
 }
 
 impl<'a> Keeper<'a> {
-    /// A holder of what is stored; `None` if the user never signed in.
+    /// Opens a holder of the stored authorization; returns `None` if the user has never signed in.
     pub fn open(tools: Tools<'a>, mut store: Store) -> Result<Option<Self>, Failure> {
         let snapshot = store.load()?;
         Ok(snapshot.map(|snapshot| {
@@ -51,7 +54,7 @@ impl<'a> Keeper<'a> {
         }))
     }
 
-    /// A holder with the tokens of a sign-in, the first or a later one; [`Keeper::tend`] saves them.
+    /// Makes a holder from the tokens of a sign-in, the first or a later one; [`Keeper::tend`] saves them.
     pub fn signed_in(tools: Tools<'a>, mut store: Store, tokens: TokenResponse) -> Result<Self, Failure> {
         let now = SystemTime::now();
         let session = match store.load()? {
@@ -65,30 +68,30 @@ impl<'a> Keeper<'a> {
         Ok(Self { session, store, tools })
     }
 
-    /// Does what is to be done now, and says when to come back.
+    /// Carries out every step that is due, and returns when to call again.
     ///
-    /// After an error call it again a little later, with the same keeper: it may have tokens that are not saved
-    /// yet. Never drop one in that state if it can be helped.
+    /// After an error, call `tend` again a little later on the same keeper. Keep the keeper until a call
+    /// succeeds: it may hold tokens that are not saved yet.
     pub fn tend(&mut self) -> Result<Next, Failure> {
         loop {
             let now = SystemTime::now();
             match self.session.poll(now) {
                 Step::Idle(until) => return Ok(Next::At(until.unwrap_or(now + Duration::from_secs(60)))),
                 Step::Wait(until) => {
-                    if !self.look()? {
-                        return Ok(Next::At(until.min(now + LOOK)));
+                    if !self.adopt_stored()? {
+                        return Ok(Next::At(until.min(now + LOAD_EVERY)));
                     }
                 }
                 Step::Save(save) => {
                     if self.store.compare_and_swap(&save)? {
                         self.session.saved(save);
-                    } else if !self.look()? {
+                    } else if !self.adopt_stored()? {
                         return Err("the store refused a save and has nothing newer".into());
                     }
                 }
                 Step::Send { until } => self.refresh(until)?,
                 Step::Reauthorize(reason) => {
-                    if !self.look()? {
+                    if !self.adopt_stored()? {
                         return Ok(Next::SignIn(reason));
                     }
                 }
@@ -96,19 +99,19 @@ impl<'a> Keeper<'a> {
         }
     }
 
-    /// The access token, if it may be used now; ask for each request to the API.
+    /// Returns the access token if it is valid now. Call this for each request to the API.
     pub fn access_token(&self) -> Option<&Secret> {
         self.session.access_token(SystemTime::now())
     }
 
-    /// When the access token expires, if the server said so.
+    /// Returns when the access token expires, if the server gave a lifetime.
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.session.expires_at()
     }
 
-    /// The API answered 401 to this access token.
-    pub fn rejected(&mut self, access_token: &Secret) {
-        self.session.rejected(access_token);
+    /// Records that the API answered 401 to this access token.
+    pub fn access_token_rejected(&mut self, access_token: &Secret) {
+        self.session.access_token_rejected(access_token);
     }
 
     fn refresh(&mut self, until: SystemTime) -> Result<(), Failure> {
@@ -116,8 +119,8 @@ impl<'a> Keeper<'a> {
         match (self.tools.send)(call.request(), until) {
             Some((status, headers, body)) => {
                 let headers = headers.iter().map(|(name, value)| (name.as_str(), value));
-                let answer = Response::new(status, headers, &body);
-                if let Err(error) = self.session.received(call, answer, SystemTime::now()) {
+                let response = Response::new(status, headers, &body);
+                if let Err(error) = self.session.received(call, response, SystemTime::now()) {
                     eprintln!("refresh: {error}");
                 }
             }
@@ -126,8 +129,8 @@ impl<'a> Keeper<'a> {
         Ok(())
     }
 
-    /// Adopts what is stored, and says whether it was newer.
-    fn look(&mut self) -> Result<bool, Failure> {
+    /// Adopts the stored snapshot, and returns whether it was newer.
+    fn adopt_stored(&mut self) -> Result<bool, Failure> {
         let stored = self.store.load()?.ok_or("the row of this authorization is gone")?;
         Ok(self.session.adopt(stored, SystemTime::now())?)
     }

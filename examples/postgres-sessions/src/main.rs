@@ -1,7 +1,7 @@
-//! Many threads and processes share one authorization through PostgreSQL, at a server that revokes it if a refresh
-//! token is used twice; see README.md.
+//! Shares one authorization among many threads and processes through PostgreSQL, at a server that revokes the
+//! authorization if a refresh token is used twice. See README.md.
 //!
-//! `store.rs`, `keeper.rs` and `http.rs` are for your program. The others are the demonstration.
+//! Copy `store.rs`, `keeper.rs` and `http.rs` into your program. The other files are the demonstration.
 
 #![allow(clippy::disallowed_methods, reason = "a program has a clock and an environment; the crate has none")]
 
@@ -27,16 +27,16 @@ use report::Report;
 use settings::{LIFETIME, Settings};
 use world::World;
 
-/// What went wrong, in a sentence.
+/// The reason of a failure, in a sentence.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 const USAGE: &str = "\
 Usage: postgres-sessions [--seconds SECONDS]
-                        the demonstration, with 60 seconds for its second part if nothing else is said
+                        run the demonstration; its second part takes SECONDS (default: 60)
        postgres-sessions hold KEY THREADS SECONDS [--die-at claim|sent|answered]
-                        one of its processes, which kills itself at that point of a refresh
+                        run one of its processes, which kills itself at the given point of a refresh
 
-DATABASE_URL names the database, which has the table of schema.sql.";
+DATABASE_URL names the database, which contains the table of schema.sql.";
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
@@ -69,12 +69,12 @@ fn run(arguments: &[&str]) -> Result<bool, Failure> {
     }
 }
 
-/// Says whether every promise was kept.
+/// Runs the demonstration, and returns whether every promise was kept.
 fn demonstrate(seconds: u64) -> Result<bool, Failure> {
     let world = World::start()?;
     let mut report = Report::default();
     println!(
-        "oidc-provider, access tokens of {LIFETIME} s. It revokes an authorization whose refresh token is used twice."
+        "oidc-provider, access tokens of {LIFETIME} s; it revokes an authorization whose refresh token is used twice."
     );
     for point in [Point::Claim, Point::Sent, Point::Answered] {
         survivors::show(point, &world, &mut report)?;

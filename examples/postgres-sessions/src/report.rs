@@ -1,4 +1,4 @@
-//! What is printed: facts, and promises that are kept or broken.
+//! Prints facts, and promises as kept or broken.
 
 use std::fmt::Display;
 
@@ -21,7 +21,7 @@ impl Report {
         self.broken += u32::from(!is_kept);
     }
 
-    /// Whether all promises were kept.
+    /// Prints the summary, and returns whether all promises were kept.
     pub fn end(self) -> bool {
         match self.broken {
             0 => println!("\nEvery promise was kept."),

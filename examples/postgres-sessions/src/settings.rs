@@ -1,4 +1,4 @@
-//! What the processes are told by environment variables, and the policy that they share.
+//! The processes' settings, from environment variables, and the policy that the processes share.
 
 use std::time::Duration;
 
@@ -11,9 +11,10 @@ use ureq::Agent;
 use crate::Failure;
 use crate::foreign::Facts;
 
-/// Times that fit tokens of two seconds; the defaults fit those of minutes.
+/// Returns a policy for tokens of two seconds; the default policy suits tokens of minutes.
 ///
-/// The server counts in whole seconds, so that a token of two seconds may live for one: it is replaced before.
+/// The server counts in whole seconds, so that a token of two seconds may live for one. This policy replaces
+/// the token within its first second.
 pub fn policy() -> RefreshPolicy {
     RefreshPolicy::default()
         .refresh_fraction(EARLIEST, 0.45)
@@ -22,24 +23,24 @@ pub fn policy() -> RefreshPolicy {
         .backoff(Duration::from_millis(200), Duration::from_secs(2))
 }
 
-/// Seconds that an access token lives.
+/// The lifetime of an access token, in seconds.
 pub const LIFETIME: &str = "2";
-/// The part of the lifetime before which nothing is refreshed without need.
+/// The fraction of the lifetime before which no refresh starts, unless the token was rejected.
 pub const EARLIEST: f32 = 0.3;
-/// All holders have the clock of this machine.
+/// The largest clock difference between holders: small, because all run on this machine.
 pub const CLOCK_SKEW: Duration = Duration::from_millis(100);
 
-/// Where everything is, and who we are there.
+/// The addresses, the client, and the client's credentials.
 pub struct Settings {
     pub client: Client,
     pub database: String,
-    /// What stands for the API: it says whether a token is good (RFC 7662).
+    /// The introspection endpoint (RFC 7662), which stands in for the API: it tells whether a token is valid.
     pub introspection_endpoint: String,
     pub introspection_authorization: String,
 }
 
 impl Settings {
-    /// From the environment, or from what stands for it.
+    /// Reads the settings from environment variables, with `environment` as the lookup.
     pub fn read(environment: impl Fn(&str) -> Option<String>) -> Result<Self, Failure> {
         let read = |name| environment(name).ok_or(format!("set the environment variable {name}"));
         let server = AuthorizationServer::new(&read("AUTHORIZATION_ENDPOINT")?, &read("TOKEN_ENDPOINT")?)?;
@@ -52,7 +53,7 @@ impl Settings {
         })
     }
 
-    /// Whether the server takes this access token for good now.
+    /// Returns whether the access token is active at the server now.
     pub fn is_active(&self, agent: &Agent, token: &Secret) -> Result<bool, Failure> {
         let post = agent.post(&self.introspection_endpoint);
         let post = post.header("authorization", &self.introspection_authorization);
@@ -64,7 +65,7 @@ impl Settings {
     }
 }
 
-/// The environment of the processes, apart from `DATABASE_URL`, which they inherit.
+/// Returns the environment variables of the processes, except `DATABASE_URL`, which they inherit.
 pub fn environment(facts: &Facts) -> Result<Vec<(&'static str, String)>, Failure> {
     let missing = "the server names no issuer or introspection endpoint";
     Ok(vec![

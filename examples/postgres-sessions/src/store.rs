@@ -1,4 +1,4 @@
-//! The store: a row for each authorization, which changes by compare-and-swap only.
+//! Stores each authorization in one row, and changes a row only by compare-and-swap.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use postgres::{Client, Config, NoTls};
 
 use crate::Failure;
 
-/// The row of one authorization, with a connection that is made again when it was lost.
+/// The row of one authorization, with a connection that is opened again after a loss.
 pub struct Store {
     config: Config,
     connection: Option<Client>,
@@ -16,15 +16,15 @@ pub struct Store {
 }
 
 impl Store {
-    /// Nothing is connected before the first use.
+    /// Makes the store of the authorization under `key`; the first use opens the connection.
     pub fn new(database: &str, key: &str) -> Result<Self, Failure> {
         let mut config: Config = database.parse()?;
-        // A store that hangs would make a claim run out while nobody sends.
+        // Limits every wait: while the store hangs, a claim runs out unused.
         config.connect_timeout(Duration::from_secs(5)).options("-c statement_timeout=5000");
         Ok(Self { config, connection: None, key: key.to_owned() })
     }
 
-    /// What is stored, if anything is.
+    /// Loads the stored snapshot, if any.
     pub fn load(&mut self) -> Result<Option<Snapshot>, Failure> {
         let key = self.key.clone();
         let row =
@@ -33,10 +33,11 @@ impl Store {
         Ok(snapshot.map(|Json(snapshot)| snapshot))
     }
 
-    /// Stores this if nobody else was faster, and says whether it did.
+    /// Stores the snapshot if the row still has the expected revision, and returns whether it did.
     ///
-    /// After an error it may have been stored all the same. The session asks for the same save again then; it
-    /// comes too late, and what the store has is adopted, like another holder's.
+    /// After an error the store may contain the snapshot nevertheless. The session then asks for the same
+    /// save again, the revision no longer matches, and the session adopts the stored snapshot, like another
+    /// holder's.
     pub fn compare_and_swap(&mut self, save: &Save) -> Result<bool, Failure> {
         let (key, snapshot) = (self.key.clone(), Json(save.snapshot()));
         let (revision, expected) =

@@ -1,4 +1,5 @@
-//! The first part of the demonstration: a process dies in the middle of its refresh, and two holders live on.
+//! Runs the first part of the demonstration: a process dies in the middle of its refresh, and two holders
+//! survive.
 
 use std::os::unix::process::ExitStatusExt;
 use std::time::Instant;
@@ -11,7 +12,7 @@ use crate::keeper::{Keeper, Next};
 use crate::report::Report;
 use crate::world::{What, World, eventually};
 
-/// Kills a process at this point, and looks at what becomes of the others.
+/// Kills a process at this point, and judges what the other holders do.
 pub fn show(point: Point, world: &World, report: &mut Report) -> Result<(), Failure> {
     report.heading(format_args!("A process dies by SIGKILL at the point {point:?}"));
     let key = format!("dies at {point}");
@@ -35,10 +36,7 @@ pub fn show(point: Point, world: &World, report: &mut Report) -> Result<(), Fail
     let log = world.log()?;
     let count = |what| log[before..].iter().filter(|entry| entry.what == what).count();
     let [refreshed, refused, revoked] = [What::Refreshed, What::RefreshRefused, What::Revoked].map(count);
-    report.fact(format_args!(
-        "{:.1} s later the survivors know what became of it",
-        died.elapsed().as_secs_f32()
-    ));
+    report.fact(format_args!("{:.1} s later the survivors have settled", died.elapsed().as_secs_f32()));
     report.fact(format_args!("refresh requests: {refreshed} answered with tokens, {refused} refused"));
 
     if point.is_in_the_window() {
@@ -47,18 +45,18 @@ pub fn show(point: Point, world: &World, report: &mut Report) -> Result<(), Fail
             ends == [Some(Reason::Refused); 2],
         );
         report.promise(
-            "after one attempt with the old refresh token, for which the server revoked the authorization",
+            "after one attempt with the old refresh token, after which the server revoked the authorization",
             [refreshed, refused, revoked] == [1, 1, 1],
         );
         survivors.first = Keeper::signed_in(tools, world.store(&key)?, world.sign_in()?)?;
         survivors.first.tend()?;
         report.promise(
-            "the user signs in again, and both go on under the same key",
+            "the user signs in again, and both continue under the same key",
             eventually(|| survivors.are_served(world))?,
         );
     } else {
         report.promise(
-            "the authorization goes on with new tokens in both survivors",
+            "the authorization continues with new tokens in both survivors",
             settled && eventually(|| survivors.are_served(world))?,
         );
         report.promise("no refresh token was used twice", refreshed > 0 && [refused, revoked] == [0, 0]);
@@ -69,7 +67,7 @@ pub fn show(point: Point, world: &World, report: &mut Report) -> Result<(), Fail
         Ok(survivors.have_other_than(old.as_ref()))
     })?;
     report.promise(
-        "and the tokens are refreshed in their turn",
+        "the next refresh succeeds as well",
         refreshed && eventually(|| survivors.are_served(world))?,
     );
     Ok(())
@@ -81,7 +79,7 @@ struct Survivors<'a> {
 }
 
 impl Survivors<'_> {
-    /// Why the user must sign in again, for each that says so.
+    /// Tends both holders, and returns for each the reason why the user must sign in again, if any.
     fn tend(&mut self) -> Result<[Option<Reason>; 2], Failure> {
         let reason = |next| match next {
             Next::At(_) => None,
@@ -90,13 +88,13 @@ impl Survivors<'_> {
         Ok([self.first.tend()?, self.second.tend()?].map(reason))
     }
 
-    /// Whether both have an access token, and none has this one.
+    /// Returns whether both holders have an access token other than `old`.
     fn have_other_than(&self, old: Option<&Secret>) -> bool {
         let tokens = [&self.first, &self.second].map(Keeper::access_token);
         tokens.iter().all(|token| token.is_some() && *token != old)
     }
 
-    /// Whether both have the same access token, and the server takes it for good.
+    /// Returns whether both holders have the same access token, and the server accepts it.
     fn are_served(&mut self, world: &World) -> Result<bool, Failure> {
         self.tend()?;
         let same = self.first.access_token() == self.second.access_token();

@@ -1,4 +1,4 @@
-//! What the demonstration runs in: the authorization server, its log, the database and a user.
+//! The environment of the demonstration: the authorization server, its log, the database and a user.
 
 use std::fs;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use crate::keeper::{Answer, Keeper, Send, Tools};
 use crate::settings::{LIFETIME, Settings, environment, policy};
 use crate::store::Store;
 
-/// The longest that anything may take: claim, clock skew, pauses and a slow machine.
+/// The time limit for a condition: covers a claim, the clock skew, pauses and a slow machine.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 pub struct World {
@@ -34,7 +34,7 @@ impl World {
         let log = std::env::temp_dir().join(format!("grants-{}.log", std::process::id()));
         fs::write(&log, "")?;
         let path = log.to_str().ok_or("the temporary directory has a name in UTF-8")?;
-        // The whole path, for the folder of this package is not that of the crate.
+        // The path is absolute, because `foreign` resolves names relative to the crate's own package.
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/servers/oidc-provider");
         let server = foreign::start_with(folder, &[("ACCESS_TOKEN_TTL", LIFETIME), ("GRANT_LOG", path)])?;
         let environment = environment(&server.facts)?;
@@ -45,7 +45,7 @@ impl World {
         Ok(Self { settings, agent: http::agent(), server, environment, log })
     }
 
-    /// Sends like a program that does not die.
+    /// Returns the HTTP of a holder that does not die.
     pub fn send(&self) -> impl Fn(&Request, SystemTime) -> Option<Answer> {
         |request, until| http::send(&self.agent, request, until)
     }
@@ -58,18 +58,18 @@ impl World {
         Store::new(&self.settings.database, key)
     }
 
-    /// Another holder of what is stored.
+    /// Opens another holder of the stored authorization.
     pub fn open<'a>(&'a self, tools: Tools<'a>, key: &str) -> Result<Keeper<'a>, Failure> {
-        Ok(Keeper::open(tools, self.store(key)?)?.ok_or("nobody signed in yet")?)
+        Ok(Keeper::open(tools, self.store(key)?)?.ok_or("no user has signed in")?)
     }
 
-    /// Whether the holder has a token that the server takes for good.
+    /// Returns whether the holder has a token that the server accepts.
     pub fn is_served(&self, keeper: &Keeper) -> Result<bool, Failure> {
         let token = keeper.access_token();
         token.map_or(Ok(false), |token| self.settings.is_active(&self.agent, token))
     }
 
-    /// The user signs in with a browser.
+    /// Signs the user in with a browser, and returns the tokens.
     pub fn sign_in(&self) -> Result<TokenResponse, Failure> {
         let facts = &self.server.facts;
         let redirect_uri = facts.redirect_uris.first().ok_or("there is no redirect URI")?;
@@ -78,14 +78,14 @@ impl World {
             client.authorize(redirect_uri).scopes(&facts.scopes).start(SystemTime::now())?;
         let callback = Browser::new().sign_in(&url, redirect_uri)?;
         let call = pending.receive(client, Callback::url(&callback), SystemTime::now())?;
-        let too_late = SystemTime::now() + Duration::from_secs(10);
+        let deadline = SystemTime::now() + Duration::from_secs(10);
         let (status, headers, body) =
-            http::send(&self.agent, call.request(), too_late).ok_or("the server is gone")?;
+            http::send(&self.agent, call.request(), deadline).ok_or("the server did not answer")?;
         let headers = headers.iter().map(|(name, value)| (name.as_str(), value));
         Ok(call.read(Response::new(status, headers, &body))?)
     }
 
-    /// Another process that holds the authorization.
+    /// Starts another process that holds the authorization.
     pub fn spawn(
         &self,
         key: &str,
@@ -102,7 +102,7 @@ impl World {
         Ok(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?)
     }
 
-    /// What the server has logged so far.
+    /// Reads the server's log.
     pub fn log(&self) -> Result<Vec<Entry>, Failure> {
         let text = fs::read_to_string(&self.log)?;
         text.lines().map(|line| Entry::parse(line).ok_or(format!("{line:?} is in the log").into())).collect()
@@ -143,11 +143,11 @@ impl Entry {
     }
 }
 
-/// Looks until it is so, within bounds.
-pub fn eventually(mut is_so: impl FnMut() -> Result<bool, Failure>) -> Result<bool, Failure> {
+/// Repeats `condition` until it holds, and returns whether it did within the time limit.
+pub fn eventually(mut condition: impl FnMut() -> Result<bool, Failure>) -> Result<bool, Failure> {
     let start = Instant::now();
     while start.elapsed() < PATIENCE {
-        if is_so()? {
+        if condition()? {
             return Ok(true);
         }
         sleep(Duration::from_millis(20));

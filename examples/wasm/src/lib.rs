@@ -1,36 +1,36 @@
-//! The whole Pleo flow in a WebAssembly module that imports nothing: time and randomness are handed in,
-//! and requests and responses are handed out and back, as JSON.
+//! Runs the whole Pleo flow in a WebAssembly module that imports nothing. The host passes in the time, random
+//! bytes and responses, and receives requests, all as JSON.
 //!
 //! One exchange with the module:
 //!
-//! 1. `input(length)` gives the address of that many bytes of its memory; write a [`Command`] there.
-//! 2. `run()` carries it out.
-//! 3. `output()` and `output_length()` give the address and length of the answer: `{"Ok": …}` or
-//!    `{"Err": …}`. It stays until the next `run()`.
+//! 1. `input(length)` returns the address of that many bytes of memory; write a [`Command`] there.
+//! 2. `run()` carries out the command.
+//! 3. `output()` and `output_length()` return the address and the length of the answer: `{"Ok": …}` or
+//!    `{"Err": …}`. The answer stays until the next `run()`.
 //!
-//! An address holds until the next call of any of these, and memory may have grown since the last.
+//! An address is valid until the next call of any of these functions, and each call may grow the memory.
 
 use std::cell::RefCell;
 use std::time::{Duration, SystemTime};
 
 use oauth2_proto::{
     Call, Callback, Client, ClientAuth, Entropy, Error, PendingAuthorization, Request, Response,
-    TokenResponse, pleo,
+    TokenResponse, grants::Refresh, pleo,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-// The module has one thread, so this is one of each.
+// The module has one thread, so each of these exists once.
 thread_local! {
     static INPUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     static OUTPUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     static FLOW: RefCell<Option<Flow>> = const { RefCell::new(None) };
 }
 
-// `no_mangle` is unsafe because a symbol of the same name elsewhere would be mixed up with it. Nothing else is
-// linked into the module, so there is none; and nothing else here is unsafe.
+// `no_mangle` is unsafe because another symbol with the same name would conflict. The module links no other
+// symbols with these names, and contains no other unsafe code.
 
-/// Makes room for a command of this many bytes and says where.
+/// Allocates the input for a command of `length` bytes, and returns its address.
 #[unsafe(no_mangle)]
 pub extern "C" fn input(length: usize) -> *mut u8 {
     INPUT.with_borrow_mut(|input| {
@@ -53,23 +53,23 @@ pub extern "C" fn run() {
     OUTPUT.set(answer.to_string().into_bytes());
 }
 
-/// Where the answer is.
+/// Returns the address of the answer.
 #[unsafe(no_mangle)]
 pub extern "C" fn output() -> *const u8 {
     OUTPUT.with_borrow(|output| output.as_ptr())
 }
 
-/// How many bytes the answer has.
+/// Returns the length of the answer in bytes.
 #[unsafe(no_mangle)]
 pub extern "C" fn output_length() -> usize {
     OUTPUT.with_borrow(Vec::len)
 }
 
-/// What the module can be told to do; `now` is in seconds of Unix time.
+/// A command to the module; `now` is in seconds of Unix time.
 #[derive(Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
 enum Command {
-    /// Forgets everything and starts a sign-in; answers with the URL for the browser.
+    /// Discards all state and starts a sign-in; answers with the URL for the browser.
     Start {
         base: String,
         client_id: String,
@@ -79,11 +79,11 @@ enum Command {
         random_bytes: Vec<u8>,
         now: u64,
     },
-    /// Takes the URL that the browser came back to; answers with the token request.
+    /// Checks the callback, given as the URL that the browser came back to; answers with the token request.
     Receive { callback: String, now: u64 },
-    /// Answers with the refresh request for the tokens at hand.
+    /// Answers with the refresh request for the current tokens.
     Refresh,
-    /// Takes the response to the last request; answers with the tokens.
+    /// Reads the response to the last request; answers with the tokens.
     Read { status: u16, headers: Vec<(String, String)>, body: Vec<u8>, now: u64 },
 }
 
@@ -91,30 +91,45 @@ enum Command {
 struct Flow {
     client: Client,
     pending: PendingAuthorization,
-    call: Option<Call<TokenResponse>>,
+    call: Option<Sent>,
     tokens: Option<TokenResponse>,
+}
+
+/// The last request, which may be of either kind.
+enum Sent {
+    Exchange(Call<TokenResponse>),
+    Refresh(Call<Refresh>),
+}
+
+impl Sent {
+    fn request(&self) -> &Request {
+        match self {
+            Self::Exchange(call) => call.request(),
+            Self::Refresh(call) => call.request(),
+        }
+    }
+
+    fn read(&self, response: Response<'_>) -> Result<TokenResponse, Error> {
+        match self {
+            Self::Exchange(call) => call.read(response),
+            Self::Refresh(call) => call.read(response),
+        }
+    }
 }
 
 enum Problem {
     Crate(Error, SystemTime),
-    /// A command that was given too early.
+    /// A command that came too early, or has an invalid argument.
     Order(&'static str),
 }
 
 fn obey(flow: &mut Option<Flow>, command: Command) -> Result<Value, Problem> {
     let started = flow.as_mut().ok_or(Problem::Order("start first"));
     match command {
-        Command::Start {
-            base,
-            client_id,
-            client_secret,
-            redirect_uri,
-            scopes,
-            random_bytes,
-            now,
-        } => {
+        Command::Start { base, client_id, client_secret, redirect_uri, scopes, random_bytes, now } => {
             let now = time(now);
-            let block = random_bytes.try_into().map_err(|_| Problem::Order("random_bytes must be 128 bytes"))?;
+            let block =
+                random_bytes.try_into().map_err(|_| Problem::Order("random_bytes must be 128 bytes"))?;
             let entropy = Entropy::from_bytes(block);
             let start = || {
                 let client = Client::new(pleo::at(&base)?, client_id, ClientAuth::basic(client_secret))?;
@@ -129,14 +144,15 @@ fn obey(flow: &mut Option<Flow>, command: Command) -> Result<Value, Problem> {
         Command::Receive { callback, now } => {
             let (flow, now) = (started?, time(now));
             let call = flow.pending.receive(&flow.client, Callback::url(&callback), now);
-            flow.send(call.map_err(|error| Problem::Crate(error, now))?)
+            flow.send(Sent::Exchange(call.map_err(|error| Problem::Crate(error, now))?))
         }
         Command::Refresh => {
             let flow = started?;
             let refresh_token = flow.tokens.as_ref().and_then(TokenResponse::refresh_token);
             let refresh_token = refresh_token.ok_or(Problem::Order("there is no refresh token yet"))?;
             let call = flow.client.refresh(refresh_token).start();
-            flow.send(call.map_err(|error| Problem::Crate(error, SystemTime::UNIX_EPOCH))?)
+            let call = call.map_err(|error| Problem::Crate(error, SystemTime::UNIX_EPOCH))?;
+            flow.send(Sent::Refresh(call))
         }
         Command::Read { status, headers, body, now } => {
             let flow = started?;
@@ -150,8 +166,8 @@ fn obey(flow: &mut Option<Flow>, command: Command) -> Result<Value, Problem> {
 }
 
 impl Flow {
-    /// Remembers which request the next response belongs to.
-    fn send(&mut self, call: Call<TokenResponse>) -> Result<Value, Problem> {
+    /// Stores the call, which reads the next response, and describes its request.
+    fn send(&mut self, call: Sent) -> Result<Value, Problem> {
         Ok(describe_request(self.call.insert(call).request()))
     }
 }
@@ -161,7 +177,7 @@ fn describe_request(request: &Request) -> Value {
     json!({ "method": request.method(), "url": request.url(), "headers": headers, "body": request.body() })
 }
 
-/// The refresh token stays inside: whoever calls the API does not need it.
+/// Describes the tokens, without the refresh token: the host needs only the access token.
 fn describe_tokens(tokens: &TokenResponse) -> Value {
     json!({
         "access_token": tokens.access_token().expose(),
@@ -179,7 +195,7 @@ impl Problem {
             Self::Crate(error, now) => json!({
                 "message": error.to_string(),
                 "kind": format!("{:?}", error.kind()),
-                "retry": format!("{:?}", error.advice()),
+                "advice": format!("{:?}", error.advice()),
                 "retry_after": error.retry_after(*now).map(|pause| pause.as_secs()),
                 "code": error.code(),
             }),

@@ -1,0 +1,367 @@
+//! Addresses and other URIs (RFC 3986): one type for each kind, each with one parser.
+//!
+//! The parser is the way to a type for a caller's text and for text from a store alike. For a text that it
+//! does not accept it returns [`Refused`]; its caller adds what the text was meant to be.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use url::{Host, Url};
+
+use crate::text::foreign::{Foreign, ForeignAddress};
+use crate::text::form;
+
+/// The URL of an endpoint: a web address whose query decodes to UTF-8.
+#[derive(Clone)]
+pub(crate) struct Endpoint(Cow<'static, str>);
+
+impl Endpoint {
+    /// Parses an endpoint; its query must bring no parameter named in `reserved`.
+    pub(crate) fn parse(text: &str, reserved: &[&str]) -> Result<Self, Refused> {
+        refuse_parameters(text, parse_web_address(text)?.query(), reserved)?;
+        Ok(Self(Cow::Owned(text.to_owned())))
+    }
+
+    /// Wraps a constant that a test of its module has parsed.
+    pub(crate) const fn constant(text: &'static str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The decoded parameters of the query.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+        form::pairs(Parts::of(&self.0).query()).flatten()
+    }
+
+    /// Returns the form in which endpoints are compared: scheme and host in lower case, without the scheme's
+    /// default port (RFC 3986 §6.2.2.1 and §6.2.3). Path and query stay byte for byte.
+    pub(crate) fn normalized(&self) -> String {
+        let Parts { scheme, authority, path_and_query } = Parts::of(&self.0);
+        let scheme = scheme.to_ascii_lowercase();
+        let authority = authority.unwrap_or_default().to_ascii_lowercase();
+        let (host, port) = split_port(&authority);
+        let default_port = if scheme == "https" { 443 } else { 80 };
+        match port.parse::<u16>() {
+            Ok(port) if port != default_port => format!("{scheme}://{host}:{port}{path_and_query}"),
+            _ => format!("{scheme}://{host}{path_and_query}"),
+        }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An issuer identifier: a web address without a query (RFC 8414 §2).
+#[derive(Clone)]
+pub(crate) struct Issuer(String);
+
+impl Issuer {
+    pub(crate) fn parse(text: &str) -> Result<Self, Refused> {
+        if parse_web_address(text)?.path_and_query.contains('?') {
+            return Err(Refused::new(text, "has a query; leave it out"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A redirect URI: an absolute URI without user information (RFC 6749 §3.1.2); with the scheme `http`, a
+/// loopback address (RFC 9700 §2.6).
+pub(crate) struct RedirectUri<'a>(Cow<'a, str>);
+
+impl<'a> RedirectUri<'a> {
+    /// Parses a redirect URI; its query must bring no parameter named in `reserved`, for the server appends
+    /// its own parameters to it.
+    pub(crate) fn parse(text: impl Into<Cow<'a, str>>, reserved: &[&str]) -> Result<Self, Refused> {
+        let text = text.into();
+        let uri = parse_absolute_uri(&text)?;
+        if uri.scheme.eq_ignore_ascii_case("http") {
+            parse_web_address(&text)?;
+        }
+        if uri.has_user_information() {
+            return Err(Refused::new(&text, USER_INFORMATION));
+        }
+        refuse_parameters(&text, uri.query(), reserved)?;
+        Ok(Self(text))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn into_owned(self) -> RedirectUri<'static> {
+        RedirectUri(Cow::Owned(self.0.into_owned()))
+    }
+}
+
+impl fmt::Debug for RedirectUri<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A resource that a token is for: an absolute URI (RFC 8707 §2).
+#[derive(Clone)]
+pub(crate) struct Resource<'a>(Cow<'a, str>);
+
+impl<'a> Resource<'a> {
+    pub(crate) fn parse(text: impl Into<Cow<'a, str>>) -> Result<Self, Refused> {
+        let text = text.into();
+        parse_absolute_uri(&text)?;
+        Ok(Self(text))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn into_owned(self) -> Resource<'static> {
+        Resource(Cow::Owned(self.0.into_owned()))
+    }
+}
+
+impl AsRef<str> for Resource<'_> {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+/// Why a parser refused a text: the text, escaped for display and without secrets, and what is wrong with it.
+///
+/// Its `Display` continues a sentence that begins with the kind of text, such as "the redirect URI ".
+#[derive(Debug)]
+pub(crate) struct Refused(String);
+
+impl Refused {
+    fn new(address: &str, why: impl fmt::Display) -> Self {
+        Self(format!("{} {why}", ForeignAddress(address)))
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Parses a web address: `https`, or `http` to a loopback address; no user information, no fragment.
+///
+/// `Url` is as forgiving as a browser: it drops tabs, turns `\` into `/`, takes `https:host`, and reads
+/// 127.1, 0x7f000001 and localhos%74 as loopback addresses. Other HTTP clients read such an address in
+/// another way, so only one that means the same to all is accepted.
+fn parse_web_address(text: &str) -> Result<Parts<'_>, Refused> {
+    let refuse = |why: &str| Err(Refused::new(text, why));
+    let address = parse_absolute_uri(text)?;
+    if !address.is_web() {
+        return refuse("must be an https URL");
+    }
+    if address.has_user_information() {
+        return refuse(USER_INFORMATION);
+    }
+    let Ok(url) = Url::parse(text) else {
+        return refuse("has a host or a port that cannot be read; write it as https://host:port/path");
+    };
+    let (host, _) = split_port(address.authority.unwrap_or_default());
+    if let Some(meant) = url.host_str()
+        && !meant.eq_ignore_ascii_case(host)
+    {
+        return refuse(&format!("has a host that means {meant}; write that"));
+    }
+    let loopback = match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        // `Url` takes other characters too, some of which are commands to a shell.
+        Some(Host::Domain(name)) if !name.bytes().all(is_host_character) => {
+            return refuse("has a host that is no name of the DNS; use letters, digits, - . _ only");
+        }
+        Some(Host::Domain(name)) => name == "localhost",
+        None => return refuse("has no host"),
+    };
+    if !loopback && !address.scheme.eq_ignore_ascii_case("https") {
+        return refuse("must be https; http is for loopback addresses only");
+    }
+    Ok(address)
+}
+
+/// Parses an absolute URI without a fragment: a scheme, then something (RFC 3986 §4.3).
+fn parse_absolute_uri(text: &str) -> Result<Parts<'_>, Refused> {
+    let refuse = |why: &str| Err(Refused::new(text, why));
+    let uri = Parts::of(text);
+    let names_something = match uri.authority {
+        Some(authority) => !uri.is_web() || !authority.is_empty(),
+        None => !uri.is_web() && !uri.path_and_query.is_empty(),
+    };
+    if !is_scheme(uri.scheme) || !names_something {
+        return refuse("is not an absolute URI; begin it with a scheme, as in https://host/path");
+    }
+    if text.bytes().all(is_uri_character) {
+        Ok(uri)
+    } else if text.contains('#') {
+        refuse("has a fragment; leave out the # and what follows it")
+    } else {
+        refuse("holds a character that no URI has; percent-encode it")
+    }
+}
+
+/// Refuses a query that holds one of the `reserved` parameters, or one that is not UTF-8.
+fn refuse_parameters(text: &str, query: &str, reserved: &[&str]) -> Result<(), Refused> {
+    for pair in form::pairs(query) {
+        match pair {
+            None => return Err(Refused::new(text, "has a query that does not decode to UTF-8; correct it")),
+            Some((name, _)) if reserved.contains(&&*name) => {
+                let why = format!("has the parameter {}, which the protocol sets; remove it", Foreign(&name));
+                return Err(Refused::new(text, why));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// A URI, cut where RFC 3986 §3 cuts it; whether the parts are well-formed is for others to check.
+struct Parts<'a> {
+    /// Empty where there is none.
+    scheme: &'a str,
+    /// What stands between `//` and the path.
+    authority: Option<&'a str>,
+    path_and_query: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn of(uri: &'a str) -> Self {
+        let (scheme, rest) = uri.split_once(':').unwrap_or(("", uri));
+        let Some(rest) = rest.strip_prefix("//") else {
+            return Self { scheme, authority: None, path_and_query: rest };
+        };
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path_and_query) = rest.split_at_checked(end).unwrap_or((rest, ""));
+        Self { scheme, authority: Some(authority), path_and_query }
+    }
+
+    fn is_web(&self) -> bool {
+        ["https", "http"].iter().any(|web| self.scheme.eq_ignore_ascii_case(web))
+    }
+
+    fn has_user_information(&self) -> bool {
+        self.authority.is_some_and(|authority| authority.contains('@'))
+    }
+
+    /// What stands after the `?`.
+    fn query(&self) -> &'a str {
+        self.path_and_query.split_once('?').map_or("", |(_, query)| query)
+    }
+}
+
+/// Splits an authority into host and port; the colons of an IPv6 address belong to its host.
+fn split_port(authority: &str) -> (&str, &str) {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (host, port),
+        _ => (authority, ""),
+    }
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'+' | b'-' | b'.'))
+}
+
+fn is_host_character(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_')
+}
+
+/// Whether RFC 3986 §2 lets a URI hold this byte before its fragment.
+fn is_uri_character(byte: u8) -> bool {
+    byte.is_ascii_graphic()
+        && !matches!(byte, b'"' | b'#' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
+}
+
+const USER_INFORMATION: &str = "holds user information; remove what stands before the @";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirect_and_resource_uris_are_absolute() {
+        for (uri, absolute) in [
+            ("https://app.example/cb", true),
+            ("https://app.example", true),
+            ("http://127.0.0.1:51004/cb?a=b", true),
+            ("com.example.app:/oauth2redirect", true),
+            ("com.example.app:///oauth2redirect", true),
+            ("urn:example:resource", true),
+            ("urn:ietf:wg:oauth:2.0:oob", true),
+            ("https://app.example/cb#", false),
+            ("https:///cb", false),
+            ("https:cb", false),
+            ("https://", false),
+            ("/cb", false),
+            ("cb", false),
+            ("", false),
+            (":cb", false),
+            ("1a:b", false),
+            ("app:", false),
+            ("https://app.example/c b", false),
+            ("https://app.example/é", false),
+            ("https://app.example/\n", false),
+        ] {
+            assert_eq!(Resource::parse(uri).is_ok(), absolute, "{uri:?}");
+            assert_eq!(RedirectUri::parse(uri, &[]).is_ok(), absolute, "{uri:?}");
+        }
+    }
+
+    #[test]
+    fn rfc3986_section_6_spellings_of_one_endpoint_have_one_normalized_form() {
+        for (spelling, normalized) in [
+            ("https://as.example/token", "https://as.example/token"),
+            ("HTTPS://AS.Example/token", "https://as.example/token"),
+            ("https://as.example:443/token", "https://as.example/token"),
+            ("https://as.example:0443/token", "https://as.example/token"),
+            ("https://as.example:/token", "https://as.example/token"),
+            ("https://as.example:80/token", "https://as.example:80/token"),
+            ("https://AS.example:8443", "https://as.example:8443"),
+            ("https://as.example/Token/%7eA?Tenant=A:443", "https://as.example/Token/%7eA?Tenant=A:443"),
+            ("https://as.example?Tenant=A", "https://as.example?Tenant=A"),
+            ("http://LOCALHOST:80/token", "http://localhost/token"),
+            ("http://localhost:443/token", "http://localhost:443/token"),
+            ("http://[::1]/token", "http://[::1]/token"),
+            ("http://[::1]:80/token", "http://[::1]/token"),
+            ("https://[2001:DB8::1]:8080/token", "https://[2001:db8::1]:8080/token"),
+        ] {
+            let endpoint = Endpoint::parse(spelling, &[]).unwrap();
+            assert_eq!(endpoint.normalized(), normalized);
+            assert_eq!(endpoint.as_str(), spelling);
+            assert_eq!(Endpoint::parse(normalized, &[]).unwrap().normalized(), normalized);
+        }
+    }
+
+    #[test]
+    fn a_refusal_hides_what_may_be_a_secret() {
+        for text in [
+            "https://user:planted@app.example/cb",
+            "https://app.example/cb?code=planted",
+            "https://app.example/cb?x=%FF&y=planted",
+            "https://app.example/cb#planted",
+        ] {
+            let refused = RedirectUri::parse(text, &["code"]).map(|_| ()).unwrap_err().to_string();
+            assert!(refused.contains("app.example") && !refused.contains("planted"), "{refused}");
+        }
+    }
+}
