@@ -99,7 +99,7 @@ struct Holder {
     /// Seconds that its clock is ahead.
     ahead: u64,
     session: Option<Session>,
-    saving: Option<Snapshot>,
+    saving: Option<Save>,
     flight: Option<Flight>,
     copy: Option<(Attempt, u32, Answer)>,
     /// The latest tokens that reached it.
@@ -141,7 +141,7 @@ impl World {
         let store = (*save.snapshot.0).clone();
         let holder = |ahead: &u64| Holder {
             ahead: *ahead,
-            session: Some(Session::restore(save.snapshot.clone(), policy(), time(REFRESH_AFTER + ahead))),
+            session: Some(restored(save.snapshot.clone(), time(REFRESH_AFTER + ahead))),
             saving: None,
             flight: None,
             copy: None,
@@ -214,11 +214,11 @@ impl World {
                 self.store(i, false)
             }
             Action::NotStored(i) => {
-                let snapshot = self.holders[i].saving.clone()?;
+                let save = self.holders[i].saving.clone()?;
                 spend(&mut self.faults.losses)?;
                 self.holders[i].saving = None;
                 self.lost_in_the_window |=
-                    self.holders[i].session.is_none() && snapshot.0.generation > self.store.generation;
+                    self.holders[i].session.is_none() && save.snapshot.0.generation > self.store.generation;
                 Some(())
             }
             Action::Adopt(i) => {
@@ -270,7 +270,7 @@ impl World {
                 // What its former self has under way goes on without it.
                 (holder.session.is_none() && holder.saving.is_none() && holder.flight.is_none())
                     .then_some(())?;
-                holder.session = Some(Session::restore(Snapshot(Box::new(store)), policy(), now));
+                holder.session = Some(restored(Snapshot(Box::new(store)), now));
                 self.learn(i);
                 Some(())
             }
@@ -317,7 +317,7 @@ impl World {
         }
         match first {
             Step::Save(save) => {
-                holder.saving = Some(save.snapshot);
+                holder.saving = Some(save);
                 Some(())
             }
             Step::Send { until } => {
@@ -335,7 +335,7 @@ impl World {
                 self.is_not_replaced(serial);
                 Some(())
             }
-            Step::Idle(_) | Step::Wait(_) | Step::Reauthorize(_) => None,
+            Step::Idle(_) | Step::Wait { .. } | Step::Reauthorize(_) => None,
         }
     }
 
@@ -347,8 +347,7 @@ impl World {
     }
 
     fn store(&mut self, i: usize, heard: bool) -> Option<()> {
-        let snapshot = self.holders[i].saving.take()?;
-        let save = Save { snapshot };
+        let save = self.holders[i].saving.take()?;
         let now = self.clock(i);
         if self.store.revision == save.expected_revision() {
             let (before, after) = (&self.store, &*save.snapshot.0);
@@ -451,7 +450,8 @@ impl World {
         let newer = |record: &Record| record.generation > self.store.generation;
         let signed_in = self.holders.iter().any(|holder| {
             let outcome = holder.session.as_ref().and_then(Session::outcome);
-            outcome.is_some_and(newer) || holder.saving.as_ref().is_some_and(|saving| newer(&saving.0))
+            outcome.is_some_and(newer)
+                || holder.saving.as_ref().is_some_and(|saving| newer(&saving.snapshot.0))
         });
         // Nor does a new one begin while somebody may still send the old refresh token.
         let may_send = |it: &Session| matches!(it.hand, Hand::Claim(_) | Hand::Request(_));
@@ -518,7 +518,7 @@ impl World {
         let carried = |holder: &Holder| {
             let records = [
                 holder.session.as_ref().and_then(Session::outcome),
-                holder.saving.as_ref().map(|snapshot| &*snapshot.0),
+                holder.saving.as_ref().map(|saving| &*saving.snapshot.0),
             ];
             records
                 .into_iter()
@@ -536,6 +536,10 @@ impl World {
     }
 }
 
+fn restored(snapshot: Snapshot, now: SystemTime) -> Session {
+    Session::restore(&client(), snapshot, policy(), now).unwrap()
+}
+
 fn spend(budget: &mut u32) -> Option<()> {
     *budget = budget.checked_sub(1)?;
     Some(())
@@ -550,6 +554,7 @@ fn policy() -> RefreshPolicy {
     let second = Duration::from_secs(1);
     RefreshPolicy::default()
         .refresh_fraction(part, part)
+        .min_interval(Duration::ZERO)
         .clock_skew(second * SKEW as u32)
         .claim_duration(2 * second)
         .backoff(second, second)

@@ -82,6 +82,7 @@ impl fmt::Display for Reason {
 }
 
 /// A compare-and-swap for your store.
+#[cfg_attr(test, derive(Clone))]
 #[derive(Debug)]
 #[must_use = "store the snapshot, or its tokens are lost"]
 pub struct Save {

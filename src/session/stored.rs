@@ -298,7 +298,8 @@ impl Restored {
             _ => return Err("state"),
         };
         match (self.expires_at, self.refresh_at) {
-            (None, Some(_)) if is_first_version => Err("a time"),
+            // Without the refresh token's end there is nothing to refresh in time for.
+            (None, Some(_)) if self.refresh_token_expires_at.is_none() => Err("a time"),
             (None, refresh_at) => Ok((Validity::UntilRejected { refresh_at }, state)),
             // Version 1 kept the pause after a token that was dead on arrival as the time of its refresh.
             (Some(end), Some(until)) if end == self.issued_at && is_first_version => match state {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::steps::*;
 use crate::store::Store;
-use crate::support::{later, now};
+use crate::support::{client, later, now};
 
 /// Version 1 with every member. Keep it as it is: a change of the form is version 2.
 const VERSION_1: &str = r#"{"version":1,"authorization":"AAECAwQFBgcICQoLDA0ODw","client":"QrJ-j3WdzCWGB13qg5FKQA","revision":7,
@@ -33,7 +33,7 @@ fn stored(member: &str, value: Value) -> String {
 fn version_1_is_read_forever() {
     let snapshot = restore(VERSION_1).unwrap();
     assert_eq!(snapshot.revision(), 7);
-    let mut session = Session::restore(snapshot, policy(), now());
+    let mut session = Session::restore(&client(), snapshot, policy(), now()).unwrap();
     assert_eq!(session.revision(), 7);
     assert_eq!(usable(&session, now()), Some("fake-access-2"));
     assert_eq!(session.token_type(), &TokenType::Bearer);
@@ -60,7 +60,8 @@ fn each_state_of_version_1_is_read_forever() {
     ] {
         let snapshot = restore(&stored("state", state.into())).unwrap();
         let mut session =
-            Session::restore(snapshot, policy().claim_duration(Duration::from_secs(2000)), now());
+            Session::restore(&client(), snapshot, policy().claim_duration(Duration::from_secs(2000)), now())
+                .unwrap();
         assert_eq!(step(&mut session, later(time)), expected, "{state}");
     }
     let mut least: Value = serde_json::from_str(VERSION_1).unwrap();
@@ -69,7 +70,8 @@ fn each_state_of_version_1_is_read_forever() {
     }
     least["state"] = "quiet".into();
     least["token_type"] = "N_A".into();
-    let mut session = Session::restore(restore(&least.to_string()).unwrap(), policy(), now());
+    let mut session =
+        Session::restore(&client(), restore(&least.to_string()).unwrap(), policy(), now()).unwrap();
     assert_eq!((step(&mut session, now()), session.expires_at()), ("idle".to_owned(), None));
     assert_eq!(session.token_type(), &TokenType::Other("N_A".to_owned()));
     assert_eq!(session.granted_scopes().count(), 0);
@@ -105,10 +107,10 @@ fn a_stored_form_is_read_and_written_unchanged() {
 #[test]
 fn another_version_is_refused_and_to_be_kept() {
     let mut newer: Value = serde_json::from_str(VERSION_1).unwrap();
-    newer["version"] = 2.into();
+    newer["version"] = 3.into();
     newer["new_member"] = "fake-access-2".into();
     for text in [
-        stored("version", 2.into()),
+        stored("version", 3.into()),
         stored("version", 0.into()),
         stored("version", u32::MAX.into()),
         stored("new_member", "fake-refresh-2".into()),
@@ -118,8 +120,8 @@ fn another_version_is_refused_and_to_be_kept() {
         assert!(error.contains("keep it as it is") && error.contains("version"), "{error}");
         assert!(!error.contains("fake-"), "{error}");
     }
-    let error = restore(&stored("version", 2.into())).unwrap_err().to_string();
-    assert!(error.contains("version 2") && error.contains("version 1"), "{error}");
+    let error = restore(&stored("version", 3.into())).unwrap_err().to_string();
+    assert!(error.contains("version 3") && error.contains("version 1 to 2"), "{error}");
 }
 
 #[test]

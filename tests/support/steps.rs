@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use oauth2_proto::{
     Call, Error, RefreshPolicy, Request, Response, Session, Step, TokenResponse,
     session::{Save, SessionRefresh},
+    token::Extras,
 };
 use serde_json::Value;
 
@@ -92,7 +93,7 @@ impl Store {
     /// Another process that starts now from what is stored.
     #[track_caller]
     pub fn holder(&self, now: SystemTime) -> Session {
-        Session::restore(self.load(), policy(), now)
+        Session::restore(&client(), self.load(), policy(), now).unwrap()
     }
 
     /// Changes a member, as no holder would.
@@ -111,7 +112,7 @@ pub fn step(session: &mut Session, now: SystemTime) -> String {
         Step::Idle(Some(until)) => format!("idle {}", seconds(until)),
         Step::Save(save) => format!("save over {}", save.expected_revision()),
         Step::Send { until } => format!("send by {}", seconds(until)),
-        Step::Wait(until) => format!("wait {}", seconds(until)),
+        Step::Wait { until, .. } => format!("wait {}", seconds(until)),
         Step::Reauthorize(reason) => format!("reauthorize {reason:?}"),
     }
 }
@@ -184,7 +185,7 @@ pub fn answer(
     status: u16,
     body: &str,
     now: SystemTime,
-) -> Result<(), Error> {
+) -> Result<Extras, Error> {
     let none: [(&str, &str); 0] = [];
     session.received(call, Response::new(status, none, body.as_bytes()), now)
 }
@@ -216,7 +217,7 @@ pub fn fail(
 #[track_caller]
 pub fn end_of_wait(session: &mut Session, now: SystemTime) -> SystemTime {
     match session.poll(now) {
-        Step::Wait(until) => until,
+        Step::Wait { until, .. } => until,
         step => panic!("{step:?} where a wait is due"),
     }
 }
@@ -247,7 +248,7 @@ pub fn drive(
                 let (status, body) = server.answer(call.request());
                 let _ = answer(session, call, status, &body, now + Duration::from_millis(100));
             }
-            Step::Wait(until) => now = until,
+            Step::Wait { until, .. } => now = until,
             Step::Idle(_) | Step::Reauthorize(_) => return step(session, now),
         }
     }

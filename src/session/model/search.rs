@@ -160,7 +160,7 @@ impl World {
             step => {
                 let current = serial(world.store.access_token.expose());
                 let used = session.access_token(now).is_some()
-                    || matches!(step, Step::Wait(_) | Step::Send { .. } | Step::Save(_));
+                    || matches!(step, Step::Wait { .. } | Step::Send { .. } | Step::Save(_));
                 // In forty seconds there is time for several lifetimes.
                 let goes_on = used && current >= serial(self.store.access_token.expose()) + 3;
                 if goes_on { Ok(()) } else { Err(format!("it does not settle: {step:?}\n{world:#?}")) }
@@ -184,14 +184,14 @@ impl Holder {
             let outcome = it.outcome().map(fingerprint);
             // The clocks of this world never go back, so the latest time seen and what follows from it say nothing.
             let end = match it.record.state {
-                State::Claimed(claim) => it.policy.end_of_claim(claim, it.stored_seen_at),
+                State::Claimed(claim) => it.policy.end_of_claim(claim),
                 _ => 0,
             };
             let is_claimed = matches!(it.hand, Hand::Claim(_));
             let is_sent = matches!(it.hand, Hand::Request(_));
             (fingerprint(&it.record), outcome, is_claimed, is_sent, end)
         });
-        let saving = self.saving.as_ref().map(|saving| fingerprint(&saving.0));
+        let saving = self.saving.as_ref().map(|saving| (fingerprint(&saving.snapshot.0), saving.claims));
         let flight = self.flight.as_ref();
         let flight =
             flight.map(|it| (it.attempt.revision, it.attempt.sent_at, it.serial, it.until, it.answer));
@@ -206,6 +206,7 @@ fn fingerprint(record: &Record) -> u64 {
         State::Claimed(span) => (1, Some((span.since, span.until))),
         State::Backoff(span) => (2, Some((span.since, span.until))),
         State::Refused => (3, None),
+        State::Ended => (4, None),
     };
     let counts = (record.revision, record.generation.to_u64(), record.attempts);
     hash((serial(record.access_token.expose()), counts, record.issued_at, state, span))
