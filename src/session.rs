@@ -494,7 +494,7 @@ impl Session {
     }
 
     fn replace(&mut self, record: Record) {
-        if record.generation != self.record.generation {
+        if (record.authorization, record.generation) != (self.record.authorization, self.record.generation) {
             self.seen = Seen::Valid;
         }
         self.record = record;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use oauth2_proto::{Client, ClientAuth, Secret, Session, error::ErrorKind};
+use oauth2_proto::{Client, ClientAuth, Secret, Session, Step, error::ErrorKind};
 
 use crate::responses::json;
 use crate::steps::*;
 use crate::store::Store;
-use crate::support::{client, later, now, server};
+use crate::support::{client, later, now, server, token_call};
 
 #[test]
 fn a_sign_in_that_was_not_saved_leaves_nothing_behind() {
@@ -140,4 +140,147 @@ fn a_refresh_token_that_no_store_would_give_back_is_refused() {
         let error = Session::from_refresh_token(&client(), Secret::new(token), policy(), now()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Misuse, "{token:?}");
     }
+}
+
+/// Google sends a refresh token at the first consent only.
+#[test]
+fn a_sign_in_without_a_refresh_token_keeps_the_stored_one_unless_it_was_refused_or_ended() {
+    let only = r#"{"access_token":"fake-access-5","token_type":"Bearer","expires_in":3600}"#;
+    for (state, kept) in [
+        ("saved", Some("fake-refresh-0")),
+        ("gave up", Some("fake-refresh-0")),
+        ("imported", Some("fake-refresh-0")),
+        ("learned, and not saved yet", Some("fake-refresh-1")),
+        ("refused, and not saved yet", None),
+        ("refused", None),
+        ("ended", None),
+        ("another client's", None),
+    ] {
+        let mut store = Store::default();
+        let mut session = match state {
+            "imported" => {
+                let token = Secret::new("fake-refresh-0");
+                let mut session =
+                    Session::from_refresh_token(&client(), token, policy(), later(DUE)).unwrap();
+                save(&mut session, &mut store, later(DUE));
+                session
+            }
+            "gave up" => {
+                let mut session = signed_in_with(&mut store, &body(0), policy().max_unclear_refusals(1));
+                save(&mut session, &mut store, later(DUE));
+                session
+            }
+            _ => claimed(&mut store),
+        };
+        match state {
+            "imported" | "saved" | "another client's" => {}
+            "ended" => {
+                session.end(later(DUE));
+                save(&mut session, &mut store, later(DUE));
+            }
+            _ => {
+                let call = send(&mut session, later(DUE));
+                let (status, text) = match state {
+                    "gave up" => (400, String::new()),
+                    "learned, and not saved yet" => (200, body(1)),
+                    _ => (400, INVALID_GRANT.to_owned()),
+                };
+                let _ = answer(&mut session, call, status, &text, later(DUE));
+                if !state.contains("not saved") {
+                    save(&mut session, &mut store, later(DUE));
+                }
+            }
+        }
+        let client = match state {
+            "another client's" => Client::new(server(), "fake-other-client", ClientAuth::none()).unwrap(),
+            _ => client(),
+        };
+        session.reauthorized(token_call(&client).read(json(only)).unwrap(), later(DUE + 1));
+        save(&mut session, &mut store, later(DUE + 1));
+        assert_eq!(usable(&session, later(DUE + 1)), Some("fake-access-5"), "{state}");
+        assert_eq!(session.refresh_token().map(Secret::expose), kept, "{state}");
+        assert_eq!(store.value()["refresh_token"], serde_json::json!(kept), "{state}");
+    }
+}
+
+#[test]
+fn of_two_sign_ins_the_later_one_wins_on_every_holder() {
+    // The second comes 60 s later, on a holder that has not heard of the first; each may be saved first, and the first
+    // may have refreshed, or signed in once more, meanwhile.
+    for (first_saves, meanwhile) in
+        [(true, "nothing"), (true, "a refresh"), (true, "another sign-in"), (false, "nothing")]
+    {
+        let mut store = Store::default();
+        let mut one = signed_in(&mut store);
+        let mut two = store.holder(later(1));
+        one.reauthorized(tokens(&body("first")), later(10));
+        if first_saves {
+            save(&mut one, &mut store, later(10));
+            match meanwhile {
+                "a refresh" => refresh(&mut one, &mut store, "refreshed", later(DUE + 10)),
+                "another sign-in" => {
+                    one.reauthorized(tokens(&body("again")), later(20));
+                    save(&mut one, &mut store, later(20));
+                }
+                _ => {}
+            }
+        }
+        let time = later(DUE + 70);
+        two.reauthorized(tokens(&body("second")), time);
+        for session in [&mut two, &mut one] {
+            while let Step::Save(_) = session.poll(time) {
+                save_or_adopt(session, &mut store, time);
+            }
+        }
+        for session in [&mut one, &mut two] {
+            adopt(session, &store, time);
+        }
+        for session in [&mut one, &mut two, &mut store.holder(time)] {
+            let case = (first_saves, meanwhile);
+            assert_eq!(usable(session, time), Some("fake-access-second"), "{case:?}: {session:?}");
+        }
+    }
+}
+
+/// A sign-in by a clock that was a year ahead does not win for a year.
+#[test]
+fn a_sign_in_from_the_future_loses_to_one_by_a_right_clock() {
+    let mut store = Store::default();
+    let mut session = signed_in(&mut store);
+    let mut ahead = store.holder(later(365 * DAY));
+    ahead.reauthorized(tokens(&body("ahead")), later(365 * DAY));
+    save(&mut ahead, &mut store, later(365 * DAY));
+    session.reauthorized(tokens(&body("right")), later(10));
+    save_or_adopt(&mut session, &mut store, later(10));
+    save(&mut session, &mut store, later(10));
+    assert_eq!(usable(&session, later(10)), Some("fake-access-right"));
+}
+
+/// Nothing needs to be cloned before: the later sign-in goes on over the earlier one.
+#[test]
+fn of_two_first_sign_ins_in_two_processes_the_later_one_stays() {
+    for (second_at, winner) in [(later(10), "second"), (later(0), "first")] {
+        let mut store = Store::default();
+        let mut first = Session::new(tokens(&body("first")), policy(), later(5));
+        let mut second = Session::new(tokens(&body("second")), policy(), second_at);
+        save(&mut first, &mut store, later(10));
+        assert!(!try_save(&mut second, &mut store, later(10)));
+        assert!(second.adopt(store.load(), later(10)).unwrap());
+        if winner == "second" {
+            save(&mut second, &mut store, later(10));
+            adopt(&mut first, &store, later(10));
+        }
+        for session in [&mut first, &mut second, &mut store.holder(later(10))] {
+            assert_eq!(usable(session, later(10)), Some(format!("fake-access-{winner}").as_str()));
+        }
+    }
+    // An imported refresh token is older than any sign-in.
+    let mut store = Store::default();
+    signed_in(&mut store);
+    let token = Secret::new("fake-refresh-imported");
+    let mut imported = Session::from_refresh_token(&client(), token, policy(), later(9)).unwrap();
+    assert!(!try_save(&mut imported, &mut store, later(9)));
+    adopt(&mut imported, &store, later(9));
+    assert_eq!(usable(&imported, later(9)), Some("fake-access-0"));
+    assert_eq!(step(&mut imported, later(9)), "idle 1800");
 }
