@@ -121,11 +121,29 @@ use crate::token::{Extras, TokenResponse, TokenType};
 /// | | | lost, but the outcome is later tokens, or a refusal | learned (saved over the other) |
 /// | **claimed by another** | `Wait` | the claim and the clock skew pass | due, one more attempt |
 /// | | | a newer snapshot | as stored |
-/// | **backoff** | `Wait` | the pause ends | due, one more attempt |
-/// | **ended**: refused; out of attempts; no refresh token | `Reauthorize` | `reauthorized` | learned: quiet |
+/// | **misdated**: another's claim, dated in the future | `Save` (the claim, dated now) | saved | claimed by another |
+/// | **backoff** | `Wait` | the pause ends, or `resume` | due, one more attempt |
+/// | **another client**: due, and issued to another client | `Wait` | a newer snapshot | as stored |
+/// | **ended**: refused; gave up; no refresh token; `end` | `Reauthorize` | `reauthorized` | learned: quiet |
+/// | | | `resume`, if it gave up | learned: backoff |
 ///
 /// Anything else changes nothing: an answer to an earlier call, a snapshot that is not newer, a save that was
 /// reported twice. Without a crash or a lost answer, no token is lost.
+///
+/// # When a refresh fails
+///
+/// Servers say in many words that an authorization is dead, so each failure is judged by one question: would a new
+/// sign-in help? [`trouble`](Self::trouble) tells every holder since when, how often and what.
+///
+/// | answer to a refresh | meaning | the session |
+/// |---|---|---|
+/// | none; 408, 421, 425, 429; 5xx except 501 and 505; 3xx; an unreadable success | the server is in trouble | tries again with growing pauses, for days |
+/// | a page or other text; 404, 405, 410 and other statuses without an OAuth error | a gateway is in trouble, or the endpoint moved | the same |
+/// | `invalid_client` | our registration is wrong | tries again slowly, for ever |
+/// | `invalid_grant`, and [the server's own codes](crate::AuthorizationServer::invalid_grant_codes) | dead | `Reauthorize(Refused)` at once |
+/// | 400, 401 or 403 that is empty or JSON; any other `error` in JSON | most likely dead | tries a few times within minutes, then `Reauthorize(GaveUp)` |
+///
+/// Both limits are in the [`RefreshPolicy`], and all holders share the counts.
 ///
 /// # Defined answers
 ///
@@ -133,8 +151,8 @@ use crate::token::{Extras, TokenResponse, TokenType};
 ///   the API refused it.
 /// - **A lifetime of 0**, or one that ends before the answer arrives: saved, never used, and counted as a failed
 ///   attempt, so that it ends.
-/// - **A success that cannot be read, with a new refresh token in it**: the refresh token is kept and tried after a
-///   pause.
+/// - **A success that is unreadable elsewhere, with a new refresh token in it**: the refresh token is kept and tried
+///   after a pause.
 /// - **No refresh token in the answer**: the old one stays. **None at all**: the access token is used until it
 ///   expires, then `Reauthorize`.
 /// - **A narrower scope**: taken, and shown by [`granted_scopes`](Self::granted_scopes). An answer without a scope
@@ -142,6 +160,12 @@ use crate::token::{Extras, TokenResponse, TokenType};
 /// - **A clock that goes back** by no more than the skew counts as standing still. By more, it ends our claim, starts
 ///   the wait for another's claim anew, makes a token from the future unusable and due, and never revives a token
 ///   that was seen to expire. **A clock that jumps ahead** causes one refresh too many, and no more.
+/// - **A new sign-in without a refresh token**: the stored one stays, unless it was refused or ended, or is another
+///   client's. **Two sign-ins**: the later one wins on every holder.
+/// - **An announced end of the refresh token** (`refresh_expires_in`, `refresh_token_expires_in`): it is used before.
+/// - **Tokens that live shorter than [`min_interval`](RefreshPolicy::min_interval)**: they are replaced no more often
+///   than that.
+/// - **A store that lost a write**: [`roll_back`](Self::roll_back), when you say so.
 ///
 /// # What no client can promise
 ///
