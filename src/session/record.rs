@@ -328,11 +328,6 @@ impl Record {
         if self.signed_in_at != stored.signed_in_at {
             let is_later = self.signed_in_at > stored.signed_in_at || stored_is_from_the_future;
             let generation = self.generation.max(stored.generation.after_sign_in());
-            let generation = if self.generation.sign_ins > stored.generation.sign_ins {
-                self.generation
-            } else {
-                generation
-            };
             return (is_later && self.signed_in_at > 0).then_some(Self { generation, ..self });
         }
         let is_later = self.generation > stored.generation;
