@@ -255,7 +255,8 @@ impl Session {
     }
 
     /// Makes a holder from a snapshot whose tokens were issued to `client` at another address of its token endpoint, or
-    /// under another `client_id`. Save it, and the other holders adopt it.
+    /// under another `client_id`. Save it, and the other holders adopt it. If another holder saves first, call this
+    /// again with the newer snapshot.
     ///
     /// The refresh token is sent to the new address from then on, so make sure that it belongs to the same server.
     ///

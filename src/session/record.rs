@@ -331,14 +331,16 @@ impl Record {
             return (is_later && self.signed_in_at > 0).then_some(Self { generation, ..self });
         }
         let is_later = self.generation > stored.generation;
-        match (self.state == State::Ended, stored.state == State::Ended) {
+        // Within one sign-in they differ only if the stored record was rebound to another client meanwhile.
+        let this = Self { issued_to: stored.issued_to, ..self };
+        match (this.state == State::Ended, stored.state == State::Ended) {
             (true, true) if !is_later => None,
-            (true, _) if is_later || self.generation == stored.generation => Some(self),
+            (true, _) if is_later || this.generation == stored.generation => Some(this),
             (true, _) => Some(stored.ended()),
-            (false, true) => is_later.then(|| self.ended()),
+            (false, true) => is_later.then(|| this.ended()),
             (false, false) => {
                 let rank = |record: &Self| (record.generation, record.state == State::Refused);
-                (rank(&self) > rank(stored)).then_some(self)
+                (rank(&this) > rank(stored)).then_some(this)
             }
         }
     }

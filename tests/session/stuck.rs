@@ -110,6 +110,18 @@ fn a_token_endpoint_in_another_spelling_is_the_same_and_a_move_is_one_explicit_s
     let call = session.send(&moved, later(DUE)).unwrap().unwrap();
     assert_eq!(call.request().url(), "https://as.example/new/token");
     assert!(Session::restore(&moved, store.load(), policy(), later(DUE)).is_ok());
+    // The tokens of a refresh that was under way at the old address do not undo the move.
+    let mut store = Store::default();
+    let mut refreshing = claimed(&mut store);
+    let call = send(&mut refreshing, later(DUE));
+    let mut session = Session::rebind(&moved, store.load(), policy(), later(DUE));
+    save(&mut session, &mut store, later(DUE));
+    answer(&mut refreshing, call, 200, &body(1), later(DUE)).unwrap();
+    assert!(!try_save(&mut refreshing, &mut store, later(DUE)));
+    adopt(&mut refreshing, &store, later(DUE));
+    save(&mut refreshing, &mut store, later(DUE));
+    assert_eq!(store.value()["refresh_token"], "fake-refresh-1");
+    assert!(Session::restore(&moved, store.load(), policy(), later(DUE)).is_ok());
     assert!(Session::restore(&client(), store.load(), policy(), later(DUE)).is_err());
 }
 
