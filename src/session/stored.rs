@@ -304,7 +304,10 @@ impl Restored {
             // Version 1 kept the pause after a token that was dead on arrival as the time of its refresh.
             (Some(end), Some(until)) if end == self.issued_at && is_first_version => match state {
                 State::Quiet if until > self.issued_at => {
-                    Ok((Validity::Never, State::Backoff(Span { since: self.issued_at, until })))
+                    // A wrong clock may have stored any time, and no such pause was meant to last longer.
+                    const HOUR: u64 = 3_600_000;
+                    let length = until.saturating_sub(self.issued_at).min(HOUR);
+                    Ok((Validity::Never, State::Backoff(Span::new(self.issued_at, length))))
                 }
                 _ => Ok((Validity::Never, state)),
             },

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use oauth2_proto::{Secret, Session, Snapshot, token::TokenType};
+use oauth2_proto::{Secret, Session, Snapshot, session::TroubleKind, token::TokenType};
 use serde_json::{Value, json};
 
 use crate::steps::*;
 use crate::store::Store;
-use crate::support::{client, later, now};
+use crate::support::{client, client_of, later, now, server};
 
 /// Version 1 with every member. Keep it as it is: a change of the form is version 2.
 const VERSION_1: &str = r#"{"version":1,"authorization":"AAECAwQFBgcICQoLDA0ODw","client":"QrJ-j3WdzCWGB13qg5FKQA","revision":7,
@@ -235,4 +235,100 @@ fn stored_times_are_bounded() {
     signed_in(&mut store);
     store.set("refresh_at", END_OF_9999.into());
     assert_eq!(step(&mut store.holder(now()), now()), "idle 3600");
+}
+
+/// Version 2 with everything in it. It is read forever; whoever changes the form makes version 3 and leaves this.
+const VERSION_2: &str = r#"{"version":2,"authorization":"AAECAwQFBgcICQoLDA0ODw","issued_to":"QrJ-j3WdzCWGB13qg5FKQA","revision":7,
+    "generation":4294967298,"signed_in_at":1699990000000,"access_token":"fake-access-2","token_type":"Bearer",
+    "refresh_token":"fake-refresh-2","refresh_token_expires_at":1700086400000,"scope":"export:read export:write",
+    "asked_scope":"export:read export:write users:read","asked_resources":["https://api.example/"],"ends_together":true,
+    "issued_at":1700000000000,"expires_at":1700003600000,"refresh_at":1700001800000,"attempts":3,
+    "trouble":{"since":1700000000000,"failures":5,"unclear_refusals":2,"kind":"unclear_refusal","status":400,
+    "code":"invalid_request"},"state":"backoff","since":1700000000000,"until":1700001234567}"#;
+
+#[test]
+fn version_2_is_read_forever_and_written_as_it_was() {
+    let snapshot = restore(VERSION_2).unwrap();
+    let written: Value = serde_json::to_value(&snapshot).unwrap();
+    assert_eq!(written, serde_json::from_str::<Value>(VERSION_2).unwrap());
+    let mut session = Session::restore(&client(), snapshot, policy(), now()).unwrap();
+    assert_eq!(step(&mut session, now()), "wait 1234.567");
+    let trouble = session.trouble().unwrap();
+    assert_eq!((trouble.since(), trouble.failures(), trouble.status()), (now(), 5, Some(400)));
+    assert_eq!((trouble.kind(), trouble.code()), (TroubleKind::UnclearRefusal, Some("invalid_request")));
+    let mut store = Store { revision: 7, text: VERSION_2.to_owned() };
+    let mut session = store.holder(later(1235));
+    save(&mut session, &mut store, later(1235));
+    let repeating = client_of(server().refresh_repeats_scope().refresh_repeats_resources());
+    let call = session.send(&repeating, later(1235)).unwrap().unwrap();
+    assert_eq!(
+        call.request().body(),
+        "grant_type=refresh_token&refresh_token=fake-refresh-2\
+         &scope=export%3Aread+export%3Awrite+users%3Aread&resource=https%3A%2F%2Fapi.example%2F"
+    );
+}
+
+#[test]
+fn each_state_of_version_2_is_read_forever() {
+    for (state, time, expected) in [
+        ("quiet", 0, "idle 1800"),
+        ("claimed", 0, "wait 1239.567"),
+        ("backoff", 1235, "save over 7"),
+        ("refused", 0, "reauthorize Refused"),
+        ("ended", 0, "reauthorize Ended"),
+    ] {
+        let mut stored: Value = serde_json::from_str(VERSION_2).unwrap();
+        stored["state"] = state.into();
+        let snapshot = restore(&stored.to_string()).unwrap();
+        let written = serde_json::to_value(&snapshot).unwrap();
+        assert_eq!(written["state"], state);
+        let policy = policy().claim_duration(Duration::from_secs(2000));
+        let mut session = Session::restore(&client(), snapshot, policy, now()).unwrap();
+        assert_eq!(step(&mut session, later(time)), expected, "{state}");
+    }
+    let damaged = |member: &str, value: Value| {
+        let mut stored: Value = serde_json::from_str(VERSION_2).unwrap();
+        stored[member] = value;
+        restore(&stored.to_string()).unwrap_err().to_string()
+    };
+    let trouble = |member: &str, value: Value| {
+        let mut trouble = serde_json::from_str::<Value>(VERSION_2).unwrap()["trouble"].clone();
+        trouble[member] = value;
+        trouble
+    };
+    for error in [
+        damaged("asked_resources", json!(["not a resource"])),
+        damaged("signed_in_at", json!(u64::MAX)),
+        damaged("refresh_token_expires_at", json!(u64::MAX)),
+        damaged("trouble", trouble("kind", json!("planted"))),
+        damaged("trouble", trouble("code", json!("line\nbreak"))),
+        damaged("trouble", trouble("code", json!("x".repeat(101)))),
+        damaged("trouble", trouble("since", json!(u64::MAX))),
+        damaged("trouble", trouble("planted", json!(1))),
+    ] {
+        assert!(error.contains("keep it as it is"), "{error}");
+    }
+}
+
+/// Version 1 kept a token that was never of use as one that expired when it was issued.
+#[test]
+fn tokens_of_version_1_that_were_never_of_use_are_replaced() {
+    let issued_at = 1_700_000_000_000_u64;
+    for (name, access_token, refresh_at, time, expected) in [
+        ("imported", "", issued_at, 0, "save over 7"),
+        ("dead on arrival", "fake-dead", issued_at + 2000, 0, "wait 2"),
+        ("dead on arrival", "fake-dead", issued_at + 2000, 2, "save over 7"),
+        // A clock that was years ahead stored the pause.
+        ("dead on arrival, by a wrong clock", "fake-dead", issued_at + 400_000_000_000, 0, "wait 3600"),
+    ] {
+        let mut stored: Value = serde_json::from_str(VERSION_1).unwrap();
+        stored["access_token"] = access_token.into();
+        stored["expires_at"] = issued_at.into();
+        stored["refresh_at"] = refresh_at.into();
+        stored["state"] = "quiet".into();
+        let snapshot = restore(&stored.to_string()).unwrap();
+        let mut session = Session::restore(&client(), snapshot, policy(), later(time)).unwrap();
+        assert_eq!(usable(&session, later(time)), None, "{name}");
+        assert_eq!(step(&mut session, later(time)), expected, "{name}");
+    }
 }
