@@ -510,10 +510,14 @@ impl Session {
         let now = self.clock.latest();
         let stored_is_from_the_future = self.policy.is_in_the_future(stored.signed_in_at, now);
         self.hand = match std::mem::replace(&mut self.hand, Hand::Nothing) {
-            Hand::Outcome(outcome) => match outcome.over(stored, stored_is_from_the_future) {
-                Some(outcome) => Hand::Outcome(Box::new(outcome)),
-                None => Hand::Nothing,
-            },
+            Hand::Outcome(outcome) => {
+                let rotated =
+                    stored.with_rotated(self.record.refresh_token.as_ref(), outcome.refresh_token.as_ref());
+                match outcome.over(stored, stored_is_from_the_future).or(rotated) {
+                    Some(outcome) => Hand::Outcome(Box::new(outcome)),
+                    None => Hand::Nothing,
+                }
+            }
             Hand::Nothing | Hand::Claim(_) | Hand::Request(_) => Hand::Nothing,
         };
     }
@@ -549,10 +553,12 @@ impl Session {
             return Err(Error::misuse("this call belongs to another session; give that one the answer"));
         }
         let Response { status, retry_after, .. } = response;
+        let sent = &refresh.refresh_token;
         let unread = match refresh.read(response) {
             Ok(mut tokens) => {
                 let extras = tokens.take_extras();
-                self.learn_tokens(*attempt, now, |record, now, policy| {
+                let new = tokens.refresh_token().cloned();
+                self.learn_tokens(*attempt, (sent, new.as_ref()), now, |record, now, policy| {
                     record.refreshed(tokens, attempt.sent_at.min(now), now, policy)
                 });
                 return Ok(extras);
@@ -561,9 +567,9 @@ impl Session {
         };
         let error = call.complete(unread.error, status, retry_after);
         let failure = Failure::of(&error, unread.shape);
-        match unread.refresh_token.filter(|token| Some(token) != self.record.refresh_token.as_ref()) {
-            Some(token) => self.learn_tokens(*attempt, now, |record, now, policy| {
-                record.rotated(token, &failure, now, policy)
+        match unread.refresh_token.filter(|token| token != sent) {
+            Some(new) => self.learn_tokens(*attempt, (sent, Some(&new)), now, |record, now, policy| {
+                record.rotated(new.clone(), &failure, now, policy)
             }),
             None => self.fail(*attempt, &failure, now),
         }
@@ -621,18 +627,23 @@ impl Session {
         }
     }
 
-    /// Learns what an answer brought, if nothing later is known.
+    /// Learns what an answer brought, if nothing later is known; and the refresh token that replaced the one that was
+    /// `sent`, if that is still in use.
     fn learn_tokens(
         &mut self,
         attempt: Attempt,
+        (sent, new): (&Secret, Option<&Secret>),
         now: SystemTime,
         take: impl FnOnce(&Record, u64, &RefreshPolicy) -> Record,
     ) {
         let now = self.observe(now);
-        if attempt.generation == self.newest().generation {
+        let newest = self.newest();
+        if attempt.generation == newest.generation {
             let learned = take(&self.record, now, &self.policy);
-            let is_ended = self.newest().state == State::Ended;
-            self.hand = Hand::Outcome(Box::new(if is_ended { learned.ended() } else { learned }));
+            let learned = if newest.state == State::Ended { learned.ended() } else { learned };
+            self.hand = Hand::Outcome(Box::new(learned));
+        } else if let Some(rotated) = newest.with_rotated(Some(sent), new) {
+            self.hand = Hand::Outcome(Box::new(rotated));
         }
     }
 

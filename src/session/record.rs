@@ -256,6 +256,18 @@ impl Record {
         next
     }
 
+    /// Returns the record with the refresh token that replaced its own one, if it still has the one that was `sent`: a
+    /// sign-in that brought none kept it while a refresh was under way.
+    pub(crate) fn with_rotated(&self, sent: Option<&Secret>, new: Option<&Secret>) -> Option<Self> {
+        let (sent, new) = sent.zip(new)?;
+        (self.refresh_token.as_ref() == Some(sent) && new != sent).then(|| Self {
+            refresh_token: Some(new.clone()),
+            refresh_token_expires_at: None,
+            generation: self.generation.after_refresh(),
+            ..self.clone()
+        })
+    }
+
     /// Returns the record with all attempts ahead, and one due at `now`.
     pub(crate) fn resumed(&self, now: u64) -> Self {
         let mut next = Self { attempts: 0, state: State::Backoff(Span::new(now, 0)), ..self.clone() };

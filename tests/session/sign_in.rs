@@ -203,6 +203,30 @@ fn a_sign_in_without_a_refresh_token_keeps_the_stored_one_unless_it_was_refused_
     }
 }
 
+/// The refresh token that the sign-in keeps is replaced by a refresh that was under way, on this holder or another.
+#[test]
+fn a_refresh_under_way_rotates_the_token_that_a_sign_in_keeps() {
+    let only = r#"{"access_token":"fake-access-5","token_type":"Bearer","expires_in":3600}"#;
+    for (same_holder, saved_first) in [(true, false), (true, true), (false, true)] {
+        let mut store = Store::default();
+        let mut refreshing = claimed(&mut store);
+        let mut other = store.holder(later(DUE));
+        let call = send(&mut refreshing, later(DUE));
+        let sign_in = if same_holder { &mut refreshing } else { &mut other };
+        sign_in.reauthorized(tokens(only), later(DUE));
+        if saved_first {
+            save(sign_in, &mut store, later(DUE));
+        }
+        answer(&mut refreshing, call, 200, &body(1), later(DUE + 1)).unwrap();
+        while let Step::Save(_) = refreshing.poll(later(DUE + 1)) {
+            save_or_adopt(&mut refreshing, &mut store, later(DUE + 1));
+        }
+        let case = (same_holder, saved_first);
+        assert_eq!(store.value()["refresh_token"], "fake-refresh-1", "{case:?}");
+        assert_eq!(usable(&refreshing, later(DUE + 1)), Some("fake-access-5"), "{case:?}");
+    }
+}
+
 #[test]
 fn of_two_sign_ins_the_later_one_wins_on_every_holder() {
     // The second comes 60 s later, on a holder that has not heard of the first; each may be saved first, and the first
