@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::call::{RESPONSE_LIMIT, Response};
-use crate::client::IssuedTo;
+use crate::client::{Client, IssuedTo};
 use crate::error::{Error, Refusal};
 use crate::server::{Leniencies, Leniency};
 use crate::text::form;
@@ -22,6 +22,13 @@ pub struct TokenContext {
     pub(crate) issued_to: IssuedTo,
     /// The scope in force where the response names none (RFC 6749 §5.1).
     pub(crate) requested_scope: Option<Scope>,
+}
+
+impl Client {
+    /// Returns what the reader of a token response must know about a request of this client.
+    pub(crate) fn token_context(&self, requested_scope: Option<Scope>) -> TokenContext {
+        TokenContext { leniencies: self.server.leniencies, issued_to: self.issued_to, requested_scope }
+    }
 }
 
 /// A response without usable tokens.
