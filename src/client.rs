@@ -9,10 +9,8 @@ use crate::client_auth::{ClientAuth, Method};
 use crate::error::Error;
 use crate::server::AuthorizationServer;
 use crate::text::form;
-use crate::text::scope::Scope;
 use crate::text::secret::Secret;
-use crate::text::uri::{Endpoint, Issuer, Resource};
-use crate::token::reader::TokenContext;
+use crate::text::uri::{Endpoint, Issuer};
 
 /// A client that is registered at one authorization server.
 ///
@@ -114,22 +112,6 @@ impl Client {
         let mut body = String::with_capacity(pairs().map(|(name, value)| form::room_for(name, value)).sum());
         pairs().for_each(|(name, value)| form::push_pair(&mut body, name, value));
         Request::form_post(self.server.token_endpoint.as_str(), body, self.authorization.as_ref())
-    }
-
-    /// Returns what the reader of a token response must know about a request of this client.
-    pub(crate) fn token_context(
-        &self,
-        requested_scope: Option<Scope>,
-        resources: Vec<Resource<'static>>,
-    ) -> TokenContext {
-        TokenContext {
-            leniencies: self.server.leniencies,
-            issued_to: self.issued_to,
-            requested_scope,
-            resources,
-            ends_together: self.server.access_tokens_end_with_refresh,
-            invalid_grant_codes: self.server.invalid_grant_codes.clone(),
-        }
     }
 }
 

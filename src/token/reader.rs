@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::call::{RESPONSE_LIMIT, Response};
-use crate::client::IssuedTo;
+use crate::client::{Client, IssuedTo};
 use crate::error::{Advice, Error, Refusal};
 use crate::server::{Leniencies, Leniency};
 use crate::text::form;
@@ -31,6 +31,24 @@ pub struct TokenContext {
     pub(crate) ends_together: bool,
     /// [`AuthorizationServer::invalid_grant_codes`](crate::AuthorizationServer).
     pub(crate) invalid_grant_codes: Option<Arc<[String]>>,
+}
+
+impl Client {
+    /// Returns what the reader of a token response must know about a request of this client.
+    pub(crate) fn token_context(
+        &self,
+        requested_scope: Option<Scope>,
+        resources: Vec<Resource<'static>>,
+    ) -> TokenContext {
+        TokenContext {
+            leniencies: self.server.leniencies,
+            issued_to: self.issued_to,
+            requested_scope,
+            resources,
+            ends_together: self.server.access_tokens_end_with_refresh,
+            invalid_grant_codes: self.server.invalid_grant_codes.clone(),
+        }
+    }
 }
 
 /// A response without usable tokens.
