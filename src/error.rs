@@ -32,6 +32,7 @@ use crate::text::secret::Secret;
 /// match error.advice() {
 ///     Advice::RetryLater => println!("send the same call again"),
 ///     Advice::Reauthorize => println!("send the user to the authorization server"),
+///     Advice::Declined => println!("tell the user that nothing was connected"),
 ///     Advice::FixConfiguration | Advice::Stop => println!("log it, and tell an operator"),
 ///     Advice::KeepWaiting => println!("only callbacks say this"),
 /// }
@@ -63,19 +64,38 @@ pub enum ErrorKind {
     Suspect,
 }
 
-/// What to do after an [`Error`].
+/// What to do after an [`Error`]; a program can obey it without looking at anything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Advice {
     /// Keep the pending authorization: this callback is not its answer, and the real one may still come.
+    ///
+    /// A loop takes the next callback, until
+    /// [`PendingAuthorization::expires_at`](crate::PendingAuthorization::expires_at). It then lets the user start
+    /// again, and logs the last message: it tells a wrong configuration from an attack.
     KeepWaiting,
-    /// Send the same request again after [`Error::retry_after`], or after a pause of your choice. If a callback said
-    /// so, let the user start again after that pause.
+    /// Send the same request again.
+    ///
+    /// A loop waits for [`Error::retry_after`], or longer each time, and gives up after a number of tries or a time
+    /// of its choice. After a callback there is no request to send again: it drops the pending authorization and
+    /// starts another one after that pause.
     RetryLater,
-    /// Send the user to the authorization server again: the grant is gone.
+    /// Send the user to the authorization server again: the grant is gone, and a new sign-in brings another.
+    ///
+    /// A loop drops the tokens or the pending authorization and starts another one, in which the server may ask the
+    /// user (without `prompt=none`).
     Reauthorize,
+    /// Tell the user that nothing was granted: they or their server said no.
+    ///
+    /// A loop drops the pending authorization and ends. Only the user starts again, if they want to: a program that
+    /// sent them back by itself would ask until they say yes.
+    Declined,
     /// Change the client's code, configuration or registration.
+    ///
+    /// A loop ends and reports the message to an operator; neither time nor the user changes the answer.
     FixConfiguration,
     /// Give up: the same request fails again, and the answer does not say what would help.
+    ///
+    /// A loop ends and reports the message. The user may start again by hand.
     Stop,
 }
 
@@ -171,6 +191,20 @@ impl Error {
         Self::refused_as(refusal, advice)
     }
 
+    /// Makes the error of a refusal that came by a callback.
+    pub(crate) fn refused_by_callback(refusal: Refusal) -> Self {
+        let advice = refusal.advice_of_callback();
+        Self::refused_as(refusal, advice)
+    }
+
+    /// Reads the refusal of a code exchange, where some codes say that the authorization code is spent or unknown.
+    pub(crate) fn of_code_exchange(mut self) -> Self {
+        if self.0.advice == Advice::Stop && self.0.refusal.is_of_spent_code() {
+            self.0.advice = Advice::Reauthorize;
+        }
+        self
+    }
+
     /// Makes the error of a refusal whose code means more than the specifications say.
     pub(crate) fn refused_as(refusal: Refusal, advice: Advice) -> Self {
         let mut error = Self::new(ErrorKind::Refused, "", advice);
@@ -178,11 +212,11 @@ impl Error {
         error
     }
 
-    /// Adds what the response says outside its body. Where the status says that the server fails or is overloaded,
-    /// trying again helps whatever the body says: the body may come from a gateway in front of the server.
+    /// Adds what the response says outside its body. Where the status says that the request may succeed at another
+    /// time, trying again helps whatever the body says: the body may come from a gateway in front of the server.
     pub(crate) fn with_response(mut self, status: u16, retry_after: Option<RetryAfter>) -> Self {
         self.0.status = Some(status);
-        if status == 429 || (matches!(status, 500..=599) && !matches!(status, 501 | 505)) {
+        if is_passing(status) {
             self.0.advice = Advice::RetryLater;
         }
         if self.0.advice == Advice::RetryLater {
@@ -213,6 +247,16 @@ impl Error {
             retry_after: None,
             refusal: Refusal::default(),
         }))
+    }
+}
+
+/// Returns whether the same request may succeed later: it timed out (408), reached the wrong server (421), came too
+/// early (425) or too often (429), or the server fails (RFC 9110 §15, RFC 8470 §5.2, RFC 6585 §4).
+fn is_passing(status: u16) -> bool {
+    match status {
+        408 | 421 | 425 | 429 => true,
+        501 | 505 => false,
+        _ => matches!(status, 500..=599),
     }
 }
 

@@ -67,7 +67,7 @@ fn rfc6749_section_4_1_2_and_rfc9207_callbacks() {
             (expected, result) => panic!("{id}: expected {expected}, got {result:?}"),
         }
     }
-    assert_eq!(cases.len(), 91);
+    assert_eq!(cases.len(), 92);
 }
 
 #[test]
@@ -104,6 +104,7 @@ fn rfc6749_section_5_2_error_responses() {
             "later" => Advice::RetryLater,
             "reauthorize" => Advice::Reauthorize,
             "fix-config" => Advice::FixConfiguration,
+            "declined" => Advice::Declined,
             "never" => Advice::Stop,
             other => panic!("{id}: unknown advice {other}"),
         };
@@ -113,7 +114,7 @@ fn rfc6749_section_5_2_error_responses() {
         check_number(id, &expect["retry_after"], retry_after.map(|delay| delay.as_secs()));
         check_display(case, &error);
     }
-    assert_eq!(cases.len(), 64);
+    assert_eq!(cases.len(), 67);
 }
 
 /// The cases of a file in `tests/vectors`.

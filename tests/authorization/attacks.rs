@@ -68,7 +68,7 @@ fn sign_in_ended_by_junk() {
     only_the_real_callback_is_taken(
         &client(),
         ErrorKind::Invalid,
-        &["code=%FF&state=STATE", "%FF=&x", "state=STATE", "code=&state=STATE"],
+        &["code=%FF&state=STATE", "%FF=&state=STATE", "state=STATE", "code=&state=STATE"],
     );
 }
 

@@ -6,6 +6,7 @@ mod embedded;
 mod support;
 
 mod attacks;
+mod callback;
 mod pending;
 mod request;
 mod sign_in;
