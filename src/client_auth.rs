@@ -78,6 +78,14 @@ impl ClientAuth {
         }
     }
 
+    /// Returns the client secret, for the methods that have one.
+    pub(crate) fn secret(&self) -> Option<&Secret> {
+        match &self.0 {
+            Method::Basic(secret) | Method::BasicUnencoded(secret) | Method::Post(secret) => Some(secret),
+            Method::None => None,
+        }
+    }
+
     /// Builds the value of the `Authorization` header, for the methods that have one.
     pub(crate) fn authorization(&self, client_id: &str) -> Option<Secret> {
         let pair = match &self.0 {

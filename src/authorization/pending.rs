@@ -95,7 +95,7 @@ impl PendingAuthorization {
         callback: impl Into<Callback<'a>>,
         now: SystemTime,
     ) -> Result<Call<TokenResponse>, Error> {
-        if self.started_by != client.started_by {
+        if !client.has_started(self.started_by) {
             return Err(Error::misuse(
                 "this authorization was started by another client: issuer, an endpoint or client_id differ; \
                  receive its callback with that one",

@@ -7,6 +7,7 @@ mod support;
 
 mod attacks;
 mod callback;
+mod configuration;
 mod pending;
 mod request;
 mod sign_in;
