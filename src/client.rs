@@ -41,6 +41,7 @@ pub struct Client {
     auth: ClientAuth,
     /// The `Authorization` header of every token request.
     authorization: Option<Secret>,
+    credentials_are_encoded: bool,
     /// The part of the authorization URL that every request shares.
     pub(crate) authorization_url_start: String,
     pub(crate) started_by: StartedBy,
@@ -99,6 +100,7 @@ impl Client {
         }
         Ok(Self {
             authorization: auth.authorization(&client_id),
+            credentials_are_encoded: auth.encodes(&client_id),
             authorization_url_start: authorization_url_start(&server.authorization_endpoint, &client_id),
             started_by: StartedBy::of(&server, &client_id, Endpoint::normalized),
             issued_to: IssuedTo::of(&server, &client_id, Endpoint::normalized),
@@ -144,7 +146,10 @@ impl Client {
         };
         let mut body = String::with_capacity(pairs().map(|(name, value)| form::room_for(name, value)).sum());
         pairs().for_each(|(name, value)| form::push_pair(&mut body, name, value));
-        Request::form_post(self.server.token_endpoint.as_str(), body, self.authorization.as_ref())
+        let endpoint = self.server.token_endpoint.as_str();
+        let mut request = Request::form_post(endpoint, body, self.authorization.as_ref());
+        request.credentials_are_encoded = self.credentials_are_encoded;
+        request
     }
 
     /// Returns what the reader of a token response must know about a request of this client.

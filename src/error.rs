@@ -107,6 +107,8 @@ struct Inner {
     status: Option<u16>,
     retry_after: Option<RetryAfter>,
     refusal: Refusal,
+    /// What in the client's configuration may explain the error.
+    hint: Option<Cow<'static, str>>,
 }
 
 impl Error {
@@ -225,6 +227,12 @@ impl Error {
         self
     }
 
+    /// Adds what in the client's configuration may explain the error.
+    pub(crate) fn with_hint(mut self, hint: Option<Cow<'static, str>>) -> Self {
+        self.0.hint = hint;
+        self
+    }
+
     /// Withholds the texts of the server that repeat one of these secrets. A code from the specifications stays, even
     /// if it happens to be a secret.
     pub(crate) fn redact(mut self, secrets: Vec<Secret>) -> Self {
@@ -246,6 +254,7 @@ impl Error {
             status: None,
             retry_after: None,
             refusal: Refusal::default(),
+            hint: None,
         }))
     }
 }
