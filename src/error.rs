@@ -10,14 +10,17 @@ pub(crate) use self::refusal::Refusal;
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
+use serde_json::Value;
+
 use crate::error::echo::{Echoes, WITHHELD};
 use crate::error::retry_after::RetryAfter;
+use crate::text::json::Extras;
 use crate::text::secret::Secret;
 
 /// Any failure of this crate.
 ///
 /// [`kind`](Error::kind) says whose fault it is, [`advice`](Error::advice) tells a program what to do, and `Display`
-/// tells both to a person, in one line. No error holds a token, code, secret or response body. `Display` and `Debug`
+/// tells both to a person, in one line. No error shows a token, code, secret or response body. `Display` and `Debug`
 /// escape and cut text that came from a server.
 ///
 /// ```
@@ -162,6 +165,32 @@ impl Error {
         self.0.refusal.interval
     }
 
+    /// Returns a member of the response that this crate does not read, such as `claims` of Entra.
+    ///
+    /// It is there for a refusal and for any other JSON object that came without success. An `error` that is no text,
+    /// such as `{"error":{"message":"…"}}`, is one of these members. A value may be as confidential as a token; if it
+    /// repeats a secret of the request, the note of [`code`](Error::code) stands in its place.
+    ///
+    /// ```
+    /// use oauth2_proto::{Client, ClientAuth, Response, Secret, pleo};
+    ///
+    /// let client = Client::new(pleo::staging(), "client-id", ClientAuth::basic("fake-secret"))?;
+    /// let call = client.refresh(&Secret::new("fake-refresh")).start()?;
+    /// let body = br#"{"error":"invalid_grant","suberror":"basic_action"}"#;
+    /// let json = [("content-type", "application/json")];
+    /// let error = call.read(Response::new(400, json, body)).unwrap_err();
+    /// assert_eq!(error.extra("suberror").unwrap(), "basic_action");
+    /// # Ok::<(), oauth2_proto::Error>(())
+    /// ```
+    pub fn extra(&self, name: &str) -> Option<&Value> {
+        self.0.refusal.extras.get(name)
+    }
+
+    /// Returns all members of the response that this crate does not read.
+    pub fn extras(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.refusal.extras.iter()
+    }
+
     pub(crate) fn misuse(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Misuse, message, Advice::FixConfiguration)
     }
@@ -227,6 +256,12 @@ impl Error {
         self
     }
 
+    /// Adds the members of a response that has no error code.
+    pub(crate) fn with_extras(mut self, extras: Extras) -> Self {
+        self.0.refusal.extras = extras;
+        self
+    }
+
     /// Adds what in the client's configuration may explain the error.
     pub(crate) fn with_hint(mut self, hint: Option<Cow<'static, str>>) -> Self {
         self.0.hint = hint;
@@ -243,6 +278,7 @@ impl Error {
         for text in texts.into_iter().flatten().filter(|text| echoes.occur_in(text)) {
             *text = WITHHELD.to_owned();
         }
+        self.0.refusal.extras.redact(|text| echoes.occur_in(text), WITHHELD);
         self
     }
 

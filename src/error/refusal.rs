@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::error::Advice;
 use crate::text::foreign::Foreign;
+use crate::text::json::Extras;
 
 /// The members of an error response (RFC 6749 §5.2), the nonce of RFC 9449 §8, and the `interval` of some servers.
 #[derive(Clone, Default)]
@@ -14,6 +15,8 @@ pub(crate) struct Refusal {
     pub(crate) uri: Option<String>,
     pub(crate) dpop_nonce: Option<String>,
     pub(crate) interval: Option<Duration>,
+    /// The other members of the response, also where it has no code.
+    pub(crate) extras: Extras,
 }
 
 impl Refusal {
@@ -90,6 +93,7 @@ impl fmt::Debug for Refusal {
             .field("description", &self.description.as_deref().map(Foreign))
             .field("uri", &self.uri.as_deref().map(Foreign))
             .field("interval", &self.interval)
+            .field("extras", &self.extras)
             .finish_non_exhaustive()
     }
 }

@@ -8,7 +8,6 @@ mod support;
 mod attacks;
 mod callback;
 mod configuration;
-mod hints;
 mod pending;
 mod request;
 mod sign_in;
