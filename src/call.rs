@@ -7,8 +7,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use crate::error::Error;
 use crate::error::retry_after::RetryAfter;
+use crate::error::{Advice, Error};
+use crate::text::foreign::ForeignAddress;
 use crate::text::form;
 use crate::text::secret::Secret;
 
@@ -81,10 +82,12 @@ impl<R: Reply> Call<R> {
         &mut self.request
     }
 
-    /// Completes the error of a reader: with what the response says outside its body, and without the texts of the
-    /// server that repeat a secret of this request.
+    /// Completes the error of a reader: with what the response says outside its body, without the texts of the
+    /// server that repeat a secret of this request, and with what in the configuration may explain it.
     pub(crate) fn complete(&self, error: Error, status: u16, retry_after: Option<RetryAfter>) -> Error {
-        error.redact(self.request.secrets()).with_response(status, retry_after)
+        let error = error.redact(self.request.secrets()).with_response(status, retry_after);
+        let hint = self.request.hint(&error, status);
+        error.with_hint(hint)
     }
 }
 
@@ -111,7 +114,7 @@ impl<R: Reply> fmt::Debug for Call<R> {
 
 /// An HTTP request as plain data: method, URL, headers and body.
 ///
-/// `Debug` hides the body and every header value that is not a constant. Before you send it, set your HTTP client
+/// `Debug` hides the body, the query of the URL and every header value that is not a constant. Before you send it, set your HTTP client
 /// to what [`follow_redirects`](Request::follow_redirects) and [`response_limit`](Request::response_limit) say.
 ///
 /// ```
@@ -129,6 +132,8 @@ pub struct Request {
     url: String,
     headers: Vec<(Cow<'static, str>, HeaderValue)>,
     body: Secret,
+    /// Whether form-encoding changed the credentials of HTTP Basic, which some servers do not expect.
+    pub(crate) credentials_are_encoded: bool,
 }
 
 #[derive(Clone)]
@@ -140,7 +145,13 @@ enum HeaderValue {
 impl Request {
     /// Makes a request without headers and body, to put together by hand.
     pub fn new(method: impl Into<Cow<'static, str>>, url: impl Into<String>) -> Self {
-        Self { method: method.into(), url: url.into(), headers: Vec::new(), body: Secret::new("") }
+        Self {
+            method: method.into(),
+            url: url.into(),
+            headers: Vec::new(),
+            body: Secret::new(""),
+            credentials_are_encoded: false,
+        }
     }
 
     /// Makes a form that is sent by POST (RFC 6749 §3.2).
@@ -151,7 +162,8 @@ impl Request {
         if let Some(value) = authorization {
             headers.push(("authorization".into(), HeaderValue::Secret(value.clone())));
         }
-        Self { method: "POST".into(), url: url.to_owned(), headers, body: Secret::new(body) }
+        let body = Secret::new(body);
+        Self { method: "POST".into(), url: url.to_owned(), headers, body, credentials_are_encoded: false }
     }
 
     /// Returns the method: `POST` for every request that this crate makes.
@@ -248,6 +260,27 @@ impl Request {
 }
 
 impl Request {
+    /// Returns what in the configuration may explain the error that a server answered with.
+    fn hint(&self, error: &Error, status: u16) -> Option<Cow<'static, str>> {
+        let is_about_the_client = match error.code() {
+            Some(code) => code == "invalid_client",
+            None => status == 401,
+        };
+        if is_about_the_client && self.credentials_are_encoded && error.advice() != Advice::RetryLater {
+            return Some(
+                "the client_id or the secret holds other characters than A-Z a-z 0-9 * - . _, which many servers \
+                 want as they are: try ClientAuth::basic_unencoded"
+                    .into(),
+            );
+        }
+        // Frameworks answer so for a path that they do not know, some of them in JSON with an error of their own.
+        if error.advice() == Advice::Stop && matches!(status, 300..=399 | 404 | 405 | 410) {
+            let address = ForeignAddress(&self.url);
+            return Some(format!("the token endpoint's address {address} may be wrong").into());
+        }
+        None
+    }
+
     /// Returns the secrets of this request that a server could repeat in an error text, as sent and decoded.
     pub(crate) fn secrets(&self) -> Vec<Secret> {
         let is_secret =
@@ -295,7 +328,7 @@ impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
             .field("method", &self.method)
-            .field("url", &self.url)
+            .field("url", &format_args!("{}", ForeignAddress(&self.url)))
             .field("headers", &self.headers)
             .field("body", &self.body)
             .finish()

@@ -9,7 +9,7 @@ use crate::client_auth::{ClientAuth, Method};
 use crate::error::Error;
 use crate::server::AuthorizationServer;
 use crate::text::form;
-use crate::text::secret::Secret;
+use crate::text::secret::{Secret, is_printable};
 use crate::text::uri::{Endpoint, Issuer};
 
 /// A client that is registered at one authorization server.
@@ -39,10 +39,13 @@ pub struct Client {
     auth: ClientAuth,
     /// The `Authorization` header of every token request.
     authorization: Option<Secret>,
+    credentials_are_encoded: bool,
     /// The part of the authorization URL that every request shares.
     pub(crate) authorization_url_start: String,
     pub(crate) started_by: StartedBy,
     pub(crate) issued_to: IssuedTo,
+    /// The digests over the endpoints as they are written, which earlier versions stored.
+    as_written: (StartedBy, IssuedTo),
 }
 
 impl Client {
@@ -51,7 +54,8 @@ impl Client {
     /// # Errors
     ///
     /// - Misuse: the server does not support this authentication, the `client_id` is empty or cannot be sent
-    ///   with this authentication, or the server is said to send `iss` and its issuer is not set.
+    ///   with this authentication, it or the secret holds a control character (such as the line break at the end
+    ///   of a file), or the server is said to send `iss` and its issuer is not set.
     /// - Unsupported: the server lists its code challenge methods, and `S256` is not among them.
     pub fn new(
         server: AuthorizationServer,
@@ -61,6 +65,18 @@ impl Client {
         let client_id = client_id.into();
         if client_id.is_empty() {
             return Err(Error::misuse("the client_id is empty; pass the one that the server gave you"));
+        }
+        if !is_printable(&client_id) {
+            return Err(Error::misuse(
+                "the client_id holds a control character, such as the line break at the end of a file; remove it \
+                 (RFC 6749 appendix A.1)",
+            ));
+        }
+        if auth.secret().is_some_and(|secret| !is_printable(secret.expose())) {
+            return Err(Error::misuse(
+                "the client secret holds a control character, such as the line break at the end of a file; remove \
+                 it (RFC 6749 appendix A.2)",
+            ));
         }
         server.check_auth_method(auth.method())?;
         if let Some(methods) = &server.code_challenge_methods_supported
@@ -82,13 +98,30 @@ impl Client {
         }
         Ok(Self {
             authorization: auth.authorization(&client_id),
+            credentials_are_encoded: auth.encodes(&client_id),
             authorization_url_start: authorization_url_start(&server.authorization_endpoint, &client_id),
-            started_by: StartedBy::of(&server, &client_id),
-            issued_to: IssuedTo::of(&server, &client_id),
+            started_by: StartedBy::of(&server, &client_id, Endpoint::normalized),
+            issued_to: IssuedTo::of(&server, &client_id, Endpoint::normalized),
+            as_written: (
+                StartedBy::of(&server, &client_id, written),
+                IssuedTo::of(&server, &client_id, written),
+            ),
             server,
             client_id,
             auth,
         })
+    }
+
+    /// Returns whether this client started an authorization, also in the spelling of an earlier version.
+    pub(crate) fn has_started(&self, started_by: StartedBy) -> bool {
+        started_by == self.started_by || started_by == self.as_written.0
+    }
+
+    /// Returns whether tokens were issued to this client by the digest of an earlier version, which took the token
+    /// endpoint as it is written. Where that is in normal form, both digests are one.
+    #[cfg_attr(not(test), allow(dead_code, reason = "for the stored form of sessions, version 1"))]
+    pub(crate) fn is_issued_to_as_written(&self, issued_to: IssuedTo) -> bool {
+        issued_to == self.as_written.1
     }
 
     /// Makes a request to the token endpoint with this client's authentication (RFC 6749 §2.3 and §3.2).
@@ -111,7 +144,10 @@ impl Client {
         };
         let mut body = String::with_capacity(pairs().map(|(name, value)| form::room_for(name, value)).sum());
         pairs().for_each(|(name, value)| form::push_pair(&mut body, name, value));
-        Request::form_post(self.server.token_endpoint.as_str(), body, self.authorization.as_ref())
+        let endpoint = self.server.token_endpoint.as_str();
+        let mut request = Request::form_post(endpoint, body, self.authorization.as_ref());
+        request.credentials_are_encoded = self.credentials_are_encoded;
+        request
     }
 }
 
@@ -132,10 +168,10 @@ impl fmt::Debug for Client {
 pub(crate) struct StartedBy(pub(crate) [u8; 32]);
 
 impl StartedBy {
-    fn of(server: &AuthorizationServer, client_id: &str) -> Self {
+    fn of(server: &AuthorizationServer, client_id: &str, spell: fn(&Endpoint) -> String) -> Self {
         let issuer = server.issuer.as_ref().map_or("", Issuer::as_str);
-        let authorization_endpoint = server.authorization_endpoint.normalized();
-        let token_endpoint = server.token_endpoint.normalized();
+        let authorization_endpoint = spell(&server.authorization_endpoint);
+        let token_endpoint = spell(&server.token_endpoint);
         Self(sha256([issuer, &authorization_endpoint, &token_endpoint, client_id]))
     }
 }
@@ -147,9 +183,13 @@ impl StartedBy {
 pub(crate) struct IssuedTo(pub(crate) [u8; 16]);
 
 impl IssuedTo {
-    fn of(server: &AuthorizationServer, client_id: &str) -> Self {
-        Self(digest([&server.token_endpoint.normalized(), client_id]))
+    fn of(server: &AuthorizationServer, client_id: &str, spell: fn(&Endpoint) -> String) -> Self {
+        Self(digest([&spell(&server.token_endpoint), client_id]))
     }
+}
+
+fn written(endpoint: &Endpoint) -> String {
+    endpoint.as_str().to_owned()
 }
 
 /// First 16 bytes of SHA-256 over 0xff-terminated parts.
@@ -200,6 +240,31 @@ mod tests {
             "9584ab597e3143be79a276543a1d7a2dfc6f40224d4bb9d6d6fc9a17fb3cc67d"
         );
         assert_eq!(hex(&client.issued_to.0), "6b26a3e512497a84b7efe40cef44ecd2");
+    }
+
+    /// Version 1 of the stored forms was written with endpoints as they are configured.
+    #[test]
+    fn a_client_is_recognised_by_the_digests_of_endpoints_as_written() {
+        let client = client("HTTPS://AS.example/authorize", "https://as.example:443/token");
+        let started_by = StartedBy(sha256([
+            "https://as.example",
+            "HTTPS://AS.example/authorize",
+            "https://as.example:443/token",
+            "fake-client",
+        ]));
+        let issued_to = IssuedTo(digest(["https://as.example:443/token", "fake-client"]));
+        assert_ne!((started_by, issued_to), (client.started_by, client.issued_to));
+        assert!(client.has_started(started_by) && client.has_started(client.started_by));
+        assert!(client.is_issued_to_as_written(issued_to));
+        let foreign = IssuedTo(digest(["https://as.example:444/token", "fake-client"]));
+        assert!(!client.is_issued_to_as_written(foreign) && !client.has_started(StartedBy([0; 32])));
+    }
+
+    #[test]
+    fn an_endpoint_without_a_path_is_the_one_with_a_slash() {
+        let one = client("https://as.example", "https://as.example?tenant=a");
+        let other = client("https://as.example/", "https://as.example/?tenant=a");
+        assert_eq!((one.started_by, one.issued_to), (other.started_by, other.issued_to));
     }
 
     #[test]

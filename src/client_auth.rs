@@ -78,6 +78,25 @@ impl ClientAuth {
         }
     }
 
+    /// Returns the client secret, for the methods that have one.
+    pub(crate) fn secret(&self) -> Option<&Secret> {
+        match &self.0 {
+            Method::Basic(secret) | Method::BasicUnencoded(secret) | Method::Post(secret) => Some(secret),
+            Method::None => None,
+        }
+    }
+
+    /// Returns whether form-encoding changes the credentials of HTTP Basic.
+    pub(crate) fn encodes(&self, client_id: &str) -> bool {
+        let is_plain = |text: &str| {
+            text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'*' | b'-' | b'.' | b'_'))
+        };
+        match &self.0 {
+            Method::Basic(secret) => !(is_plain(client_id) && is_plain(secret.expose())),
+            Method::BasicUnencoded(_) | Method::Post(_) | Method::None => false,
+        }
+    }
+
     /// Builds the value of the `Authorization` header, for the methods that have one.
     pub(crate) fn authorization(&self, client_id: &str) -> Option<Secret> {
         let pair = match &self.0 {

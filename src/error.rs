@@ -10,14 +10,17 @@ pub(crate) use self::refusal::Refusal;
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
+use serde_json::Value;
+
 use crate::error::echo::{Echoes, WITHHELD};
 use crate::error::retry_after::RetryAfter;
+use crate::text::json::Extras;
 use crate::text::secret::Secret;
 
 /// Any failure of this crate.
 ///
 /// [`kind`](Error::kind) says whose fault it is, [`advice`](Error::advice) tells a program what to do, and `Display`
-/// tells both to a person, in one line. No error holds a token, code, secret or response body. `Display` and `Debug`
+/// tells both to a person, in one line. No error shows a token, code, secret or response body. `Display` and `Debug`
 /// escape and cut text that came from a server.
 ///
 /// ```
@@ -32,6 +35,7 @@ use crate::text::secret::Secret;
 /// match error.advice() {
 ///     Advice::RetryLater => println!("send the same call again"),
 ///     Advice::Reauthorize => println!("send the user to the authorization server"),
+///     Advice::Declined => println!("tell the user that nothing was connected"),
 ///     Advice::FixConfiguration | Advice::Stop => println!("log it, and tell an operator"),
 ///     Advice::KeepWaiting => println!("only callbacks say this"),
 /// }
@@ -63,19 +67,38 @@ pub enum ErrorKind {
     Suspect,
 }
 
-/// What to do after an [`Error`].
+/// What to do after an [`Error`]; a program can obey it without looking at anything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Advice {
     /// Keep the pending authorization: this callback is not its answer, and the real one may still come.
+    ///
+    /// A loop takes the next callback, until
+    /// [`PendingAuthorization::expires_at`](crate::PendingAuthorization::expires_at). It then lets the user start
+    /// again, and logs the last message: it tells a wrong configuration from an attack.
     KeepWaiting,
-    /// Send the same request again after [`Error::retry_after`], or after a pause of your choice. If a callback said
-    /// so, let the user start again after that pause.
+    /// Send the same request again.
+    ///
+    /// A loop waits for [`Error::retry_after`], or longer each time, and gives up after a number of tries or a time
+    /// of its choice. After a callback there is no request to send again: it drops the pending authorization and
+    /// starts another one after that pause.
     RetryLater,
-    /// Send the user to the authorization server again: the grant is gone.
+    /// Send the user to the authorization server again: the grant is gone, and a new sign-in brings another.
+    ///
+    /// A loop drops the tokens or the pending authorization and starts another one, in which the server may ask the
+    /// user (without `prompt=none`).
     Reauthorize,
+    /// Tell the user that nothing was granted: they or their server said no.
+    ///
+    /// A loop drops the pending authorization and ends. Only the user starts again, if they want to: a program that
+    /// sent them back by itself would ask until they say yes.
+    Declined,
     /// Change the client's code, configuration or registration.
+    ///
+    /// A loop ends and reports the message to an operator; neither time nor the user changes the answer.
     FixConfiguration,
     /// Give up: the same request fails again, and the answer does not say what would help.
+    ///
+    /// A loop ends and reports the message. The user may start again by hand.
     Stop,
 }
 
@@ -87,6 +110,8 @@ struct Inner {
     status: Option<u16>,
     retry_after: Option<RetryAfter>,
     refusal: Refusal,
+    /// What in the client's configuration may explain the error.
+    hint: Option<Cow<'static, str>>,
 }
 
 impl Error {
@@ -140,6 +165,32 @@ impl Error {
         self.0.refusal.interval
     }
 
+    /// Returns a member of the response that this crate does not read, such as `claims` of Entra.
+    ///
+    /// It is there for a refusal and for any other JSON object that came without success. An `error` that is no text,
+    /// such as `{"error":{"message":"…"}}`, is one of these members. A value may be as confidential as a token; if it
+    /// repeats a secret of the request, the note of [`code`](Error::code) stands in its place.
+    ///
+    /// ```
+    /// use oauth2_proto::{Client, ClientAuth, Response, Secret, pleo};
+    ///
+    /// let client = Client::new(pleo::staging(), "client-id", ClientAuth::basic("fake-secret"))?;
+    /// let call = client.refresh(&Secret::new("fake-refresh")).start()?;
+    /// let body = br#"{"error":"invalid_grant","suberror":"basic_action"}"#;
+    /// let json = [("content-type", "application/json")];
+    /// let error = call.read(Response::new(400, json, body)).unwrap_err();
+    /// assert_eq!(error.extra("suberror").unwrap(), "basic_action");
+    /// # Ok::<(), oauth2_proto::Error>(())
+    /// ```
+    pub fn extra(&self, name: &str) -> Option<&Value> {
+        self.0.refusal.extras.get(name)
+    }
+
+    /// Returns all members of the response that this crate does not read.
+    pub fn extras(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.refusal.extras.iter()
+    }
+
     pub(crate) fn misuse(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Misuse, message, Advice::FixConfiguration)
     }
@@ -171,6 +222,20 @@ impl Error {
         Self::refused_as(refusal, advice)
     }
 
+    /// Makes the error of a refusal that came by a callback.
+    pub(crate) fn refused_by_callback(refusal: Refusal) -> Self {
+        let advice = refusal.advice_of_callback();
+        Self::refused_as(refusal, advice)
+    }
+
+    /// Reads the refusal of a code exchange, where some codes say that the authorization code is spent or unknown.
+    pub(crate) fn of_code_exchange(mut self) -> Self {
+        if self.0.advice == Advice::Stop && self.0.refusal.is_of_spent_code() {
+            self.0.advice = Advice::Reauthorize;
+        }
+        self
+    }
+
     /// Makes the error of a refusal whose code means more than the specifications say.
     pub(crate) fn refused_as(refusal: Refusal, advice: Advice) -> Self {
         let mut error = Self::new(ErrorKind::Refused, "", advice);
@@ -178,16 +243,28 @@ impl Error {
         error
     }
 
-    /// Adds what the response says outside its body. Where the status says that the server fails or is overloaded,
-    /// trying again helps whatever the body says: the body may come from a gateway in front of the server.
+    /// Adds what the response says outside its body. Where the status says that the request may succeed at another
+    /// time, trying again helps whatever the body says: the body may come from a gateway in front of the server.
     pub(crate) fn with_response(mut self, status: u16, retry_after: Option<RetryAfter>) -> Self {
         self.0.status = Some(status);
-        if status == 429 || (matches!(status, 500..=599) && !matches!(status, 501 | 505)) {
+        if is_passing(status) {
             self.0.advice = Advice::RetryLater;
         }
         if self.0.advice == Advice::RetryLater {
             self.0.retry_after = retry_after;
         }
+        self
+    }
+
+    /// Adds the members of a response that has no error code.
+    pub(crate) fn with_extras(mut self, extras: Extras) -> Self {
+        self.0.refusal.extras = extras;
+        self
+    }
+
+    /// Adds what in the client's configuration may explain the error.
+    pub(crate) fn with_hint(mut self, hint: Option<Cow<'static, str>>) -> Self {
+        self.0.hint = hint;
         self
     }
 
@@ -201,6 +278,7 @@ impl Error {
         for text in texts.into_iter().flatten().filter(|text| echoes.occur_in(text)) {
             *text = WITHHELD.to_owned();
         }
+        self.0.refusal.extras.redact(|text| echoes.occur_in(text), WITHHELD);
         self
     }
 
@@ -212,7 +290,18 @@ impl Error {
             status: None,
             retry_after: None,
             refusal: Refusal::default(),
+            hint: None,
         }))
+    }
+}
+
+/// Returns whether the same request may succeed later: it timed out (408), reached the wrong server (421), came too
+/// early (425) or too often (429), or the server fails (RFC 9110 §15, RFC 8470 §5.2, RFC 6585 §4).
+fn is_passing(status: u16) -> bool {
+    match status {
+        408 | 421 | 425 | 429 => true,
+        501 | 505 => false,
+        _ => matches!(status, 500..=599),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::text::uri::{Endpoint, Issuer};
 /// let error = Client::new(pleo::staging(), "client-id", ClientAuth::post("fake")).unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "misuse: Pleo supports the client authentication methods client_secret_basic, \
+///     "misuse: Pleo supports the client authentication methods \"client_secret_basic\", \
 ///      not client_secret_post"
 /// );
 /// ```

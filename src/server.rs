@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::text::foreign::ForeignAddress;
+use crate::text::foreign::{Foreign, ForeignAddress};
 use crate::text::uri::{Endpoint, Issuer};
 
 /// An authorization server: its endpoints and what it supports, named as in RFC 8414 §2.
@@ -28,7 +28,7 @@ use crate::text::uri::{Endpoint, Issuer};
 /// let error = Client::new(server, "client-id", ClientAuth::none()).unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "misuse: the server supports the client authentication methods client_secret_basic, \
+///     "misuse: the server supports the client authentication methods \"client_secret_basic\", \
 ///      not none"
 /// );
 /// # Ok(())
@@ -61,7 +61,9 @@ impl AuthorizationServer {
     ///
     /// - is not `https` (or `http` to a loopback address),
     /// - holds user information or a fragment,
-    /// - writes its host in an unusual way (such as `127.1`) or with characters that no DNS name has,
+    /// - writes its host in an unusual way (such as `127.1`), with characters that no DNS name has, or with an
+    ///   empty label,
+    /// - has `.` or `..` as a part of its path, which HTTP clients read in different ways,
     /// - has a parameter of the protocol in its query (RFC 6749 §3.1 and §3.2), or a `response_mode` other
     ///   than `query` and `form_post`.
     pub fn new(authorization_endpoint: &str, token_endpoint: &str) -> Result<Self, Error> {
@@ -217,7 +219,7 @@ impl AuthorizationServer {
             Some(supported) if !supported.iter().any(|known| known == wanted) => Err(Error::misuse(format!(
                 "{} supports the {what} {}, not {wanted}",
                 self.name,
-                supported.join(" and ")
+                list(supported)
             ))),
             _ => Ok(()),
         }
@@ -293,6 +295,14 @@ pub(crate) fn is_response_mode(mode: &str) -> bool {
     matches!(mode, "query" | "form_post")
 }
 
+/// Lists names in a message: escaped and cut, as they come from the server's metadata.
+fn list(names: &[Cow<'static, str>]) -> String {
+    const MOST: usize = 10;
+    let shown: Vec<String> = names.iter().take(MOST).map(|name| Foreign(name).to_string()).collect();
+    let more = if names.len() > MOST { " and others" } else { "" };
+    format!("{}{more}", shown.join(" and "))
+}
+
 fn owned(names: impl IntoIterator<Item = impl Into<String>>) -> Vec<Cow<'static, str>> {
     names.into_iter().map(|name| Cow::Owned(name.into())).collect()
 }
@@ -364,6 +374,22 @@ mod tests {
             ("https://as.example/token?client%5Fid=other", false),
             ("https://as.example/token?x=%FF", false),
             ("https://ás.example/token", false),
+            ("https://as.example/a/../token", false),
+            ("https://as.example/a/./token", false),
+            ("https://as.example/..", false),
+            ("https://as.example/.?a=b", false),
+            ("https://as.example/a/%2e%2E/token", false),
+            ("https://as.example/a/.%2e?a=b", false),
+            ("https://as.example/%2E", false),
+            ("https://as.example/a..b/.well-known/...", true),
+            ("https://as.example/token?a=/../", true),
+            ("https://..", false),
+            ("https://./token", false),
+            ("https://.as.example/token", false),
+            ("https://as..example/token", false),
+            ("https://as.example../token", false),
+            ("https://as.example./token", true),
+            ("http://as.localhost/token", false),
         ] {
             let server = AuthorizationServer::new("https://as.example/authorize", endpoint);
             assert_eq!(server.is_ok(), sound, "{endpoint}");
@@ -385,7 +411,13 @@ mod tests {
     fn rfc8414_section_2_an_issuer_has_no_query() {
         let server = || AuthorizationServer::new("https://as.example/a", "https://as.example/t").unwrap();
         assert!(server().issuer("https://as.example/tenant/").is_ok());
-        for issuer in ["https://as.example?", "https://as.example/#", "http://as.example", "as.example"] {
+        for issuer in [
+            "https://as.example/a/..",
+            "https://as.example?",
+            "https://as.example/#",
+            "http://as.example",
+            "as.example",
+        ] {
             assert!(server().issuer(issuer).is_err(), "{issuer}");
         }
     }

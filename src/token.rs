@@ -148,7 +148,7 @@ impl Readable for TokenResponse {
     type Output = Self;
 
     fn read(response: Response<'_>, context: &TokenContext) -> Result<Self, Error> {
-        reader::read(response, context).map_err(|unread| unread.error)
+        reader::read(response, context).map_err(|unread| unread.error.of_code_exchange())
     }
 }
 

@@ -19,7 +19,12 @@ fn rfc6749_section_2_3_1_basic_credentials() {
     let cases = vectors("basic_auth.json");
     for case in &cases {
         let auth = ClientAuth::basic(text(case, "client_secret"));
-        let client = Client::new(server(), text(case, "client_id"), auth).unwrap();
+        let client = Client::new(server(), text(case, "client_id"), auth);
+        if case["expect"] == "misuse" {
+            assert_eq!(client.unwrap_err().kind(), ErrorKind::Misuse, "{}", case["id"]);
+            continue;
+        }
+        let client = client.unwrap();
         let call = client.refresh(&Secret::new("fake-refresh-token")).start().unwrap();
         assert_eq!(call.request().header("Authorization"), case["header"].as_str(), "{}", case["id"]);
     }
@@ -67,7 +72,7 @@ fn rfc6749_section_4_1_2_and_rfc9207_callbacks() {
             (expected, result) => panic!("{id}: expected {expected}, got {result:?}"),
         }
     }
-    assert_eq!(cases.len(), 91);
+    assert_eq!(cases.len(), 92);
 }
 
 #[test]
@@ -104,6 +109,7 @@ fn rfc6749_section_5_2_error_responses() {
             "later" => Advice::RetryLater,
             "reauthorize" => Advice::Reauthorize,
             "fix-config" => Advice::FixConfiguration,
+            "declined" => Advice::Declined,
             "never" => Advice::Stop,
             other => panic!("{id}: unknown advice {other}"),
         };
@@ -113,7 +119,7 @@ fn rfc6749_section_5_2_error_responses() {
         check_number(id, &expect["retry_after"], retry_after.map(|delay| delay.as_secs()));
         check_display(case, &error);
     }
-    assert_eq!(cases.len(), 64);
+    assert_eq!(cases.len(), 67);
 }
 
 /// The cases of a file in `tests/vectors`.

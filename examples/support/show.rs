@@ -50,6 +50,7 @@ pub fn refusal(error: &Error) {
         Advice::KeepWaiting => "keep waiting for the genuine callback",
         Advice::RetryLater => "send the same request again later",
         Advice::Reauthorize => "send the user to the authorization server again",
+        Advice::Declined => "tell the user, who may start again",
         Advice::FixConfiguration => "change the code, the configuration or the registration",
         Advice::Stop => "stop; the same request will fail again",
     };

@@ -1,5 +1,5 @@
 //! A callback is accepted exactly if an independent reader finds one matching `state`, one `code` and no
-//! error. A refused callback leaves the sign-in unchanged.
+//! error. Its `state` is found exactly if it is there once. A refused callback leaves the sign-in unchanged.
 //!
 //! Input: a byte (`k`: the issuer is known; `r`: the issuer is known and `iss` is required), then a query or
 //! URL.
@@ -67,6 +67,11 @@ fn check(mode: u8, callback: Callback<'_>, pairs: &[(String, String)]) {
         [issuer] => !issuer_known || *issuer == ISSUER,
         _ => false,
     };
+    match (states.as_slice(), callback.state()) {
+        ([state], Some(found)) => assert_eq!(*state, found),
+        ([state], None) => assert!(state.contains('\u{fffd}'), "a state was not found: {pairs:?}"),
+        (_, found) => assert_eq!(found, None),
+    }
     let nothing_else =
         ["error", "response", "access_token", "id_token"].iter().all(|name| all(name).is_empty());
     let genuine = state_is_ours && issuer_fits && nothing_else && codes.len() == 1 && !codes[0].is_empty();
@@ -78,10 +83,11 @@ fn check(mode: u8, callback: Callback<'_>, pairs: &[(String, String)]) {
             assert!(form.contains(&("code".to_owned(), codes[0].to_owned())), "another code: {form:?}");
         }
         Err(error) => {
-            // Also refused: repeated error details, and bytes that are not UTF-8.
+            // Also refused: repeated error details, and known parameters that are not UTF-8.
             let details = ["error_description", "error_uri"].iter().any(|name| all(name).len() > 1);
-            let replaced =
-                pairs.iter().any(|(name, value)| [name, value].iter().any(|it| it.contains('\u{fffd}')));
+            let replaced = ["code", "state", "iss", "error_description", "error_uri"]
+                .iter()
+                .any(|name| all(name).iter().any(|value| value.contains('\u{fffd}')));
             assert!(!genuine || details || replaced, "refused with {error}: {pairs:?}");
             assert!(
                 error.kind() != ErrorKind::Refused || (state_is_ours && issuer_fits),

@@ -63,8 +63,10 @@ fn check_request(redirect_uri: &str, resource: &str, scope: &str) {
     }
     let started = accepted(request.start_with(entropy(), now()));
     let Ok((url, mut pending)) = started else { return };
-    if redirect_uri.to_ascii_lowercase().starts_with("http:") {
-        check_address(redirect_uri);
+    let scheme = redirect_uri.split(':').next().unwrap_or_default().to_ascii_lowercase();
+    assert!(!["javascript", "data", "file", "blob", "about", "ws"].contains(&&*scheme), "{redirect_uri}");
+    if scheme == "http" {
+        check_loopback(redirect_uri, |name| name == "localhost" || name.ends_with(".localhost"));
     }
     assert!(!redirect_uri.contains('#') && !resource.contains('#') && !scope.contains(' '));
 
@@ -100,11 +102,28 @@ fn accepted<T>(result: Result<T, Error>) -> Result<T, ()> {
 /// Parses an address with the `url` crate, and asserts that it means what it says and is safe to send secrets
 /// to.
 fn check_address(text: &str) -> Url {
+    let url = check_loopback(text, |name| name == "localhost");
+    // The `url` crate removes dot segments, and the `http` crate keeps them.
+    let rest = text.split_once("://").unwrap().1;
+    let path = rest
+        .split('?')
+        .next()
+        .unwrap()
+        .find('/')
+        .map_or("/", |start| rest[start..].split('?').next().unwrap());
+    assert_eq!(url.path(), path, "{text}");
+    url
+}
+
+fn check_loopback(text: &str, is_loopback_name: fn(&str) -> bool) -> Url {
     let url = Url::parse(text).expect("an accepted address is a URL");
     let loopback = match url.host().expect("it has a host") {
         Host::Ipv4(address) => address.is_loopback(),
         Host::Ipv6(address) => address.is_loopback(),
-        Host::Domain(name) => name == "localhost",
+        Host::Domain(name) => {
+            assert!(!name.starts_with('.') && !name.contains(".."), "{text}");
+            is_loopback_name(name)
+        }
     };
     assert!(url.scheme() == "https" || url.scheme() == "http" && loopback, "{text}");
     assert_eq!((url.username(), url.password(), url.fragment()), ("", None, None), "{text}");

@@ -28,7 +28,8 @@ fuzz_target!(|data: &[u8]| {
     let error = call.read(Response::new(status, headers, body)).expect_err("tokens without success");
 
     assert_eq!(error.status(), Some(status));
-    let failing = status == 429 || (matches!(status, 500..=599) && !matches!(status, 501 | 505));
+    let failing = matches!(status, 408 | 421 | 425 | 429)
+        || (matches!(status, 500..=599) && !matches!(status, 501 | 505));
     assert!(!failing || error.advice() == Advice::RetryLater, "{status}: {:?}", error.advice());
     match error.retry_after(now()) {
         Some(pause) => {
@@ -64,7 +65,9 @@ fuzz_target!(|data: &[u8]| {
     let shown = [Some(&*error.to_string()), error.code(), error.description(), error.uri()]
         .map(Option::unwrap_or_default)
         .join("\n");
+    let extras: String = error.extras().map(|(name, value)| format!("{name} {value}\n")).collect();
     for secret in [CODE, CLIENT_SECRET, verifier] {
+        assert!(!extras.contains(secret), "a secret in {extras}");
         assert!(!shown.contains(secret) && !format!("{error:?}").contains(secret), "a secret in {shown}");
     }
     // Parts are checked for the verifier only: the other two contain common words. Case is ignored.

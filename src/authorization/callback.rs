@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::error::{Error, Refusal};
+use crate::text::foreign::ForeignAddress;
 use crate::text::form;
 use crate::text::secret::{Secret, same};
 
@@ -73,6 +74,55 @@ impl<'a> Callback<'a> {
     pub fn pairs(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         Self(Source::Pairs(pairs.into_iter().collect()))
     }
+
+    /// Returns the `state`, to find the pending authorization that the callback may answer: a browser with two
+    /// tabs has two. `None` if it is missing, repeated or not UTF-8.
+    ///
+    /// Finding is not checking: look among the pending authorizations of this browser only, and
+    /// [`receive`](crate::PendingAuthorization::receive) with the one that is found. It compares `state` again,
+    /// and everything else.
+    ///
+    /// ```
+    /// use oauth2_proto::{Callback, PendingAuthorization};
+    ///
+    /// fn of_tab<'a>(
+    ///     pending: &'a mut [PendingAuthorization],
+    ///     callback: &Callback<'_>,
+    /// ) -> Option<&'a mut PendingAuthorization> {
+    ///     let state = callback.state()?;
+    ///     pending.iter_mut().find(|pending| pending.state() == state)
+    /// }
+    ///
+    /// assert_eq!(Callback::query("code=fake&state=a%20b").state().as_deref(), Some("a b"));
+    /// assert_eq!(Callback::query("code=fake&state=a&state=b").state(), None);
+    /// ```
+    pub fn state(&self) -> Option<Cow<'a, str>> {
+        let mut states = self.known_parameters().filter(|(name, _)| *name == "state");
+        let (_, state) = states.next()?;
+        if states.next().is_none() { state } else { None }
+    }
+
+    /// Returns the parameters that are read or refused, in order; the value is `None` where it is not UTF-8.
+    fn known_parameters(&self) -> impl Iterator<Item = (&'static str, Option<Cow<'a, str>>)> {
+        let (query, pairs) = match &self.0 {
+            Source::Query(query) => (*query, &[][..]),
+            Source::Pairs(pairs) => ("", pairs.as_slice()),
+        };
+        let encoded = query.split('&').filter_map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Some((known(&form::unescape(name)?)?, form::unescape(value)))
+        });
+        let decoded =
+            pairs.iter().filter_map(|(name, value)| Some((known(name)?, Some(Cow::Borrowed(*value)))));
+        encoded.chain(decoded)
+    }
+
+    /// Returns whether a query looks like an address: `://`, or a path, stands where a name would.
+    fn is_address(&self) -> bool {
+        let Source::Query(query) = &self.0 else { return false };
+        let before = query.split_once('?').map_or(*query, |(before, _)| before);
+        !before.contains(['=', '&']) && (before.starts_with('/') || before.contains("://"))
+    }
 }
 
 impl<'a> From<&'a str> for Callback<'a> {
@@ -110,27 +160,37 @@ pub(crate) enum Verdict {
 impl Verdict {
     /// Judges a callback; its origin comes first, so that a forged one is believed in nothing.
     pub(crate) fn on(callback: &Callback<'_>, expected: &Expected<'_>) -> Self {
-        let Some(parameters) = Parameters::collect(callback) else {
-            return Self::Broken(Error::no_callback("the query is not UTF-8"));
+        let parameters = match Parameters::collect(callback) {
+            Ok(parameters) => parameters,
+            Err(NotUtf8(name)) => {
+                return Self::Broken(Error::no_callback(format!("the parameter {name} is not UTF-8")));
+            }
         };
+        // The first parameter is not found, because the address stands before its name.
+        let is_address = callback.is_address();
         if let Err(why) = parameters.check_origin(expected) {
-            return Self::Forged(Error::suspect(why));
+            let is_lost = is_address && parameters.state.is_none();
+            return Self::Forged(Error::suspect(if is_lost { ADDRESS.into() } else { why }));
         }
         match (parameters.code, parameters.error) {
             (Some(_), Some(_)) => {
                 Self::Forged(Error::suspect("the callback has both a code and an error; a server sends one"))
             }
             (Some(code), None) if !code.is_empty() => Self::Code(Secret::new(code)),
-            (None, Some(error)) if !error.is_empty() => Self::Refused(Error::refused(Refusal {
+            (None, Some(error)) if !error.is_empty() => Self::Refused(Error::refused_by_callback(Refusal {
                 code: Some(error.into_owned()),
                 description: parameters.error_description.map(Cow::into_owned),
                 uri: parameters.error_uri.map(Cow::into_owned),
                 ..Refusal::default()
             })),
+            (None, None) if is_address => Self::Broken(Error::no_callback(ADDRESS)),
             _ => Self::Broken(Error::no_callback("the callback has neither a code nor an error")),
         }
     }
 }
+
+/// A known parameter whose value is not UTF-8.
+struct NotUtf8(&'static str);
 
 /// The parameters of a callback, decoded.
 #[derive(Default)]
@@ -149,45 +209,32 @@ struct Parameters<'a> {
 }
 
 impl<'a> Parameters<'a> {
-    /// Collects the parameters; `None` where one is not UTF-8.
-    fn collect(callback: &Callback<'a>) -> Option<Self> {
+    /// Collects the known parameters; ignores unknown ones, whatever their bytes (RFC 6749 §4.1.2).
+    fn collect(callback: &Callback<'a>) -> Result<Self, NotUtf8> {
         let mut parameters = Self::default();
-        match &callback.0 {
-            Source::Query(query) => {
-                for pair in form::pairs(query) {
-                    let (name, value) = pair?;
-                    parameters.take(&name, value);
-                }
-            }
-            Source::Pairs(pairs) => {
-                pairs.iter().for_each(|(name, value)| parameters.take(name, Cow::Borrowed(value)));
-            }
+        for (name, value) in callback.known_parameters() {
+            parameters.take(name, value.ok_or(NotUtf8(name))?);
         }
-        Some(parameters)
+        Ok(parameters)
     }
 
-    /// Notes one parameter; ignores an unknown one (RFC 6749 §4.1.2).
-    fn take(&mut self, name: &str, value: Cow<'a, str>) {
-        let (name, slot) = match name {
-            "code" => ("code", &mut self.code),
-            "state" => ("state", &mut self.state),
-            "iss" => ("iss", &mut self.iss),
-            "error" => ("error", &mut self.error),
-            "error_description" => ("error_description", &mut self.error_description),
-            "error_uri" => ("error_uri", &mut self.error_uri),
+    /// Notes one known parameter.
+    fn take(&mut self, name: &'static str, value: Cow<'a, str>) {
+        let slot = match name {
+            "code" => &mut self.code,
+            "state" => &mut self.state,
+            "iss" => &mut self.iss,
+            "error" => &mut self.error,
+            "error_description" => &mut self.error_description,
+            "error_uri" => &mut self.error_uri,
             "response" => {
-                self.front_channel = Some("response");
-                ("response", &mut self.response)
+                self.front_channel = Some(name);
+                &mut self.response
             }
-            "access_token" => {
-                self.front_channel = Some("access_token");
+            _ => {
+                self.front_channel = Some(name);
                 return;
             }
-            "id_token" => {
-                self.front_channel = Some("id_token");
-                return;
-            }
-            _ => return,
         };
         if slot.replace(value).is_some() {
             self.repeated = Some(name);
@@ -207,10 +254,21 @@ impl<'a> Parameters<'a> {
         }
         match (&self.iss, expected.issuer) {
             (Some(iss), Some(issuer)) if iss != issuer => {
-                return Err("iss is not the issuer that the user was sent to (RFC 9207 section 2.4)".into());
+                return Err(format!(
+                    "iss is {}, and the issuer that the user was sent to is {} (RFC 9207 section 2.4); if this \
+                     server writes itself so, check AuthorizationServer::issuer",
+                    ForeignAddress(iss),
+                    ForeignAddress(issuer)
+                )
+                .into());
             }
             (None, Some(_)) if expected.iss_required => {
-                return Err("iss is missing, and this server always sends it (RFC 9207 section 2.4)".into());
+                return Err(
+                    "iss is missing, and this server is said to send it always (RFC 9207 section 2.4); \
+                            if it does not, check \
+                            AuthorizationServer::authorization_response_iss_parameter_supported"
+                        .into(),
+                );
             }
             _ => {}
         }
@@ -220,6 +278,9 @@ impl<'a> Parameters<'a> {
         }
     }
 }
+
+const ADDRESS: &str =
+    "the callback is a whole URL, or a path, where a query is expected; pass it by Callback::url";
 
 /// The parameters of a callback that are read or refused; the query of a redirect URI must bring none.
 pub(crate) const RESPONSE_PARAMETERS: &[&str] = &[
@@ -233,6 +294,11 @@ pub(crate) const RESPONSE_PARAMETERS: &[&str] = &[
     "access_token",
     "id_token",
 ];
+
+/// Returns the name from [`RESPONSE_PARAMETERS`] that this is.
+fn known(name: &str) -> Option<&'static str> {
+    RESPONSE_PARAMETERS.iter().copied().find(|known| *known == name)
+}
 
 fn before_fragment(text: &str) -> &str {
     text.split_once('#').map_or(text, |(before, _)| before)

@@ -82,9 +82,9 @@ impl PendingAuthorization {
     ///
     /// - Misuse: the client is another one, or a callback was accepted before.
     /// - Suspect: `state` or `iss` does not match, a parameter is repeated, a token came through the
-    ///   browser, or there are both a code and an error. Or the authorization has expired, and
+    ///   browser, or there are both a code and an error. Or a code came after the authorization has expired, and
     ///   [`Error::advice`] says [`Reauthorize`](crate::Advice::Reauthorize).
-    /// - Invalid: there is neither a code nor an error, or the text is not UTF-8.
+    /// - Invalid: there is neither a code nor an error, or one of the parameters that are read is not UTF-8.
     /// - Refused: the server or the user said no; [`Error::code`] says why (RFC 6749 §4.1.2.1).
     ///
     /// Where [`Error::advice`] says [`KeepWaiting`](crate::Advice::KeepWaiting), the real callback may still
@@ -95,7 +95,7 @@ impl PendingAuthorization {
         callback: impl Into<Callback<'a>>,
         now: SystemTime,
     ) -> Result<Call<TokenResponse>, Error> {
-        if self.started_by != client.started_by {
+        if !client.has_started(self.started_by) {
             return Err(Error::misuse(
                 "this authorization was started by another client: issuer, an endpoint or client_id differ; \
                  receive its callback with that one",
@@ -109,10 +109,10 @@ impl PendingAuthorization {
             issuer: client.server.issuer.as_ref().map(Issuer::as_str),
             iss_required: client.server.authorization_response_iss_parameter_supported,
         };
-        // A forged or broken callback never meets the age check: it must not end the user's wait.
+        // Only a code meets the age check: a forged or broken callback must not end the user's wait, and a user who
+        // said no, however late, must not be sent back.
         match Verdict::on(&callback.into(), &expected) {
-            Verdict::Forged(error) | Verdict::Broken(error) => Err(error),
-            Verdict::Refused(error) => self.check_age(now).and(Err(error)),
+            Verdict::Forged(error) | Verdict::Broken(error) | Verdict::Refused(error) => Err(error),
             Verdict::Code(code) => {
                 self.check_age(now)?;
                 self.token_request(client, &code)

@@ -128,9 +128,9 @@ impl<'a> AuthorizationRequest<'a> {
     ///
     /// Misuse, if
     ///
-    /// - the redirect URI is not absolute, is `http` to an address other than a loopback one, holds user
-    ///   information or a fragment, or has a parameter of the response in its query; or the server takes
-    ///   `https` only, and it is not;
+    /// - the redirect URI is not absolute, is `http` to an address other than a loopback one, has a scheme that
+    ///   leads to no app (such as `javascript`), holds user information or a fragment, or has a parameter of the
+    ///   response in its query; or the server takes `https` only, and it is not;
     /// - a scope or a resource is not well-formed;
     /// - a parameter has no name, is there twice, is one that this crate sets, or is in the authorization
     ///   endpoint's own query;
@@ -255,7 +255,7 @@ impl<'a> AuthorizationRequest<'a> {
 impl fmt::Debug for AuthorizationRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthorizationRequest")
-            .field("redirect_uri", &self.redirect_uri)
+            .field("redirect_uri", &format_args!("{}", ForeignAddress(self.redirect_uri)))
             .field("scope", &self.scope)
             .finish_non_exhaustive()
     }

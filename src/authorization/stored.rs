@@ -36,11 +36,14 @@ impl Serialize for PendingAuthorization {
 impl<'de> Deserialize<'de> for PendingAuthorization {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         // The format's own error may quote what it found, such as the verifier.
-        let restored = Restored::deserialize(source).map_err(|_| {
-            D::Error::custom(
-                "this is no stored pending authorization, or a damaged one; let the user start again",
-            )
-        })?;
+        let not_stored = || {
+            D::Error::custom("not a stored pending authorization, or a damaged one; let the user start again")
+        };
+        let restored = Restored::deserialize(source).map_err(|_| not_stored())?;
+        // Other JSON may have a version too; a verifier is what every pending authorization keeps.
+        if restored.version == 0 || restored.code_verifier.expose().is_empty() {
+            return Err(not_stored());
+        }
         if restored.version != VERSION {
             return Err(D::Error::custom(format!(
                 "this pending authorization has the form of version {}, and this version of the crate reads \
@@ -85,7 +88,8 @@ struct Stored<'a> {
     resources: Vec<&'a str>,
 }
 
-/// Every member has a default, so that a form of another version fails on its version and not on its members.
+/// Every member has a default, so that a form of another version fails on its version and not on its members. No
+/// form has version 0.
 #[derive(Deserialize)]
 #[serde(default)]
 struct Restored {

@@ -30,8 +30,13 @@ impl fmt::Display for Error {
             (Advice::KeepWaiting, _) => "; keep waiting for the real callback",
             (Advice::RetryLater, _) => "; try again later",
             (Advice::Reauthorize, _) => "; the user must sign in again",
+            (Advice::Declined, _) => "; the user may start again if they want to",
             (Advice::FixConfiguration, _) => "; check the client's configuration and registration",
-        })
+        })?;
+        match &inner.hint {
+            Some(hint) => write!(f, "; {hint}"),
+            None => Ok(()),
+        }
     }
 }
 

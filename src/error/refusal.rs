@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::error::Advice;
 use crate::text::foreign::Foreign;
+use crate::text::json::Extras;
 
 /// The members of an error response (RFC 6749 §5.2), the nonce of RFC 9449 §8, and the `interval` of some servers.
 #[derive(Clone, Default)]
@@ -14,12 +15,15 @@ pub(crate) struct Refusal {
     pub(crate) uri: Option<String>,
     pub(crate) dpop_nonce: Option<String>,
     pub(crate) interval: Option<Duration>,
+    /// The other members of the response, also where it has no code.
+    pub(crate) extras: Extras,
 }
 
 impl Refusal {
-    /// Returns the advice that follows from the code.
+    /// Returns the advice that follows from the code, where nothing more is known about the request.
     pub(super) fn advice(&self) -> Advice {
-        match self.code.as_deref().unwrap_or_default() {
+        match self.code() {
+            "access_denied" => Advice::Declined,
             "invalid_grant"
             | "expired_token"
             | "interaction_required"
@@ -41,7 +45,46 @@ impl Refusal {
             _ => Advice::Stop,
         }
     }
+
+    /// Returns the advice that follows from the code of a callback. There the user was just asked, so that whoever
+    /// did not consent said no (OpenID Connect Core §3.1.2.6); LinkedIn and Apple name what the user pressed.
+    pub(super) fn advice_of_callback(&self) -> Advice {
+        match self.code() {
+            "consent_required" | "user_cancelled_login" | "user_cancelled_authorize" => Advice::Declined,
+            // RFC 6749 §4.1.2.1: the server does not give codes to this client.
+            "unsupported_response_type" => Advice::FixConfiguration,
+            _ => self.advice(),
+        }
+    }
+
+    /// Returns whether the code says that an authorization code is spent or unknown, in the words of servers that do
+    /// not use `invalid_grant` for it. Another authorization code comes with a new sign-in.
+    pub(super) fn is_of_spent_code(&self) -> bool {
+        SPENT_CODE.contains(&self.code())
+    }
+
+    fn code(&self) -> &str {
+        self.code.as_deref().unwrap_or_default()
+    }
 }
+
+/// GitHub's `bad_verification_code` is not among them: it also answers a verifier or a redirect URI that is wrong.
+const SPENT_CODE: &[&str] = &[
+    "invalid_code",
+    "expired_code",
+    "used_code",
+    "code_expired",
+    "code_used",
+    "code_already_used",
+    "code_not_found",
+    "invalid_auth_code",
+    "invalid_authorization_code",
+    "expired_authorization_code",
+    "authorization_code_expired",
+    "authorization_code_used",
+    "authorization_code_already_used",
+    "authorization_code_not_found",
+];
 
 impl fmt::Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,6 +93,7 @@ impl fmt::Debug for Refusal {
             .field("description", &self.description.as_deref().map(Foreign))
             .field("uri", &self.uri.as_deref().map(Foreign))
             .field("interval", &self.interval)
+            .field("extras", &self.extras)
             .finish_non_exhaustive()
     }
 }

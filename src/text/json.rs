@@ -9,7 +9,7 @@ use std::fmt;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::text::foreign::Foreign;
 
@@ -26,7 +26,7 @@ pub(crate) enum Member<'a> {
     /// A member that is there more than once.
     Repeated,
     /// A boolean, a negative integer or an object, which no known member may be.
-    Other,
+    Other(Wiped),
 }
 
 /// The members of a response that this crate does not read, such as an `id_token`.
@@ -44,6 +44,13 @@ impl Extras {
     /// Returns all members.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// Adds a member; the last of the same name stays.
+    pub(crate) fn insert(&mut self, name: String, value: Value) {
+        if let Some(mut replaced) = self.0.insert(name, value) {
+            wipe(&mut replaced);
+        }
     }
 }
 
@@ -154,16 +161,16 @@ impl<'de> Visitor<'de> for MemberVisitor {
         Ok(Member::Absent)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Member::Other)
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(Member::Other(Wiped(value.into())))
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
         Ok(Member::Unsigned(number))
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(Member::Other)
+    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(Member::Other(Wiped(number.into())))
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
@@ -190,9 +197,8 @@ impl<'de> Visitor<'de> for MemberVisitor {
     /// program can switch on for all, a number that is no 64-bit integer comes as a map that only the types
     /// of `serde_json` can read.
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        let mut value = Value::deserialize(MapAccessDeserializer::new(map))?;
-        wipe(&mut value);
-        Ok(value.as_f64().map_or(Member::Other, Member::Float))
+        let value = Wiped(Value::deserialize(MapAccessDeserializer::new(map))?);
+        Ok(value.0.as_f64().map_or(Member::Other(value), Member::Float))
     }
 }
 
@@ -210,6 +216,88 @@ impl fmt::Debug for Extras {
         let mut map = f.debug_map();
         map.entries(names);
         if self.0.len() > MOST { map.finish_non_exhaustive() } else { map.finish() }
+    }
+}
+
+/// A value whose texts are wiped on drop.
+pub(crate) struct Wiped(Value);
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
+impl fmt::Debug for Wiped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wiped([redacted])")
+    }
+}
+
+impl Member<'_> {
+    /// Returns the value of a member that is no text.
+    pub(crate) fn into_value(self) -> Option<Value> {
+        match self {
+            Self::Absent | Self::Text(_) | Self::Repeated => None,
+            Self::Unsigned(number) => Some(number.into()),
+            Self::Float(number) => Some(number.into()),
+            Self::Array(values) => Some(values.into()),
+            Self::Other(mut value) => Some(std::mem::take(&mut value.0)),
+        }
+    }
+}
+
+impl Extras {
+    /// Replaces the members that `is_secret` finds in their texts, numbers and names: a value by the note, a member
+    /// whose name is one by nothing. All go where the members are many, which bounds the number of calls.
+    pub(crate) fn redact(&mut self, is_secret: impl Fn(&str) -> bool, note: &str) {
+        const MOST: usize = 64;
+        let joined = |values: &[(&str, &Value)]| {
+            let each = |take: &mut dyn FnMut(&str)| {
+                values.iter().for_each(|(name, value)| {
+                    take(name);
+                    visit_texts(value, take);
+                });
+            };
+            let mut length = 0;
+            each(&mut |text| length += text.len() + 1);
+            // It never grows, which would leave a copy behind.
+            let mut joined = String::with_capacity(length);
+            each(&mut |text| {
+                joined.push_str(text);
+                joined.push('\n');
+            });
+            Zeroizing::new(joined)
+        };
+        let all: Vec<_> = self.iter().collect();
+        if all.is_empty() || !is_secret(&joined(&all)) {
+            return;
+        }
+        if all.len() > MOST {
+            *self = Self::default();
+            return;
+        }
+        self.0.retain(|name, value| {
+            if is_secret(&joined(&[("", value)])) {
+                wipe(value);
+                *value = note.into();
+            }
+            !is_secret(name)
+        });
+    }
+}
+
+/// Visits all texts, numbers and names in a value.
+fn visit_texts(value: &Value, take: &mut dyn FnMut(&str)) {
+    match value {
+        Value::String(text) => take(text),
+        Value::Number(number) => take(&number.to_string()),
+        Value::Array(values) => values.iter().for_each(|value| visit_texts(value, take)),
+        Value::Object(members) => members.iter().for_each(|(name, value)| {
+            take(name);
+            visit_texts(value, take);
+        }),
+        Value::Null | Value::Bool(_) => {}
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct Endpoint(Cow<'static, str>);
 impl Endpoint {
     /// Parses an endpoint; its query must bring no parameter named in `reserved`.
     pub(crate) fn parse(text: &str, reserved: &[&str]) -> Result<Self, Refused> {
-        refuse_parameters(text, parse_web_address(text)?.query(), reserved)?;
+        refuse_parameters(text, parse_server_address(text)?.query(), reserved)?;
         Ok(Self(Cow::Owned(text.to_owned())))
     }
 
@@ -37,23 +37,25 @@ impl Endpoint {
     }
 
     /// Returns the form in which endpoints are compared: scheme and host in lower case, without the scheme's
-    /// default port (RFC 3986 §6.2.2.1 and §6.2.3). Path and query stay byte for byte.
+    /// default port, and `/` for an empty path (RFC 3986 §6.2.2.1 and §6.2.3). The rest stays byte for byte.
     pub(crate) fn normalized(&self) -> String {
         let Parts { scheme, authority, path_and_query } = Parts::of(&self.0);
         let scheme = scheme.to_ascii_lowercase();
         let authority = authority.unwrap_or_default().to_ascii_lowercase();
         let (host, port) = split_port(&authority);
         let default_port = if scheme == "https" { 443 } else { 80 };
+        let root = if path_and_query.starts_with('/') { "" } else { "/" };
         match port.parse::<u16>() {
-            Ok(port) if port != default_port => format!("{scheme}://{host}:{port}{path_and_query}"),
-            _ => format!("{scheme}://{host}{path_and_query}"),
+            Ok(port) if port != default_port => format!("{scheme}://{host}:{port}{root}{path_and_query}"),
+            _ => format!("{scheme}://{host}{root}{path_and_query}"),
         }
     }
 }
 
+/// Hides the query, in which a server may want a key.
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        fmt::Display::fmt(&ForeignAddress(&self.0), f)
     }
 }
 
@@ -63,7 +65,7 @@ pub(crate) struct Issuer(String);
 
 impl Issuer {
     pub(crate) fn parse(text: &str) -> Result<Self, Refused> {
-        if parse_web_address(text)?.path_and_query.contains('?') {
+        if parse_server_address(text)?.path_and_query.contains('?') {
             return Err(Refused::new(text, "has a query; leave it out"));
         }
         Ok(Self(text.to_owned()))
@@ -80,8 +82,8 @@ impl fmt::Debug for Issuer {
     }
 }
 
-/// A redirect URI: an absolute URI without user information (RFC 6749 §3.1.2); with the scheme `http`, a
-/// loopback address (RFC 9700 §2.6).
+/// A redirect URI: an absolute URI without user information (RFC 6749 §3.1.2). It is `https`, `http` to a
+/// loopback address (RFC 9700 §2.6), or has the scheme of an app (RFC 8252 §7.1).
 pub(crate) struct RedirectUri<'a>(Cow<'a, str>);
 
 impl<'a> RedirectUri<'a> {
@@ -90,8 +92,14 @@ impl<'a> RedirectUri<'a> {
     pub(crate) fn parse(text: impl Into<Cow<'a, str>>, reserved: &[&str]) -> Result<Self, Refused> {
         let text = text.into();
         let uri = parse_absolute_uri(&text)?;
+        if NO_APP.iter().any(|known| uri.scheme.eq_ignore_ascii_case(known)) {
+            let why = "has a scheme that leads to no app; use https, http to a loopback address, or a scheme of \
+                       your app, such as com.example.app";
+            return Err(Refused::new(&text, why));
+        }
         if uri.scheme.eq_ignore_ascii_case("http") {
-            parse_web_address(&text)?;
+            // A browser resolves every name under localhost to itself (RFC 6761 §6.3).
+            parse_web_address(&text, |name| name == "localhost" || name.ends_with(".localhost"))?;
         }
         if uri.has_user_information() {
             return Err(Refused::new(&text, USER_INFORMATION));
@@ -111,7 +119,7 @@ impl<'a> RedirectUri<'a> {
 
 impl fmt::Debug for RedirectUri<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        fmt::Display::fmt(&ForeignAddress(&self.0), f)
     }
 }
 
@@ -159,12 +167,24 @@ impl fmt::Display for Refused {
     }
 }
 
+/// Parses an address that requests are sent to: a web address whose path has no dot segments.
+///
+/// `Url` removes those (RFC 3986 §5.2.4), also where they are escaped, and `http` sends them as they are.
+fn parse_server_address(text: &str) -> Result<Parts<'_>, Refused> {
+    // A server program resolves names under localhost by the DNS, and may be led elsewhere.
+    let address = parse_web_address(text, |name| name == "localhost")?;
+    match address.path().split('/').any(is_dot_segment) {
+        true => Err(Refused::new(text, "has a path with . or .. in it; write the path that is meant")),
+        false => Ok(address),
+    }
+}
+
 /// Parses a web address: `https`, or `http` to a loopback address; no user information, no fragment.
 ///
 /// `Url` is as forgiving as a browser: it drops tabs, turns `\` into `/`, takes `https:host`, and reads
 /// 127.1, 0x7f000001 and localhos%74 as loopback addresses. Other HTTP clients read such an address in
 /// another way, so only one that means the same to all is accepted.
-fn parse_web_address(text: &str) -> Result<Parts<'_>, Refused> {
+fn parse_web_address(text: &str, is_loopback_name: fn(&str) -> bool) -> Result<Parts<'_>, Refused> {
     let refuse = |why: &str| Err(Refused::new(text, why));
     let address = parse_absolute_uri(text)?;
     if !address.is_web() {
@@ -189,7 +209,10 @@ fn parse_web_address(text: &str) -> Result<Parts<'_>, Refused> {
         Some(Host::Domain(name)) if !name.bytes().all(is_host_character) => {
             return refuse("has a host that is no name of the DNS; use letters, digits, - . _ only");
         }
-        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Domain(name)) if has_empty_label(name) => {
+            return refuse("has a host with nothing between two dots, or before the first; correct it");
+        }
+        Some(Host::Domain(name)) => is_loopback_name(name),
         None => return refuse("has no host"),
     };
     if !loopback && !address.scheme.eq_ignore_ascii_case("https") {
@@ -261,6 +284,10 @@ impl<'a> Parts<'a> {
         self.authority.is_some_and(|authority| authority.contains('@'))
     }
 
+    fn path(&self) -> &'a str {
+        self.path_and_query.split_once('?').map_or(self.path_and_query, |(path, _)| path)
+    }
+
     /// What stands after the `?`.
     fn query(&self) -> &'a str {
         self.path_and_query.split_once('?').map_or("", |(_, query)| query)
@@ -286,11 +313,62 @@ fn is_host_character(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_')
 }
 
+/// Whether a label of a host is empty; a dot at the end is the root of the DNS (RFC 1034 §3.1).
+fn has_empty_label(host: &str) -> bool {
+    host.strip_suffix('.').unwrap_or(host).split('.').any(str::is_empty)
+}
+
+/// Whether a segment of a path is `.` or `..`, each dot as it is or escaped.
+fn is_dot_segment(segment: &str) -> bool {
+    matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
+}
+
 /// Whether RFC 3986 §2 lets a URI hold this byte before its fragment.
 fn is_uri_character(byte: u8) -> bool {
     byte.is_ascii_graphic()
         && !matches!(byte, b'"' | b'#' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
 }
+
+/// Schemes whose URIs a browser runs or shows itself, or fetches in another way than by HTTP; none of them brings
+/// a callback to an app. Anything else may be the scheme of one: RFC 8252 §7.1 asks for a domain name in reverse,
+/// and not every app has one.
+const NO_APP: &[&str] = &[
+    "about",
+    "blob",
+    "cid",
+    "content",
+    "data",
+    "feed",
+    "file",
+    "filesystem",
+    "ftp",
+    "ftps",
+    "geo",
+    "gopher",
+    "intent",
+    "jar",
+    "javascript",
+    "jscript",
+    "ldap",
+    "ldaps",
+    "livescript",
+    "magnet",
+    "mailto",
+    "mhtml",
+    "mocha",
+    "resource",
+    "sftp",
+    "sms",
+    "ssh",
+    "tel",
+    "telnet",
+    "vbs",
+    "vbscript",
+    "view-source",
+    "ws",
+    "wss",
+    "wyciwyg",
+];
 
 const USER_INFORMATION: &str = "holds user information; remove what stands before the @";
 
@@ -336,9 +414,10 @@ mod tests {
             ("https://as.example:0443/token", "https://as.example/token"),
             ("https://as.example:/token", "https://as.example/token"),
             ("https://as.example:80/token", "https://as.example:80/token"),
-            ("https://AS.example:8443", "https://as.example:8443"),
+            ("https://as.example", "https://as.example/"),
+            ("https://AS.example:8443", "https://as.example:8443/"),
             ("https://as.example/Token/%7eA?Tenant=A:443", "https://as.example/Token/%7eA?Tenant=A:443"),
-            ("https://as.example?Tenant=A", "https://as.example?Tenant=A"),
+            ("https://as.example?Tenant=A", "https://as.example/?Tenant=A"),
             ("http://LOCALHOST:80/token", "http://localhost/token"),
             ("http://localhost:443/token", "http://localhost:443/token"),
             ("http://[::1]/token", "http://[::1]/token"),

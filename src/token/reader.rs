@@ -107,7 +107,8 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
     }
     if !matches!(response.status, 200..=299) {
         let message = "there is no OAuth error in it, and the HTTP status is not a success";
-        return Err(unread(repeated.unwrap_or_else(|| Error::invalid(message)), shape()));
+        let error = repeated.unwrap_or_else(|| Error::invalid(message));
+        return Err(unread(error.with_extras(extras), shape()));
     }
 
     // The server said yes, so it has rotated to the new refresh token, whatever else is unreadable.
@@ -208,11 +209,16 @@ fn is_no_document(body: &[u8]) -> bool {
     !matches!(text.first(), Some(b'{' | b'[' | b'"' | b'<'))
 }
 
-fn read_refusal(error: Member<'_>, details: Details<'_>, context: &TokenContext) -> Error {
-    let Member::Text(code) = error else { return Error::invalid("the member error is no error code") };
-    if code.is_empty() {
-        return Error::invalid("the member error is no error code");
-    }
+fn read_refusal(error: Member<'_>, mut details: Details<'_>, context: &TokenContext) -> Error {
+    let code = match error {
+        Member::Text(code) if !code.is_empty() => code,
+        other => {
+            if let Some(value) = other.into_value() {
+                details.extras.insert("error".to_owned(), value);
+            }
+            return Error::invalid("the member error is no error code").with_extras(details.extras);
+        }
+    };
     let interval = details.extras.0.get("interval").and_then(Value::as_u64);
     let is_invalid_grant =
         context.invalid_grant_codes.iter().flat_map(|codes| codes.iter()).any(|it| *it == code);
@@ -222,6 +228,7 @@ fn read_refusal(error: Member<'_>, details: Details<'_>, context: &TokenContext)
         uri: lenient_text(details.uri),
         dpop_nonce: details.dpop_nonce,
         interval: interval.map(|seconds| Duration::from_secs(seconds).min(LONGEST)),
+        extras: details.extras,
     };
     if is_invalid_grant { Error::refused_as(refusal, Advice::Reauthorize) } else { Error::refused(refusal) }
 }

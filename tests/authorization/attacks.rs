@@ -68,7 +68,7 @@ fn sign_in_ended_by_junk() {
     only_the_real_callback_is_taken(
         &client(),
         ErrorKind::Invalid,
-        &["code=%FF&state=STATE", "%FF=&x", "state=STATE", "code=&state=STATE"],
+        &["code=%FF&state=STATE", "%FF=&state=STATE", "state=STATE", "code=&state=STATE"],
     );
 }
 
@@ -358,6 +358,22 @@ fn hostile_redirect_uris() {
         "HTTP://app.example/cb",
         "http://127.0.0.1.evil.example/cb",
         "http://127.1/cb",
+        "http://localhost.evil.example/cb",
+        "http://notlocalhost/cb",
+        "http://.localhost/cb",
+        "javascript:alert(1)",
+        "JavaScript://app.example/%0aalert(1)",
+        "data:text/html,x",
+        "file:///tmp/cb",
+        "blob:https://app.example/1",
+        "vbscript:x",
+        "about:blank",
+        "view-source:https://app.example/cb",
+        "filesystem:https://app.example/cb",
+        "ws://127.0.0.1/cb",
+        "wss://app.example/cb",
+        "ftp://app.example/cb",
+        "mailto:me@app.example",
     ] {
         assert_eq!(started(redirect_uri).unwrap_err().kind(), ErrorKind::Misuse, "{redirect_uri}");
         let mut stored = serde_json::to_value(start(&client).1).unwrap();
@@ -373,6 +389,12 @@ fn hostile_redirect_uris() {
         "http://127.0.0.1:51004/cb",
         "http://[::1]/cb",
         "http://localhost:3000/cb",
+        "http://app.localhost:3000/cb",
+        "http://a.b.LOCALHOST/cb",
+        "https://app.example/a/../cb",
+        "com.example.app:/cb",
+        "myapp://cb",
+        "urn:ietf:wg:oauth:2.0:oob",
     ] {
         assert!(started(redirect_uri).is_ok(), "{redirect_uri}");
     }

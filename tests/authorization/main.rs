@@ -6,6 +6,8 @@ mod embedded;
 mod support;
 
 mod attacks;
+mod callback;
+mod configuration;
 mod pending;
 mod request;
 mod sign_in;

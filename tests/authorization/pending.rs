@@ -86,11 +86,27 @@ fn the_lifetime_of_a_sign_in_is_the_callers_choice() {
     let client = client();
     let request = client.authorize(REDIRECT_URI).lifetime(Duration::from_secs(30));
     let (_, mut pending) = request.start_with(entropy(), now()).unwrap();
-    let callback = format!("error=access_denied&state={}", pending.state());
+    let callback = format!("code=fake&state={}", pending.state());
     let error = pending.receive(&client, callback.as_str(), later(30)).unwrap_err();
     assert_eq!(error.advice(), Advice::Reauthorize);
-    let error = pending.receive(&client, callback.as_str(), later(29)).unwrap_err();
-    assert_eq!(error.code(), Some("access_denied"));
+    assert!(pending.receive(&client, callback.as_str(), later(29)).is_ok());
+}
+
+#[test]
+fn a_refusal_counts_whenever_it_comes() {
+    let client = client();
+    for (code, advice) in [
+        ("access_denied", Advice::Declined),
+        ("invalid_scope", Advice::FixConfiguration),
+        ("server_error", Advice::RetryLater),
+    ] {
+        let (_, mut pending) = start(&client);
+        let callback = format!("error={code}&state={}", pending.state());
+        for at in [later(0), later(LIFETIME), later(1_000_000), now() - Duration::from_secs(1_000_000)] {
+            let error = pending.receive(&client, callback.as_str(), at).unwrap_err();
+            assert_eq!((error.code(), error.advice()), (Some(code), advice));
+        }
+    }
 }
 
 #[test]

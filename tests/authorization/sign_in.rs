@@ -97,7 +97,7 @@ fn the_user_says_no() {
     let callback = browse(&mut server, &url);
     let error = pending.receive(&client, Callback::url(&callback), now()).unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Refused, Some("access_denied")));
-    assert_eq!(error.advice(), Advice::Stop);
+    assert_eq!(error.advice(), Advice::Declined);
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn sign_in(facts: &Facts) -> Result<(), Failed> {
 fn user_refuses(facts: &Facts) -> Result<(), Failed> {
     let client = client(facts)?;
     let (mut pending, callback) = refusal(&client, facts)?;
-    refused(receive(&client, &mut pending, &callback), "access_denied", Advice::Stop)
+    refused(receive(&client, &mut pending, &callback), "access_denied", Advice::Declined)
 }
 
 /// RFC 9207 §2.4: the real callback is taken after two that differ from it in `iss` were refused.
@@ -102,7 +102,7 @@ fn iss_is_checked(facts: &Facts) -> Result<(), Failed> {
     send(&receive(&client, &mut pending, &callback)?)?;
     if facts.iss_in_error_responses {
         let (mut pending, callback) = refusal(&client, facts)?;
-        refused(receive(&client, &mut pending, &callback), "access_denied", Advice::Stop)?;
+        refused(receive(&client, &mut pending, &callback), "access_denied", Advice::Declined)?;
     }
     Ok(())
 }

@@ -1,0 +1,9 @@
+//! What an error tells a program and a person: the mirror of `src/error`.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod advice_loop;
+mod code_exchange;
+mod extras;
+mod hints;
