@@ -248,10 +248,15 @@ impl Session {
         policy: RefreshPolicy,
         now: SystemTime,
     ) -> Result<Self, Error> {
-        if snapshot.0.issued_to != client.issued_to {
+        let mut record = *snapshot.0;
+        // Version 1 knew the token endpoint as it was written, not as it is normalised.
+        if client.is_issued_to_as_written(record.issued_to) {
+            record.issued_to = client.issued_to;
+        }
+        if record.issued_to != client.issued_to {
             return Err(another_client());
         }
-        Ok(Self::with(*snapshot.0, client.issued_to, policy, now))
+        Ok(Self::with(record, client.issued_to, policy, now))
     }
 
     /// Makes a holder from a snapshot whose tokens were issued to `client` at another address of its token endpoint, or

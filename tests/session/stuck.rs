@@ -251,3 +251,21 @@ fn a_refresh_token_is_used_before_it_dies() {
     save(&mut session, &mut store, later(900));
     assert_eq!(step(&mut session, later(901)), "idle 1350");
 }
+
+/// A session that an earlier version stored for an endpoint in another spelling is not lost to the upgrade.
+#[test]
+fn a_snapshot_with_the_digest_of_the_endpoint_as_written_is_restored_by_that_client() {
+    let mut store = Store::default();
+    signed_in(&mut store);
+    store.set("issued_to", "I8aO6LDqw9NHVoYD2Hj-FQ".into());
+    assert!(Session::restore(&client(), store.load(), policy(), later(DUE)).is_err());
+    let server = AuthorizationServer::new("https://as.example/authorize", "https://as.example:443/token");
+    let as_written = Client::new(server.unwrap(), "fake-client", ClientAuth::none()).unwrap();
+    let mut session = Session::restore(&as_written, store.load(), policy(), later(DUE)).unwrap();
+    save(&mut session, &mut store, later(DUE));
+    assert!(session.send(&as_written, later(DUE)).unwrap().is_some());
+    assert!(
+        Session::restore(&client(), store.load(), policy(), later(DUE)).is_ok(),
+        "normalised from now on"
+    );
+}

@@ -58,5 +58,8 @@ fn a_refresh_may_ask_for_less() {
     }
     let no_refresh = client_of(server().grant_types_supported(["authorization_code"]));
     let message = no_refresh.refresh(&token).start().unwrap_err().to_string();
-    assert!(message.contains("supports the grant types authorization_code, not refresh_token"), "{message}");
+    assert!(
+        message.contains("supports the grant types \"authorization_code\", not refresh_token"),
+        "{message}"
+    );
 }
