@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::error::retry_after::RetryAfter;
+use crate::text::foreign::ForeignAddress;
 use crate::text::form;
 use crate::text::secret::Secret;
 
@@ -111,7 +112,7 @@ impl<R: Reply> fmt::Debug for Call<R> {
 
 /// An HTTP request as plain data: method, URL, headers and body.
 ///
-/// `Debug` hides the body and every header value that is not a constant. Before you send it, set your HTTP client
+/// `Debug` hides the body, the query of the URL and every header value that is not a constant. Before you send it, set your HTTP client
 /// to what [`follow_redirects`](Request::follow_redirects) and [`response_limit`](Request::response_limit) say.
 ///
 /// ```
@@ -295,7 +296,7 @@ impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
             .field("method", &self.method)
-            .field("url", &self.url)
+            .field("url", &format_args!("{}", ForeignAddress(&self.url)))
             .field("headers", &self.headers)
             .field("body", &self.body)
             .finish()
@@ -313,7 +314,7 @@ pub struct Response<'a> {
     pub(crate) body: &'a [u8],
     pub(crate) retry_after: Option<RetryAfter>,
     pub(crate) dpop_nonce: Option<String>,
-    /// Whether the content type is a form or plain text, which [`Leniency::FormEncoded`] reads as a form.
+    /// Whether the content type is a form or any text, which [`Leniency::FormEncoded`] reads as a form.
     ///
     /// [`Leniency::FormEncoded`]: crate::server::Leniency::FormEncoded
     pub(crate) may_be_form: bool,
@@ -345,8 +346,9 @@ impl<'a> Response<'a> {
                 response.dpop_nonce = response.dpop_nonce.or(text().map(str::to_owned));
             } else if name.eq_ignore_ascii_case("content-type") {
                 let label = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+                let kind = label.split(|byte| *byte == b'/').next().unwrap_or_default();
                 response.may_be_form =
-                    label.eq_ignore_ascii_case(FORM.as_bytes()) || label.eq_ignore_ascii_case(b"text/plain");
+                    label.eq_ignore_ascii_case(FORM.as_bytes()) || kind.eq_ignore_ascii_case(b"text");
             }
         }
         response

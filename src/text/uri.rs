@@ -51,9 +51,10 @@ impl Endpoint {
     }
 }
 
+/// Hides the query, which may hold a secret of the server's configuration.
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        fmt::Display::fmt(&ForeignAddress(&self.0), f)
     }
 }
 

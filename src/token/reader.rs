@@ -1,6 +1,5 @@
 //! The reader of token responses (RFC 6749 §5.1) and error responses (§5.2).
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use crate::error::{Advice, Error, Refusal};
 use crate::server::{Leniencies, Leniency};
 use crate::text::form;
 use crate::text::json::{self, Extras, Member};
+use crate::text::salvage;
 use crate::text::scope::Scope;
 use crate::text::secret::{Secret, is_printable};
 use crate::text::time::{LONGEST, digits};
@@ -56,7 +56,7 @@ pub(crate) enum Shape {
 impl Shape {
     /// Returns the shape of a body that holds no readable `error`.
     fn of(body: &[u8]) -> Self {
-        let text = body.strip_prefix(json::BYTE_ORDER_MARK).unwrap_or(body).trim_ascii();
+        let text = json::without_mark(body).trim_ascii();
         match text.first() {
             None => Self::Empty,
             Some(b'{' | b'[' | b'"') => Self::Json,
@@ -66,7 +66,7 @@ impl Shape {
     }
 }
 
-/// Reads a response of the token endpoint, in one pass over its body.
+/// Reads a response of the token endpoint.
 pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<TokenResponse, Unread> {
     let unread = |error: Error, shape: Shape| Unread { error, refresh_token: None, shape };
     if response.body.len() > RESPONSE_LIMIT {
@@ -76,20 +76,28 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
     if matches!(response.status, 300..=399) {
         return Err(unread(Error::invalid("it is a redirect, which this crate never follows"), shape()));
     }
-    let (members, extras) =
-        parse(&response, context.leniencies).map_err(|message| unread(Error::invalid(message), shape()))?;
+    let Parsed { members, extras, damage } = parse(&response, context.leniencies);
     let repeated = NAMES.iter().zip(&members).find(|(_, member)| matches!(member, Member::Repeated));
     let repeated = repeated.map(|(name, _)| Error::invalid(format!("the member {name} is there twice")));
+    let is_whole = damage.is_none();
+    let damage = damage.map(Error::invalid).or(repeated);
     let [access_token, token_type, expires_in, refresh_token, scope, error, description, uri] = members;
+    let is_success = matches!(response.status, 200..=299);
 
-    if !matches!(error, Member::Absent) {
+    if !is_empty(&error) {
+        // An `error` that is no text names no refusal, so the server may have rotated to the new refresh token.
+        let is_refusal = matches!(error, Member::Text(_) | Member::Unreadable | Member::Repeated);
+        let rotated_to = (is_success && !is_refusal).then_some(refresh_token);
         let details = Details { description, uri, dpop_nonce: response.dpop_nonce, extras };
-        let error = repeated.unwrap_or_else(|| read_refusal(error, details, context));
-        return Err(unread(error, Shape::JsonError));
+        return Err(Unread {
+            error: damage.unwrap_or_else(|| read_refusal(error, details, context)),
+            refresh_token: rotated_to.and_then(|token| read_token("refresh_token", token).ok().flatten()),
+            shape: if is_whole { Shape::JsonError } else { shape() },
+        });
     }
-    if !matches!(response.status, 200..=299) {
+    if !is_success {
         let message = "there is no OAuth error in it, and the HTTP status is not a success";
-        return Err(unread(repeated.unwrap_or_else(|| Error::invalid(message)), shape()));
+        return Err(unread(damage.unwrap_or_else(|| Error::invalid(message)), shape()));
     }
 
     // The server said yes, so it has rotated to the new refresh token, whatever else is unreadable.
@@ -106,7 +114,7 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
             scope: read_scope(scope, context.leniencies)?,
         })
     };
-    match repeated.or(unreadable).map_or_else(read_access, Err) {
+    match damage.or(unreadable).map_or_else(read_access, Err) {
         Ok(access) => Ok(TokenResponse {
             access_token: access.token,
             token_type: access.token_type,
@@ -115,6 +123,8 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
             refresh_token,
             scope: access.scope,
             requested_scope: context.requested_scope.clone(),
+            compared_scope: compared_scope(context),
+            is_refresh: false,
             refresh_token_expires_in: read_refresh_token_expires_in(&extras),
             resources: context.resources.clone(),
             ends_together: context.ends_together,
@@ -122,6 +132,16 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
             issued_to: context.issued_to,
         }),
         Err(error) => Err(Unread { error, refresh_token, shape: shape() }),
+    }
+}
+
+/// Returns whether a member is missing or an empty text, which is neither an error code nor a token type (RFC 6749
+/// appendix A.7 and A.13).
+fn is_empty(member: &Member<'_>) -> bool {
+    match member {
+        Member::Absent => true,
+        Member::Text(text) => text.is_empty(),
+        _ => false,
     }
 }
 
@@ -153,53 +173,56 @@ const NAMES: &[&str; 8] = &[
     "error_uri",
 ];
 
-fn parse<'a>(
-    response: &Response<'a>,
-    leniencies: Leniencies,
-) -> Result<([Member<'a>; 8], Extras), &'static str> {
-    let as_form =
-        leniencies.has(Leniency::FormEncoded) && response.may_be_form && is_no_document(response.body);
-    let mut members = [const { Member::Absent }; 8];
-    let extras = match as_form {
-        true => parse_form(response.body, &mut members)?,
-        false => json::read(response.body, NAMES, &mut members)?,
-    };
-    Ok((members, extras))
+/// What a body holds.
+struct Parsed<'a> {
+    members: [Member<'a>; 8],
+    extras: Extras,
+    /// What is wrong with the body as a whole.
+    damage: Option<&'static str>,
 }
 
-/// Parses a form-encoded body, which some servers send in place of JSON.
-fn parse_form<'a>(body: &'a [u8], members: &mut [Member<'a>; 8]) -> Result<Extras, &'static str> {
-    let text = std::str::from_utf8(body).map_err(|_| "the body is neither JSON nor a form")?;
+fn parse<'a>(response: &Response<'a>, leniencies: Leniencies) -> Parsed<'a> {
+    let mut members = [const { Member::Absent }; 8];
+    let (extras, damage) =
+        if leniencies.has(Leniency::FormEncoded) && response.may_be_form && is_no_document(response.body) {
+            (parse_form(response.body, &mut members), None)
+        } else if let Some(extras) = json::read(response.body, NAMES, &mut members) {
+            (extras, None)
+        } else {
+            salvage::read(response.body, NAMES, &mut members)
+        };
+    Parsed { members, extras, damage }
+}
+
+/// Parses a form-encoded body, which some servers send in place of JSON. Skips other parameters that are not UTF-8.
+fn parse_form<'a>(body: &'a [u8], members: &mut [Member<'a>; 8]) -> Extras {
     let mut extras = Extras::default();
-    for pair in form::pairs(text) {
-        let (name, value) = pair.ok_or("the form in the body is not UTF-8")?;
-        match NAMES.iter().zip(members.iter_mut()).find(|(known, _)| **known == name) {
-            Some((_, member @ Member::Absent)) => *member = Member::Text(value),
-            Some((_, member)) => *member = Member::Repeated,
-            None => {
-                extras.0.insert(name.into_owned(), Value::String(value.into_owned()));
-            }
+    for (name, value) in form::parts(body) {
+        let Some(name) = name else { continue };
+        match (NAMES.iter().zip(members.iter_mut()).find(|(known, _)| **known == name), value) {
+            (Some((_, member @ Member::Absent)), Some(value)) => *member = Member::Text(value.into()),
+            (Some((_, member @ Member::Absent)), None) => *member = Member::Unreadable,
+            (Some((_, member)), _) => *member = Member::Repeated,
+            (None, Some(value)) => extras.insert(name.into_owned(), Value::String(value.into_owned())),
+            (None, None) => {}
         }
     }
-    Ok(extras)
+    extras
 }
 
 /// Returns whether a body can be a form: it does not begin as JSON or as a page does.
 fn is_no_document(body: &[u8]) -> bool {
-    let text = body.strip_prefix(json::BYTE_ORDER_MARK).unwrap_or(body).trim_ascii_start();
+    let text = json::without_mark(body).trim_ascii_start();
     !matches!(text.first(), Some(b'{' | b'[' | b'"' | b'<'))
 }
 
 fn read_refusal(error: Member<'_>, details: Details<'_>, context: &TokenContext) -> Error {
     let Member::Text(code) = error else { return Error::invalid("the member error is no error code") };
-    if code.is_empty() {
-        return Error::invalid("the member error is no error code");
-    }
-    let interval = details.extras.0.get("interval").and_then(Value::as_u64);
+    let interval = details.extras.get("interval").and_then(Value::as_u64);
     let is_invalid_grant =
-        context.invalid_grant_codes.iter().flat_map(|codes| codes.iter()).any(|it| *it == code);
+        context.invalid_grant_codes.iter().flat_map(|codes| codes.iter()).any(|it| **it == *code);
     let refusal = Refusal {
-        code: Some(code.into_owned()),
+        code: Some(code.to_owned()),
         description: lenient_text(details.description),
         uri: lenient_text(details.uri),
         dpop_nonce: details.dpop_nonce,
@@ -211,7 +234,7 @@ fn read_refusal(error: Member<'_>, details: Details<'_>, context: &TokenContext)
 /// Reads the announced lifetime of the refresh token, which no specification defines; 0 means none.
 fn read_refresh_token_expires_in(extras: &Extras) -> Option<Duration> {
     let member =
-        ["refresh_token_expires_in", "refresh_expires_in"].into_iter().find_map(|name| extras.0.get(name))?;
+        ["refresh_token_expires_in", "refresh_expires_in"].into_iter().find_map(|name| extras.get(name))?;
     let seconds = match member {
         Value::Number(number) => {
             number.as_f64().filter(|seconds| *seconds >= 1.0).map(|seconds| seconds as u64)?
@@ -227,26 +250,28 @@ fn read_token(name: &str, member: Member<'_>) -> Result<Option<Secret>, Error> {
     match member {
         Member::Absent => Ok(None),
         Member::Text(text) if text.is_empty() => Ok(None),
-        Member::Text(text) if is_printable(&text) => Ok(Some(Secret::new(text))),
+        Member::Text(text) if is_printable(&text) => Ok(Some(text.into_secret())),
         _ => Err(Error::invalid(format!("{name} is no text or holds control characters"))),
     }
 }
 
 fn read_token_type(member: Member<'_>, leniencies: Leniencies) -> Result<TokenType, Error> {
+    if is_empty(&member) {
+        return match leniencies.has(Leniency::MissingTokenType) {
+            true => Ok(TokenType::Bearer),
+            false => Err(Error::invalid(
+                "there is no token_type; if the server leaves it out of bearer tokens, tolerate \
+                 Leniency::MissingTokenType",
+            )),
+        };
+    }
     match member {
-        Member::Absent if leniencies.has(Leniency::MissingTokenType) => Ok(TokenType::Bearer),
-        Member::Absent => Err(Error::invalid(
-            "there is no token_type; if the server leaves it out of bearer tokens, tolerate \
-             Leniency::MissingTokenType",
-        )),
         Member::Text(text) if text.eq_ignore_ascii_case("bearer") => Ok(TokenType::Bearer),
         Member::Text(text) if text.eq_ignore_ascii_case("dpop") => Ok(TokenType::DPoP),
         Member::Text(text) if !is_printable(&text) => {
             Err(Error::invalid("token_type holds control characters"))
         }
-        Member::Text(text) if leniencies.has(Leniency::AnyTokenType) && !text.is_empty() => {
-            Ok(TokenType::Other(text.into_owned()))
-        }
+        Member::Text(text) if leniencies.has(Leniency::AnyTokenType) => Ok(TokenType::Other(text.to_owned())),
         _ => Err(Error::invalid(
             "token_type is neither Bearer nor DPoP; if you know the server's other type, tolerate \
              Leniency::AnyTokenType",
@@ -260,7 +285,16 @@ fn read_expires_in(member: Member<'_>, leniencies: Leniencies) -> Result<Option<
         Member::Unsigned(seconds) => Some(seconds),
         // `as` cuts the fraction and saturates.
         Member::Float(seconds) if seconds >= 0.0 => Some(seconds as u64),
-        Member::Text(text) => digits(&text),
+        Member::Text(text) if !is_negative(&text) => digits(&text),
+        Member::Text(_) | Member::Negative | Member::Float(_) => {
+            return match leniencies.has(Leniency::NegativeMeansNeverExpires) {
+                true => Ok(None),
+                false => Err(Error::invalid(
+                    "expires_in is negative; if the server means that the token never expires, tolerate \
+                     Leniency::NegativeMeansNeverExpires",
+                )),
+            };
+        }
         _ => None,
     };
     match seconds {
@@ -270,13 +304,26 @@ fn read_expires_in(member: Member<'_>, leniencies: Leniencies) -> Result<Option<
     }
 }
 
+/// Returns whether a text is a negative integer.
+fn is_negative(text: &str) -> bool {
+    text.strip_prefix('-').and_then(digits).is_some_and(|seconds| seconds > 0)
+}
+
+/// Returns the requested scopes as they compare with the granted ones, where that is not as they were sent: in one
+/// text with commas, at a server that separates them so.
+fn compared_scope(context: &TokenContext) -> Option<Scope> {
+    let requested = context.requested_scope.as_ref()?;
+    let has_commas = context.leniencies.has(Leniency::ScopeComma) && requested.as_str().contains(',');
+    has_commas.then(|| Scope::from_text(requested.as_str().replace(',', " ")))
+}
+
 fn read_scope(member: Member<'_>, leniencies: Leniencies) -> Result<Option<Scope>, Error> {
     match member {
         Member::Absent => Ok(None),
         Member::Text(text) if leniencies.has(Leniency::ScopeComma) => {
             Ok(Some(Scope::from_text(text.replace(',', " "))))
         }
-        Member::Text(text) => Ok(Some(Scope::from_text(text))),
+        Member::Text(text) => Ok(Some(Scope::from_text(&*text))),
         Member::Array(values) if leniencies.has(Leniency::ScopeArray) => {
             let tokens: Option<Vec<&str>> = values.iter().map(Value::as_str).collect();
             let tokens = tokens
@@ -290,10 +337,10 @@ fn read_scope(member: Member<'_>, leniencies: Leniencies) -> Result<Option<Scope
     }
 }
 
-/// Reads a detail of a refusal. One of the wrong kind is dropped, so that it does not hide the refusal.
+/// Reads a detail of a refusal. One that is unreadable or of the wrong kind is dropped, so that it does not hide the refusal.
 fn lenient_text(member: Member<'_>) -> Option<String> {
     match member {
-        Member::Text(text) => Some(text).filter(|text| !text.is_empty()).map(Cow::into_owned),
+        Member::Text(text) => Some(text.to_owned()).filter(|text| !text.is_empty()),
         _ => None,
     }
 }
