@@ -9,7 +9,8 @@ use crate::text::json::{self, Extras, Member, Plain};
 /// The most levels of nesting in a body, the object itself included.
 pub(crate) const MAX_DEPTH: u32 = 128;
 
-/// Reads an object like [`json::read`], and skips each name or value of another member that is unreadable.
+/// Reads an object like [`json::read`], and skips each other member whose name or value is unreadable: for stray bytes,
+/// broken escapes or broken numbers.
 ///
 /// Returns the extras and, if anything else is damaged, what is wrong, without quoting the body. `members` then holds
 /// what stands before the damage.
@@ -21,12 +22,12 @@ pub(crate) fn read<'a, const N: usize>(
     *members = [const { Member::Absent }; N];
     let mut extras = Extras::default();
     let mut seen = [false; N];
-    let mut scanner = Scanner { body: json::without_mark(body), at: 0, is_too_deep: false };
+    let mut scanner = Scanner { body: json::without_mark(body), at: 0, flaw: None };
     let mut next = scanner.first_member();
     loop {
         let (name, value) = match next {
             Ok(Some(member)) => member,
-            Ok(None) => return (extras, scanner.is_too_deep.then_some(TOO_DEEP)),
+            Ok(None) => return (extras, scanner.flaw),
             Err(damage) => return (extras, Some(damage)),
         };
         let name: Option<String> = json::read_alone(name);
@@ -55,12 +56,14 @@ const CUT_OFF: &str = "the JSON object in the body is cut off";
 const BROKEN: &str = "the JSON object in the body is broken";
 const TOO_DEEP: &str = "the JSON object in the body is nested too deeply";
 const TRAILING: &str = "the body is a JSON object followed by something else";
+const NO_VALUE: &str = "the JSON object in the body holds a word that is no JSON";
+const CONTROL: &str = "the JSON object in the body holds a control character";
 
 struct Scanner<'a> {
     body: &'a [u8],
     at: usize,
-    /// Whether a value was nested too deeply.
-    is_too_deep: bool,
+    /// What is wrong, although the places of all members are known.
+    flaw: Option<&'static str>,
 }
 
 /// The name of a member, and its value or what is wrong with it.
@@ -113,15 +116,24 @@ impl<'a> Scanner<'a> {
         match self.skip_space() {
             Some(b'"') => self.text(),
             Some(b'{' | b'[') => self.container(),
-            Some(_) => {
-                let start = self.at;
-                while self.peek().is_some_and(is_bare) {
-                    self.at += 1;
-                }
-                Ok(self.since(start))
-            }
+            Some(_) => Ok(self.bare()),
             None => Err(CUT_OFF),
         }
+    }
+
+    /// Scans a number or a literal.
+    fn bare(&mut self) -> &'a [u8] {
+        let start = self.at;
+        while self.peek().is_some_and(is_bare) {
+            self.at += 1;
+        }
+        let word = self.since(start);
+        let is_number =
+            || word.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
+        if word.is_empty() || !(matches!(word, b"true" | b"false" | b"null") || is_number()) {
+            self.flaw = Some(NO_VALUE);
+        }
+        word
     }
 
     /// Scans an array or an object. Beyond the most levels it counts the brackets only.
@@ -136,10 +148,14 @@ impl<'a> Scanner<'a> {
                     self.text()?;
                     continue;
                 }
+                byte if is_bare(byte) => {
+                    self.bare();
+                    continue;
+                }
                 bracket @ (b'{' | b'[') => {
                     depth += 1;
                     match depth > MAX_DEPTH {
-                        true => self.is_too_deep = true,
+                        true => self.flaw = Some(TOO_DEEP),
                         false => kinds = kinds << 1 | u128::from(bracket == b'{'),
                     }
                 }
@@ -152,7 +168,7 @@ impl<'a> Scanner<'a> {
                     }
                     depth -= 1;
                 }
-                byte if is_bare(byte) || is_space(byte) || matches!(byte, b',' | b':') => {}
+                byte if is_space(byte) || matches!(byte, b',' | b':') => {}
                 _ => return Err(BROKEN),
             }
             self.at += 1;
@@ -177,7 +193,12 @@ impl<'a> Scanner<'a> {
                     return Ok(self.since(start));
                 }
                 Some(b'\\') => self.at += 2,
-                Some(_) => self.at += 1,
+                Some(byte) => {
+                    if byte < b' ' {
+                        self.flaw = Some(CONTROL);
+                    }
+                    self.at += 1;
+                }
                 None => return Err(CUT_OFF),
             }
         }
@@ -199,7 +220,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Whether a byte may stand outside of texts: in numbers and literals, also in those that JSON does not know.
+/// Whether a byte can be a part of a number or a literal, also of those that JSON does not know.
 fn is_bare(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.' | b'_')
 }

@@ -348,18 +348,180 @@ fn lenient_text(member: Member<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::AuthorizationServer;
 
     fn read(body: &str) -> Result<TokenResponse, Error> {
+        read_as(200, "application/json", body.as_bytes()).map_err(|unread| unread.error)
+    }
+
+    /// Reads a body; a form is tolerated where it is labelled as one.
+    fn read_as(status: u16, label: &str, body: &[u8]) -> Result<TokenResponse, Unread> {
+        let server = AuthorizationServer::new("https://as.example/a", "https://as.example/t").unwrap();
         let context = TokenContext {
-            leniencies: Leniencies::default(),
+            leniencies: server.tolerate(Leniency::FormEncoded).leniencies,
             issued_to: IssuedTo::default(),
             requested_scope: None,
             resources: Vec::new(),
             ends_together: false,
             invalid_grant_codes: None,
         };
-        let response = Response::new(200, [("content-type", "application/json")], body.as_bytes());
-        super::read(response, &context).map_err(|unread| unread.error)
+        super::read(Response::new(status, [("content-type", label)], body), &context)
+    }
+
+    /// Returns the refresh token that is rescued from a success without usable tokens, whose body holds a stray byte
+    /// for each `¤`.
+    #[track_caller]
+    fn rescued(label: &str, body: &str) -> Option<String> {
+        let mut bytes = Vec::new();
+        for (index, part) in body.split('¤').enumerate() {
+            bytes.extend((index > 0).then_some(0xe9));
+            bytes.extend(part.as_bytes());
+        }
+        for status in [400, 403, 502] {
+            let of_a_failure = read_as(status, label, &bytes).err().and_then(|unread| unread.refresh_token);
+            assert!(of_a_failure.is_none(), "{status} {body}");
+        }
+        let unread = match read_as(200, label, &bytes) {
+            Ok(tokens) => panic!("{body}: {tokens:?}"),
+            Err(unread) => unread,
+        };
+        let other_success = read_as(202, label, &bytes).err().and_then(|unread| unread.refresh_token);
+        assert_eq!(other_success, unread.refresh_token, "{body}");
+        unread.refresh_token.map(|token| token.expose().to_owned())
+    }
+
+    #[test]
+    fn the_new_refresh_token_of_a_broken_success_is_kept() {
+        let deep = format!(r#"{{"x":{}{},"refresh_token":"new"}}"#, "[".repeat(1000), "]".repeat(1000));
+        for body in [
+            r#"{"refresh_token":"new"}"#,
+            r#"{"refresh_token":"new""#,
+            r#"{"refresh_token":"new","#,
+            r#"{"refresh_token":"new","access_tok"#,
+            r#"{"refresh_token":"new","access_token":"fa"#,
+            r#"{"refresh_token":"new"}trailing"#,
+            r#"{"refresh_token":"new"}{"refresh_token":"evil"}"#,
+            r#"{"refresh_token":"new"garbage"refresh_token":"evil"}"#,
+            r#"{"refresh_token":"new" "x":1}"#,
+            r#"{"refresh_token" : "new" , 'x':1}"#,
+            r#"{"x":NaN,"refresh_token":"new"}"#,
+            r#"{"x":,"refresh_token":"new"}"#,
+            "{\"x\":\"a\nb\",\"refresh_token\":\"new\"}",
+            r#"{"access_token":"caf¤","refresh_token":"new","token_type":"Bearer"}"#,
+            r#"{"access_token":"\q","refresh_token":"new","token_type":"Bearer"}"#,
+            r#"{"access_token":"fake","token_type":"Bearer","expires_in":01,"refresh_token":"new"}"#,
+            r#"{"access_token":"fake","access_token":"fake","token_type":"Bearer","refresh_token":"new"}"#,
+            r#"{"re\u0066resh\u005ftoken":"n\u0065w","x":}"#,
+            r#"{"error":"","refresh_token":"new""#,
+            r#"{"error":null,"refresh_token":"new""#,
+            r#"{"error":0,"refresh_token":"new"}"#,
+            r#"{"error":false,"refresh_token":"new"}"#,
+            r#"{"error":{"a":"b"},"refresh_token":"new"}"#,
+            r#"{"error":["a"],"refresh_token":"new","#,
+            &deep,
+            "\u{feff} {\"refresh_token\":\"new\"",
+        ] {
+            assert_eq!(rescued("application/json", body).as_deref(), Some("new"), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_refresh_token_is_taken_only_where_it_stands_whole_at_the_top() {
+        let deep = format!(r#"{}"refresh_token":"evil"{}"#, "{\"x\":".repeat(200), "}".repeat(200));
+        for body in [
+            r#"{"refresh_token":"ev"#,
+            r#"{"refresh_token":"evil\""#,
+            r#"{"refresh_token":"evil\"#,
+            r#"{"refresh_token":"evil\q"}"#,
+            r#"{"refresh_token":"evil¤"}"#,
+            r#"{"refresh_token":"evil\u0007"}"#,
+            r#"{"refresh_token":"evil\ud800"}"#,
+            "{\"refresh_token\":\"ev\nil\"}",
+            r#"{"refresh_token":"evil","refresh_token":"evil"}"#,
+            r#"{"refresh_token":"evil","refresh\u005ftoken":null}"#,
+            r#"{"refresh_token":["evil"]}"#,
+            r#"{"refresh_token":""}"#,
+            r#"{"refresh_token":evil}"#,
+            r#"{"refresh_token"}"#,
+            r#"{"x":"\"refresh_token\":\"evil\""#,
+            r#"{"x":"\"refresh_token\":\"evil\"}"#,
+            r#"{"x":"\\\",\"refresh_token\":\"evil\"}"#,
+            r#"{"x":"{\"refresh_token\":\"evil\"}"}"#,
+            r#"{"x":{"refresh_token":"evil"}"#,
+            r#"{"x":{"refresh_token":"evil"}}"#,
+            r#"{"x":{"y":"}","refresh_token":"evil"}"#,
+            r#"{"x":["]","refresh_token","evil"]"#,
+            r#"{"x":["]",{"refresh_token":"evil"}]"#,
+            r#"{"x":[1}],"refresh_token":"evil"}"#,
+            r#"{"x":{]},"refresh_token":"evil"}"#,
+            r#"{"x":1}},"refresh_token":"evil"}"#,
+            r#"{"x":"unescaped"quotes","refresh_token":"evil"}"#,
+            r#"{"x":'y,"refresh_token":"evil",z'}"#,
+            r#"{"x":{'y':'}',"refresh_token":"evil"}}"#,
+            r#"{"x":{'y':'},"refresh_token":"evil"}"#,
+            r#"{"x":/*,"refresh_token":"evil"*/1}"#,
+            "{\"x\":\u{201c}y,\"refresh_token\":\"evil\"\u{201d}}",
+            r#"[{"refresh_token":"evil"}]"#,
+            r#""{\"refresh_token\":\"evil\"}""#,
+            r#"x{"refresh_token":"evil"}"#,
+            r#"{{"refresh_token":"evil"}"#,
+            r#"<script>{"refresh_token":"evil"}</script>"#,
+            r#"{"error":"invalid_grant","refresh_token":"evil""#,
+            r#"{"refresh_token":"evil","error":"invalid_grant"}"#,
+            r#"{"refresh_token":"evil","error":"inv"#,
+            r#"{"refresh_token":"evil","error":"#,
+            r#"{"refresh_token":"evil","error""#,
+            r#"{"refresh_token":"evil","error":"caf¤"}"#,
+            r#"{"refresh_token":"evil","error":"","error":"x"}"#,
+            &deep,
+        ] {
+            assert_eq!(rescued("application/json", body), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn the_new_refresh_token_of_a_broken_form_is_kept() {
+        for (body, token) in [
+            ("refresh_token=new&access_token=fake&token_type=Bearer&expires_in=x", Some("new")),
+            ("refresh_token=n%65w&access_token=%EF&token_type=Bearer", Some("new")),
+            ("scope=caf¤&refresh_token=new&access_token=fake&token_type=Bearer", Some("new")),
+            ("access_token=fake&access_token=fake&token_type=Bearer&refresh_token=new", Some("new")),
+            ("refresh_token=new&error=", Some("new")),
+            ("refresh_token=evil&error=x", None),
+            ("refresh_token=evil&error=%EF", None),
+            ("refresh_token=evil%EF", None),
+            ("refresh_token=evil&refresh_token=evil", None),
+            ("refresh_token=evil%07", None),
+            ("x=refresh_token%3Devil", None),
+            ("x=%26refresh_token=evil", None),
+            ("<p>&refresh_token=evil&", None),
+            (r#""&refresh_token=evil&""#, None),
+        ] {
+            assert_eq!(rescued("text/html", body).as_deref(), token, "{body}");
+        }
+    }
+
+    #[test]
+    fn the_shape_of_an_answer_without_tokens() {
+        for (body, shape) in [
+            ("", Shape::Empty),
+            (" \u{feff}", Shape::Other),
+            (r#"{"error":"x"}"#, Shape::JsonError),
+            (r#"{"error":7}"#, Shape::JsonError),
+            (r#"{"error":"x","x":01}"#, Shape::JsonError),
+            (r#"{"error":""}"#, Shape::Json),
+            (r#"{"error":null}"#, Shape::Json),
+            (r#"{"error":"x""#, Shape::Json),
+            ("[]", Shape::Json),
+            ("7", Shape::Json),
+            ("<p>", Shape::Other),
+            ("no", Shape::Other),
+        ] {
+            for status in [200, 400] {
+                let unread = read_as(status, "application/json", body.as_bytes()).err().unwrap();
+                assert_eq!(unread.shape, shape, "{status} {body}");
+            }
+        }
     }
 
     #[test]
