@@ -87,7 +87,15 @@ pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
-/// Reads one JSON value that stands alone.
+/// Reads a value of any kind that stands alone.
+pub(crate) fn read_value(json: &[u8]) -> Option<Value> {
+    let mut reader = serde_json::Deserializer::from_slice(json);
+    let value = PlainSeed { levels: LEVELS }.deserialize(&mut reader).ok()?.value;
+    reader.end().ok()?;
+    Some(value)
+}
+
+/// Reads a text, a number or a known member that stands alone.
 pub(crate) fn read_alone<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Option<T> {
     let mut reader = serde_json::Deserializer::from_slice(json);
     let value = T::deserialize(&mut reader).ok()?;
@@ -162,7 +170,7 @@ impl<'de, const N: usize> Visitor<'de> for Object<'_, 'de, N> {
                     }
                 }
                 Key::Other(name) => {
-                    extras.insert(name, map.next_value::<Plain>()?.value);
+                    extras.insert(name, map.next_value_seed(PlainSeed { levels: LEVELS })?.value);
                 }
             }
         }
@@ -247,26 +255,36 @@ impl<'de> Visitor<'de> for MemberVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut values = Vec::new();
-        while let Some(value) = seq.next_element::<Plain>()? {
+        while let Some(value) = seq.next_element_seed(PlainSeed { levels: LEVELS })? {
             values.push(value.value);
         }
         Ok(Member::Array(values))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        let mut value = read_map(map)?;
+        let mut value = read_map(map, LEVELS)?;
         let number = value.as_f64();
         wipe(&mut value);
         Ok(number.map_or(Member::Other, Member::Float))
     }
 }
 
-/// A value of any kind, whose names are ordinary texts.
+/// The most levels of nesting inside a member that this reader takes, for each needs a part of the stack. A body with
+/// more is left to [`salvage`](crate::text::salvage).
+const LEVELS: usize = 16;
+
+/// Reads a value of any kind, whose names are ordinary texts.
 ///
 /// `Value` reads some names of `serde_json` itself as instructions if another crate of the program switches on a
 /// feature. With `raw_value` one of them makes it parse a text, where its limit on nesting starts anew.
-pub(crate) struct Plain {
-    pub(crate) value: Value,
+#[derive(Clone, Copy)]
+struct PlainSeed {
+    /// How many levels of nesting may follow.
+    levels: usize,
+}
+
+struct Plain {
+    value: Value,
     /// Whether it is a text that the source gave away instead of lending it. `serde_json` does so with the digits
     /// of a number, and with no text of a document.
     is_given_away: bool,
@@ -278,15 +296,15 @@ impl From<Value> for Plain {
     }
 }
 
-impl<'de> Deserialize<'de> for Plain {
-    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
-        source.deserialize_any(PlainVisitor)
+impl<'de> DeserializeSeed<'de> for PlainSeed {
+    type Value = Plain;
+
+    fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<Plain, D::Error> {
+        source.deserialize_any(self)
     }
 }
 
-struct PlainVisitor;
-
-impl<'de> Visitor<'de> for PlainVisitor {
+impl<'de> Visitor<'de> for PlainSeed {
     type Value = Plain;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -322,25 +340,34 @@ impl<'de> Visitor<'de> for PlainVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Plain, A::Error> {
+        let inner = self.inner()?;
         let mut values = Vec::new();
-        while let Some(value) = seq.next_element::<Plain>()? {
+        while let Some(value) = seq.next_element_seed(inner)? {
             values.push(value.value);
         }
         Ok(Value::from(values).into())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Plain, A::Error> {
-        Ok(read_map(map)?.into())
+        Ok(read_map(map, self.levels)?.into())
+    }
+}
+
+impl PlainSeed {
+    fn inner<E: Error>(self) -> Result<Self, E> {
+        let levels = self.levels.checked_sub(1).ok_or_else(|| E::custom("too many levels"))?;
+        Ok(Self { levels })
     }
 }
 
 /// Reads an object, or a number: with `serde_json`'s feature `arbitrary_precision` a number that is no 64-bit
-/// integer comes as a map of its digits.
-fn read_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<Value, A::Error> {
+/// integer comes as a map of its digits, which counts as a level.
+fn read_map<'de, A: MapAccess<'de>>(mut map: A, levels: usize) -> Result<Value, A::Error> {
     const DIGITS: &str = "$serde_json::private::Number";
+    let inner = PlainSeed { levels }.inner()?;
     let mut members = Map::new();
     while let Some(name) = map.next_key::<String>()? {
-        let Plain { value, is_given_away } = map.next_value()?;
+        let Plain { value, is_given_away } = map.next_value_seed(inner)?;
         match value {
             Value::String(digits) if is_given_away && name == DIGITS => {
                 let number = read_alone::<Number>(digits.as_bytes());

@@ -4,7 +4,9 @@
 //! reader tracks texts, escapes and brackets only, in one pass and without recursion. It never guesses where a
 //! member begins: the first byte that no JSON has there ends it.
 
-use crate::text::json::{self, Extras, Member, Plain};
+use serde_json::{Map, Value};
+
+use crate::text::json::{self, Extras, Member};
 
 /// The most levels of nesting in a body, the object itself included.
 pub(crate) const MAX_DEPTH: u32 = 128;
@@ -35,8 +37,8 @@ pub(crate) fn read<'a, const N: usize>(
         match (known.and_then(|index| members.get_mut(index).zip(seen.get_mut(index))), name) {
             (Some((member, seen)), _) => member.set(value.map_or(Member::Unreadable, read_member), seen),
             (None, Some(name)) => {
-                if let Some(value) = value.ok().and_then(json::read_alone::<Plain>) {
-                    extras.insert(name, value.value);
+                if let Some(value) = value.ok().and_then(read_value) {
+                    extras.insert(name, value);
                 }
             }
             (None, None) => {}
@@ -49,6 +51,30 @@ pub(crate) fn read<'a, const N: usize>(
 fn read_member(value: &[u8]) -> Member<'_> {
     let unreadable = if value.starts_with(b"\"") { Member::Unreadable } else { Member::Other };
     json::read_alone(value).unwrap_or(unreadable)
+}
+
+/// Reads the value of another member, without recursion.
+fn read_value(value: &[u8]) -> Option<Value> {
+    let mut open = Vec::new();
+    let value = Scanner { body: value, at: 0, flaw: None }.build(&mut open);
+    open.iter_mut().for_each(Open::wipe);
+    value
+}
+
+/// An array or an object whose end is to come.
+enum Open {
+    Array(Vec<Value>),
+    /// Its members, and the name of the next one.
+    Object(Map<String, Value>, String),
+}
+
+impl Open {
+    fn wipe(&mut self) {
+        match self {
+            Self::Array(values) => values.iter_mut().for_each(json::wipe),
+            Self::Object(members, _) => members.values_mut().for_each(json::wipe),
+        }
+    }
 }
 
 const NO_OBJECT: &str = "the body is not a JSON object";
@@ -176,6 +202,72 @@ impl<'a> Scanner<'a> {
                 return Ok(self.since(start));
             }
         }
+    }
+
+    /// Builds the value that the scanner stands before. `open` holds what is not finished.
+    fn build(&mut self, open: &mut Vec<Open>) -> Option<Value> {
+        loop {
+            let mut value = match self.skip_space()? {
+                b'[' if open.len() < MAX_DEPTH as usize => {
+                    self.at += 1;
+                    if self.skip_space()? != b']' {
+                        open.push(Open::Array(Vec::new()));
+                        continue;
+                    }
+                    self.at += 1;
+                    Value::Array(Vec::new())
+                }
+                b'{' if open.len() < MAX_DEPTH as usize => {
+                    self.at += 1;
+                    if self.skip_space()? != b'}' {
+                        open.push(Open::Object(Map::new(), self.build_name()?));
+                        continue;
+                    }
+                    self.at += 1;
+                    Value::Object(Map::new())
+                }
+                b'"' => json::read_value(self.text().ok()?)?,
+                _ => json::read_value(self.bare())?,
+            };
+            // Close what ends after this value.
+            loop {
+                let Some(innermost) = open.last_mut() else { return Some(value) };
+                let end = match innermost {
+                    Open::Array(values) => {
+                        values.push(value);
+                        b']'
+                    }
+                    Open::Object(members, name) => {
+                        if let Some(mut replaced) = members.insert(std::mem::take(name), value) {
+                            json::wipe(&mut replaced);
+                        }
+                        b'}'
+                    }
+                };
+                match self.skip_space()? {
+                    b',' => {
+                        self.at += 1;
+                        if let Open::Object(_, name) = innermost {
+                            *name = self.build_name()?;
+                        }
+                        break;
+                    }
+                    byte if byte == end => self.at += 1,
+                    _ => return None,
+                }
+                value = match open.pop()? {
+                    Open::Array(values) => Value::Array(values),
+                    Open::Object(members, _) => Value::Object(members),
+                };
+            }
+        }
+    }
+
+    fn build_name(&mut self) -> Option<String> {
+        self.skip_space();
+        let name = json::read_alone(self.text().ok()?)?;
+        (self.skip_space()? == b':').then(|| self.at += 1)?;
+        Some(name)
     }
 
     /// Scans a text with its quotes.

@@ -114,3 +114,60 @@ fn a_form_is_read_though_an_unknown_parameter_is_not_utf8() {
         assert_eq!(read(&lenient, &stray(&body)).unwrap_err().kind(), ErrorKind::Invalid, "{body}");
     }
 }
+
+/// The least stack that a program is likely to give a thread; an overflow would end the process.
+#[test]
+fn nesting_is_limited_whatever_serde_json_is_told() {
+    const RAW_VALUE: &str = r#"{"$serde_json::private::RawValue":""#;
+    let nested = |open: &str, close: &str, levels: usize| {
+        let (open, close) = (open.repeat(levels - 1), close.repeat(levels - 1));
+        format!(r#"{{"access_token":"fake","token_type":"Bearer","x":{open}1{close}}}"#)
+    };
+    // Each text holds 120 levels of arrays and, escaped once more, the next such text.
+    let mut bomb = "1".to_owned();
+    while bomb.len() < 500_000 {
+        let (open, close) = ("[".repeat(120), "]".repeat(120));
+        let escaped = bomb.replace('\\', "\\\\").replace('"', "\\\"");
+        bomb = format!(r#"{open}{RAW_VALUE}{escaped}"}}{close}"#);
+    }
+    let bomb = format!(r#"{{"access_token":"fake","token_type":"Bearer","x":{bomb}}}"#);
+    let bodies = [
+        (nested("[", "]", 127), true),
+        (nested("[", "]", 128), true),
+        (nested("{\"y\":", "}", 128), true),
+        (nested("[", "]", 129), false),
+        (nested("{\"y\":", "}", 129), false),
+        (nested("[", "]", 1000), false),
+        (nested("[", "]", 500_000), false),
+        ("[".repeat(1_000_000), false),
+        ("{\"access_token\":".repeat(60_000), false),
+        (bomb, true),
+    ];
+    let thread = std::thread::Builder::new().stack_size(128 * 1024).spawn(move || {
+        for (body, taken) in &bodies {
+            let shown = &body[..body.len().min(100)];
+            let tokens = read(&client(), body.as_bytes());
+            assert_eq!(tokens.is_ok(), *taken, "{} bytes: {shown}", body.len());
+        }
+    });
+    thread.unwrap().join().unwrap();
+}
+
+/// A feature that another crate switches on must not change what a document says.
+#[test]
+fn names_of_serde_json_itself_are_ordinary_names() {
+    for name in ["$serde_json::private::RawValue", "$serde_json::private::Number"] {
+        for value in ["\"1\"", "\"[1]\"", "1", "\"\\u0031\""] {
+            let nested = format!(r#"{{"{name}":{value}}}"#);
+            let body =
+                format!(r#"{{"access_token":"fake","token_type":"Bearer","x":[{nested}],"y":[1.5,1e30]}}"#);
+            let tokens = read(&client(), body.as_bytes()).unwrap();
+            let member = tokens.extra("x").unwrap()[0].as_object().unwrap();
+            assert_eq!(member.len(), 1, "{nested}");
+            assert_eq!(member[name].is_string(), value.starts_with('"'), "{nested}");
+            assert_eq!(tokens.extra("y").unwrap()[0].as_f64(), Some(1.5), "{nested}");
+            let body = format!(r#"{{"access_token":"fake","token_type":"Bearer","expires_in":{nested}}}"#);
+            assert_eq!(read(&client(), body.as_bytes()).unwrap_err().kind(), ErrorKind::Invalid, "{nested}");
+        }
+    }
+}
