@@ -454,9 +454,9 @@ mod tests {
     }
 
     #[test]
-    fn nesting_is_bounded() {
+    fn deep_nesting_is_left_to_the_slow_reader() {
         let deep = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
-        assert!(read(&deep(100)).is_some());
-        assert!(read(&deep(1000)).is_none());
+        assert!(read(&deep(LEVELS)).is_some());
+        assert!(read(&deep(LEVELS + 2)).is_none());
     }
 }
