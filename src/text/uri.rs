@@ -52,7 +52,7 @@ impl Endpoint {
     }
 }
 
-/// Hides the query, in which a server may want a key.
+/// Hides the query, which may hold a secret of the server's configuration.
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&ForeignAddress(&self.0), f)
