@@ -121,7 +121,10 @@ impl Error {
         self.0.kind
     }
 
-    /// Returns what to do.
+    /// Returns what to do; each [`Advice`] says how a loop obeys it.
+    ///
+    /// The code decides (RFC 6749 §4.1.2.1 and §5.2), unless the status says that the request may succeed at another
+    /// time: 408, 421, 425, 429 and 5xx, except 501 and 505.
     pub fn advice(&self) -> Advice {
         self.0.advice
     }

@@ -160,6 +160,9 @@ impl AuthorizationServer {
     /// Names error codes of the token endpoint that mean `invalid_grant` at this server, such as GitHub's
     /// `bad_refresh_token`. Each then advises [`Reauthorize`](crate::Advice::Reauthorize).
     ///
+    /// At a code exchange, codes that say of themselves that the authorization code is spent or unknown, such as
+    /// `invalid_code`, `code_expired` and `code_already_used`, advise this anyway.
+    ///
     /// ```
     /// use oauth2_proto::AuthorizationServer;
     ///

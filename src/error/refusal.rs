@@ -68,7 +68,8 @@ impl Refusal {
     }
 }
 
-/// GitHub's `bad_verification_code` is not among them: it also answers a verifier or a redirect URI that is wrong.
+/// Codes that several servers use. One of a single server, such as GitHub's `bad_verification_code`, belongs into
+/// `AuthorizationServer::invalid_grant_codes`.
 const SPENT_CODE: &[&str] = &[
     "invalid_code",
     "expired_code",
