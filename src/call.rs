@@ -281,24 +281,41 @@ impl Request {
         None
     }
 
-    /// Returns the secrets of this request that a server could repeat in an error text, as sent and decoded.
+    /// Returns the secrets of this request that a server could repeat in an error text, as sent and decoded: what this
+    /// crate knows to be secret, and everything of some length that the caller added.
     pub(crate) fn secrets(&self) -> Vec<Secret> {
-        let is_secret =
-            |name: &str| matches!(name, "code" | "code_verifier" | "refresh_token" | "client_secret");
-        let form = self.body().split('&').filter_map(|pair| pair.split_once('='));
-        let form = form.filter(|(name, _)| form::unescape(name).is_some_and(|name| is_secret(&name)));
-        let sent = form.map(|(_, value)| Secret::new(value));
-        let mut secrets: Vec<Secret> = sent.collect();
-        if let Some((_, credentials)) = self.header("authorization").and_then(|value| value.split_once(' ')) {
-            secrets.push(Secret::new(credentials));
-            secrets.extend(basic_secret(credentials));
+        let form = self.body().split('&').map(|pair| pair.split_once('=').unwrap_or(("", pair)));
+        let form = form.filter(|(name, value)| match form::unescape(name).as_deref() {
+            Some("code" | "code_verifier" | "refresh_token" | "client_secret") => true,
+            Some("grant_type" | "redirect_uri" | "scope" | "client_id" | "resource") => false,
+            // It names a kind, as `client_assertion_type` does.
+            Some(name) if name.ends_with("_type") => false,
+            _ => value.len() >= MIN_ADDED_SECRET,
+        });
+        let mut secrets: Vec<Secret> = form.map(|(_, value)| Secret::new(value)).collect();
+        for (name, value) in &self.headers {
+            let HeaderValue::Secret(value) = value else { continue };
+            let value = value.expose();
+            if name.eq_ignore_ascii_case("authorization") {
+                let credentials = value.split_once(' ').map_or(value, |(_, credentials)| credentials);
+                secrets.push(Secret::new(credentials));
+                secrets.extend(basic_secret(credentials));
+            } else if value.len() >= MIN_ADDED_SECRET {
+                secrets.push(Secret::new(value));
+            }
         }
-        let decoded = secrets.iter().filter_map(|sent| form::unescape(sent.expose()).map(Secret::new));
+        let decoded = secrets.iter().filter_map(|sent| {
+            let decoded = form::unescape(sent.expose())?;
+            (decoded != sent.expose()).then(|| Secret::new(decoded))
+        });
         let decoded: Vec<Secret> = decoded.collect();
         secrets.extend(decoded);
         secrets
     }
 }
+
+/// The least bytes of a value that the caller added and that counts as a secret. A shorter one occurs by chance.
+const MIN_ADDED_SECRET: usize = 8;
 
 /// Returns the client secret in the credentials of HTTP Basic, as it was escaped.
 fn basic_secret(credentials: &str) -> Option<Secret> {
@@ -346,7 +363,7 @@ pub struct Response<'a> {
     pub(crate) body: &'a [u8],
     pub(crate) retry_after: Option<RetryAfter>,
     pub(crate) dpop_nonce: Option<String>,
-    /// Whether the content type is a form or plain text, which [`Leniency::FormEncoded`] reads as a form.
+    /// Whether the content type is a form or any text, which [`Leniency::FormEncoded`] reads as a form.
     ///
     /// [`Leniency::FormEncoded`]: crate::server::Leniency::FormEncoded
     pub(crate) may_be_form: bool,
@@ -378,8 +395,9 @@ impl<'a> Response<'a> {
                 response.dpop_nonce = response.dpop_nonce.or(text().map(str::to_owned));
             } else if name.eq_ignore_ascii_case("content-type") {
                 let label = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+                let kind = label.split(|byte| *byte == b'/').next().unwrap_or_default();
                 response.may_be_form =
-                    label.eq_ignore_ascii_case(FORM.as_bytes()) || label.eq_ignore_ascii_case(b"text/plain");
+                    label.eq_ignore_ascii_case(FORM.as_bytes()) || kind.eq_ignore_ascii_case(b"text");
             }
         }
         response

@@ -9,7 +9,7 @@ use crate::client_auth::{ClientAuth, Method};
 use crate::error::Error;
 use crate::server::AuthorizationServer;
 use crate::text::form;
-use crate::text::secret::{Secret, is_printable};
+use crate::text::secret::Secret;
 use crate::text::uri::{Endpoint, Issuer};
 
 /// A client that is registered at one authorization server.
@@ -66,16 +66,16 @@ impl Client {
         if client_id.is_empty() {
             return Err(Error::misuse("the client_id is empty; pass the one that the server gave you"));
         }
-        if !is_printable(&client_id) {
+        if comes_with_a_line_break(&client_id) {
             return Err(Error::misuse(
-                "the client_id holds a control character, such as the line break at the end of a file; remove it \
-                 (RFC 6749 appendix A.1)",
+                "the client_id holds a line break, or begins or ends with another control character, as the text \
+                 of a file does; remove it (RFC 6749 appendix A.1)",
             ));
         }
-        if auth.secret().is_some_and(|secret| !is_printable(secret.expose())) {
+        if auth.secret().is_some_and(|secret| comes_with_a_line_break(secret.expose())) {
             return Err(Error::misuse(
-                "the client secret holds a control character, such as the line break at the end of a file; remove \
-                 it (RFC 6749 appendix A.2)",
+                "the client secret holds a line break, or begins or ends with another control character, as the \
+                 text of a file does; remove it (RFC 6749 appendix A.2)",
             ));
         }
         server.check_auth_method(auth.method())?;
@@ -205,6 +205,14 @@ fn sha256<const N: usize>(parts: [&str; N]) -> [u8; 32] {
         hash.update([0xff]);
     }
     hash.finalize().into()
+}
+
+/// Returns whether a text holds a line break or a NUL, or a control character at one of its ends: signs of a file that was
+/// read whole. Other control characters inside it are encoded wherever they are sent.
+fn comes_with_a_line_break(text: &str) -> bool {
+    text.contains(['\r', '\n', '\0'])
+        || text.starts_with(char::is_control)
+        || text.ends_with(char::is_control)
 }
 
 /// Builds the endpoint with its own query and the parameters that every request shares.

@@ -160,6 +160,9 @@ impl AuthorizationServer {
     /// Names error codes of the token endpoint that mean `invalid_grant` at this server, such as GitHub's
     /// `bad_refresh_token`. Each then advises [`Reauthorize`](crate::Advice::Reauthorize).
     ///
+    /// At a code exchange, codes that say of themselves that the authorization code is spent or unknown, such as
+    /// `invalid_code`, `code_expired` and `code_already_used`, advise this anyway.
+    ///
     /// ```
     /// use oauth2_proto::AuthorizationServer;
     ///
@@ -253,19 +256,21 @@ impl AuthorizationServer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Leniency {
-    /// Reads a token response without `token_type` as one of type `Bearer`.
+    /// Reads a token response whose `token_type` is missing or empty as one of type `Bearer`.
     MissingTokenType,
     /// Passes on a `token_type` other than `Bearer` and `DPoP`; RFC 6749 §7.1 forbids a client to use a type
     /// that it does not understand.
     AnyTokenType,
     /// Reads a `scope` that is an array of strings.
     ScopeArray,
-    /// Reads a `scope` that is separated by commas.
+    /// Reads a `scope` that is separated by commas, and compares it with requested scopes that are.
     ScopeComma,
-    /// Reads a form-encoded token response or error whose content type is a form or plain text.
+    /// Reads a form-encoded token response or error whose content type is a form or any text.
     FormEncoded,
     /// Reads an `expires_in` of 0 as a token that never expires, instead of one that has expired already.
     ZeroMeansNeverExpires,
+    /// Reads a negative `expires_in`, such as -1, as a token that never expires.
+    NegativeMeansNeverExpires,
 }
 
 /// A set of [`Leniency`].

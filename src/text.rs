@@ -4,6 +4,7 @@
 pub(crate) mod foreign;
 pub(crate) mod form;
 pub(crate) mod json;
+pub(crate) mod salvage;
 pub(crate) mod scope;
 pub(crate) mod secret;
 pub(crate) mod time;

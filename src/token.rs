@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::call::{Readable, Reply, Response, sealed};
 use crate::client::IssuedTo;
 use crate::error::Error;
+use crate::text::foreign::Foreign;
 use crate::text::scope::Scope;
 use crate::text::secret::Secret;
 use crate::text::uri::Resource;
@@ -19,7 +20,8 @@ pub use crate::text::json::Extras;
 
 /// The tokens that the token endpoint granted, and what it said about them (RFC 6749 §5.1).
 ///
-/// `Debug` shows the token type, the lifetime and the scopes, and of other members only the names.
+/// `Debug` shows the token type, the lifetime, the scopes and which of them are missing, and of other members only the
+/// names. [`require_scopes`](Self::require_scopes) refuses tokens that lack a requested scope.
 #[derive(Clone)]
 pub struct TokenResponse {
     access_token: Secret,
@@ -29,6 +31,10 @@ pub struct TokenResponse {
     refresh_token_is_new: bool,
     scope: Option<Scope>,
     requested_scope: Option<Scope>,
+    /// The requested scopes as they compare with the granted ones, where that is not as they were sent.
+    compared_scope: Option<Scope>,
+    /// Whether the tokens come from a refresh.
+    is_refresh: bool,
     /// The lifetime of the refresh token from the response on, where the server announces one.
     pub(crate) refresh_token_expires_in: Option<Duration>,
     /// The resources that the request named.
@@ -85,22 +91,55 @@ impl TokenResponse {
 
     /// Returns the granted scopes: those in the response or, where it names none, those requested (RFC 6749 §5.1).
     ///
-    /// It returns none after a refresh that asked for none and a response that names none: then the scopes stay as
-    /// they were (RFC 6749 §6). The server chose the texts; escape them before you show them.
+    /// After a refresh it returns those in the response only. Where that names none, the scopes stay as they were,
+    /// which may be fewer than the refresh asked for (RFC 6749 §6). The server chose the texts; escape them before
+    /// you show them.
     pub fn granted_scopes(&self) -> impl Iterator<Item = &str> {
         self.granted().into_iter().flat_map(Scope::tokens)
     }
 
-    /// Returns the scopes that were requested and not granted; none where nothing was requested.
+    /// Returns the scopes that were requested and not granted; none where nothing was requested, or where the
+    /// response to a refresh names no scopes.
     pub fn missing_scopes(&self) -> impl Iterator<Item = &str> {
-        let requested = self.requested_scope.as_ref().zip(self.granted());
+        let requested = self.compared().zip(self.granted());
         requested.into_iter().flat_map(|(requested, granted)| requested.beyond(granted))
     }
 
     /// Returns the scopes that were granted and not requested; none where nothing was requested.
     pub fn extra_scopes(&self) -> impl Iterator<Item = &str> {
-        let requested = self.requested_scope.as_ref().zip(self.granted());
+        let requested = self.compared().zip(self.granted());
         requested.into_iter().flat_map(|(requested, granted)| granted.beyond(requested))
+    }
+
+    /// Refuses tokens that lack a requested scope, as the server may grant fewer (RFC 6749 §3.3).
+    ///
+    /// Call it where your program needs all scopes that it asks for.
+    ///
+    /// ```
+    /// # use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Response, Secret};
+    /// # fn main() -> Result<(), oauth2_proto::Error> {
+    /// # let server =
+    /// #     AuthorizationServer::new("https://as.example/authorize", "https://as.example/token")?;
+    /// # let client = Client::new(server, "client-id", ClientAuth::none())?;
+    /// let token = Secret::new("fake-refresh-token");
+    /// let call = client.refresh(&token).scopes(["orders:read", "orders:write"]).start()?;
+    /// let body = br#"{"access_token":"fake","token_type":"Bearer","scope":"orders:read"}"#;
+    /// let json = [("content-type", "application/json")];
+    /// let tokens = call.read(Response::new(200, json, body))?;
+    ///
+    /// let missing = tokens.require_scopes().unwrap_err();
+    /// assert_eq!(missing.to_string(), "the server did not grant the scopes \"orders:write\"");
+    /// // The tokens are good for the other scopes.
+    /// assert_eq!(missing.into_tokens().granted_scopes().collect::<Vec<_>>(), ["orders:read"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Some [`missing_scopes`](Self::missing_scopes); the error holds the tokens.
+    pub fn require_scopes(self) -> Result<Self, MissingScopes> {
+        if self.missing_scopes().next().is_none() { Ok(self) } else { Err(MissingScopes(Box::new(self))) }
     }
 
     /// Returns the `scope` member; `None` where the response has none, which means as requested.
@@ -110,12 +149,12 @@ impl TokenResponse {
 
     /// Returns a member that this crate does not read, such as `id_token`.
     pub fn extra(&self, name: &str) -> Option<&Value> {
-        self.extras.0.get(name)
+        self.extras.get(name)
     }
 
     /// Returns all members that this crate does not read.
     pub fn extras(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.extras.0.iter().map(|(name, value)| (name.as_str(), value))
+        self.extras.iter()
     }
 
     /// Takes out the members that this crate does not read.
@@ -128,15 +167,50 @@ impl TokenResponse {
         self.requested_scope.as_ref()
     }
 
-    /// Keeps the refresh token that was sent, where the response brought no other (RFC 6749 §6).
-    pub(crate) fn keep_refresh_token(&mut self, sent: &Secret) {
+    /// Makes it the response to a refresh: the refresh token that was sent stays where the response brought no other,
+    /// and silence about scopes means no change (RFC 6749 §6).
+    pub(crate) fn refreshed_by(mut self, sent: &Secret) -> Self {
         self.refresh_token.get_or_insert_with(|| sent.clone());
+        self.is_refresh = true;
+        self
     }
 
+    /// Returns the scopes that are known to be granted. In the response to a refresh, a list without a scope counts as
+    /// absent: a refresh does not end all scopes.
     pub(crate) fn granted(&self) -> Option<&Scope> {
-        self.scope.as_ref().or(self.requested_scope.as_ref())
+        match self.is_refresh {
+            true => self.scope.as_ref().filter(|scope| scope.tokens().next().is_some()),
+            false => self.scope.as_ref().or(self.compared()),
+        }
+    }
+
+    /// Returns the requested scopes to compare with the granted ones.
+    fn compared(&self) -> Option<&Scope> {
+        self.compared_scope.as_ref().or(self.requested_scope.as_ref())
     }
 }
+
+/// Tokens that lack a requested scope; made by [`TokenResponse::require_scopes`].
+///
+/// `Display` names the missing scopes.
+#[derive(Clone, Debug)]
+pub struct MissingScopes(Box<TokenResponse>);
+
+impl MissingScopes {
+    /// Returns the tokens, which are good for the scopes that were granted.
+    pub fn into_tokens(self) -> TokenResponse {
+        *self.0
+    }
+}
+
+impl fmt::Display for MissingScopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let missing: Vec<_> = self.0.missing_scopes().collect();
+        write!(f, "the server did not grant the scopes {}", Foreign(&missing.join(" ")))
+    }
+}
+
+impl std::error::Error for MissingScopes {}
 
 impl Reply for TokenResponse {}
 
@@ -160,6 +234,7 @@ impl fmt::Debug for TokenResponse {
             .field("expires_in", &self.expires_in)
             .field("refresh_token", &self.refresh_token)
             .field("scope", &self.scope)
+            .field("missing_scopes", &self.missing_scopes().map(Foreign).collect::<Vec<_>>())
             .field("extras", &self.extras)
             .finish_non_exhaustive()
     }
@@ -188,7 +263,7 @@ impl fmt::Display for TokenType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bearer | Self::DPoP => f.write_str(self.name()),
-            Self::Other(name) => write!(f, "{}", crate::text::foreign::Foreign(name)),
+            Self::Other(name) => write!(f, "{}", Foreign(name)),
         }
     }
 }

@@ -89,7 +89,7 @@ fn rfc6749_section_5_1_token_responses() {
             check_token_response(case, by_default, read(case, &support::client()));
         }
     }
-    assert_eq!(cases.len(), 162);
+    assert_eq!(cases.len(), 164);
 }
 
 #[test]

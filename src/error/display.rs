@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use crate::error::echo::{PlainCode, PlainWords};
 use crate::error::{Advice, Error, ErrorKind};
-use crate::text::foreign::Foreign;
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -20,10 +20,10 @@ impl fmt::Display for Error {
         }
         write!(f, ": {}", inner.message)?;
         if let Some(code) = &inner.refusal.code {
-            write!(f, "{}", Foreign(code))?;
+            write!(f, "{}", PlainCode(code))?;
         }
         if let Some(description) = &inner.refusal.description {
-            write!(f, ", {}", Foreign(description))?;
+            write!(f, ", {}", PlainWords(description))?;
         }
         f.write_str(match (inner.advice, inner.kind) {
             (_, ErrorKind::Misuse | ErrorKind::Unsupported) | (Advice::Stop, _) => "",

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::error::Advice;
-use crate::text::foreign::Foreign;
+use crate::error::echo::{PlainCode, PlainWords};
 use crate::text::json::Extras;
 
 /// The members of an error response (RFC 6749 §5.2), the nonce of RFC 9449 §8, and the `interval` of some servers.
@@ -68,7 +68,8 @@ impl Refusal {
     }
 }
 
-/// GitHub's `bad_verification_code` is not among them: it also answers a verifier or a redirect URI that is wrong.
+/// Codes that several servers use. One of a single server, such as GitHub's `bad_verification_code`, belongs into
+/// `AuthorizationServer::invalid_grant_codes`.
 const SPENT_CODE: &[&str] = &[
     "invalid_code",
     "expired_code",
@@ -89,9 +90,9 @@ const SPENT_CODE: &[&str] = &[
 impl fmt::Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Refusal")
-            .field("code", &self.code.as_deref().map(Foreign))
-            .field("description", &self.description.as_deref().map(Foreign))
-            .field("uri", &self.uri.as_deref().map(Foreign))
+            .field("code", &self.code.as_deref().map(PlainCode))
+            .field("description", &self.description.as_deref().map(PlainWords))
+            .field("uri", &self.uri.as_deref().map(PlainWords))
             .field("interval", &self.interval)
             .field("extras", &self.extras)
             .finish_non_exhaustive()

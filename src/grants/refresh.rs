@@ -120,9 +120,7 @@ pub struct RefreshContext {
 impl RefreshContext {
     /// Reads the response to a refresh.
     pub(crate) fn read(&self, response: Response<'_>) -> Result<TokenResponse, Unread> {
-        let mut tokens = reader::read(response, &self.tokens)?;
-        tokens.keep_refresh_token(&self.refresh_token);
-        Ok(tokens)
+        Ok(reader::read(response, &self.tokens)?.refreshed_by(&self.refresh_token))
     }
 }
 

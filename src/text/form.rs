@@ -7,6 +7,8 @@
 
 use std::borrow::Cow;
 
+use zeroize::Zeroize;
+
 /// Appends `&name=value`, without the `&` at the start and after another; `name` must need no escaping.
 pub(crate) fn push_pair(out: &mut String, name: &str, value: &str) {
     if !matches!(out.as_bytes().last(), None | Some(b'&')) {
@@ -58,6 +60,16 @@ pub(crate) fn pairs(text: &str) -> impl Iterator<Item = Option<(Cow<'_, str>, Co
     })
 }
 
+/// Decodes the names and values of a body that may hold other bytes than text, in order; `None` for a name or a value
+/// that is not UTF-8.
+pub(crate) fn parts(body: &[u8]) -> impl Iterator<Item = (Option<Cow<'_, str>>, Option<Cow<'_, str>>)> {
+    let decode = |part| std::str::from_utf8(part).ok().and_then(unescape);
+    body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(move |pair| {
+        let mut halves = pair.splitn(2, |byte| *byte == b'=');
+        (decode(halves.next().unwrap_or_default()), decode(halves.next().unwrap_or_default()))
+    })
+}
+
 /// Decodes a name or a value; `None` if it is not UTF-8. A `%` without two hex digits stays as it is.
 pub(crate) fn unescape(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('+') && !text.contains('%') {
@@ -79,7 +91,13 @@ pub(crate) fn unescape(text: &str) -> Option<Cow<'_, str>> {
             _ => bytes.push(byte),
         }
     }
-    String::from_utf8(bytes).ok().map(Cow::Owned)
+    match String::from_utf8(bytes) {
+        Ok(text) => Some(Cow::Owned(text)),
+        Err(error) => {
+            error.into_bytes().zeroize();
+            None
+        }
+    }
 }
 
 fn is_literal(byte: u8) -> bool {

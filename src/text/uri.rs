@@ -52,7 +52,7 @@ impl Endpoint {
     }
 }
 
-/// Hides the query, in which a server may want a key.
+/// Hides the query, which may hold a secret of the server's configuration.
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&ForeignAddress(&self.0), f)
@@ -313,12 +313,12 @@ fn is_host_character(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_')
 }
 
-/// Whether a label of a host is empty; a dot at the end is the root of the DNS (RFC 1034 §3.1).
+/// Returns whether a label of a host is empty; a dot at the end is the root of the DNS (RFC 1034 §3.1).
 fn has_empty_label(host: &str) -> bool {
     host.strip_suffix('.').unwrap_or(host).split('.').any(str::is_empty)
 }
 
-/// Whether a segment of a path is `.` or `..`, each dot as it is or escaped.
+/// Returns whether a segment of a path is `.` or `..`, each dot as it is or escaped.
 fn is_dot_segment(segment: &str) -> bool {
     matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
 }

@@ -1,6 +1,5 @@
 //! The reader of token responses (RFC 6749 §5.1) and error responses (§5.2).
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use crate::error::{Advice, Error, Refusal};
 use crate::server::{Leniencies, Leniency};
 use crate::text::form;
 use crate::text::json::{self, Extras, Member};
+use crate::text::salvage;
 use crate::text::scope::Scope;
 use crate::text::secret::{Secret, is_printable};
 use crate::text::time::{LONGEST, digits};
@@ -74,7 +74,7 @@ pub(crate) enum Shape {
 impl Shape {
     /// Returns the shape of a body that holds no readable `error`.
     fn of(body: &[u8]) -> Self {
-        let text = body.strip_prefix(json::BYTE_ORDER_MARK).unwrap_or(body).trim_ascii();
+        let text = json::without_mark(body).trim_ascii();
         match text.first() {
             None => Self::Empty,
             Some(b'{' | b'[' | b'"') => Self::Json,
@@ -84,7 +84,7 @@ impl Shape {
     }
 }
 
-/// Reads a response of the token endpoint, in one pass over its body.
+/// Reads a response of the token endpoint.
 pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<TokenResponse, Unread> {
     let unread = |error: Error, shape: Shape| Unread { error, refresh_token: None, shape };
     if response.body.len() > RESPONSE_LIMIT {
@@ -94,21 +94,29 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
     if matches!(response.status, 300..=399) {
         return Err(unread(Error::invalid("it is a redirect, which this crate never follows"), shape()));
     }
-    let (members, extras) =
-        parse(&response, context.leniencies).map_err(|message| unread(Error::invalid(message), shape()))?;
+    let Parsed { members, extras, damage } = parse(&response, context.leniencies);
     let repeated = NAMES.iter().zip(&members).find(|(_, member)| matches!(member, Member::Repeated));
     let repeated = repeated.map(|(name, _)| Error::invalid(format!("the member {name} is there twice")));
+    let is_whole = damage.is_none();
+    let damage = damage.map(Error::invalid).or(repeated);
     let [access_token, token_type, expires_in, refresh_token, scope, error, description, uri] = members;
+    let is_success = matches!(response.status, 200..=299);
 
-    if !matches!(error, Member::Absent) {
+    if !is_empty(&error) {
+        // An `error` that is no text names no refusal, so the server may have rotated to the new refresh token.
+        let is_refusal = matches!(error, Member::Text(_) | Member::Unreadable | Member::Repeated);
+        let rotated_to = (is_success && !is_refusal).then_some(refresh_token);
         let details = Details { description, uri, dpop_nonce: response.dpop_nonce, extras };
-        let error = repeated.unwrap_or_else(|| read_refusal(error, details, context));
-        return Err(unread(error, Shape::JsonError));
+        return Err(Unread {
+            error: damage.unwrap_or_else(|| read_refusal(error, details, context)),
+            refresh_token: rotated_to.and_then(|token| read_token("refresh_token", token).ok().flatten()),
+            shape: if is_whole { Shape::JsonError } else { shape() },
+        });
     }
-    if !matches!(response.status, 200..=299) {
+    if !is_success {
         let message = "there is no OAuth error in it, and the HTTP status is not a success";
-        let error = repeated.unwrap_or_else(|| Error::invalid(message));
-        return Err(unread(error.with_extras(extras), shape()));
+        let error = damage.unwrap_or_else(|| Error::invalid(message));
+        return Err(unread(if is_whole { error.with_extras(extras) } else { error }, shape()));
     }
 
     // The server said yes, so it has rotated to the new refresh token, whatever else is unreadable.
@@ -125,7 +133,7 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
             scope: read_scope(scope, context.leniencies)?,
         })
     };
-    match repeated.or(unreadable).map_or_else(read_access, Err) {
+    match damage.or(unreadable).map_or_else(read_access, Err) {
         Ok(access) => Ok(TokenResponse {
             access_token: access.token,
             token_type: access.token_type,
@@ -134,6 +142,8 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
             refresh_token,
             scope: access.scope,
             requested_scope: context.requested_scope.clone(),
+            compared_scope: compared_scope(context),
+            is_refresh: false,
             refresh_token_expires_in: read_refresh_token_expires_in(&extras),
             resources: context.resources.clone(),
             ends_together: context.ends_together,
@@ -141,6 +151,16 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
             issued_to: context.issued_to,
         }),
         Err(error) => Err(Unread { error, refresh_token, shape: shape() }),
+    }
+}
+
+/// Returns whether a member is missing or an empty text, which is neither an error code nor a token type (RFC 6749
+/// appendix A.7 and A.13).
+fn is_empty(member: &Member<'_>) -> bool {
+    match member {
+        Member::Absent => true,
+        Member::Text(text) => text.is_empty(),
+        _ => false,
     }
 }
 
@@ -172,46 +192,52 @@ const NAMES: &[&str; 8] = &[
     "error_uri",
 ];
 
-fn parse<'a>(
-    response: &Response<'a>,
-    leniencies: Leniencies,
-) -> Result<([Member<'a>; 8], Extras), &'static str> {
-    let as_form =
-        leniencies.has(Leniency::FormEncoded) && response.may_be_form && is_no_document(response.body);
-    let mut members = [const { Member::Absent }; 8];
-    let extras = match as_form {
-        true => parse_form(response.body, &mut members)?,
-        false => json::read(response.body, NAMES, &mut members)?,
-    };
-    Ok((members, extras))
+/// What a body holds.
+struct Parsed<'a> {
+    members: [Member<'a>; 8],
+    extras: Extras,
+    /// What is wrong with the body as a whole.
+    damage: Option<&'static str>,
 }
 
-/// Parses a form-encoded body, which some servers send in place of JSON.
-fn parse_form<'a>(body: &'a [u8], members: &mut [Member<'a>; 8]) -> Result<Extras, &'static str> {
-    let text = std::str::from_utf8(body).map_err(|_| "the body is neither JSON nor a form")?;
+fn parse<'a>(response: &Response<'a>, leniencies: Leniencies) -> Parsed<'a> {
+    let mut members = [const { Member::Absent }; 8];
+    let (extras, damage) =
+        if leniencies.has(Leniency::FormEncoded) && response.may_be_form && is_no_document(response.body) {
+            (parse_form(response.body, &mut members), None)
+        } else if let Some(extras) = json::read(response.body, NAMES, &mut members) {
+            (extras, None)
+        } else {
+            salvage::read(response.body, NAMES, &mut members)
+        };
+    Parsed { members, extras, damage }
+}
+
+/// Parses a form-encoded body, which some servers send in place of JSON. Skips other parameters that are not UTF-8.
+fn parse_form<'a>(body: &'a [u8], members: &mut [Member<'a>; 8]) -> Extras {
     let mut extras = Extras::default();
-    for pair in form::pairs(text) {
-        let (name, value) = pair.ok_or("the form in the body is not UTF-8")?;
-        match NAMES.iter().zip(members.iter_mut()).find(|(known, _)| **known == name) {
-            Some((_, member @ Member::Absent)) => *member = Member::Text(value),
-            Some((_, member)) => *member = Member::Repeated,
-            None => {
-                extras.0.insert(name.into_owned(), Value::String(value.into_owned()));
-            }
+    for (name, value) in form::parts(body) {
+        let Some(name) = name else { continue };
+        match (NAMES.iter().zip(members.iter_mut()).find(|(known, _)| **known == name), value) {
+            (Some((_, member @ Member::Absent)), Some(value)) => *member = Member::Text(value.into()),
+            (Some((_, member @ Member::Absent)), None) => *member = Member::Unreadable,
+            (Some((_, member)), _) => *member = Member::Repeated,
+            (None, Some(value)) => extras.insert(name.into_owned(), Value::String(value.into_owned())),
+            (None, None) => {}
         }
     }
-    Ok(extras)
+    extras
 }
 
 /// Returns whether a body can be a form: it does not begin as JSON or as a page does.
 fn is_no_document(body: &[u8]) -> bool {
-    let text = body.strip_prefix(json::BYTE_ORDER_MARK).unwrap_or(body).trim_ascii_start();
+    let text = json::without_mark(body).trim_ascii_start();
     !matches!(text.first(), Some(b'{' | b'[' | b'"' | b'<'))
 }
 
 fn read_refusal(error: Member<'_>, mut details: Details<'_>, context: &TokenContext) -> Error {
     let code = match error {
-        Member::Text(code) if !code.is_empty() => code,
+        Member::Text(code) => code,
         other => {
             if let Some(value) = other.into_value() {
                 details.extras.insert("error".to_owned(), value);
@@ -219,11 +245,11 @@ fn read_refusal(error: Member<'_>, mut details: Details<'_>, context: &TokenCont
             return Error::invalid("the member error is no error code").with_extras(details.extras);
         }
     };
-    let interval = details.extras.0.get("interval").and_then(Value::as_u64);
+    let interval = details.extras.get("interval").and_then(Value::as_u64);
     let is_invalid_grant =
-        context.invalid_grant_codes.iter().flat_map(|codes| codes.iter()).any(|it| *it == code);
+        context.invalid_grant_codes.iter().flat_map(|codes| codes.iter()).any(|it| **it == *code);
     let refusal = Refusal {
-        code: Some(code.into_owned()),
+        code: Some(code.to_owned()),
         description: lenient_text(details.description),
         uri: lenient_text(details.uri),
         dpop_nonce: details.dpop_nonce,
@@ -236,7 +262,7 @@ fn read_refusal(error: Member<'_>, mut details: Details<'_>, context: &TokenCont
 /// Reads the announced lifetime of the refresh token, which no specification defines; 0 means none.
 fn read_refresh_token_expires_in(extras: &Extras) -> Option<Duration> {
     let member =
-        ["refresh_token_expires_in", "refresh_expires_in"].into_iter().find_map(|name| extras.0.get(name))?;
+        ["refresh_token_expires_in", "refresh_expires_in"].into_iter().find_map(|name| extras.get(name))?;
     let seconds = match member {
         Value::Number(number) => {
             number.as_f64().filter(|seconds| *seconds >= 1.0).map(|seconds| seconds as u64)?
@@ -252,26 +278,28 @@ fn read_token(name: &str, member: Member<'_>) -> Result<Option<Secret>, Error> {
     match member {
         Member::Absent => Ok(None),
         Member::Text(text) if text.is_empty() => Ok(None),
-        Member::Text(text) if is_printable(&text) => Ok(Some(Secret::new(text))),
+        Member::Text(text) if is_printable(&text) => Ok(Some(text.into_secret())),
         _ => Err(Error::invalid(format!("{name} is no text or holds control characters"))),
     }
 }
 
 fn read_token_type(member: Member<'_>, leniencies: Leniencies) -> Result<TokenType, Error> {
+    if is_empty(&member) {
+        return match leniencies.has(Leniency::MissingTokenType) {
+            true => Ok(TokenType::Bearer),
+            false => Err(Error::invalid(
+                "there is no token_type; if the server leaves it out of bearer tokens, tolerate \
+                 Leniency::MissingTokenType",
+            )),
+        };
+    }
     match member {
-        Member::Absent if leniencies.has(Leniency::MissingTokenType) => Ok(TokenType::Bearer),
-        Member::Absent => Err(Error::invalid(
-            "there is no token_type; if the server leaves it out of bearer tokens, tolerate \
-             Leniency::MissingTokenType",
-        )),
         Member::Text(text) if text.eq_ignore_ascii_case("bearer") => Ok(TokenType::Bearer),
         Member::Text(text) if text.eq_ignore_ascii_case("dpop") => Ok(TokenType::DPoP),
         Member::Text(text) if !is_printable(&text) => {
             Err(Error::invalid("token_type holds control characters"))
         }
-        Member::Text(text) if leniencies.has(Leniency::AnyTokenType) && !text.is_empty() => {
-            Ok(TokenType::Other(text.into_owned()))
-        }
+        Member::Text(text) if leniencies.has(Leniency::AnyTokenType) => Ok(TokenType::Other(text.to_owned())),
         _ => Err(Error::invalid(
             "token_type is neither Bearer nor DPoP; if you know the server's other type, tolerate \
              Leniency::AnyTokenType",
@@ -285,7 +313,16 @@ fn read_expires_in(member: Member<'_>, leniencies: Leniencies) -> Result<Option<
         Member::Unsigned(seconds) => Some(seconds),
         // `as` cuts the fraction and saturates.
         Member::Float(seconds) if seconds >= 0.0 => Some(seconds as u64),
-        Member::Text(text) => digits(&text),
+        Member::Text(text) if !is_negative(&text) => digits(&text),
+        Member::Text(_) | Member::Negative(_) | Member::Float(_) => {
+            return match leniencies.has(Leniency::NegativeMeansNeverExpires) {
+                true => Ok(None),
+                false => Err(Error::invalid(
+                    "expires_in is negative; if the server means that the token never expires, tolerate \
+                     Leniency::NegativeMeansNeverExpires",
+                )),
+            };
+        }
         _ => None,
     };
     match seconds {
@@ -295,13 +332,26 @@ fn read_expires_in(member: Member<'_>, leniencies: Leniencies) -> Result<Option<
     }
 }
 
+/// Returns whether a text is a negative integer.
+fn is_negative(text: &str) -> bool {
+    text.strip_prefix('-').and_then(digits).is_some_and(|seconds| seconds > 0)
+}
+
+/// Returns the requested scopes as they compare with the granted ones, where that is not as they were sent: in one
+/// text with commas, at a server that separates them so.
+fn compared_scope(context: &TokenContext) -> Option<Scope> {
+    let requested = context.requested_scope.as_ref()?;
+    let has_commas = context.leniencies.has(Leniency::ScopeComma) && requested.as_str().contains(',');
+    has_commas.then(|| Scope::from_text(requested.as_str().replace(',', " ")))
+}
+
 fn read_scope(member: Member<'_>, leniencies: Leniencies) -> Result<Option<Scope>, Error> {
     match member {
         Member::Absent => Ok(None),
         Member::Text(text) if leniencies.has(Leniency::ScopeComma) => {
             Ok(Some(Scope::from_text(text.replace(',', " "))))
         }
-        Member::Text(text) => Ok(Some(Scope::from_text(text))),
+        Member::Text(text) => Ok(Some(Scope::from_text(&*text))),
         Member::Array(values) if leniencies.has(Leniency::ScopeArray) => {
             let tokens: Option<Vec<&str>> = values.iter().map(Value::as_str).collect();
             let tokens = tokens
@@ -315,10 +365,10 @@ fn read_scope(member: Member<'_>, leniencies: Leniencies) -> Result<Option<Scope
     }
 }
 
-/// Reads a detail of a refusal. One of the wrong kind is dropped, so that it does not hide the refusal.
+/// Reads a detail of a refusal. One that is unreadable or of the wrong kind is dropped, so that it does not hide the refusal.
 fn lenient_text(member: Member<'_>) -> Option<String> {
     match member {
-        Member::Text(text) => Some(text).filter(|text| !text.is_empty()).map(Cow::into_owned),
+        Member::Text(text) => Some(text.to_owned()).filter(|text| !text.is_empty()),
         _ => None,
     }
 }
@@ -326,18 +376,180 @@ fn lenient_text(member: Member<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::AuthorizationServer;
 
     fn read(body: &str) -> Result<TokenResponse, Error> {
+        read_as(200, "application/json", body.as_bytes()).map_err(|unread| unread.error)
+    }
+
+    /// Reads a body; a form is tolerated where it is labelled as one.
+    fn read_as(status: u16, label: &str, body: &[u8]) -> Result<TokenResponse, Unread> {
+        let server = AuthorizationServer::new("https://as.example/a", "https://as.example/t").unwrap();
         let context = TokenContext {
-            leniencies: Leniencies::default(),
+            leniencies: server.tolerate(Leniency::FormEncoded).leniencies,
             issued_to: IssuedTo::default(),
             requested_scope: None,
             resources: Vec::new(),
             ends_together: false,
             invalid_grant_codes: None,
         };
-        let response = Response::new(200, [("content-type", "application/json")], body.as_bytes());
-        super::read(response, &context).map_err(|unread| unread.error)
+        super::read(Response::new(status, [("content-type", label)], body), &context)
+    }
+
+    /// Returns the refresh token that is rescued from a success without usable tokens, whose body holds a stray byte
+    /// for each `¤`.
+    #[track_caller]
+    fn rescued(label: &str, body: &str) -> Option<String> {
+        let mut bytes = Vec::new();
+        for (index, part) in body.split('¤').enumerate() {
+            bytes.extend((index > 0).then_some(0xe9));
+            bytes.extend(part.as_bytes());
+        }
+        for status in [400, 403, 502] {
+            let of_a_failure = read_as(status, label, &bytes).err().and_then(|unread| unread.refresh_token);
+            assert!(of_a_failure.is_none(), "{status} {body}");
+        }
+        let unread = match read_as(200, label, &bytes) {
+            Ok(tokens) => panic!("{body}: {tokens:?}"),
+            Err(unread) => unread,
+        };
+        let other_success = read_as(202, label, &bytes).err().and_then(|unread| unread.refresh_token);
+        assert_eq!(other_success, unread.refresh_token, "{body}");
+        unread.refresh_token.map(|token| token.expose().to_owned())
+    }
+
+    #[test]
+    fn the_new_refresh_token_of_a_broken_success_is_kept() {
+        let deep = format!(r#"{{"x":{}{},"refresh_token":"new"}}"#, "[".repeat(1000), "]".repeat(1000));
+        for body in [
+            r#"{"refresh_token":"new"}"#,
+            r#"{"refresh_token":"new""#,
+            r#"{"refresh_token":"new","#,
+            r#"{"refresh_token":"new","access_tok"#,
+            r#"{"refresh_token":"new","access_token":"fa"#,
+            r#"{"refresh_token":"new"}trailing"#,
+            r#"{"refresh_token":"new"}{"refresh_token":"evil"}"#,
+            r#"{"refresh_token":"new"garbage"refresh_token":"evil"}"#,
+            r#"{"refresh_token":"new" "x":1}"#,
+            r#"{"refresh_token" : "new" , 'x':1}"#,
+            r#"{"x":NaN,"refresh_token":"new"}"#,
+            r#"{"x":,"refresh_token":"new"}"#,
+            "{\"x\":\"a\nb\",\"refresh_token\":\"new\"}",
+            r#"{"access_token":"caf¤","refresh_token":"new","token_type":"Bearer"}"#,
+            r#"{"access_token":"\q","refresh_token":"new","token_type":"Bearer"}"#,
+            r#"{"access_token":"fake","token_type":"Bearer","expires_in":01,"refresh_token":"new"}"#,
+            r#"{"access_token":"fake","access_token":"fake","token_type":"Bearer","refresh_token":"new"}"#,
+            r#"{"re\u0066resh\u005ftoken":"n\u0065w","x":}"#,
+            r#"{"error":"","refresh_token":"new""#,
+            r#"{"error":null,"refresh_token":"new""#,
+            r#"{"error":0,"refresh_token":"new"}"#,
+            r#"{"error":false,"refresh_token":"new"}"#,
+            r#"{"error":{"a":"b"},"refresh_token":"new"}"#,
+            r#"{"error":["a"],"refresh_token":"new","#,
+            &deep,
+            "\u{feff} {\"refresh_token\":\"new\"",
+        ] {
+            assert_eq!(rescued("application/json", body).as_deref(), Some("new"), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_refresh_token_is_taken_only_where_it_stands_whole_at_the_top() {
+        let deep = format!(r#"{}"refresh_token":"evil"{}"#, "{\"x\":".repeat(200), "}".repeat(200));
+        for body in [
+            r#"{"refresh_token":"ev"#,
+            r#"{"refresh_token":"evil\""#,
+            r#"{"refresh_token":"evil\"#,
+            r#"{"refresh_token":"evil\q"}"#,
+            r#"{"refresh_token":"evil¤"}"#,
+            r#"{"refresh_token":"evil\u0007"}"#,
+            r#"{"refresh_token":"evil\ud800"}"#,
+            "{\"refresh_token\":\"ev\nil\"}",
+            r#"{"refresh_token":"evil","refresh_token":"evil"}"#,
+            r#"{"refresh_token":"evil","refresh\u005ftoken":null}"#,
+            r#"{"refresh_token":["evil"]}"#,
+            r#"{"refresh_token":""}"#,
+            r#"{"refresh_token":evil}"#,
+            r#"{"refresh_token"}"#,
+            r#"{"x":"\"refresh_token\":\"evil\""#,
+            r#"{"x":"\"refresh_token\":\"evil\"}"#,
+            r#"{"x":"\\\",\"refresh_token\":\"evil\"}"#,
+            r#"{"x":"{\"refresh_token\":\"evil\"}"}"#,
+            r#"{"x":{"refresh_token":"evil"}"#,
+            r#"{"x":{"refresh_token":"evil"}}"#,
+            r#"{"x":{"y":"}","refresh_token":"evil"}"#,
+            r#"{"x":["]","refresh_token","evil"]"#,
+            r#"{"x":["]",{"refresh_token":"evil"}]"#,
+            r#"{"x":[1}],"refresh_token":"evil"}"#,
+            r#"{"x":{]},"refresh_token":"evil"}"#,
+            r#"{"x":1}},"refresh_token":"evil"}"#,
+            r#"{"x":"unescaped"quotes","refresh_token":"evil"}"#,
+            r#"{"x":'y,"refresh_token":"evil",z'}"#,
+            r#"{"x":{'y':'}',"refresh_token":"evil"}}"#,
+            r#"{"x":{'y':'},"refresh_token":"evil"}"#,
+            r#"{"x":/*,"refresh_token":"evil"*/1}"#,
+            "{\"x\":\u{201c}y,\"refresh_token\":\"evil\"\u{201d}}",
+            r#"[{"refresh_token":"evil"}]"#,
+            r#""{\"refresh_token\":\"evil\"}""#,
+            r#"x{"refresh_token":"evil"}"#,
+            r#"{{"refresh_token":"evil"}"#,
+            r#"<script>{"refresh_token":"evil"}</script>"#,
+            r#"{"error":"invalid_grant","refresh_token":"evil""#,
+            r#"{"refresh_token":"evil","error":"invalid_grant"}"#,
+            r#"{"refresh_token":"evil","error":"inv"#,
+            r#"{"refresh_token":"evil","error":"#,
+            r#"{"refresh_token":"evil","error""#,
+            r#"{"refresh_token":"evil","error":"caf¤"}"#,
+            r#"{"refresh_token":"evil","error":"","error":"x"}"#,
+            &deep,
+        ] {
+            assert_eq!(rescued("application/json", body), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn the_new_refresh_token_of_a_broken_form_is_kept() {
+        for (body, token) in [
+            ("refresh_token=new&access_token=fake&token_type=Bearer&expires_in=x", Some("new")),
+            ("refresh_token=n%65w&access_token=%EF&token_type=Bearer", Some("new")),
+            ("scope=caf¤&refresh_token=new&access_token=fake&token_type=Bearer", Some("new")),
+            ("access_token=fake&access_token=fake&token_type=Bearer&refresh_token=new", Some("new")),
+            ("refresh_token=new&error=", Some("new")),
+            ("refresh_token=evil&error=x", None),
+            ("refresh_token=evil&error=%EF", None),
+            ("refresh_token=evil%EF", None),
+            ("refresh_token=evil&refresh_token=evil", None),
+            ("refresh_token=evil%07", None),
+            ("x=refresh_token%3Devil", None),
+            ("x=%26refresh_token=evil", None),
+            ("<p>&refresh_token=evil&", None),
+            (r#""&refresh_token=evil&""#, None),
+        ] {
+            assert_eq!(rescued("text/html", body).as_deref(), token, "{body}");
+        }
+    }
+
+    #[test]
+    fn the_shape_of_an_answer_without_tokens() {
+        for (body, shape) in [
+            ("", Shape::Empty),
+            (" \u{feff}", Shape::Other),
+            (r#"{"error":"x"}"#, Shape::JsonError),
+            (r#"{"error":7}"#, Shape::JsonError),
+            (r#"{"error":"x","x":01}"#, Shape::JsonError),
+            (r#"{"error":""}"#, Shape::Json),
+            (r#"{"error":null}"#, Shape::Json),
+            (r#"{"error":"x""#, Shape::Json),
+            ("[]", Shape::Json),
+            ("7", Shape::Json),
+            ("<p>", Shape::Other),
+            ("no", Shape::Other),
+        ] {
+            for status in [200, 400] {
+                let unread = read_as(status, "application/json", body.as_bytes()).err().unwrap();
+                assert_eq!(unread.shape, shape, "{status} {body}");
+            }
+        }
     }
 
     #[test]

@@ -87,7 +87,9 @@ fn debug_shows_no_query() {
     let client = Client::new(server.clone(), "fake-client", ClientAuth::none()).unwrap();
     let redirect_uri = "https://app.example/cb?key=planted";
     let (_, pending) = client.authorize(redirect_uri).start_with(entropy(), now()).unwrap();
+    let call = crate::support::token_call(&client);
     for shown in [
+        format!("{call:?} {:?}", call.request()),
         format!("{server:?} {server:#?}"),
         format!("{client:?} {client:#?}"),
         format!("{:?}", client.authorize(redirect_uri)),

@@ -297,6 +297,12 @@ fn a_wrong_configuration_ends_the_loop_and_can_be_told_from_its_log() {
             assert!(outcome.log.contains(&told) && outcome.log.contains("::issuer"), "{outcome:?}");
         }
     }
+    let server = server().issuer("https://as.example").unwrap();
+    let client_of_sender = client_of(server.authorization_response_iss_parameter_supported(true));
+    let callback = format!("code=fake&state={STATE}");
+    let outcome = run_callbacks(client_of_sender, STATE, vec![Callback::query(&callback)]);
+    assert_eq!((outcome.end, outcome.sign_ins), (End::TimedOut, 1), "{outcome:?}");
+    assert!(outcome.log.contains("authorization_response_iss_parameter_supported"), "{outcome:?}");
     let url = format!("https://app.example/cb?code=fake&state={STATE}");
     let outcome = run_callbacks(client(), STATE, vec![Callback::from(url.as_str())]);
     assert!(outcome.end == End::TimedOut && outcome.log.contains("Callback::url"), "{outcome:?}");

@@ -7,6 +7,7 @@ mod support;
 
 mod attacks;
 mod client_auth;
+mod damage;
 mod refresh;
 mod request;
 mod response;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use oauth2_proto::{Response, server::Leniency};
+use oauth2_proto::{Response, error::ErrorKind, server::Leniency, token::TokenType};
 
 use crate::responses::json;
-use crate::support::{client, client_of, now, server, token_call};
+use crate::support::{REDIRECT_URI, client, client_of, entropy, now, server, token_call};
 
 #[test]
 fn rfc6749_section_5_1_scopes_are_data() {
@@ -28,6 +28,116 @@ fn rfc6749_section_5_1_scopes_are_data() {
         assert_eq!(tokens.missing_scopes().collect::<Vec<_>>(), missing);
         assert_eq!(tokens.extra_scopes().collect::<Vec<_>>(), extra);
     }
+}
+
+#[test]
+fn missing_scopes_are_hard_to_overlook() {
+    let call = token_call(&client());
+    let read = |scope: &str| {
+        let body = format!(r#"{{"access_token":"fake-secret","token_type":"Bearer","scope":"{scope}"}}"#);
+        call.read(json(&body)).unwrap()
+    };
+    let tokens = read("export:read admin");
+    assert!(format!("{tokens:?}").contains(r#"missing_scopes: ["export:write"]"#), "{tokens:?}");
+    let missing = tokens.require_scopes().unwrap_err();
+    assert_eq!(missing.to_string(), r#"the server did not grant the scopes "export:write""#);
+    assert!(!format!("{missing:?}").contains("fake-secret"), "{missing:?}");
+    assert_eq!(missing.into_tokens().access_token().expose(), "fake-secret");
+
+    let tokens = read("export:read export:write");
+    assert!(format!("{tokens:?}").contains("missing_scopes: []"), "{tokens:?}");
+    assert_eq!(tokens.require_scopes().unwrap().access_token().expose(), "fake-secret");
+}
+
+#[test]
+fn scopes_that_are_asked_for_with_commas_are_compared_one_by_one() {
+    for (tolerant, said, granted, missing, extra) in [
+        (true, r#","scope":"b,a""#, vec!["b", "a"], vec![], vec![]),
+        (true, r#","scope":"a c""#, vec!["a", "c"], vec!["b"], vec!["c"]),
+        (true, "", vec!["a", "b"], vec![], vec![]),
+        (false, r#","scope":"a,b""#, vec!["a,b"], vec![], vec![]),
+        (false, r#","scope":"a b""#, vec!["a", "b"], vec!["a,b"], vec!["a", "b"]),
+    ] {
+        let server = if tolerant { server().tolerate(Leniency::ScopeComma) } else { server() };
+        let client = client_of(server);
+        let request = client.authorize(REDIRECT_URI).scopes(["a,b"]);
+        let (_, mut pending) = request.start_with(entropy(), now()).unwrap();
+        let callback = format!("code=fake-code&state={}", pending.state());
+        let call = pending.receive(&client, callback.as_str(), now()).unwrap();
+        let body = format!(r#"{{"access_token":"fake","token_type":"Bearer"{said}}}"#);
+        let tokens = call.read(json(&body)).unwrap();
+        assert_eq!(tokens.granted_scopes().collect::<Vec<_>>(), granted, "{said}");
+        assert_eq!(tokens.missing_scopes().collect::<Vec<_>>(), missing, "{said}");
+        assert_eq!(tokens.extra_scopes().collect::<Vec<_>>(), extra, "{said}");
+    }
+}
+
+#[test]
+fn a_negative_lifetime_is_refused_unless_the_server_is_known_to_mean_never() {
+    let lenient = client_of(server().tolerate(Leniency::NegativeMeansNeverExpires));
+    for (number, taken) in [
+        ("-1", true),
+        ("-9223372036854775808", true),
+        ("-99999999999999999999", true),
+        ("\"-1\"", true),
+        ("\"-99999999999999999999\"", true),
+        ("\"-\"", false),
+        ("\"--1\"", false),
+        ("\"-x\"", false),
+        ("[-1]", false),
+    ] {
+        let body = format!(r#"{{"access_token":"fake","token_type":"Bearer","expires_in":{number}}}"#);
+        let error = token_call(&client()).read(json(&body)).unwrap_err().to_string();
+        assert_eq!(error.contains("Leniency::NegativeMeansNeverExpires"), taken, "{error}");
+        let tokens = token_call(&lenient).read(json(&body));
+        assert_eq!(tokens.is_ok(), taken, "{number}");
+        assert!(tokens.is_err() || tokens.is_ok_and(|tokens| tokens.expires_in().is_none()), "{number}");
+    }
+    let body = r#"{"access_token":"fake","token_type":"Bearer","expires_in":0}"#;
+    assert_eq!(token_call(&lenient).read(json(body)).unwrap().expires_in(), Some(Duration::ZERO));
+}
+
+#[test]
+fn an_empty_token_type_is_a_missing_one() {
+    let lenient = client_of(server().tolerate(Leniency::MissingTokenType));
+    for body in [r#"{"access_token":"fake","token_type":""}"#, r#"{"access_token":"fake","token_type":null}"#]
+    {
+        let error = token_call(&client()).read(json(body)).unwrap_err().to_string();
+        assert!(error.contains("Leniency::MissingTokenType"), "{error}");
+        assert_eq!(token_call(&lenient).read(json(body)).unwrap().token_type(), &TokenType::Bearer);
+    }
+}
+
+#[test]
+fn a_form_is_read_under_any_label_of_text_unless_it_is_a_document() {
+    let lenient = client_of(server().tolerate(Leniency::FormEncoded));
+    let form = "access_token=fake&token_type=Bearer";
+    for (label, body, taken) in [
+        ("text/html", form.to_owned(), true),
+        ("Text/HTML; charset=utf-8", form.to_owned(), true),
+        ("text/plain", form.to_owned(), true),
+        ("application/x-www-form-urlencoded", form.to_owned(), true),
+        ("application/octet-stream", form.to_owned(), false),
+        ("textual/html", form.to_owned(), false),
+        ("text/html", format!("<p>&{form}&"), false),
+        ("text/html", format!("\u{feff} [&{form}&"), false),
+    ] {
+        let read = |client| {
+            token_call(client).read(Response::new(200, [("content-type", label)], body.as_bytes())).is_ok()
+        };
+        assert_eq!(read(&lenient), taken, "{label} {body}");
+        assert!(!read(&client()), "{label} {body}");
+    }
+}
+
+#[test]
+fn an_empty_error_code_is_none() {
+    let call = token_call(&client());
+    let body = r#"{"access_token":"fake","token_type":"Bearer","error":"","error_description":""}"#;
+    assert!(call.read(json(body)).is_ok());
+    let error = call.read(Response::new(400, [("a", "b")], body.as_bytes())).unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Invalid, None));
+    assert!(error.to_string().contains("no OAuth error"), "{error}");
 }
 
 #[test]
