@@ -119,7 +119,6 @@ impl Client {
 
     /// Returns whether tokens were issued to this client by the digest of an earlier version, which took the token
     /// endpoint as it is written. Where that is in normal form, both digests are one.
-    #[cfg_attr(not(test), allow(dead_code, reason = "for the stored form of sessions, version 1"))]
     pub(crate) fn is_issued_to_as_written(&self, issued_to: IssuedTo) -> bool {
         issued_to == self.as_written.1
     }
