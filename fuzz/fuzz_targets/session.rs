@@ -107,7 +107,8 @@ impl World {
         let mut session = Session::new(tokens(&client, 0), policy(), now());
         let Step::Save(first) = session.poll(now()) else { panic!("new tokens are to be saved") };
         let text = serde_json::to_string(first.snapshot()).unwrap();
-        let other = Session::restore(serde_json::from_str(&text).unwrap(), policy(), now());
+        let stored = serde_json::from_str(&text).unwrap();
+        let other = Session::restore(&client, stored, policy(), now()).unwrap();
         session.saved(first);
         let value = serde_json::from_str(&text).unwrap();
         Self {
@@ -327,7 +328,7 @@ impl World {
 
     fn crash(&mut self, holder: usize) {
         self.lossy = true;
-        let session = Session::restore(self.store(), policy(), self.now(holder));
+        let session = Session::restore(&self.client, self.store(), policy(), self.now(holder)).unwrap();
         let clock = self.holders[holder].clock;
         self.holders[holder] = Holder { session, clock, put: None, claim: None, dead: BTreeSet::new() };
         for exchange in self.exchanges.iter_mut().filter(|exchange| exchange.holder == holder) {
@@ -391,7 +392,7 @@ impl World {
         let session = &self.holders[holder].session;
         if let Some(token) = session.access_token(now) {
             assert_eq!(known["access_token"], token.expose(), "not the token that it knows to be stored");
-            assert!(known["state"] != "refused" && unix(now) < known["expires_at"].as_u64().unwrap());
+            assert!(unix(now) < known["expires_at"].as_u64().unwrap(), "used after its expiry");
             assert!(!self.holders[holder].dead.contains(&known["access_token"].to_string()), "used again");
         }
         assert!(!format!("{session:?} {one}").contains("fake-"), "prints a secret");
@@ -414,7 +415,7 @@ impl World {
             for turn in 0.. {
                 assert!(turn < 40, "{:?} does not settle", self.holders[holder].session);
                 match self.poll(holder) {
-                    Step::Wait(until) => self.time = (unix(until) - unix(now())) as i64,
+                    Step::Wait { until, .. } => self.time = (unix(until) - unix(now())) as i64,
                     Step::Reauthorize(Reason::GaveUp) => {
                         let now = self.now(holder);
                         self.holders[holder].session.resume(now);
