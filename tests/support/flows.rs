@@ -126,12 +126,7 @@ fn wrong_secret(facts: &Facts) -> Result<(), Failed> {
 
 fn wrong_verifier(facts: &Facts) -> Result<(), Failed> {
     let mut call = exchange(&client(facts)?, facts)?;
-    let form = call.request().form().into_iter().map(|(name, value)| match name.as_str() {
-        "code_verifier" => (name, "fake-verifier-".repeat(4)),
-        _ => (name, value),
-    });
-    let form: Vec<_> = form.collect();
-    call.request_mut().set_form(form)?;
+    call.request_mut().set_form_parameter("code_verifier", &"fake-verifier-".repeat(4));
     refused(send(&call), "invalid_grant", Advice::Reauthorize)
 }
 
