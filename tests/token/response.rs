@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use oauth2_proto::{Response, server::Leniency};
+use oauth2_proto::{Response, TokenResponse, error::ErrorKind, server::Leniency};
 
 use crate::responses::json;
 use crate::support::{client, client_of, now, server, token_call};
@@ -27,6 +27,26 @@ fn rfc6749_section_5_1_scopes_are_data() {
         assert_eq!(tokens.granted_scopes().collect::<Vec<_>>(), granted);
         assert_eq!(tokens.missing_scopes().collect::<Vec<_>>(), missing);
         assert_eq!(tokens.extra_scopes().collect::<Vec<_>>(), extra);
+    }
+}
+
+#[test]
+fn a_token_response_for_tests_is_read_like_one_from_the_server() {
+    let body = r#"{"access_token":"fake","token_type":"Bearer","scope":"a b","expires_in":0}"#;
+    let tokens = TokenResponse::for_test(&client(), body).unwrap();
+    assert_eq!(tokens.granted_scopes().collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(tokens.expires_in(), Some(Duration::ZERO));
+    let lenient = client_of(server().tolerate(Leniency::ZeroMeansNeverExpires));
+    assert_eq!(TokenResponse::for_test(&lenient, body).unwrap().expires_in(), None);
+
+    for (body, kind) in [
+        (r#"{"access_token":"fake"}"#, ErrorKind::Invalid),
+        (r#"{"access_token":"fa\nke","token_type":"Bearer"}"#, ErrorKind::Invalid),
+        (r#"{"error":"invalid_grant"}"#, ErrorKind::Refused),
+        ("fake", ErrorKind::Invalid),
+    ] {
+        let error = TokenResponse::for_test(&client(), body).unwrap_err();
+        assert_eq!((error.kind(), error.status()), (kind, Some(200)), "{body}");
     }
 }
 
