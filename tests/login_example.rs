@@ -162,7 +162,7 @@ fn what_pleo_cannot_take_is_one_line_and_status_2() {
         ("callback", "not an absolute URI"),
         ("https://app.example/cb#", "fragment"),
         ("https://app.example:99999/cb", "--redirect-uri as a URL"),
-        ("http://127.0.0.1:99999/cb", "is not a URL"),
+        ("http://127.0.0.1:99999/cb", "a host or a port that cannot be read"),
         ("http://127.0.0.1:0/cb", "a port other than 0"),
     ] {
         assert_refused(at_pleo(redirect_uri), advice);
@@ -174,7 +174,7 @@ fn what_pleo_cannot_take_is_one_line_and_status_2() {
         let mut production = login(&["--environment=production", "--client-id=fake-client"]);
         production.args(["--redirect-uri", redirect_uri, "--scope", "export:read"]);
         production.env("PLEO_CLIENT_SECRET", SECRET);
-        assert_refused(production, "takes https redirect URIs only");
+        assert_refused(production, "is not https, and Pleo takes no other");
     }
 }
 

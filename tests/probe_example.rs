@@ -8,14 +8,17 @@ use std::env::consts::EXE_SUFFIX;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tiny_http::{Header, Method, Response, Server};
 use url::{Url, form_urlencoded};
+use web::{Delivery, Listening, Reply};
+
+#[path = "../examples/support/web.rs"]
+mod web;
 
 /// How long the probe may take for anything at all.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -373,8 +376,7 @@ fn probe_of(base: &str, redirect_uri: &str, arguments: &[&str]) -> Command {
 /// A server with every fault that lets a first sign-in pass; it stops when it is dropped.
 struct Wrong {
     base: String,
-    http: Arc<Server>,
-    thread: Option<JoinHandle<()>>,
+    _listening: Listening,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -391,40 +393,22 @@ enum Fault {
 impl Wrong {
     #[track_caller]
     fn start(fault: Fault) -> Self {
-        let http = Arc::new(Server::http("127.0.0.1:0").unwrap());
-        let base = format!("http://{}", http.server_addr());
-        let accepting = Arc::clone(&http);
-        let thread = thread::spawn(move || {
-            let state = State::default();
-            for mut request in accepting.incoming_requests() {
-                let mut body = String::new();
-                request.as_reader().read_to_string(&mut body).unwrap();
-                let (path, query) = request.url().split_once('?').unwrap_or((request.url(), ""));
-                let authorization =
-                    request.headers().iter().find(|header| header.field.equiv("authorization"));
-                let pairs =
-                    [query, body.as_str()].map(|text| form_urlencoded::parse(text.as_bytes()).into_owned());
-                let asked = Asked {
-                    by_get: *request.method() == Method::Get,
-                    form: pairs.into_iter().flatten().collect(),
-                    authorization: authorization.map(|header| header.value.to_string()),
-                };
-                let (status, location, body) = state.answer(fault, path, &asked);
-                let mut response = Response::from_string(body).with_status_code(status);
-                if let Some(location) = location {
-                    response.add_header(Header::from_bytes("Location", location).unwrap());
-                }
-                let _ = request.respond(response);
-            }
+        let state = State::default();
+        let listening = web::serve(TcpListener::bind("127.0.0.1:0").unwrap(), move |request| {
+            let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+            let pairs =
+                [query.as_bytes(), &request.body].map(|text| form_urlencoded::parse(text).into_owned());
+            let asked = Asked {
+                by_get: request.method == "GET",
+                form: pairs.into_iter().flatten().collect(),
+                authorization: request.header("authorization").map(str::to_owned),
+            };
+            let (status, location, body) = state.answer(fault, path, &asked);
+            let headers = location.map(|location| ("Location", location)).into_iter().collect();
+            Reply { status, headers, body, delivery: Delivery::Whole }
         });
-        Self { base, http, thread: Some(thread) }
-    }
-}
-
-impl Drop for Wrong {
-    fn drop(&mut self) {
-        self.http.unblock();
-        let _ = self.thread.take().map(JoinHandle::join);
+        let listening = listening.unwrap();
+        Self { base: format!("http://{}", listening.address()), _listening: listening }
     }
 }
 
