@@ -61,6 +61,8 @@ struct Holder {
     claim: Option<(usize, bool)>,
     /// The access tokens that this process must no longer use.
     dead: BTreeSet<String>,
+    /// When the user signed in here, by this clock, in milliseconds of Unix time.
+    signed_in_at: u64,
 }
 
 struct Exchange {
@@ -103,7 +105,14 @@ impl World {
     /// Returns the world after the user has signed in at `a` and both holders have started.
     fn new() -> Self {
         let client = client(server());
-        let holder = |session| Holder { session, clock: 0, put: None, claim: None, dead: BTreeSet::new() };
+        let holder = |session| Holder {
+            session,
+            clock: 0,
+            put: None,
+            claim: None,
+            dead: BTreeSet::new(),
+            signed_in_at: 0,
+        };
         let mut session = Session::new(tokens(&client, 0), policy(), now());
         let Step::Save(first) = session.poll(now()) else { panic!("new tokens are to be saved") };
         let text = serde_json::to_string(first.snapshot()).unwrap();
@@ -330,7 +339,8 @@ impl World {
         self.lossy = true;
         let session = Session::restore(&self.client, self.store(), policy(), self.now(holder)).unwrap();
         let clock = self.holders[holder].clock;
-        self.holders[holder] = Holder { session, clock, put: None, claim: None, dead: BTreeSet::new() };
+        self.holders[holder] =
+            Holder { session, clock, put: None, claim: None, dead: BTreeSet::new(), signed_in_at: 0 };
         for exchange in self.exchanges.iter_mut().filter(|exchange| exchange.holder == holder) {
             // The other holder cannot know whether the request still arrives.
             if exchange.call.take().is_some() {
@@ -359,11 +369,15 @@ impl World {
         self.issued += 1;
         self.good.push(self.issued);
         let known = self.known(holder);
-        // A sign-in that the clock dates before the stored one loses against it.
-        if known["signed_in_at"].as_u64() <= Some(unix(now)) {
-            let replaced = known["access_token"].to_string();
-            self.holders[holder].dead.insert(replaced);
+        let (replaced, before) = (known["access_token"].to_string(), known["signed_in_at"].as_u64().unwrap());
+        let this = &mut self.holders[holder];
+        if before.max(this.signed_in_at) <= unix(now) {
+            this.dead.insert(replaced);
+        } else {
+            // The clock dates this sign-in before an earlier one, so it may lose against what others save.
+            this.dead.clear();
         }
+        this.signed_in_at = unix(now);
         let tokens = tokens(&self.client, self.issued);
         self.holders[holder].session.reauthorized(tokens, now);
     }
