@@ -138,7 +138,7 @@ fn simulate(client: &Client, sessions: &mut [Session], outage: Option<std::ops::
 
 /// Schedules a session for the second until which `poll` is idle or waits.
 fn schedule(session: &mut Session, number: usize, now: usize, due: &mut [Vec<u32>]) {
-    let (Step::Idle(Some(until)) | Step::Wait(until)) = session.poll(at(now)) else {
+    let (Step::Idle(Some(until)) | Step::Wait { until, .. }) = session.poll(at(now)) else {
         panic!("no step is due at once")
     };
     let until = until.duration_since(at(0)).unwrap().as_millis().div_ceil(1000) as usize;

@@ -26,6 +26,7 @@ use oauth2_proto::{
     pleo,
 };
 use redirect::Landing;
+use server::web;
 
 fn main() -> ExitCode {
     let outcome = match Command::read() {

@@ -124,7 +124,11 @@ impl<R: Reply> fmt::Debug for Call<R> {
 /// request.set_form([("grant_type", "refresh_token"), ("scope", "a b")]).unwrap();
 /// request.push_form("tenant", "7");
 /// assert_eq!(request.body(), "grant_type=refresh_token&scope=a+b&tenant=7");
-/// assert_eq!(request.form()[1], ("scope".to_owned(), "a b".to_owned()));
+///
+/// request.set_form_parameter("scope", "a");
+/// request.remove_form_parameter("tenant");
+/// assert_eq!(request.body(), "grant_type=refresh_token&scope=a");
+/// assert_eq!(request.form()[1], ("scope".to_owned(), "a".to_owned()));
 /// ```
 #[derive(Clone)]
 pub struct Request {
@@ -256,6 +260,50 @@ impl Request {
         form::push_escaped(&mut escaped_name, name);
         form::push_pair(&mut body, &escaped_name, value);
         self.body = Secret::new(body);
+    }
+
+    /// Sets a parameter of a form body: replaces its value in place, or adds the parameter at the end. Repetitions of
+    /// it are removed; the other parameters stay byte for byte.
+    pub fn set_form_parameter(&mut self, name: &str, value: &str) {
+        if !self.replace_form_parameter(name, Some(value)) {
+            self.push_form(name, value);
+        }
+    }
+
+    /// Removes a parameter of a form body, and its repetitions. The other parameters stay byte for byte.
+    pub fn remove_form_parameter(&mut self, name: &str) {
+        self.replace_form_parameter(name, None);
+    }
+
+    /// Replaces the first pair of this name, or removes it, and removes the others. Returns whether there was one.
+    fn replace_form_parameter(&mut self, name: &str, value: Option<&str>) -> bool {
+        let room = value.map_or(0, |value| form::room_for("", name) + form::room_for("", value));
+        let mut body = String::with_capacity(self.body().len() + room);
+        let mut value = value;
+        let mut is_found = false;
+        let mut is_first = true;
+        for pair in self.body().split('&') {
+            let known = pair.split_once('=').map_or(pair, |(known, _)| known);
+            let is_named = form::unescape(known).is_some_and(|known| known == name);
+            is_found |= is_named;
+            let replacement = if is_named { value.take() } else { None };
+            if is_named && replacement.is_none() {
+                continue;
+            }
+            if !std::mem::take(&mut is_first) {
+                body.push('&');
+            }
+            match replacement {
+                Some(value) => {
+                    form::push_escaped(&mut body, name);
+                    body.push('=');
+                    form::push_escaped(&mut body, value);
+                }
+                None => body.push_str(pair),
+            }
+        }
+        self.body = Secret::new(body);
+        is_found
     }
 }
 

@@ -101,6 +101,7 @@
 //! ([`authorization`], [`grants`]), what a server may deviate in ([`server`]), token types ([`token`]), the parts of
 //! a session ([`session`]), whose fault an error is ([`error`]), and how calls are typed ([`call`]).
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(
     missing_docs,
     clippy::disallowed_methods,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::call::{Readable, Reply, Response, sealed};
-use crate::client::IssuedTo;
+use crate::client::{Client, IssuedTo};
 use crate::error::Error;
 use crate::text::foreign::Foreign;
 use crate::text::scope::Scope;
@@ -211,6 +211,40 @@ impl fmt::Display for MissingScopes {
 }
 
 impl std::error::Error for MissingScopes {}
+
+impl TokenResponse {
+    /// Makes a token response for tests of your own code, from the JSON that a server would answer with to a token
+    /// request of `client` that names no scope.
+    ///
+    /// No request is made, and the text is read as a server's is: with the leniencies of the client's server, and
+    /// refused where that would be. It cannot stand in for a sign-in: only a checked callback makes a token request.
+    ///
+    /// ```
+    /// use oauth2_proto::{Client, ClientAuth, RefreshPolicy, Session, TokenResponse, pleo};
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// let client = Client::new(pleo::staging(), "client-id", ClientAuth::basic("fake-secret"))?;
+    /// let tokens = TokenResponse::for_test(
+    ///     &client,
+    ///     r#"{"access_token":"fake-1","token_type":"Bearer","expires_in":60,
+    ///         "refresh_token":"fake-2","scope":"users:read"}"#,
+    /// )?;
+    /// assert_eq!(tokens.expires_in(), Some(Duration::from_secs(60)));
+    ///
+    /// let session = Session::new(tokens, RefreshPolicy::default(), SystemTime::UNIX_EPOCH);
+    /// assert_eq!(session.granted_scopes().collect::<Vec<_>>(), ["users:read"]);
+    /// # Ok::<(), oauth2_proto::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`Call::read`](crate::Call::read).
+    pub fn for_test(client: &Client, json: &str) -> Result<Self, Error> {
+        let response = Response::new(200, [("content-type", "application/json")], json.as_bytes());
+        let read = Self::read(response, &client.token_context(None, Vec::new()));
+        read.map_err(|error| error.with_response(200, None))
+    }
+}
 
 impl Reply for TokenResponse {}
 

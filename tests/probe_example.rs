@@ -8,14 +8,17 @@ use std::env::consts::EXE_SUFFIX;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tiny_http::{Header, Method, Response, Server};
 use url::{Url, form_urlencoded};
+use web::{Delivery, Listening, Reply};
+
+#[path = "../examples/support/web.rs"]
+mod web;
 
 /// How long the probe may take for anything at all.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -154,6 +157,32 @@ fn nothing_secret_is_shown() {
             }
             assert_eq!(complaints, "", "{fault:?}");
         }
+    }
+}
+
+/// Each of these sentences holds at the server, however it says so.
+#[test]
+fn a_server_that_keeps_the_rules_in_unusual_ways_is_not_blamed() {
+    let server = Wrong::start(Fault::IsUnusual);
+    for (id, seen) in [
+        ("authorize.error-iss", "redirect with an error in the fragment, with the issuer"),
+        ("authorize.error-state", "redirect with an error in the fragment, with the state"),
+        ("token.verifier-missing", "403 verifier_missing"),
+        ("token.redirect-uri-missing", "400 redirect_uri_missing"),
+        ("token.code-replay", "200 bad_verification_code"),
+        ("refresh.scope-broader", "not granted, by introspection"),
+        ("revocation.refresh-token", "400 token_revoked"),
+        ("metadata.issuer", "the same"),
+    ] {
+        let mut command = given(&server.base, &["--only", id]);
+        command.args(["--issuer", &format!("{}/issuer", server.base)]);
+        for endpoint in ["revocation", "introspection"] {
+            command.args([format!("--{endpoint}-endpoint"), format!("{}/{endpoint}", server.base)]);
+        }
+        let (_, shown, complaints) = run(command, "");
+        let line = shown.lines().find(|line| line.contains(&format!("[{id}, "))).unwrap_or(&complaints);
+        assert!(line.starts_with("pass "), "{line}");
+        assert!(line.contains(&format!("Seen: {seen}. ")), "{line}");
     }
 }
 
@@ -373,8 +402,7 @@ fn probe_of(base: &str, redirect_uri: &str, arguments: &[&str]) -> Command {
 /// A server with every fault that lets a first sign-in pass; it stops when it is dropped.
 struct Wrong {
     base: String,
-    http: Arc<Server>,
-    thread: Option<JoinHandle<()>>,
+    _listening: Listening,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -386,45 +414,31 @@ enum Fault {
     LeavesOutTheRefreshToken,
     /// It answers every authorization request with a page, which is no fault.
     AsksAPerson,
+    /// It keeps the rules in unusual ways: other error codes, errors in the fragment, no scope in its answers, and
+    /// its metadata where OpenID Connect has them.
+    IsUnusual,
 }
 
 impl Wrong {
     #[track_caller]
     fn start(fault: Fault) -> Self {
-        let http = Arc::new(Server::http("127.0.0.1:0").unwrap());
-        let base = format!("http://{}", http.server_addr());
-        let accepting = Arc::clone(&http);
-        let thread = thread::spawn(move || {
-            let state = State::default();
-            for mut request in accepting.incoming_requests() {
-                let mut body = String::new();
-                request.as_reader().read_to_string(&mut body).unwrap();
-                let (path, query) = request.url().split_once('?').unwrap_or((request.url(), ""));
-                let authorization =
-                    request.headers().iter().find(|header| header.field.equiv("authorization"));
-                let pairs =
-                    [query, body.as_str()].map(|text| form_urlencoded::parse(text.as_bytes()).into_owned());
-                let asked = Asked {
-                    by_get: *request.method() == Method::Get,
-                    form: pairs.into_iter().flatten().collect(),
-                    authorization: authorization.map(|header| header.value.to_string()),
-                };
-                let (status, location, body) = state.answer(fault, path, &asked);
-                let mut response = Response::from_string(body).with_status_code(status);
-                if let Some(location) = location {
-                    response.add_header(Header::from_bytes("Location", location).unwrap());
-                }
-                let _ = request.respond(response);
-            }
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let state = State { base: base.clone(), ..State::default() };
+        let listening = web::serve(listener, move |request| {
+            let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+            let pairs =
+                [query.as_bytes(), &request.body].map(|text| form_urlencoded::parse(text).into_owned());
+            let asked = Asked {
+                by_get: request.method == "GET",
+                form: pairs.into_iter().flatten().collect(),
+                authorization: request.header("authorization").map(str::to_owned),
+            };
+            let (status, location, body) = state.answer(fault, path, &asked);
+            let headers = location.map(|location| ("Location", location)).into_iter().collect();
+            Reply { status, headers, body, delivery: Delivery::Whole }
         });
-        Self { base, http, thread: Some(thread) }
-    }
-}
-
-impl Drop for Wrong {
-    fn drop(&mut self) {
-        self.http.unblock();
-        let _ = self.thread.take().map(JoinHandle::join);
+        Self { base, _listening: listening.unwrap() }
     }
 }
 
@@ -443,7 +457,10 @@ impl Asked {
 
 #[derive(Default)]
 struct State {
+    base: String,
     issued: AtomicUsize,
+    /// The codes that were used.
+    used: Mutex<BTreeSet<String>>,
     /// The sign-ins that were revoked.
     revoked: Mutex<BTreeSet<String>>,
 }
@@ -455,6 +472,21 @@ impl State {
     fn answer(&self, fault: Fault, path: &str, asked: &Asked) -> Said {
         let json = |status: u16, body: Value| (status, None, body.to_string());
         match path {
+            "/authorize" if fault == Fault::IsUnusual => self.authorize_unusually(asked),
+            "/token" if fault == Fault::IsUnusual => self.token_unusually(asked),
+            "/introspection" if fault == Fault::IsUnusual => json(200, json!({"active": true, "scope": "a"})),
+            "/revocation" if fault == Fault::IsUnusual => {
+                self.revoked.lock().unwrap().insert(family(asked.get("token")));
+                json(200, json!({}))
+            }
+            "/issuer/.well-known/openid-configuration" if fault == Fault::IsUnusual => json(
+                200,
+                json!({
+                    "issuer": format!("{}/issuer", self.base),
+                    "authorization_response_iss_parameter_supported": true,
+                }),
+            ),
+            "/.well-known/oauth-authorization-server/issuer" => json(404, json!({})),
             "/authorize" if fault == Fault::AsksAPerson => (200, None, "Sign in".to_owned()),
             "/authorize" => authorize(fault, asked),
             "/token" => self.token(fault, asked),
@@ -484,6 +516,42 @@ impl State {
             ),
             _ => (404, None, String::new()),
         }
+    }
+
+    fn authorize_unusually(&self, asked: &Asked) -> Said {
+        let mut url = Url::parse(REDIRECT_URI).unwrap();
+        let iss = format!("{}/issuer", self.base);
+        let pairs = [("state", asked.get("state")), ("iss", &iss)];
+        if asked.get("response_type") == "code" {
+            let code = format!("fake-code-{}", self.issued.fetch_add(1, Ordering::Relaxed));
+            url.query_pairs_mut().append_pair("code", &code).extend_pairs(pairs);
+        } else {
+            let mut fragment = form_urlencoded::Serializer::new(String::new());
+            fragment.append_pair("error", "unsupported_response_type").extend_pairs(pairs);
+            url.set_fragment(Some(&fragment.finish()));
+        }
+        (302, Some(url.into()), String::new())
+    }
+
+    /// The status 200 carries one of the refusals, as at some servers.
+    fn token_unusually(&self, asked: &Asked) -> Said {
+        let refusal = match asked.get("grant_type") {
+            "refresh_token" => {
+                let is_revoked = self.revoked.lock().unwrap().contains(&family(asked.get("refresh_token")));
+                is_revoked.then_some((400, "token_revoked"))
+            }
+            _ if asked.get("code_verifier").is_empty() => Some((403, "verifier_missing")),
+            _ if asked.get("redirect_uri").is_empty() => Some((400, "redirect_uri_missing")),
+            _ if self.used.lock().unwrap().insert(asked.get("code").to_owned()) => None,
+            _ => Some((200, "bad_verification_code")),
+        };
+        if let Some((status, code)) = refusal {
+            return (status, None, json!({ "error": code }).to_string());
+        }
+        let count = self.issued.fetch_add(1, Ordering::Relaxed);
+        let [access, refresh] = ["access", "refresh"].map(|kind| format!("fake-{kind}-{count}"));
+        let tokens = json!({ "access_token": access, "refresh_token": refresh, "token_type": "Bearer" });
+        (200, None, tokens.to_string())
     }
 
     #[track_caller]

@@ -76,6 +76,12 @@ impl Answer {
         found(self.access_token().is_none() && matches!(self.status, 400..=499), self.to_string())
     }
 
+    /// Finds whether the server refused the request, whatever the error code and the status that carries it.
+    pub fn denied(&self) -> Outcome {
+        let is_refusal = matches!(self.status, 400..=499) || self.text("error").is_some();
+        found(self.access_token().is_none() && is_refusal, self.to_string())
+    }
+
     /// Finds whether a scope was refused, or omitted from the granted scope.
     pub fn does_not_grant(&self, scope: &str, granted: &'static str) -> Outcome {
         match (self.access_token(), self.text("scope")) {
@@ -150,6 +156,19 @@ impl Callback {
     /// Returns all values of a parameter in the query, the place of an authorization response.
     pub fn all(&self, name: &str) -> Vec<&str> {
         self.query.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// Returns all values of a parameter in the part that carries the response: the query or, where the query
+    /// has neither a code nor an error, the fragment.
+    pub fn all_in_response(&self, name: &str) -> Vec<&str> {
+        let is_response = |(name, _): &(String, String)| matches!(name.as_str(), "code" | "error");
+        match self.query.iter().any(is_response) {
+            true => self.all(name),
+            false => {
+                let pairs = self.fragment.iter().filter(|(known, _)| known == name);
+                pairs.map(|(_, value)| value.as_str()).collect()
+            }
+        }
     }
 
     /// Returns the value of a parameter that occurs once in the query.

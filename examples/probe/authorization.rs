@@ -300,7 +300,7 @@ fn iss(target: &Target, attempt: Attempt) -> Outcome {
     let Some(callback) = end.callback() else {
         return not_offered(format!("the request ended at a {end}"));
     };
-    match (&callback.all("iss")[..], &target.server.issuer) {
+    match (&callback.all_in_response("iss")[..], &target.server.issuer) {
         (_, None) => not_offered("no issuer is known to compare with"),
         ([], Some(_)) if target.server.promises_iss => found(false, format!("{end}, without iss")),
         ([], Some(_)) => not_offered("the server neither promises nor sends iss"),
@@ -316,10 +316,10 @@ fn error_state(target: &Target) -> Outcome {
     let end = target.try_out(&attempt)?;
     let sent = attempt.parameters.get("state");
     match end.callback() {
-        Some(callback) if callback.one("error").is_none() => {
+        Some(callback) if callback.all_in_response("error").is_empty() => {
             not_offered(format!("the request was not refused: {end}"))
         }
-        Some(callback) => match callback.all("state") == [sent] {
+        Some(callback) => match callback.all_in_response("state") == [sent] {
             true => found(true, format!("{end}, with the state")),
             false => found(false, format!("{end}, without the state")),
         },

@@ -12,7 +12,7 @@ pub const CHECKS: &[Check] = &[
     Check::must(
         "revocation.refresh-token",
         "RFC 7009 2",
-        "A revoked refresh token is refused as invalid_grant.",
+        "A revoked refresh token is refused.",
         revoked_refresh_token,
     ),
     Check::should(
@@ -149,7 +149,7 @@ fn revoked_refresh_token(target: &Target) -> Outcome {
             return found(false, format!("the revocation: {answer}"));
         }
         let refresh_token = tokens.refresh_token.as_ref().ok_or("no refresh token came")?;
-        target.send(target.refresh(refresh_token)?.request())?.refused_as(&["invalid_grant"])
+        target.send(target.refresh(refresh_token)?.request())?.denied()
     })
 }
 

@@ -32,6 +32,7 @@ use std::process::ExitCode;
 
 use arguments::{Arguments, Command, Subject, USAGE};
 use check::{Check, Demand};
+use embedded::web;
 use redirect::Landing;
 use report::Report;
 use target::{Server, Target};

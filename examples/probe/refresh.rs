@@ -205,5 +205,12 @@ fn scope_broader(target: &Target) -> Outcome {
     let both = granted.iter().map(String::as_str).chain([broader]).collect::<Vec<_>>().join(" ");
     change_form(call.request_mut(), |form| form.set("scope", &both))?;
     let answer = target.send(call.request())?;
+    if let (Some(access_token), None) = (answer.access_token(), answer.text("scope"))
+        && let Some(scope) = target.introspected_scope(&access_token)?
+    {
+        let has = scope.split(' ').any(|token| token == broader);
+        let seen = if has { "granted, by introspection" } else { "not granted, by introspection" };
+        return found(!has, seen);
+    }
     answer.does_not_grant(broader, "granted")
 }

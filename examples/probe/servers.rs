@@ -59,7 +59,12 @@ pub fn with<T>(named: Named, run: impl FnOnce(Server) -> Result<T, Failure>) -> 
 /// Adds the server's metadata, if its issuer is known.
 pub fn with_metadata(mut server: Server) -> Result<Server, Failure> {
     let Some(issuer) = &server.issuer else { return Ok(server) };
-    server.metadata = document(&well_known(issuer)?)?;
+    for url in well_known(issuer)? {
+        server.metadata = document(&url)?;
+        if server.metadata.is_some() {
+            break;
+        }
+    }
     if let Some(metadata) = &server.metadata {
         let text = |name: &str| metadata[name].as_str().map(str::to_owned);
         server.promises_iss = metadata["authorization_response_iss_parameter_supported"] == true;
@@ -69,17 +74,29 @@ pub fn with_metadata(mut server: Server) -> Result<Server, Failure> {
     Ok(server)
 }
 
-/// Returns the URL of an issuer's metadata: the well-known path comes before the issuer's path (RFC 8414
-/// §3.1).
-fn well_known(issuer: &str) -> Result<String, Failure> {
-    let mut url = Url::parse(issuer).map_err(|error| Failure::Usage(format!("--issuer: {error}")))?;
-    let path = format!("/.well-known/oauth-authorization-server{}", url.path().trim_end_matches('/'));
-    url.set_path(&path);
-    Ok(url.into())
+/// Returns the URLs where an issuer's metadata may be. The well-known path comes before the issuer's path
+/// (RFC 8414 §3.1 and §5) or, in OpenID Connect Discovery §4, after it.
+fn well_known(issuer: &str) -> Result<Vec<String>, Failure> {
+    let url = Url::parse(issuer).map_err(|error| Failure::Usage(format!("--issuer: {error}")))?;
+    let path = url.path().trim_end_matches('/');
+    let mut paths = vec![
+        format!("/.well-known/oauth-authorization-server{path}"),
+        format!("/.well-known/openid-configuration{path}"),
+        format!("{path}/.well-known/openid-configuration"),
+    ];
+    // Without a path in the issuer, the last two are the same.
+    paths.dedup();
+    let at = |path: &String| {
+        let mut url = url.clone();
+        url.set_path(path);
+        url.into()
+    };
+    Ok(paths.iter().map(at).collect())
 }
 
 /// Fetches a JSON document, if there is one.
 fn document(url: &str) -> Result<Option<Value>, String> {
     let (status, _, body) = http::send(&Request::new("GET", url))?;
-    Ok(serde_json::from_slice(&body).ok().filter(|_| status == 200))
+    let document = serde_json::from_slice(&body).ok().filter(Value::is_object);
+    Ok(document.filter(|_| status == 200))
 }

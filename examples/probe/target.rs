@@ -146,6 +146,14 @@ impl Target {
         Ok(request)
     }
 
+    /// Returns the scope of an access token by introspection; `None` if no endpoint tells it.
+    pub fn introspected_scope(&self, access_token: &Secret) -> Result<Option<String>, String> {
+        let Some(endpoint) = &self.server.introspection_endpoint else { return Ok(None) };
+        let answer = self.send(&self.form_post(endpoint, &[("token", access_token.expose())])?)?;
+        let is_active = answer.member("active").and_then(Value::as_bool) == Some(true);
+        Ok(answer.text("scope").filter(|_| is_active).map(str::to_owned))
+    }
+
     /// Returns whether an access token works; `None` if no known endpoint can tell.
     pub fn accepts(&self, access_token: &Secret) -> Result<Option<bool>, String> {
         if let Some(endpoint) = &self.server.resource_endpoint {

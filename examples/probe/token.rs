@@ -55,11 +55,7 @@ pub const CHECKS: &[Check] = &[
         "token.verifier-missing",
         "RFC 7636 4.6, RFC 9700 2.1.1",
         "A code requested with PKCE is not exchanged without the verifier.",
-        |target| {
-            form_is_refused_as(target, &["invalid_grant", "invalid_request"], |form| {
-                form.remove("code_verifier");
-            })
-        },
+        |target| after_change(target, |_, it| change_form(it, |form| form.remove("code_verifier")))?.denied(),
     ),
     Check::must(
         "token.verifier-wrong",
@@ -99,11 +95,7 @@ pub const CHECKS: &[Check] = &[
         "token.redirect-uri-missing",
         "RFC 6749 4.1.3",
         "A code is not exchanged without the redirect URI of the authorization request.",
-        |target| {
-            form_is_refused_as(target, &["invalid_grant", "invalid_request"], |form| {
-                form.remove("redirect_uri");
-            })
-        },
+        |target| after_change(target, |_, it| change_form(it, |form| form.remove("redirect_uri")))?.denied(),
     ),
     Check::must(
         "token.code-unknown",
@@ -311,7 +303,7 @@ fn verifier_unasked(target: &Target) -> Outcome {
 fn code_replay(target: &Target) -> Outcome {
     let call = target.exchange()?;
     target.tokens_of(call.request())?;
-    target.send(call.request())?.refused_as(&["invalid_grant"])
+    target.send(call.request())?.denied()
 }
 
 fn code_replay_revokes(target: &Target) -> Outcome {

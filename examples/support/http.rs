@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each file that includes this one uses a part of it")]
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use oauth2_proto::Request;
 use ureq::{Agent, Proxy};
@@ -13,6 +13,16 @@ pub type Answer = (u16, Vec<(String, Vec<u8>)>, Vec<u8>);
 
 /// Sends a request of the crate, with its settings for redirects and the response's size.
 pub fn send(request: &Request) -> Result<Answer, String> {
+    send_within(request, Duration::from_secs(30))
+}
+
+/// Sends a request like `send`, and gives up at this time.
+pub fn send_until(request: &Request, until: SystemTime) -> Result<Answer, String> {
+    send_within(request, until.duration_since(SystemTime::now()).unwrap_or_default())
+}
+
+/// Sends a request like `send`, and gives up after this time.
+pub fn send_within(request: &Request, time: Duration) -> Result<Answer, String> {
     // Errors omit the query, which may contain a secret.
     let (address, _) = request.url().split_once('?').unwrap_or((request.url(), ""));
     let failed = |error: ureq::Error| format!("no answer from {address}: {error}");
@@ -21,7 +31,7 @@ pub fn send(request: &Request) -> Result<Answer, String> {
         message = message.header(name, value);
     }
     let message = message.body(request.body()).map_err(|error| failed(error.into()))?;
-    let mut response = agent(request.url()).run(message).map_err(failed)?;
+    let mut response = agent(request.url(), time).run(message).map_err(failed)?;
     let headers = response.headers().iter();
     let headers = headers.map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
     let limit = u64::try_from(request.response_limit()).unwrap_or(u64::MAX);
@@ -32,7 +42,7 @@ pub fn send(request: &Request) -> Result<Answer, String> {
 /// Opens a URL like the browser of a user who always consents, and returns the redirect's target.
 pub fn follow(url: &str) -> Result<String, String> {
     let (address, _) = url.split_once('?').unwrap_or((url, ""));
-    let answer = agent(url).get(url).call();
+    let answer = agent(url, Duration::from_secs(30)).get(url).call();
     let response = answer.map_err(|error| format!("no answer from {address}: {error}"))?;
     let location = response.headers().get("location").and_then(|value| value.to_str().ok());
     location.map(str::to_owned).ok_or(format!("status {} and no redirect", response.status().as_u16()))
@@ -48,10 +58,10 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn agent(url: &str) -> Agent {
+fn agent(url: &str, time: Duration) -> Agent {
     // A proxy would resolve a loopback address on its own machine.
     let local = Url::parse(url).is_ok_and(|url| is_loopback(&url));
     let proxy = if local { None } else { Proxy::try_from_env() };
     let config = Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(proxy);
-    config.timeout_global(Some(Duration::from_secs(30))).build().new_agent()
+    config.timeout_global(Some(time)).build().new_agent()
 }

@@ -2,18 +2,26 @@
 
 #![allow(dead_code, reason = "each file that includes this one uses a part of it")]
 
-use std::io::{BufRead, Write};
+use std::io::{self, BufRead, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::SystemTime;
 
 use oauth2_proto::{Advice, Error};
-use tiny_http::{Response, Server};
 use url::Url;
 
 use crate::Failure;
 use crate::http::is_loopback;
+use crate::web::{self, Connection, Listening, Reply, Request};
 
 /// A receiver of callbacks: a listener at the redirect URI, or a person who pastes the URL.
-pub struct Landing(Option<(Server, Url)>);
+pub struct Landing(Option<(Listener, Url)>);
+
+/// A listener whose connections carry one request each.
+struct Listener {
+    requests: Receiver<(Request, Connection)>,
+    _listening: Listening,
+}
 
 impl Landing {
     /// Listens at the redirect URI. Open the landing before you send the user away, so that an occupied
@@ -29,8 +37,8 @@ impl Landing {
         }
         let failed = |error: &dyn std::fmt::Display| format!("cannot listen at {url}: {error}");
         let addresses = url.socket_addrs(|| None).map_err(|error| failed(&error))?;
-        let server = Server::http(addresses.as_slice()).map_err(|error| failed(&error))?;
-        Ok(Self(Some((server, url))))
+        let listener = Listener::bind(addresses.as_slice()).map_err(|error| failed(&error))?;
+        Ok(Self(Some((listener, url))))
     }
 
     /// Receives callbacks from a person who pastes them, whatever the redirect URI.
@@ -47,14 +55,28 @@ impl Landing {
         receive: impl FnMut(&str) -> Result<T, Error>,
     ) -> Result<T, String> {
         match &self.0 {
-            Some((server, url)) => listen(server, url, deadline, receive),
+            Some((listener, url)) => listen(listener, url, deadline, receive),
             None => paste(receive),
         }
     }
 }
 
+impl Listener {
+    fn bind(addresses: &[SocketAddr]) -> io::Result<Self> {
+        let (sender, requests) = channel();
+        let listening = web::listen(TcpListener::bind(addresses)?, move |mut connection| {
+            if let Ok(Some(mut request)) = connection.read() {
+                request.keeps_alive = false;
+                // Nobody waits for requests any more if this fails.
+                let _ = sender.send((request, connection));
+            }
+        })?;
+        Ok(Self { requests, _listening: listening })
+    }
+}
+
 fn listen<T>(
-    server: &Server,
+    listener: &Listener,
     url: &Url,
     deadline: SystemTime,
     mut receive: impl FnMut(&str) -> Result<T, Error>,
@@ -62,24 +84,29 @@ fn listen<T>(
     println!("Waiting for the browser at {url}");
     loop {
         let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
-        let request = server.recv_timeout(left).map_err(|error| format!("the listener failed: {error}"))?;
-        let request = request.ok_or("the browser did not come back in time; start again")?;
-        let path = request.url().split('?').next().unwrap_or_default();
+        let next = listener.requests.recv_timeout(left);
+        let (request, mut connection) =
+            next.map_err(|_| "the browser did not come back in time; start again")?;
+        let mut answer = |status: u16, text: &str| {
+            // The browser may have disconnected; the sign-in does not depend on the page.
+            let _ = connection.write(&request, &Reply::text(status, text));
+        };
+        let path = request.target.split('?').next().unwrap_or_default();
         if path != url.path() {
-            answer(request, 404, "There is nothing here.");
+            answer(404, "There is nothing here.");
             continue;
         }
-        match receive(request.url()) {
+        match receive(&request.target) {
             Ok(accepted) => {
-                answer(request, 200, "The response has arrived. You can close this window.");
+                answer(200, "The response has arrived. You can close this window.");
                 return Ok(accepted);
             }
             Err(error) if error.advice() == Advice::KeepWaiting => {
-                answer(request, 400, "This is not the expected response.");
+                answer(400, "This is not the expected response.");
                 println!("Still waiting: {error}");
             }
             Err(error) => {
-                answer(request, 200, &format!("You are not signed in: {error}. You can close this window."));
+                answer(200, &format!("You are not signed in: {error}. You can close this window."));
                 return Err(error.to_string());
             }
         }
@@ -101,9 +128,4 @@ fn paste<T>(mut receive: impl FnMut(&str) -> Result<T, Error>) -> Result<T, Stri
             Err(error) => return Err(error.to_string()),
         }
     }
-}
-
-fn answer(request: tiny_http::Request, status: u16, text: &str) {
-    // The browser may have disconnected; the sign-in does not depend on the page.
-    let _ = request.respond(Response::from_string(text).with_status_code(status));
 }

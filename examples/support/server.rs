@@ -5,10 +5,11 @@
 
 #![allow(dead_code, reason = "each file that includes this one uses a part of it")]
 
-use std::collections::HashMap;
-use std::io::{self, Read};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -22,33 +23,42 @@ use oxide_auth::primitives::prelude::{Issuer, TokenMap};
 use oxide_auth::primitives::{grant::Grant, registrar::ExactUrl};
 use serde_json::{Value, json};
 
-const MAX_BODY: u64 = 64 * 1024;
-/// The time by which a refresh token outlives its access token.
-const REFRESH_WINDOW: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+#[path = "web.rs"]
+pub mod web;
 
-/// The registration of the one client, and the lifetime of its access tokens.
+use web::{Delivery, Listening, Reply};
+
+/// The registration of the one client, and the lifetimes of its tokens.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The client's identifier.
     pub client_id: String,
     /// The client's secret.
     pub client_secret: String,
-    /// The only accepted redirect URI, compared as text.
+    /// The redirect URI, compared as text.
     pub redirect_uri: String,
+    /// Further redirect URIs.
+    pub more_redirect_uris: Vec<String>,
     /// The lifetime of an access token; `expires_in` announces whole seconds.
     pub access_token_lifetime: Duration,
+    /// The lifetime of a refresh token, which begins anew with each refresh and is not announced. A shorter one
+    /// than that of the access token counts as the same.
+    pub refresh_token_lifetime: Duration,
     /// The scopes of every grant, separated by spaces, whatever the request.
     pub scopes: String,
 }
 
 impl Config {
-    /// Returns a fake client with this redirect URI, and access tokens that live for an hour.
+    /// Returns a fake client with this redirect URI, access tokens that live for an hour, and refresh tokens that
+    /// live for 30 days.
     pub fn new(redirect_uri: impl Into<String>) -> Self {
         Self {
             client_id: "fake-client".into(),
             client_secret: "fake-secret".into(),
             redirect_uri: redirect_uri.into(),
+            more_redirect_uris: Vec::new(),
             access_token_lifetime: Duration::from_secs(60 * 60),
+            refresh_token_lifetime: Duration::from_secs(30 * 24 * 60 * 60),
             scopes: "users:read".into(),
         }
     }
@@ -88,6 +98,8 @@ pub struct HttpResponse {
     pub headers: Vec<(&'static str, String)>,
     /// The body, possibly empty.
     pub body: String,
+    /// How much of the response reaches the client.
+    pub delivery: Delivery,
 }
 
 impl HttpResponse {
@@ -99,7 +111,7 @@ impl HttpResponse {
 
     fn new(status: u16, content_type: &str, body: String) -> Self {
         let headers = vec![("Content-Type", content_type.into()), ("Cache-Control", "no-store".into())];
-        Self { status, headers, body }
+        Self { status, headers, body, delivery: Delivery::Whole }
     }
 
     fn page(status: u16, text: &str) -> Self {
@@ -120,6 +132,62 @@ impl HttpResponse {
     }
 }
 
+/// A failure of the token endpoint. Unless it says so, the request is not processed, and the tokens stay as they
+/// are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// 503 with a page and `Retry-After: 1`.
+    Unavailable,
+    /// 429 with `Retry-After: 1`.
+    TooManyRequests,
+    /// 400 with an empty body.
+    Empty400,
+    /// 401 with an empty body.
+    Empty401,
+    /// 502 with an HTML page, as of a gateway.
+    Gateway,
+    /// 400 with an error code that no specification has.
+    UnknownCode,
+    /// No answer; the connection stays open.
+    Hang,
+    /// The request is processed, and no answer comes, so its tokens are lost.
+    Lost,
+    /// The request is processed, and the answer ends in the middle, so its tokens are lost.
+    CutOff,
+}
+
+impl Failure {
+    /// The failures by their names on a command line.
+    pub const NAMES: [(&str, Self); 9] = [
+        ("503", Self::Unavailable),
+        ("429", Self::TooManyRequests),
+        ("empty-400", Self::Empty400),
+        ("empty-401", Self::Empty401),
+        ("html-502", Self::Gateway),
+        ("unknown-code", Self::UnknownCode),
+        ("hang", Self::Hang),
+        ("lost", Self::Lost),
+        ("cut-off", Self::CutOff),
+    ];
+
+    /// Returns the response to a request, of which `process` is the proper one.
+    fn respond(self, process: impl FnOnce() -> HttpResponse) -> HttpResponse {
+        let empty = |status| HttpResponse::new(status, "application/json", String::new());
+        let cut = |response, delivery| HttpResponse { delivery, ..response };
+        match self {
+            Self::Unavailable => HttpResponse::page(503, "Try again.").with_header("Retry-After", "1"),
+            Self::TooManyRequests => empty(429).with_header("Retry-After", "1"),
+            Self::Empty400 => empty(400),
+            Self::Empty401 => empty(401),
+            Self::Gateway => HttpResponse::new(502, "text/html", "<html>Bad Gateway</html>".into()),
+            Self::UnknownCode => HttpResponse::error(400, "fake_unknown_code"),
+            Self::Hang => cut(empty(500), Delivery::Never),
+            Self::Lost => cut(process(), Delivery::Never),
+            Self::CutOff => cut(process(), Delivery::CutOff),
+        }
+    }
+}
+
 /// The authorization server, without sockets.
 pub struct AuthorizationServer {
     config: Config,
@@ -127,29 +195,48 @@ pub struct AuthorizationServer {
     authorizer: AuthMap<RandomGenerator>,
     issuer: TokenMap<RandomGenerator>,
     addons: AddonList,
+    /// The failures of the next requests to the token endpoint.
+    failures: VecDeque<Failure>,
+    /// The access tokens that were ended before their time.
+    ended: HashSet<String>,
 }
 
 impl AuthorizationServer {
-    /// Registers the client. Panics if the redirect URI is not a URL or the scopes are malformed.
+    /// Registers the client. Panics if a redirect URI is not a URL or the scopes are malformed.
     pub fn new(config: Config) -> Self {
-        let redirect_uri = ExactUrl::new(config.redirect_uri.clone()).expect("a redirect URI");
+        let exact = |uri: &String| ExactUrl::new(uri.clone()).expect("a redirect URI");
+        let redirect_uri = exact(&config.redirect_uri);
+        let more = config.more_redirect_uris.iter().map(|uri| exact(uri).into()).collect();
         let scopes = config.scopes.parse().expect("scopes");
 
         let mut registrar = ClientMap::new();
         // `oxide-auth` does not form-decode Basic credentials, and splits them at a colon of the
         // identifier. So `token` checks the credentials, and `oxide-auth` sees a public client.
-        registrar.register_client(Client::public(&config.client_id, redirect_uri.into(), scopes));
+        let client = Client::public(&config.client_id, redirect_uri.into(), scopes);
+        registrar.register_client(client.with_additional_redirect_uris(more));
 
         let mut issuer = TokenMap::new(RandomGenerator::new(16));
         // `oxide-auth` takes a duration of `chrono` and does not re-export the type.
         let time = |at: SystemTime| IssuedToken::without_refresh(String::new(), at.into()).until;
-        let end = UNIX_EPOCH + config.access_token_lifetime + REFRESH_WINDOW;
+        let end = UNIX_EPOCH + config.access_token_lifetime + refresh_window(&config);
         issuer.valid_for(time(end) - time(UNIX_EPOCH));
 
         let mut addons = AddonList::new();
         addons.push_code(Pkce::required());
 
-        Self { config, registrar, authorizer: AuthMap::new(RandomGenerator::new(16)), issuer, addons }
+        let authorizer = AuthMap::new(RandomGenerator::new(16));
+        let (failures, ended) = (VecDeque::new(), HashSet::new());
+        Self { config, registrar, authorizer, issuer, addons, failures, ended }
+    }
+
+    /// Lets the next `times` requests to the token endpoint fail, after those that were set before.
+    pub fn fail_next(&mut self, failure: Failure, times: usize) {
+        self.failures.extend((0..times).map(|_| failure));
+    }
+
+    /// Ends an access token before its time, so that the API answers 401.
+    pub fn end_access_token(&mut self, token: &str) {
+        self.ended.insert(token.to_owned());
     }
 
     /// Answers `GET /oauth/authorize`, `POST /oauth/token` and `GET /api/me`; any other request gets 404.
@@ -157,13 +244,20 @@ impl AuthorizationServer {
         let (path, query) = request.target.split_once('?').unwrap_or((request.target, ""));
         match (request.method, path) {
             ("GET", "/oauth/authorize") => self.authorize(query),
-            ("POST", "/oauth/token") => self.token(&request).unwrap_or_else(|refusal| refusal),
+            ("POST", "/oauth/token") => {
+                let failure = self.failures.pop_front();
+                let mut process = || self.token(&request).unwrap_or_else(|refusal| refusal);
+                match failure {
+                    Some(failure) => failure.respond(process),
+                    None => process(),
+                }
+            }
             ("GET", "/api/me") => self.me(&request),
             _ => HttpResponse::page(404, "There is nothing here."),
         }
     }
 
-    /// Returns whether this access token was issued and has neither been replaced nor expired.
+    /// Returns whether this access token was issued and has neither been replaced nor ended nor expired.
     pub fn is_access_token_valid(&self, token: &str) -> bool {
         self.live_grant(token).is_some()
     }
@@ -172,9 +266,9 @@ impl AuthorizationServer {
     fn live_grant(&self, token: &str) -> Option<Grant> {
         let grant = self.issuer.recover_token(token).ok()??;
         // `oxide-auth` lets a refresh token expire with its access token. So the grant lasts longer
-        // by `REFRESH_WINDOW`, and the access token's end is that much before the grant's.
-        let alive = SystemTime::from(grant.until) > SystemTime::now() + REFRESH_WINDOW;
-        alive.then_some(grant)
+        // by `refresh_window`, and the access token's end is that much before the grant's.
+        let alive = SystemTime::from(grant.until) > SystemTime::now() + refresh_window(&self.config);
+        (alive && !self.ended.contains(token)).then_some(grant)
     }
 
     fn endpoint(&mut self) -> impl Endpoint<Request, Error = Error<Request>> {
@@ -257,6 +351,11 @@ impl AuthorizationServer {
     }
 }
 
+/// Returns the time by which a refresh token outlives its access token.
+fn refresh_window(config: &Config) -> Duration {
+    config.refresh_token_lifetime.saturating_sub(config.access_token_lifetime)
+}
+
 fn ask_owner(request: &mut Request, _: Solicitation<'_>) -> OwnerConsent<Response> {
     let scope = request.query.get("scope").map_or("", String::as_str);
     let refused = scope.split(' ').any(|word| word == "deny:me");
@@ -289,60 +388,55 @@ fn form_decode(half: &str) -> Option<String> {
 
 /// A server that answers on a local port until it is dropped.
 pub struct Running {
-    http: Arc<tiny_http::Server>,
     server: Arc<Mutex<AuthorizationServer>>,
-    thread: Option<JoinHandle<()>>,
+    address: SocketAddr,
+    listening: Option<Listening>,
 }
 
 /// Serves on `127.0.0.1` at `port`; with port 0, the system picks one.
 pub fn spawn(server: AuthorizationServer, port: u16) -> io::Result<Running> {
-    let http = tiny_http::Server::http(("127.0.0.1", port)).map_err(io::Error::other)?;
-    let (http, server) = (Arc::new(http), Arc::new(Mutex::new(server)));
-    let (accepting, shared) = (Arc::clone(&http), Arc::clone(&server));
-    let thread = thread::spawn(move || {
-        for request in accepting.incoming_requests() {
-            let server = Arc::clone(&shared);
-            // One thread per request: a client that stalls within its body does not block others.
-            thread::spawn(move || answer(&server, request));
-        }
-    });
-    Ok(Running { http, server, thread: Some(thread) })
+    let server = Arc::new(Mutex::new(server));
+    let listening = listen(&server, SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+    Ok(Running { server, address: listening.address(), listening: Some(listening) })
+}
+
+fn listen(server: &Arc<Mutex<AuthorizationServer>>, address: SocketAddr) -> io::Result<Listening> {
+    let server = Arc::clone(server);
+    web::serve(TcpListener::bind(address)?, move |request| {
+        let headers = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let headers: Vec<_> = headers.collect();
+        let response = lock(&server).handle(HttpRequest {
+            method: &request.method,
+            target: &request.target,
+            headers: &headers,
+            body: &request.body,
+        });
+        let HttpResponse { status, headers, body, delivery } = response;
+        Reply { status, headers, body, delivery }
+    })
+}
+
+fn lock(server: &Mutex<AuthorizationServer>) -> MutexGuard<'_, AuthorizationServer> {
+    server.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Running {
     /// Returns the scheme, host and port of the server, without a trailing slash.
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.http.server_addr())
+        format!("http://{}", self.address)
     }
 
     /// Locks and returns the server, which answers no request until the guard is dropped.
     pub fn server(&self) -> MutexGuard<'_, AuthorizationServer> {
-        self.server.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.server)
     }
-}
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.http.unblock();
-        // Ignores a panic of the server's thread: a panic during a drop could abort the process.
-        let _ = self.thread.take().map(JoinHandle::join);
+    /// Closes the port and every connection for this long, and keeps what the server knows.
+    #[allow(clippy::disallowed_methods, reason = "a server keeps its own time")]
+    pub fn outage(&mut self, duration: Duration) -> io::Result<()> {
+        self.listening = None;
+        thread::sleep(duration);
+        self.listening = Some(listen(&self.server, self.address)?);
+        Ok(())
     }
-}
-
-fn answer(server: &Mutex<AuthorizationServer>, mut request: tiny_http::Request) {
-    let mut body = Vec::new();
-    let Ok(_) = request.as_reader().take(MAX_BODY).read_to_end(&mut body) else { return };
-    let headers = request.headers().iter();
-    let headers: Vec<_> =
-        headers.map(|header| (header.field.as_str().as_str(), header.value.as_str())).collect();
-    let (method, target) = (request.method().as_str(), request.url());
-    let request_parts = HttpRequest { method, target, headers: &headers, body: &body };
-    let response = server.lock().unwrap_or_else(PoisonError::into_inner).handle(request_parts);
-
-    let mut reply = tiny_http::Response::from_string(response.body).with_status_code(response.status);
-    let headers = response.headers.into_iter();
-    let headers = headers.filter_map(|(name, value)| tiny_http::Header::from_bytes(name, value).ok());
-    headers.for_each(|header| reply.add_header(header));
-    // Ignores a client that has disconnected.
-    let _ = request.respond(reply);
 }

@@ -61,6 +61,8 @@ struct Holder {
     claim: Option<(usize, bool)>,
     /// The access tokens that this process must no longer use.
     dead: BTreeSet<String>,
+    /// When the user signed in here, by this clock, in milliseconds of Unix time.
+    signed_in_at: u64,
 }
 
 struct Exchange {
@@ -103,11 +105,19 @@ impl World {
     /// Returns the world after the user has signed in at `a` and both holders have started.
     fn new() -> Self {
         let client = client(server());
-        let holder = |session| Holder { session, clock: 0, put: None, claim: None, dead: BTreeSet::new() };
+        let holder = |session| Holder {
+            session,
+            clock: 0,
+            put: None,
+            claim: None,
+            dead: BTreeSet::new(),
+            signed_in_at: 0,
+        };
         let mut session = Session::new(tokens(&client, 0), policy(), now());
         let Step::Save(first) = session.poll(now()) else { panic!("new tokens are to be saved") };
         let text = serde_json::to_string(first.snapshot()).unwrap();
-        let other = Session::restore(serde_json::from_str(&text).unwrap(), policy(), now());
+        let stored = serde_json::from_str(&text).unwrap();
+        let other = Session::restore(&client, stored, policy(), now()).unwrap();
         session.saved(first);
         let value = serde_json::from_str(&text).unwrap();
         Self {
@@ -327,9 +337,10 @@ impl World {
 
     fn crash(&mut self, holder: usize) {
         self.lossy = true;
-        let session = Session::restore(self.store(), policy(), self.now(holder));
+        let session = Session::restore(&self.client, self.store(), policy(), self.now(holder)).unwrap();
         let clock = self.holders[holder].clock;
-        self.holders[holder] = Holder { session, clock, put: None, claim: None, dead: BTreeSet::new() };
+        self.holders[holder] =
+            Holder { session, clock, put: None, claim: None, dead: BTreeSet::new(), signed_in_at: 0 };
         for exchange in self.exchanges.iter_mut().filter(|exchange| exchange.holder == holder) {
             // The other holder cannot know whether the request still arrives.
             if exchange.call.take().is_some() {
@@ -357,8 +368,16 @@ impl World {
         (self.orderly, self.lossy) = (false, true);
         self.issued += 1;
         self.good.push(self.issued);
-        let replaced = self.known(holder)["access_token"].to_string();
-        self.holders[holder].dead.insert(replaced);
+        let known = self.known(holder);
+        let (replaced, before) = (known["access_token"].to_string(), known["signed_in_at"].as_u64().unwrap());
+        let this = &mut self.holders[holder];
+        if before.max(this.signed_in_at) <= unix(now) {
+            this.dead.insert(replaced);
+        } else {
+            // The clock dates this sign-in before an earlier one, so it may lose against what others save.
+            this.dead.clear();
+        }
+        this.signed_in_at = unix(now);
         let tokens = tokens(&self.client, self.issued);
         self.holders[holder].session.reauthorized(tokens, now);
     }
@@ -391,7 +410,7 @@ impl World {
         let session = &self.holders[holder].session;
         if let Some(token) = session.access_token(now) {
             assert_eq!(known["access_token"], token.expose(), "not the token that it knows to be stored");
-            assert!(known["state"] != "refused" && unix(now) < known["expires_at"].as_u64().unwrap());
+            assert!(unix(now) < known["expires_at"].as_u64().unwrap(), "used after its expiry");
             assert!(!self.holders[holder].dead.contains(&known["access_token"].to_string()), "used again");
         }
         assert!(!format!("{session:?} {one}").contains("fake-"), "prints a secret");
@@ -414,7 +433,7 @@ impl World {
             for turn in 0.. {
                 assert!(turn < 40, "{:?} does not settle", self.holders[holder].session);
                 match self.poll(holder) {
-                    Step::Wait(until) => self.time = (unix(until) - unix(now())) as i64,
+                    Step::Wait { until, .. } => self.time = (unix(until) - unix(now())) as i64,
                     Step::Reauthorize(Reason::GaveUp) => {
                         let now = self.now(holder);
                         self.holders[holder].session.resume(now);

@@ -1,6 +1,6 @@
-//! A restored snapshot serializes to the same form. A session restored from it uses the token only while it
-//! is valid, sends only with the right client, and never waits for a past time. A damaged form is refused
-//! without quoting its tokens.
+//! A restored snapshot serializes to the same form, in version 2. Only the right client restores a session
+//! from it; the session uses the token only while it is valid, and never waits for a past time. A damaged
+//! form is refused without quoting its tokens.
 //!
 //! Input: a line with the seconds that have passed since `now()`, then the stored form, JSON.
 #![no_main]
@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use libfuzzer_sys::fuzz_target;
 use oauth2_proto::{RefreshPolicy, Response, Session, Snapshot, Step};
 use oauth2_proto_fuzz::{assert_hides, client, lines, now, server};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 /// The stored digest of the client's token endpoint and `client_id`.
 const CLIENT: &str = "QrJ-j3WdzCWGB13qg5FKQA";
@@ -34,7 +34,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// Checks that the snapshot serializes to the same form, and returns its members.
+/// Checks that the snapshot serializes to the same form, or to the same in version 2; returns its members.
 fn check_stored(snapshot: &Snapshot, given: &[u8]) -> Value {
     let stored = serde_json::to_string(snapshot).unwrap();
     let restored: Snapshot = serde_json::from_str(&stored).expect("the stored form is valid");
@@ -43,26 +43,68 @@ fn check_stored(snapshot: &Snapshot, given: &[u8]) -> Value {
 
     let stored: Value = serde_json::from_str(&stored).unwrap();
     let mut given: Value = serde_json::from_slice(given).expect("it was read as a snapshot");
-    if let Some(members) = given.as_object_mut()
-        && matches!(members["state"].as_str(), Some("quiet" | "refused"))
-    {
+    if let Some(members) = given.as_object_mut() {
+        upgrade(members);
+        assert_eq!(given, stored);
+    }
+    stored
+}
+
+/// Turns a form of any version into what this version writes for it.
+fn upgrade(members: &mut Map<String, Value>) {
+    if let Some(client) = members.remove("client") {
+        members.insert("issued_to".to_owned(), client);
+    }
+    let issued_at = members["issued_at"].clone();
+    if members["version"] == 1 && members["expires_at"] == issued_at {
+        // Version 1 kept the pause after a token that was dead on arrival as the time of its refresh.
+        let refresh_at = members["refresh_at"].take();
+        if members["state"] == "quiet" && refresh_at.as_u64() > issued_at.as_u64() {
+            members["state"] = "backoff".into();
+            members["since"] = issued_at;
+            members["until"] = refresh_at;
+        }
+    }
+    members["version"] = 2.into();
+    let trouble = members.entry("trouble").or_insert(Value::Null);
+    if let Some([since, failures, unclear, kind, status, code]) = trouble.as_array().map(Vec::as_slice) {
+        *trouble = json!({
+            "since": since, "failures": failures, "unclear_refusals": unclear,
+            "kind": kind, "status": status, "code": code,
+        });
+    }
+    if let Some(trouble) = trouble.as_object_mut() {
+        trouble.entry("status").or_insert(Value::Null);
+        trouble.entry("code").or_insert(Value::Null);
+    }
+    for name in ["refresh_token_expires_at", "asked_scope"] {
+        members.entry(name).or_insert(Value::Null);
+    }
+    members.entry("signed_in_at").or_insert(0.into());
+    members.entry("asked_resources").or_insert(json!([]));
+    members.entry("ends_together").or_insert(false.into());
+    if matches!(members["state"].as_str(), Some("quiet" | "refused" | "ended")) {
         // These states have no times: both members are ignored.
         members["since"] = 0.into();
         members["until"] = 0.into();
     }
-    assert!(!given.is_object() || given == stored, "{given} became {stored}");
-    stored
 }
 
 /// Carries out the session's steps, with a server that answers 503.
 fn simulate(stored: Value, snapshot: Snapshot, mut now: SystemTime) {
     let client = client(server());
-    let mut session = Session::restore(snapshot, RefreshPolicy::default(), now);
+    let restored = Session::restore(&client, snapshot, RefreshPolicy::default(), now);
+    assert_eq!(restored.is_ok(), stored["issued_to"] == CLIENT, "{restored:?}");
+    let Ok(mut session) = restored else { return };
     for _ in 0..12 {
         let token = session.access_token(now).map(|token| token.expose().to_owned());
         if let Some(token) = &token {
             assert!(!token.is_empty() && stored["access_token"] == **token, "another token");
-            assert!(stored["state"] != "refused" && stored["expires_at"] != stored["issued_at"]);
+            assert!(stored["state"] != "ended", "the token of an ended authorization");
+            assert!(stored["state"] != "refused" || stored["ends_together"] == false, "it ended too");
+            // The server issued a token that was dead on arrival.
+            let was_dead = stored["expires_at"] == stored["issued_at"] && stored["refresh_at"].is_null();
+            assert!(!was_dead, "a token that was never valid");
             let unix = now.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
             assert!(stored["expires_at"].as_u64().is_none_or(|end| unix < end.into()), "an expired token");
         }
@@ -73,15 +115,12 @@ fn simulate(stored: Value, snapshot: Snapshot, mut now: SystemTime) {
             }
             Step::Send { until } => {
                 assert!(now < until);
-                let is_ours = stored["client"] == CLIENT;
-                let sent = session.send(&client, now);
-                assert_eq!(sent.is_ok(), is_ours, "{sent:?}");
-                let Ok(call) = sent else { return };
+                let call = session.send(&client, now).expect("it is the right client");
                 let call = call.expect("poll returned Send");
                 let answer = Response::new(503, [("", "")], b"");
                 session.received(call, answer, now).expect_err("503 is no success");
             }
-            Step::Idle(Some(until)) | Step::Wait(until) => {
+            Step::Idle(Some(until)) | Step::Wait { until, .. } => {
                 assert!(now < until, "{session:?} waits for a past time");
                 now = until;
             }

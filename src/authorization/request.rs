@@ -140,7 +140,7 @@ impl<'a> AuthorizationRequest<'a> {
         self.start_with(Entropy::from_os()?, now)
     }
 
-    /// Like `start`, with your own random bytes.
+    /// Like `start`, which needs the feature `os-random` (on by default), with your own random bytes.
     ///
     /// # Errors
     ///

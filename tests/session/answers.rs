@@ -169,13 +169,8 @@ fn a_new_refresh_token_is_kept_though_the_rest_of_its_answer_cannot_be_read() {
 fn no_refresh_token_is_taken_from_a_refusal_or_a_failure() {
     let with_error = body(1).replace("{", r#"{"error":"temporarily_unavailable","#);
     let too_long = body(1) + &" ".repeat(LONGEST_BODY - body(1).len() + 1);
-    for (status, body) in [
-        (200, with_error),
-        (400, body(1)),
-        (302, body(1)),
-        (503, body(1)),
-        (200, too_long),
-    ] {
+    for (status, body) in [(200, with_error), (400, body(1)), (302, body(1)), (503, body(1)), (200, too_long)]
+    {
         let mut store = Store::default();
         let mut session = claimed(&mut store);
         let call = send(&mut session, later(DUE));

@@ -126,12 +126,7 @@ fn wrong_secret(facts: &Facts) -> Result<(), Failed> {
 
 fn wrong_verifier(facts: &Facts) -> Result<(), Failed> {
     let mut call = exchange(&client(facts)?, facts)?;
-    let form = call.request().form().into_iter().map(|(name, value)| match name.as_str() {
-        "code_verifier" => (name, "fake-verifier-".repeat(4)),
-        _ => (name, value),
-    });
-    let form: Vec<_> = form.collect();
-    call.request_mut().set_form(form)?;
+    call.request_mut().set_form_parameter("code_verifier", &"fake-verifier-".repeat(4));
     refused(send(&call), "invalid_grant", Advice::Reauthorize)
 }
 
@@ -227,7 +222,7 @@ fn holders_share_one_refresh(facts: &Facts) -> Result<(), Failed> {
     let first = shared.access_token()?;
     // The claim is the revision after the sign-in, and the new tokens are the next one.
     let last = session.revision() + 2;
-    let mut holders = [(); 2].map(|()| shared.holder());
+    let mut holders = [shared.holder(&client)?, shared.holder(&client)?];
     thread::scope(|scope| {
         let running = holders.each_mut().map(|session| {
             session.access_token_rejected(&first);
@@ -262,7 +257,7 @@ fn stolen_refresh_token(facts: &Facts) -> Result<(), Failed> {
     session.access_token_rejected(&shared.access_token()?);
     let reason = shared.keep_alive(&client, &mut session, |_| false)?;
     check(reason == Some(Reason::Refused), format!("{reason:?}"))?;
-    let mut other = shared.holder();
+    let mut other = shared.holder(&client)?;
     let reason = shared.keep_alive(&client, &mut other, |_| false)?;
     check(reason == Some(Reason::Refused), format!("another holder: {reason:?}"))
 }
@@ -270,9 +265,12 @@ fn stolen_refresh_token(facts: &Facts) -> Result<(), Failed> {
 /// The longest that a session may take to do what a flow waits for.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Short pauses after a rejected token, because a flow rejects several.
+/// Short pauses after a rejected token, because a flow rejects several, and refreshes in quick succession,
+/// because some servers' tokens live 2 seconds.
 fn policy() -> RefreshPolicy {
-    RefreshPolicy::default().backoff(Duration::from_millis(100), Duration::from_secs(1))
+    RefreshPolicy::default()
+        .backoff(Duration::from_millis(100), Duration::from_secs(1))
+        .min_interval(Duration::from_millis(100))
 }
 
 /// What the holders of one authorization share: the store, and the number of refreshes that were sent.
@@ -300,8 +298,8 @@ impl Shared {
 
     /// Another holder, who starts now from what is stored.
     #[track_caller]
-    fn holder(&self) -> Session {
-        Session::restore(self.store().load(), policy(), SystemTime::now())
+    fn holder(&self, client: &Client) -> Result<Session, Error> {
+        Session::restore(client, self.store().load(), policy(), SystemTime::now())
     }
 
     #[track_caller]
@@ -330,7 +328,7 @@ impl Shared {
             check(now() < limit, format!("not done after {} s: {session:?}", LIMIT.as_secs()))?;
             match session.poll(now()) {
                 Step::Idle(_) => thread::sleep(Duration::from_millis(10)),
-                Step::Wait(_) => {
+                Step::Wait { .. } => {
                     thread::sleep(Duration::from_millis(10));
                     session.adopt(self.store().load(), now())?;
                 }

@@ -1,6 +1,6 @@
 //! A request as the caller sees it: its parts, what can be changed, and its form in the `http` crate.
 
-use oauth2_proto::error::ErrorKind;
+use oauth2_proto::{Request, error::ErrorKind};
 
 use crate::support::{client, token_call};
 
@@ -11,9 +11,7 @@ fn a_request_can_be_taken_apart_changed_and_put_together() {
     request.push_form("audience", "https://api.example/?a=b&c");
     assert_eq!(request.form().last().unwrap().1, "https://api.example/?a=b&c");
 
-    let without_verifier: Vec<_> =
-        request.form().into_iter().filter(|(name, _)| name != "code_verifier").collect();
-    request.set_form(&without_verifier).unwrap();
+    request.remove_form_parameter("code_verifier");
     assert!(!request.body().contains("code_verifier"));
     assert_eq!(request.set_form([("nested", [1, 2])]).unwrap_err().kind(), ErrorKind::Misuse);
 
@@ -36,6 +34,31 @@ fn a_request_can_be_taken_apart_changed_and_put_together() {
         (request.method(), request.url(), request.body()),
         ("GET", "https://elsewhere.example/", "raw")
     );
+}
+
+#[test]
+fn one_form_parameter_changes_and_the_others_stay_byte_for_byte() {
+    let mut request = Request::new("POST", "https://as.example/token");
+    for (body, set, removed) in [
+        ("a=1&b=2&c=3", "a=1&b=x+%26&c=3", "a=1&c=3"),
+        ("b=2", "b=x+%26", ""),
+        ("", "b=x+%26", ""),
+        ("a=1", "a=1&b=x+%26", "a=1"),
+        // Escapes, repetitions, names without a value and empty pairs.
+        ("%62=2&a=%7e+%20&b&ab=b&b=", "b=x+%26&a=%7e+%20&ab=b", "a=%7e+%20&ab=b"),
+        ("a=%zz&&bb=1&%FF=b", "a=%zz&&bb=1&%FF=b&b=x+%26", "a=%zz&&bb=1&%FF=b"),
+    ] {
+        request.set_body(body);
+        request.set_form_parameter("b", "x &");
+        assert_eq!(request.body(), set, "{body}");
+        request.set_body(body);
+        request.remove_form_parameter("b");
+        assert_eq!(request.body(), removed, "{body}");
+    }
+    request.set_form_parameter("a b&", "1");
+    assert_eq!(request.form().last().unwrap(), &("a b&".to_owned(), "1".to_owned()));
+    request.set_form_parameter("a b&", "2");
+    assert_eq!(request.body(), "a=%zz&&bb=1&%FF=b&a+b%26=2");
 }
 
 #[cfg(feature = "http")]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use oauth2_proto::{Response, error::ErrorKind, server::Leniency, token::TokenType};
+use oauth2_proto::{Response, TokenResponse, error::ErrorKind, server::Leniency, token::TokenType};
 
 use crate::responses::json;
 use crate::support::{REDIRECT_URI, client, client_of, entropy, now, server, token_call};
@@ -69,6 +69,26 @@ fn scopes_that_are_asked_for_with_commas_are_compared_one_by_one() {
         assert_eq!(tokens.granted_scopes().collect::<Vec<_>>(), granted, "{said}");
         assert_eq!(tokens.missing_scopes().collect::<Vec<_>>(), missing, "{said}");
         assert_eq!(tokens.extra_scopes().collect::<Vec<_>>(), extra, "{said}");
+    }
+}
+
+#[test]
+fn a_token_response_for_tests_is_read_like_one_from_the_server() {
+    let body = r#"{"access_token":"fake","token_type":"Bearer","scope":"a b","expires_in":0}"#;
+    let tokens = TokenResponse::for_test(&client(), body).unwrap();
+    assert_eq!(tokens.granted_scopes().collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(tokens.expires_in(), Some(Duration::ZERO));
+    let lenient = client_of(server().tolerate(Leniency::ZeroMeansNeverExpires));
+    assert_eq!(TokenResponse::for_test(&lenient, body).unwrap().expires_in(), None);
+
+    for (body, kind) in [
+        (r#"{"access_token":"fake"}"#, ErrorKind::Invalid),
+        (r#"{"access_token":"fa\nke","token_type":"Bearer"}"#, ErrorKind::Invalid),
+        (r#"{"error":"invalid_grant"}"#, ErrorKind::Refused),
+        ("fake", ErrorKind::Invalid),
+    ] {
+        let error = TokenResponse::for_test(&client(), body).unwrap_err();
+        assert_eq!((error.kind(), error.status()), (kind, Some(200)), "{body}");
     }
 }
 

@@ -48,10 +48,9 @@ impl<'a> Keeper<'a> {
     /// Opens a holder of the stored authorization; returns `None` if the user has never signed in.
     pub fn open(tools: Tools<'a>, mut store: Store) -> Result<Option<Self>, Failure> {
         let snapshot = store.load()?;
-        Ok(snapshot.map(|snapshot| {
-            let session = Session::restore(snapshot, tools.policy, SystemTime::now());
-            Self { session, store, tools }
-        }))
+        let Some(snapshot) = snapshot else { return Ok(None) };
+        let session = Session::restore(tools.client, snapshot, tools.policy, SystemTime::now())?;
+        Ok(Some(Self { session, store, tools }))
     }
 
     /// Makes a holder from the tokens of a sign-in, the first or a later one; [`Keeper::tend`] saves them.
@@ -60,7 +59,7 @@ impl<'a> Keeper<'a> {
         let session = match store.load()? {
             None => Session::new(tokens, tools.policy, now),
             Some(snapshot) => {
-                let mut session = Session::restore(snapshot, tools.policy, now);
+                let mut session = Session::restore(tools.client, snapshot, tools.policy, now)?;
                 session.reauthorized(tokens, now);
                 session
             }
@@ -77,7 +76,7 @@ impl<'a> Keeper<'a> {
             let now = SystemTime::now();
             match self.session.poll(now) {
                 Step::Idle(until) => return Ok(Next::At(until.unwrap_or(now + Duration::from_secs(60)))),
-                Step::Wait(until) => {
+                Step::Wait { until, .. } => {
                     if !self.adopt_stored()? {
                         return Ok(Next::At(until.min(now + LOAD_EVERY)));
                     }

@@ -14,13 +14,14 @@ use crate::foreign::Facts;
 /// Returns a policy for tokens of two seconds; the default policy suits tokens of minutes.
 ///
 /// The server counts in whole seconds, so that a token of two seconds may live for one. This policy replaces
-/// the token within its first second.
+/// the token within its first second, which the default `min_interval` of 10 seconds would prevent.
 pub fn policy() -> RefreshPolicy {
     RefreshPolicy::default()
         .refresh_fraction(EARLIEST, 0.45)
         .clock_skew(CLOCK_SKEW)
         .claim_duration(Duration::from_secs(2))
         .backoff(Duration::from_millis(200), Duration::from_secs(2))
+        .min_interval(Duration::from_millis(200))
 }
 
 /// The lifetime of an access token, in seconds.
