@@ -18,11 +18,12 @@ use oauth2_proto::{
 mod allocations;
 
 const LENGTHS: [usize; 4] = [16 << 10, 64 << 10, 256 << 10, 1 << 20];
-/// How much longer one byte may take in the longest input than in the shortest.
+/// How much longer one byte may take in an input than in one a quarter as long. Where the time grows with the square of
+/// the length it is 4; where the memory grows out of a cache, 2 were seen.
 const MAX_GROWTH: f64 = 3.0;
 /// The memory that an input may need, besides itself.
 const FIXED_MEMORY: usize = 64 << 10;
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 15;
 
 /// An input that grows: its name, how many times its length it may need in memory, and how it is made and read.
 type Case = (&'static str, usize, fn(usize) -> String, fn(&Client, &str));
@@ -112,6 +113,7 @@ fn main() {
         AuthorizationServer::new("https://as.example/authorize", "https://as.example/token").unwrap();
     let server = server.tolerate(Leniency::FormEncoded);
     let client = Client::new(server, "fake-client", ClientAuth::basic("fake-secret")).unwrap();
+    warm_up();
     let mut failures = 0;
     for (name, multiple, make, read) in CASES {
         let mut line = String::new();
@@ -129,12 +131,23 @@ fn main() {
                 memory as f64 / input.len() as f64
             );
         }
-        let growth = per_byte.last().unwrap() / per_byte.first().unwrap();
+        let growth = per_byte.windows(2).map(|pair| pair[1] / pair[0]).fold(0.0, f64::max);
         let holds = is_small && growth <= MAX_GROWTH;
         failures += usize::from(!holds);
-        println!("{} {name}: {line}, {growth:.2} times per byte", if holds { "holds " } else { "BROKEN" });
+        println!(
+            "{} {name}: {line}, at most {growth:.2} times per byte",
+            if holds { "holds " } else { "BROKEN" }
+        );
     }
     assert!(failures == 0, "{failures} inputs need more than their length allows");
+}
+
+/// Fills and empties the heap. What stays at its end keeps the allocator from giving memory back to the operating system
+/// after each round, whose price would grow with the memory.
+fn warm_up() {
+    let filler: Vec<Vec<u8>> = (0..100_000).map(|_| vec![1; 1000]).collect();
+    std::mem::forget(black_box(vec![1_u8; 1000]));
+    drop(black_box(filler));
 }
 
 /// Returns the shortest time of some rounds, and the most memory in one of them.
