@@ -7,11 +7,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub static NUMBER: AtomicU64 = AtomicU64::new(0);
 /// The number of bytes in use.
 pub static BYTES: AtomicU64 = AtomicU64::new(0);
+/// The largest number of bytes that were in use at once.
+#[allow(dead_code, reason = "only one benchmark asks")]
+pub static PEAK: AtomicU64 = AtomicU64::new(0);
 
 /// Adds without an atomic read-modify-write, whose cost would distort the measurement of frequent
 /// allocations.
 fn add(counter: &AtomicU64, amount: usize) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(amount as u64), Ordering::Relaxed);
+}
+
+fn add_bytes(amount: usize) {
+    add(&BYTES, amount);
+    let bytes = BYTES.load(Ordering::Relaxed);
+    if bytes > PEAK.load(Ordering::Relaxed) {
+        PEAK.store(bytes, Ordering::Relaxed);
+    }
 }
 
 struct Counting;
@@ -23,7 +34,7 @@ static COUNTING: Counting = Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         add(&NUMBER, 1);
-        add(&BYTES, layout.size());
+        add_bytes(layout.size());
         unsafe { System.alloc(layout) }
     }
 
@@ -34,7 +45,7 @@ unsafe impl GlobalAlloc for Counting {
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         add(&NUMBER, 1);
-        add(&BYTES, size.wrapping_sub(layout.size()));
+        add_bytes(size.wrapping_sub(layout.size()));
         unsafe { System.realloc(pointer, layout, size) }
     }
 }

@@ -77,7 +77,7 @@ impl Runs {
         let mut sorted = Zeroizing::new(Vec::with_capacity(secret.len()));
         sorted.extend(runs(secret));
         sorted.sort_unstable();
-        let words = (sorted.len() / 8).next_power_of_two();
+        let words = (sorted.len() / 4).next_power_of_two();
         let mut runs = Self { sorted, filter: vec![0; words] };
         for run in runs.sorted.iter() {
             let (word, bit) = place(*run, words);

@@ -343,6 +343,8 @@ impl<'de> Visitor<'de> for PlainSeed {
         while let Some(value) = seq.next_element_seed(inner)? {
             values.push(value.value);
         }
+        // A list of one value has room for four, each of which is 16 times as long as its text can be.
+        values.shrink_to_fit();
         Ok(Value::from(values).into())
     }
 

@@ -257,7 +257,10 @@ impl<'a> Scanner<'a> {
                     _ => return None,
                 }
                 value = match open.pop()? {
-                    Open::Array(values) => Value::Array(values),
+                    Open::Array(mut values) => {
+                        values.shrink_to_fit();
+                        Value::Array(values)
+                    }
                     Open::Object(members, _) => Value::Object(members),
                 };
             }

@@ -14,6 +14,16 @@ use zeroize::Zeroize;
 /// the texts differ, and the memory is wiped on drop. [`expose`](Secret::expose) is the only way to
 /// the text, so a search for it finds every place where a secret leaves this crate.
 ///
+/// Wiped are the buffer of each `Secret`, and so each token, code and password that this crate keeps, the body and the
+/// secret headers of a [`Request`](crate::Request), the texts of a response that had to be decoded (for escapes in JSON
+/// or in a form), and the texts of [`Extras`](crate::token::Extras). Not wiped are:
+///
+/// - the body of a response and the `String` behind [`expose`](Secret::expose)'s copies, which are yours;
+/// - the buffer in which `serde_json` undoes the escapes of a JSON text, and the values of a JSON document that turns
+///   out to be broken;
+/// - the places in memory that a value was moved from, as moving copies it;
+/// - the texts of [`Error`](crate::Error), and the clones of a `Value` that you make.
+///
 /// ```
 /// use oauth2_proto::Secret;
 ///

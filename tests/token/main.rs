@@ -8,6 +8,7 @@ mod support;
 mod attacks;
 mod client_auth;
 mod damage;
+mod echoes;
 mod refresh;
 mod request;
 mod response;
