@@ -191,12 +191,27 @@ pub struct Session {
 impl Session {
     /// Makes a session of the tokens of a user's first sign-in, received at `now`. Save them to use them.
     ///
-    /// Where something is stored for the user already, [`restore`](Self::restore) it and call
-    /// [`reauthorized`](Self::reauthorized): then other holders learn of it, and none brings back old tokens.
-    /// Keep what is stored while there are other holders.
+    /// Where something is stored for the user already, call [`signed_in_again`](Self::signed_in_again): then other
+    /// holders learn of it, and none brings back old tokens. Keep what is stored while there are other holders. If two
+    /// processes make a first sign-in at once, the store refuses one save: [`adopt`](Self::adopt) what it holds, and
+    /// the later sign-in goes on over it.
     pub fn new(tokens: TokenResponse, policy: RefreshPolicy, now: SystemTime) -> Self {
         let holder = tokens.issued_to;
         Self::with(Record::of_sign_in(tokens, unix(now), &policy), holder, policy, now)
+    }
+
+    /// Makes a session of the tokens of a later sign-in, received at `now`, for a user for whom `stored` is in the
+    /// store. It goes on under the same key, also with another client than before, as
+    /// [`reauthorized`](Self::reauthorized) does for a session at hand.
+    pub fn signed_in_again(
+        tokens: TokenResponse,
+        stored: Snapshot,
+        policy: RefreshPolicy,
+        now: SystemTime,
+    ) -> Self {
+        let mut session = Self::with(*stored.0, tokens.issued_to, policy, now);
+        session.reauthorized(tokens, now);
+        session
     }
 
     /// Makes a session of a refresh token that was obtained by other means, for customers who signed in before you

@@ -190,7 +190,10 @@ fn the_callback_may_be_pasted() {
     child.read_until("That is not it");
     child.type_line(format!("https://app.example/cb?error=access_denied&state={state}").as_bytes());
     let (status, _, complaints) = child.end();
-    assert_eq!((status, complaints.as_str()), (Some(1), "refused by the server: \"access_denied\"\n"));
+    assert_eq!(
+        (status, complaints.as_str()),
+        (Some(1), "refused by the server: \"access_denied\"; the user may start again if they want to\n")
+    );
 }
 
 #[test]
@@ -233,7 +236,10 @@ fn the_callback_may_come_to_a_loopback_listener() {
         let page = get(&format!("/cb?error=access_denied&state={state}"));
         assert!(page.contains("access_denied") && page.contains("You can close this window."), "{page}");
         let (status, _, complaints) = child.end();
-        assert_eq!((status, complaints.as_str()), (Some(1), "refused by the server: \"access_denied\"\n"));
+        assert_eq!(
+            (status, complaints.as_str()),
+            (Some(1), "refused by the server: \"access_denied\"; the user may start again if they want to\n")
+        );
     }
 }
 

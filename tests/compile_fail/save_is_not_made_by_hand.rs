@@ -3,7 +3,7 @@
 use oauth2_proto::{Session, Snapshot, session::Save};
 
 fn report(session: &mut Session, snapshot: Snapshot) {
-    session.saved(Save { snapshot }); //~ E0451
+    session.saved(Save { snapshot, claims: true }); //~ E0451
 }
 
 fn main() {}

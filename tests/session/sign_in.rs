@@ -308,3 +308,19 @@ fn of_two_first_sign_ins_in_two_processes_the_later_one_stays() {
     assert_eq!(usable(&imported, later(9)), Some("fake-access-0"));
     assert_eq!(step(&mut imported, later(9)), "idle 1800");
 }
+
+#[test]
+fn a_later_sign_in_goes_on_from_what_is_stored_whatever_client_it_is_by() {
+    let other = Client::new(server(), "fake-other-client", ClientAuth::none()).unwrap();
+    for client in [client(), other] {
+        let mut store = Store::default();
+        let mut old = signed_in(&mut store);
+        let sign_in = token_call(&client).read(json(&body(5))).unwrap();
+        let mut session = Session::signed_in_again(sign_in, store.load(), policy(), later(1));
+        save(&mut session, &mut store, later(1));
+        adopt(&mut old, &store, later(1));
+        assert_eq!(usable(&old, later(1)), Some("fake-access-5"));
+        save(&mut session, &mut store, later(1 + DUE));
+        assert!(session.send(&client, later(1 + DUE)).unwrap().is_some());
+    }
+}
