@@ -61,10 +61,6 @@ struct Holder {
     claim: Option<(usize, bool)>,
     /// The access tokens that this process must no longer use.
     dead: BTreeSet<String>,
-    /// When the user signed in here, by this clock, in milliseconds of Unix time.
-    signed_in_at: u64,
-    /// The clock dated a sign-in before an earlier one, so it may lose against what the other holder saves.
-    is_misdated: bool,
 }
 
 struct Exchange {
@@ -107,15 +103,7 @@ impl World {
     /// Returns the world after the user has signed in at `a` and both holders have started.
     fn new() -> Self {
         let client = client(server());
-        let holder = |session| Holder {
-            session,
-            clock: 0,
-            put: None,
-            claim: None,
-            dead: BTreeSet::new(),
-            signed_in_at: 0,
-            is_misdated: false,
-        };
+        let holder = |session| Holder { session, clock: 0, put: None, claim: None, dead: BTreeSet::new() };
         let mut session = Session::new(tokens(&client, 0), policy(), now());
         let Step::Save(first) = session.poll(now()) else { panic!("new tokens are to be saved") };
         let text = serde_json::to_string(first.snapshot()).unwrap();
@@ -342,15 +330,7 @@ impl World {
         self.lossy = true;
         let session = Session::restore(&self.client, self.store(), policy(), self.now(holder)).unwrap();
         let clock = self.holders[holder].clock;
-        self.holders[holder] = Holder {
-            session,
-            clock,
-            put: None,
-            claim: None,
-            dead: BTreeSet::new(),
-            signed_in_at: 0,
-            is_misdated: false,
-        };
+        self.holders[holder] = Holder { session, clock, put: None, claim: None, dead: BTreeSet::new() };
         for exchange in self.exchanges.iter_mut().filter(|exchange| exchange.holder == holder) {
             // The other holder cannot know whether the request still arrives.
             if exchange.call.take().is_some() {
@@ -379,11 +359,9 @@ impl World {
         self.issued += 1;
         self.good.push(self.issued);
         let known = self.known(holder);
-        let (replaced, before) = (known["access_token"].to_string(), known["signed_in_at"].as_u64().unwrap());
+        let replaced = known["access_token"].to_string();
         let this = &mut self.holders[holder];
         this.dead.insert(replaced);
-        this.is_misdated |= before.max(this.signed_in_at) > unix(now);
-        this.signed_in_at = unix(now);
         let tokens = tokens(&self.client, self.issued);
         self.holders[holder].session.reauthorized(tokens, now);
     }
@@ -418,8 +396,7 @@ impl World {
             assert_eq!(known["access_token"], token.expose(), "not the token that it knows to be stored");
             assert!(unix(now) < known["expires_at"].as_u64().unwrap(), "used after its expiry");
             let this = &self.holders[holder];
-            let is_dead = this.dead.contains(&known["access_token"].to_string());
-            assert!(!is_dead || this.is_misdated, "used again");
+            assert!(!this.dead.contains(&known["access_token"].to_string()), "used again");
         }
         assert!(!format!("{session:?} {one}").contains("fake-"), "prints a secret");
     }

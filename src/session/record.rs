@@ -198,7 +198,8 @@ impl Record {
             trouble: None,
             ..self.clone()
         };
-        next.begin(&tokens, now);
+        // It is later than the one that is known, whatever the clock says.
+        next.begin(&tokens, now.max(later(self.signed_in_at, 1)));
         next.take(tokens, now, now, policy);
         if keeps {
             next.refresh_token = self.refresh_token.clone();

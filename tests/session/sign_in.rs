@@ -266,6 +266,28 @@ fn of_two_sign_ins_the_later_one_wins_on_every_holder() {
     }
 }
 
+/// The clock of the later sign-in was set back, and another holder saves something first.
+#[test]
+fn a_later_sign_in_wins_though_its_clock_was_set_back() {
+    for saved_first in ["a claim", "a refusal"] {
+        let mut store = Store::default();
+        let mut session = signed_in(&mut store);
+        let mut other = store.holder(later(DUE));
+        let back = now() - Duration::from_secs(1000);
+        session.reauthorized(tokens(&body(5)), back);
+        save(&mut other, &mut store, later(DUE));
+        if saved_first == "a refusal" {
+            let call = send(&mut other, later(DUE));
+            answer(&mut other, call, 400, INVALID_GRANT, later(DUE)).unwrap_err();
+            save(&mut other, &mut store, later(DUE));
+        }
+        assert!(!try_save(&mut session, &mut store, back));
+        adopt(&mut session, &store, back);
+        save(&mut session, &mut store, back);
+        assert_eq!(usable(&session, back), Some("fake-access-5"), "{saved_first}");
+    }
+}
+
 /// A sign-in by a clock that was a year ahead does not win for a year.
 #[test]
 fn a_sign_in_from_the_future_loses_to_one_by_a_right_clock() {
