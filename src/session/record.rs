@@ -198,7 +198,9 @@ impl Record {
             trouble: None,
             ..self.clone()
         };
-        next.begin(&tokens, now);
+        // The clock of the holder that learned of the sign-in before may be ahead.
+        let is_misdated = policy.is_in_the_future(self.signed_in_at, now);
+        next.begin(&tokens, if is_misdated { now } else { now.max(self.signed_in_at) });
         next.take(tokens, now, now, policy);
         if keeps {
             next.refresh_token = self.refresh_token.clone();
