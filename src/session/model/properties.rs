@@ -53,9 +53,10 @@ impl World {
                 return Err("the authorization ended, and nothing was lost".into());
             }
         }
-        let latest =
-            (0..families.len()).filter(|i| !families[*i].lost).max_by_key(|i| families[*i].signed_in_at);
-        if let Some(latest) = latest.filter(|i| !families[*i].ended)
+        // Tokens of an earlier sign-in are dropped when a later one is known.
+        let counts = |i: &usize| !families[*i].lost || self.known().any(|serial| family_of(serial) == *i);
+        let latest = (0..families.len()).filter(counts).max_by_key(|i| families[*i].signed_in_at);
+        if let Some(latest) = latest.filter(|i| !families[*i].lost && !families[*i].ended)
             && !(self.jumped && families.len() > 1)
             && !self.is_known(latest)
         {
@@ -98,6 +99,13 @@ impl World {
 impl World {
     /// Lets all holders work without faults, until all is well or the user is asked to sign in for a reason.
     pub(super) fn settles(&mut self, lives: Lives) -> Result<(), String> {
+        // What the dead have under way arrives, or does not.
+        for i in 0..self.holders.len() {
+            if self.holders[i].session.is_none() {
+                self.go_on(Action::Heard(i))?;
+                self.go_on(Action::Stored(i))?;
+            }
+        }
         let goal = self.goal();
         for _ in 0..SETTLING_SECONDS {
             for i in 0..self.holders.len() {
@@ -115,22 +123,13 @@ impl World {
     }
 
     /// A holder does everything that it is told, at once.
-    pub(super) fn work(&mut self, i: usize, lives: Lives) -> Result<(), String> {
-        use Action::{Adopt, Answered, Handled, Heard, Renew, Restart, Step, Stored};
-        for action in [Heard(i), Stored(i), Handled(i), Answered(i), Restart(i)] {
-            self.go_on(action)?;
-        }
+    fn work(&mut self, i: usize, lives: Lives) -> Result<(), String> {
         if lives == Lives::Seconds {
-            self.go_on(Renew(i))?;
+            self.go_on(Action::Renew(i))?;
         }
-        self.go_on(Adopt(i))?;
-        // A claim, a request and a save.
-        for _ in 0..4 {
-            if !self.go_on(Step(i))? {
+        for action in turn(i) {
+            if !self.go_on(action)? && action == Action::Step(i) {
                 break;
-            }
-            for action in [Stored(i), Handled(i), Answered(i)] {
-                self.go_on(action)?;
             }
         }
         Ok(())
@@ -169,20 +168,43 @@ impl World {
             let session = holder.session.as_ref();
             session.is_some_and(|session| family_of(serial(&session.record)) == family_of(stored))
         };
+        if self.write_lost && (all_say(Reason::Refused) || all_say(Reason::Ended)) {
+            // The store has lost it, and all know it.
+            return Ok(true);
+        }
         if !is_stored || !self.holders.iter().all(knows) {
             return Ok(false);
         }
         let is_asked = steps.iter().any(Option::is_some);
         match (self.store.record.state, self.server.mode) {
-            (State::Ended, _) => Ok(all_say(Reason::Ended) && has_latest),
+            (State::Ended, _) => Ok(all_say(Reason::Ended) && (has_latest || self.write_lost)),
             (State::Refused, _) => Ok(all_say(Reason::Refused)),
-            _ if goal.ended && !self.write_lost => Ok(false),
+            _ if goal.ended && !is_excused && !self.write_lost => Ok(false),
             (_, Mode::Refuses) => Ok(all_say(Reason::GaveUp) && has_latest),
-            (_, Mode::Down) if is_asked => Err(format!("an outage asks for a sign-in: {steps:?}")),
+            (_, Mode::Down) if steps.contains(&Some(Reason::GaveUp)) => {
+                Err(format!("an outage asks for a sign-in: {steps:?}"))
+            }
             (_, Mode::Down) => Ok(false),
             // There is time for several lifetimes.
             (_, Mode::Sound) => Ok(!is_asked && number_of(stored) >= goal.number + 3),
         }
+    }
+
+    /// Returns how many claims are saved and requests sent in some seconds of work, where `jumps` happen before these
+    /// actions.
+    pub(super) fn cost_of(mut self, jumps: &[(usize, Action)]) -> Result<(u32, u32), String> {
+        let mut moment = 0;
+        for _ in 0..SETTLING_SECONDS / 2 {
+            for action in (0..self.holders.len()).flat_map(turn) {
+                for (_, jump) in jumps.iter().filter(|(at, _)| *at == moment) {
+                    self.go_on(*jump)?;
+                }
+                self.go_on(action)?;
+                moment += 1;
+            }
+            self.go_on(Action::Tick)?;
+        }
+        Ok((self.claims, self.requests))
     }
 
     /// Returns what each holder asks the user for.
@@ -197,6 +219,14 @@ impl World {
         };
         self.holders.iter_mut().map(reason).collect()
     }
+}
+
+/// Lists what a holder does when it has time: it ends what is under way, and does what it is told.
+fn turn(i: usize) -> impl Iterator<Item = Action> {
+    use Action::{Adopt, Answered, Handled, Heard, Restart, Step, Stored};
+    let first = [Heard(i), Stored(i), Handled(i), Answered(i), Restart(i), Adopt(i)];
+    // A claim, a request and a save.
+    first.into_iter().chain([Step(i), Stored(i), Handled(i), Answered(i)].into_iter().cycle().take(16))
 }
 
 /// Enough for a dead holder's claim, a pause, and three lifetimes.

@@ -46,7 +46,7 @@ fn no_state_of_a_small_world_breaks_a_guarantee() {
 #[test]
 fn no_state_of_a_small_world_with_rarer_events_breaks_a_guarantee() {
     search_all(&[
-        Search { offsets: TWO, budget: Budget { jumps: 1, ..NOTHING }, until: 4, least: 1 },
+        Search { offsets: TWO, budget: Budget { jumps: 1, ..NOTHING }, until: 3, least: 1 },
         Search {
             offsets: TWO,
             budget: Budget { crashes: 1, short_lives: true, ..NOTHING },
@@ -59,6 +59,25 @@ fn no_state_of_a_small_world_with_rarer_events_breaks_a_guarantee() {
         Search { offsets: TWO, budget: Budget { ends: 1, ..NOTHING }, until: 6, least: 1 },
         Search { offsets: TWO, budget: Budget { breaks: 1, ..NOTHING }, until: 6, least: 1 },
     ]);
+}
+
+#[test]
+fn a_jump_of_the_clock_costs_at_most_one_refresh_and_one_claim() {
+    let world = World::new(THREE, Budget { jumps: 2, ..NOTHING });
+    let (claims, requests) = world.clone().cost_of(&[]).unwrap();
+    // Between all actions of a refresh, and some after it; for good, or for a moment, which is two jumps.
+    for moment in 0..30 {
+        for by in [-1000, -3, 3, 1000] {
+            for back in [None, Some(1), Some(3), Some(10), Some(100)] {
+                let back = back.map(|back| (moment + back, Action::JumpAll(-by)));
+                let jumps: Vec<_> = back.into_iter().chain([(moment, Action::JumpAll(by))]).collect();
+                let cost = world.clone().cost_of(&jumps).unwrap();
+                let more = (cost.0.saturating_sub(claims), cost.1.saturating_sub(requests));
+                let most = jumps.len() as u32;
+                assert!(more.0 <= most && more.1 <= most, "{jumps:?} cost {more:?} claims and requests");
+            }
+        }
+    }
 }
 
 /// `cargo test --release --lib -- --ignored --nocapture larger_world`
@@ -79,6 +98,12 @@ fn no_state_of_a_larger_world_breaks_a_guarantee() {
             least: 1_500_000,
         },
         Search { offsets: THREE, budget: NOTHING, until: 9, least: 500_000 },
+        Search { offsets: TWO, budget: Budget { jumps: 1, ..NOTHING }, until: 4, least: 500_000 },
+        Search { offsets: TWO, budget: Budget { lost_writes: 1, crashes: 1, ..NOTHING }, until: 6, least: 1 },
+        Search { offsets: THREE, budget: Budget { late_reports: 1, ..NOTHING }, until: 6, least: 1 },
+        Search { offsets: TWO, budget: Budget { sign_ins: 2, crashes: 1, ..NOTHING }, until: 5, least: 1 },
+        Search { offsets: TWO, budget: Budget { sign_ins: 1, ends: 1, ..NOTHING }, until: 6, least: 1 },
+        Search { offsets: TWO, budget: Budget { breaks: 1, losses: 1, ..NOTHING }, until: 8, least: 1 },
     ]);
 }
 
@@ -104,7 +129,7 @@ fn search(offsets: &[i64], budget: Budget, until: i64) -> usize {
                 continue;
             }
             // Two holders whose clocks are apart can take the claim from each other without end.
-            let is_endless = |next: &World| next.jumped && next.store.record.revision > 5;
+            let is_endless = |next: &World| next.jumped && next.store.record.revision > 4;
             let Some(next) = world.after(action).filter(|next| !is_endless(next)) else { continue };
             let there = next.fingerprint();
             if came_from.contains_key(&there) {

@@ -124,10 +124,12 @@ impl World {
         let now = self.clock(i);
         let holder = &mut self.holders[i];
         let session = holder.session.as_mut()?;
-        if holder.flight.is_some() {
-            if !self.server.family(serial(&session.record)).may_overlap {
+        if let Some(flight) = &holder.flight {
+            let is_same_family = family_of(flight.serial) == family_of(serial(&session.record));
+            if is_same_family && !self.server.family(flight.serial).may_overlap {
                 self.breaks("the same holder has two requests under way".into());
             }
+            // It sends one request at a time.
             return None;
         }
         if session.newest().state == State::Ended {
@@ -139,7 +141,8 @@ impl World {
         let attempt = call.context.attempt;
         let serial = parse(call.context.refresh.refresh_token.expose());
         let until = world_time(unix(until), holder.ahead);
-        if holder.refused == Some(serial) {
+        // A holder ignores the answer to a request whose claim it has lost.
+        if holder.refused == Some(serial) && !self.jumped && !self.write_lost {
             self.broken = Some(format!("r{serial} is sent again after invalid_grant"));
         }
         holder.flight = Some(Flight { attempt, serial, until, answer: None });
@@ -214,8 +217,9 @@ impl World {
 
     /// The user signs in, on any holder.
     pub(super) fn sign_in(&mut self, i: usize) -> Option<()> {
-        let known = family_of(serial(self.holders[i].session.as_ref()?.newest()));
-        let date = unix(self.clock(i));
+        let known = self.holders[i].session.as_ref()?.newest();
+        let (known, known_date, now) = (family_of(serial(known)), known.signed_in_at, unix(self.clock(i)));
+        let date = if policy().is_in_the_future(known_date, now) { now } else { now.max(known_date) };
         let mut others = (0..self.server.families.len()).filter(|family| *family != known);
         // Two users do not sign in within the same millisecond.
         others.all(|family| self.server.families[family].signed_in_at != date).then_some(())?;
