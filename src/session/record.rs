@@ -198,8 +198,8 @@ impl Record {
             trouble: None,
             ..self.clone()
         };
-        // It is later than the one that is known, whatever the clock says.
-        next.begin(&tokens, now.max(later(self.signed_in_at, 1)));
+        // It is no earlier than the one that is known, whatever the clock says.
+        next.begin(&tokens, now.max(self.signed_in_at));
         next.take(tokens, now, now, policy);
         if keeps {
             next.refresh_token = self.refresh_token.clone();
@@ -338,10 +338,12 @@ impl Record {
     /// Of two sign-ins the later one wins. Within one sign-in, an end wins over everything and takes over later
     /// tokens, later tokens win over earlier ones, and then a refusal, which is final.
     pub(crate) fn over(self, stored: &Self, stored_is_from_the_future: bool) -> Option<Self> {
-        if self.signed_in_at != stored.signed_in_at {
-            let is_later = self.signed_in_at > stored.signed_in_at || stored_is_from_the_future;
+        let sign_in = |record: &Self| (record.signed_in_at, record.generation.sign_ins);
+        if sign_in(&self) != sign_in(stored) {
+            let was_signed_in = self.signed_in_at > 0;
+            let is_later = sign_in(&self) > sign_in(stored) || (stored_is_from_the_future && was_signed_in);
             let generation = self.generation.max(stored.generation.after_sign_in());
-            return (is_later && self.signed_in_at > 0).then_some(Self { generation, ..self });
+            return is_later.then_some(Self { generation, ..self });
         }
         let is_later = self.generation > stored.generation;
         // Within one sign-in they differ only if the stored record was rebound to another client meanwhile.
