@@ -21,7 +21,7 @@ use crate::token::reader::Shape;
 /// fn notice(session: &Session) -> &'static str {
 ///     match session.trouble().map(|trouble| trouble.kind()) {
 ///         None => "connected",
-///         Some(TroubleKind::ClientRejected) => "our configuration is wrong; operators know",
+///         Some(TroubleKind::ClientRejected) => "our configuration is wrong",
 ///         Some(_) => "connection trouble; we keep trying",
 ///     }
 /// }
