@@ -14,7 +14,7 @@ use crate::text::uri::{Endpoint, Issuer};
 
 /// A client that is registered at one authorization server.
 ///
-/// It is immutable and cheap to share; what changes lives in the values that its operations return.
+/// A client is immutable and can be shared; its operations return the values that change.
 ///
 /// ```
 /// use oauth2_proto::{Client, ClientAuth, Secret, pleo};
@@ -164,7 +164,7 @@ impl fmt::Debug for Client {
 
 /// The client that an authorization was started by: a digest of issuer, both endpoints and `client_id`.
 ///
-/// They decide where the user is sent and where the code goes, so the callback needs the same ones.
+/// These values decide where the user and the code are sent, so the callback needs the same ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StartedBy(pub(crate) [u8; 32]);
 
@@ -179,7 +179,7 @@ impl StartedBy {
 
 /// The client that tokens were issued to: a digest of token endpoint and `client_id`.
 ///
-/// They decide where a refresh token goes; the rest of the configuration may change while it lives.
+/// These values decide where a refresh token is sent; the rest of the configuration may change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct IssuedTo(pub(crate) [u8; 16]);
 

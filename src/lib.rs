@@ -1,7 +1,7 @@
 //! OAuth 2.0 for clients as a pure protocol crate: it makes requests as plain data and reads the responses.
 //! The program around it does the HTTP, in whatever style it already has.
 //!
-//! It has four main types:
+//! The crate has four main types:
 //!
 //! - [`Client`]: a registration at one [`AuthorizationServer`] ([`pleo`] has Pleo's), where every operation
 //!   starts.

@@ -96,7 +96,8 @@ impl AuthorizationServer {
 
     /// Sets the server's issuer identifier, which an `iss` in a callback must equal (RFC 9207 §2.4).
     ///
-    /// Set it for every server that has one: it stops a mix-up of two servers (RFC 9700 §4.4).
+    /// Set the issuer of every server that has one: the comparison stops a mix-up of two servers (RFC 9700
+    /// §4.4).
     ///
     /// # Errors
     ///

@@ -140,7 +140,7 @@ use crate::token::{Extras, TokenResponse, TokenType};
 /// |---|---|---|
 /// | none; 408, 421, 425, 429; 5xx except 501 and 505; 3xx; an unreadable success | the server is in trouble | tries again with growing pauses, for days |
 /// | a page or other text; 404, 405, 410 and other statuses without an OAuth error | a gateway is in trouble, or the endpoint moved | the same |
-/// | `invalid_client` | our registration is wrong | tries again slowly, for ever |
+/// | `invalid_client` | the client's secret or registration is wrong | tries again slowly, without a limit |
 /// | `invalid_grant`, and [the server's own codes](crate::AuthorizationServer::invalid_grant_codes) | dead | `Reauthorize(Refused)` at once |
 /// | 400, 401 or 403 that is empty or JSON; any other `error` in JSON | most likely dead | tries a few times within minutes, then `Reauthorize(GaveUp)` |
 ///
@@ -312,14 +312,26 @@ impl Session {
     /// same server.
     ///
     /// ```
-    /// # use oauth2_proto::*;
-    /// # use std::time::SystemTime;
-    /// # fn moved(client: &Client, snapshot: Snapshot) -> Result<(), Error> {
-    /// # let (policy, now) = (RefreshPolicy::default(), SystemTime::UNIX_EPOCH);
-    /// let mut session = Session::rebind(client, snapshot, policy, now);
+    /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, RefreshPolicy, Session, Step};
+    /// # use oauth2_proto::TokenResponse;
+    ///
+    /// let client = |token_endpoint| {
+    ///     let server = AuthorizationServer::new("https://as.example/authorize", token_endpoint)?;
+    ///     Client::new(server, "client-id", ClientAuth::none())
+    /// };
+    /// let old = client("https://as.example/token")?;
+    /// let moved = client("https://as.example/v2/token")?;
+    /// # let (policy, now) = (RefreshPolicy::default(), std::time::SystemTime::UNIX_EPOCH);
+    /// # let json = r#"{"access_token":"fake-1","token_type":"Bearer"}"#;
+    /// # let mut session = Session::new(TokenResponse::for_test(&old, json)?, policy, now);
+    /// # let Step::Save(save) = session.poll(now) else { panic!() };
+    /// # let stored = save.snapshot().clone();
+    ///
+    /// assert!(Session::restore(&moved, stored.clone(), policy, now).is_err());
+    /// let mut session = Session::rebind(&moved, stored, policy, now);
     /// let Step::Save(save) = session.poll(now) else { panic!() };
-    /// # Ok(())
-    /// # }
+    /// assert_eq!(save.expected_revision(), 1);
+    /// # Ok::<(), oauth2_proto::Error>(())
     /// ```
     pub fn rebind(client: &Client, snapshot: Snapshot, policy: RefreshPolicy, now: SystemTime) -> Self {
         let record = *snapshot.0;
@@ -395,8 +407,8 @@ impl Session {
 
 /// The next step, and the call to send.
 impl Session {
-    /// Returns the next step. Polling twice at one time returns the same step; only the reports below change
-    /// the session.
+    /// Returns the next step. Polling twice at one time returns the same step: only the reports change the
+    /// session.
     pub fn poll(&mut self, now: SystemTime) -> Step {
         let now = self.observe(now);
         let wait = |until, reason| Step::Wait { until: system_time(until), reason };
@@ -662,6 +674,27 @@ impl Session {
     /// Ends the authorization, for a disconnect or a sign-out. Poll and save; then every holder sees the end,
     /// and none refreshes. Afterwards revoke the [`refresh_token`](Self::refresh_token) at the server (RFC
     /// 7009). A new sign-in continues with [`reauthorized`](Self::reauthorized).
+    ///
+    /// ```
+    /// use oauth2_proto::session::Reason;
+    /// use oauth2_proto::{Secret, Session, Step};
+    ///
+    /// # use oauth2_proto::{Client, ClientAuth, RefreshPolicy, TokenResponse, pleo};
+    /// # let (policy, now) = (RefreshPolicy::default(), std::time::SystemTime::UNIX_EPOCH);
+    /// # let client = Client::new(pleo::staging(), "client-id", ClientAuth::basic("fake"))?;
+    /// # let json = r#"{"access_token":"fake-1","token_type":"Bearer","refresh_token":"fake-2"}"#;
+    /// # let mut session = Session::new(TokenResponse::for_test(&client, json)?, policy, now);
+    /// # let Step::Save(save) = session.poll(now) else { panic!() };
+    /// # session.saved(save);
+    /// session.end(now);
+    /// assert_eq!(session.access_token(now), None);
+    /// let Step::Save(save) = session.poll(now) else { panic!() };
+    /// session.saved(save); // it is in the store
+    /// assert!(matches!(session.poll(now), Step::Reauthorize(Reason::Ended)));
+    /// // Revoke this token at the server.
+    /// assert_eq!(session.refresh_token().map(Secret::expose), Some("fake-2"));
+    /// # Ok::<(), oauth2_proto::Error>(())
+    /// ```
     pub fn end(&mut self, now: SystemTime) {
         self.observe(now);
         if self.newest().state != State::Ended {
@@ -669,7 +702,7 @@ impl Session {
         }
     }
 
-    /// Makes a refresh due at once and starts both limits anew, after [`GaveUp`](Reason::GaveUp) or during a
+    /// Makes a refresh due at once and restarts both limits, after [`GaveUp`](Reason::GaveUp) or during a
     /// pause. Call it when the cause is fixed. In any other phase it changes nothing.
     pub fn resume(&mut self, now: SystemTime) {
         let now = self.observe(now);

@@ -184,9 +184,9 @@ fn base64(secret: &Secret, offset: usize) -> Secret {
 
 /// A text of a server, reduced to its plain words and then escaped and cut like any foreign text.
 ///
-/// It may repeat a secret in a spelling that nobody foresaw, so a list of spellings is not enough: `…`
-/// replaces each word that is not plain. A plain word has ASCII letters only (also in parts joined by `_`,
-/// `-` or `'`), all small, all capital or with a capital first, and at most 20 of them.
+/// A text may repeat a secret in an unforeseen spelling, so a list of spellings is not enough: `…` replaces
+/// each word that is not plain. A plain word has ASCII letters only (also in parts joined by `_`, `-` or
+/// `'`), all small, all capital or with a capital first, and at most 20 of them.
 pub(crate) struct PlainWords<'a>(pub(crate) &'a str);
 
 impl fmt::Display for PlainWords<'_> {

@@ -15,7 +15,7 @@ pub(super) enum Phase<'a> {
     Learned(&'a Record),
     /// The access token is usable, and a refresh is due at `until`, if the server names a lifetime.
     Quiet { until: Option<u64> },
-    /// It is time to claim this attempt.
+    /// A claim of this attempt is due.
     Due { attempt: u32 },
     /// Our claim is in the store, and nothing was sent.
     ClaimedByUs { claim: Span },
@@ -33,7 +33,7 @@ pub(super) enum Phase<'a> {
     Ended(Reason),
 }
 
-/// What a holder has in hand in addition to the stored record.
+/// A holder's own knowledge in addition to the stored record.
 #[cfg_attr(test, derive(Clone))]
 #[derive(Debug)]
 pub(super) enum Hand {
@@ -139,7 +139,7 @@ impl Session {
         refusals >= self.policy.max_unclear_refusals
     }
 
-    /// Returns whether the access token was usable, which starts the count of attempts anew.
+    /// Returns whether the access token was usable, which restarts the count of attempts.
     fn token_served(&self, now: u64) -> bool {
         let record = &self.record;
         let was_usable = match (self.seen, record.validity) {

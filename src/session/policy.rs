@@ -89,8 +89,9 @@ impl RefreshPolicy {
     /// Sets how long a holder's claim on the refresh lasts. The holder sends in the first half or not at all,
     /// and stops waiting for the answer at the end. The others wait for the end and the clock skew.
     ///
-    /// It is kept between 100 ms and one hour. Choose at least twice the timeout of the HTTP client, plus the
-    /// time that the store takes to save. The others also wait this long for a holder that died.
+    /// The duration is kept between 100 ms and one hour. Choose at least twice the timeout of the HTTP
+    /// client, plus the time that the store takes to save. The others also wait this long for a holder that
+    /// died.
     pub fn claim_duration(mut self, duration: Duration) -> Self {
         self.claim_duration = milliseconds(duration).clamp(100, 3_600_000);
         self

@@ -179,7 +179,7 @@ impl Record {
             validity: Validity::Never,
             ..self.clone()
         };
-        // The server rotated, so the grant lives, whatever else the answer says.
+        // The server has rotated the token, so the authorization is alive, whatever else the answer says.
         let kind = TroubleKind::Unreadable;
         next.failed(&Failure { kind, ..*failure }, now, policy)
     }
@@ -226,7 +226,7 @@ impl Record {
         next
     }
 
-    /// Returns the record with another holder's claim dated anew, because its own date is in the future.
+    /// Returns the record with the other holder's claim moved to `now`, because its date is in the future.
     pub(crate) fn redated(&self, claim: Span, now: u64, policy: &RefreshPolicy) -> Self {
         let length = claim.length().min(policy.longest_claim());
         Self { state: State::Claimed(Span::new(now, length)), ..self.clone() }
@@ -271,7 +271,7 @@ impl Record {
         })
     }
 
-    /// Returns the record with both limits started anew and an attempt due at `now`.
+    /// Returns the record with both limits restarted and an attempt due at `now`.
     pub(crate) fn resumed(&self, now: u64) -> Self {
         let mut next = Self { attempts: 0, state: State::Backoff(Span::new(now, 0)), ..self.clone() };
         if let Some(trouble) = &mut next.trouble {

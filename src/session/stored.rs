@@ -18,10 +18,10 @@ use crate::token::TokenType;
 
 /// One saved state of a [`Session`](crate::Session), to keep in a store under one key for each authorization.
 ///
-/// It serialises with serde, to JSON for example. The form holds both tokens, so it is a secret: protect the
-/// store, and wipe copies where you can. The form has a version: this crate writes version 2 and reads
-/// versions 1 and 2. It refuses any other version with an error that says so, and changes nothing in the
-/// store. Times in it are milliseconds of Unix time.
+/// A snapshot serialises with serde, to JSON for example. The form holds both tokens, so it is a secret:
+/// protect the store, and wipe copies where you can. The form has a version: this crate writes version 2 and
+/// reads versions 1 and 2. It refuses any other version with an error that says so, and changes nothing in
+/// the store. Times in it are milliseconds of Unix time.
 #[derive(Clone)]
 pub struct Snapshot(pub(crate) Box<Record>);
 

@@ -275,7 +275,7 @@ const LEVELS: usize = 16;
 /// Reads a value of any kind, whose names are ordinary texts.
 ///
 /// `Value` treats some private names of `serde_json` as instructions if another crate of the program enables
-/// a feature. With `raw_value` one of them makes it parse a text, where its limit on nesting starts anew.
+/// a feature. With `raw_value` one of them makes `Value` parse a text, with a new limit on nesting.
 #[derive(Clone, Copy)]
 struct PlainSeed {
     /// The number of levels of nesting that may follow.

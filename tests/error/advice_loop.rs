@@ -1,7 +1,7 @@
 //! A program that does only what [`Error::advice`] says, against every answer of the vectors and others.
 //!
-//! It must not send a user back who just said no, must not wait for ever on a wrong configuration, and must
-//! not give up where another try helps.
+//! It must not send a user back who just said no, must not wait without end for a wrong configuration, and
+//! must not give up where another try helps.
 
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};

@@ -1,4 +1,4 @@
-//! How a session begins and begins again: a sign-in, a later sign-in, and a refresh token from elsewhere.
+//! The beginnings of a session: a sign-in, a later sign-in, and a refresh token from elsewhere.
 
 use std::time::Duration;
 
