@@ -116,7 +116,7 @@ impl fmt::Display for Trouble {
             TroubleKind::NoAnswer => "no answer came",
             TroubleKind::Unavailable => "the server is overloaded or failing",
             TroubleKind::Unreadable => "the answer was unreadable",
-            TroubleKind::UnusableToken => "the new access token was of no use",
+            TroubleKind::UnusableToken => "the new access token was unusable",
             TroubleKind::NotTheServer => {
                 "a page or nothing answered; check the gateway and the token endpoint's address"
             }
