@@ -15,8 +15,8 @@ use crate::text::secret::Secret;
 
 /// One request to the authorization server, and the only reader of its response.
 ///
-/// Send [`request`](Call::request) with any HTTP client and hand the response to [`read`](Call::read). The type
-/// parameter is the [`Reply`]: a `Call<TokenResponse>` redeems a code, a
+/// Send [`request`](Call::request) with any HTTP client and hand the response to [`read`](Call::read). The
+/// type parameter is the [`Reply`]: a `Call<TokenResponse>` redeems a code, a
 /// [`Call<Refresh>`](crate::grants::Refresh) a refresh token.
 ///
 /// After an error whose [`advice`](Error::advice) is [`RetryLater`](crate::Advice::RetryLater), send and read
@@ -39,17 +39,17 @@ use crate::text::secret::Secret;
 /// ```
 pub struct Call<R: Reply> {
     request: Request,
-    /// What the reader must know about the request.
+    /// The context that the reader of the response needs.
     pub(crate) context: R::Context,
 }
 
-/// A kind of reply that a [`Call`] can have; this crate alone implements it.
+/// A kind of reply that a [`Call`] can have; only this crate implements it.
 pub trait Reply: sealed::Reply {}
 
 /// A [`Reply`] that [`Call::read`] returns.
 ///
-/// [`SessionRefresh`](crate::session::SessionRefresh) is none: only its session reads it, so that no token is used
-/// before it is saved.
+/// [`SessionRefresh`](crate::session::SessionRefresh) is not readable: only its session reads it, so that no
+/// token is used before it is saved.
 pub trait Readable: Reply {
     /// The type that [`Call::read`] returns.
     type Output;
@@ -59,10 +59,10 @@ pub trait Readable: Reply {
     fn read(response: Response<'_>, context: &Self::Context) -> Result<Self::Output, Error>;
 }
 
-/// Keeps [`Reply`] and the contexts to this crate.
+/// Keeps other crates from implementing [`Reply`].
 pub(crate) mod sealed {
     pub trait Reply {
-        /// What the reader must know about the request.
+        /// The context that the reader of the response needs.
         type Context;
     }
 }
@@ -77,13 +77,14 @@ impl<R: Reply> Call<R> {
         &self.request
     }
 
-    /// Returns the request to change: to add a parameter that a server wants, or to test a server with a wrong one.
+    /// Returns the request for changes: add a parameter that a server wants, or test a server with a wrong
+    /// one.
     pub fn request_mut(&mut self) -> &mut Request {
         &mut self.request
     }
 
-    /// Completes the error of a reader: with what the response says outside its body, without the texts of the
-    /// server that repeat a secret of this request, and with what in the configuration may explain it.
+    /// Completes the error of a reader: adds the status and the `Retry-After`, withholds the server's texts
+    /// that repeat a secret of this request, and adds a hint at the configuration.
     pub(crate) fn complete(&self, error: Error, status: u16, retry_after: Option<RetryAfter>) -> Error {
         let error = error.redact(self.request.secrets()).with_response(status, retry_after);
         let hint = self.request.hint(&error, status);
@@ -114,8 +115,9 @@ impl<R: Reply> fmt::Debug for Call<R> {
 
 /// An HTTP request as plain data: method, URL, headers and body.
 ///
-/// `Debug` hides the body, the query of the URL and every header value that is not a constant. Before you send it, set your HTTP client
-/// to what [`follow_redirects`](Request::follow_redirects) and [`response_limit`](Request::response_limit) say.
+/// `Debug` hides the body, the query of the URL and every header value that is not a constant. Before you
+/// send it, set up your HTTP client as [`follow_redirects`](Request::follow_redirects) and
+/// [`response_limit`](Request::response_limit) say.
 ///
 /// ```
 /// use oauth2_proto::Request;
@@ -136,7 +138,7 @@ pub struct Request {
     url: String,
     headers: Vec<(Cow<'static, str>, HeaderValue)>,
     body: Secret,
-    /// Whether form-encoding changed the credentials of HTTP Basic, which some servers do not expect.
+    /// True if form-encoding changed the credentials of HTTP Basic, which some servers do not expect.
     pub(crate) credentials_are_encoded: bool,
 }
 
@@ -180,7 +182,8 @@ impl Request {
         &self.url
     }
 
-    /// Returns the headers: names in lower case, and values. The HTTP client adds `Content-Length` and `Host`.
+    /// Returns the headers: names in lower case, and values. The HTTP client adds `Content-Length` and
+    /// `Host`.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         self.headers.iter().map(|(name, value)| (&**name, value.text()))
     }
@@ -200,8 +203,8 @@ impl Request {
         serde_urlencoded::from_str(self.body()).unwrap_or_default()
     }
 
-    /// Returns whether to follow redirects: never, because a redirect would carry the body and the credentials to
-    /// another address. Hand the 3xx response to [`Call::read`].
+    /// Returns whether to follow redirects: never, because a redirect would carry the body and the
+    /// credentials to another address. Hand the 3xx response to [`Call::read`].
     pub fn follow_redirects(&self) -> bool {
         false
     }
@@ -262,8 +265,8 @@ impl Request {
         self.body = Secret::new(body);
     }
 
-    /// Sets a parameter of a form body: replaces its value in place, or adds the parameter at the end. Repetitions of
-    /// it are removed; the other parameters stay byte for byte.
+    /// Sets a parameter of a form body: replaces its value in place, or adds the parameter at the end.
+    /// Repetitions of it are removed; the other parameters stay byte for byte.
     pub fn set_form_parameter(&mut self, name: &str, value: &str) {
         if !self.replace_form_parameter(name, Some(value)) {
             self.push_form(name, value);
@@ -275,7 +278,8 @@ impl Request {
         self.replace_form_parameter(name, None);
     }
 
-    /// Replaces the first pair of this name, or removes it, and removes the others. Returns whether there was one.
+    /// Replaces the first pair of this name, or removes it, and removes the others. Returns whether there was
+    /// one.
     fn replace_form_parameter(&mut self, name: &str, value: Option<&str>) -> bool {
         let room = value.map_or(0, |value| form::room_for("", name) + form::room_for("", value));
         let mut body = String::with_capacity(self.body().len() + room);
@@ -308,7 +312,7 @@ impl Request {
 }
 
 impl Request {
-    /// Returns what in the configuration may explain the error that a server answered with.
+    /// Returns the part of the configuration that may explain the server's error.
     fn hint(&self, error: &Error, status: u16) -> Option<Cow<'static, str>> {
         let is_about_the_client = match error.code() {
             Some(code) => code == "invalid_client",
@@ -321,7 +325,8 @@ impl Request {
                     .into(),
             );
         }
-        // Frameworks answer so for a path that they do not know, some of them in JSON with an error of their own.
+        // Web frameworks answer an unknown path with these statuses, and some of them with their own error in
+        // JSON.
         if error.advice() == Advice::Stop && matches!(status, 300..=399 | 404 | 405 | 410) {
             let address = ForeignAddress(&self.url);
             return Some(format!("the token endpoint's address {address} may be wrong").into());
@@ -329,14 +334,14 @@ impl Request {
         None
     }
 
-    /// Returns the secrets of this request that a server could repeat in an error text, as sent and decoded: what this
-    /// crate knows to be secret, and everything of some length that the caller added.
+    /// Returns the secrets of this request that a server could repeat in an error text, as sent and decoded:
+    /// the parameters that are known to be secret, and every longer value that your program added.
     pub(crate) fn secrets(&self) -> Vec<Secret> {
         let form = self.body().split('&').map(|pair| pair.split_once('=').unwrap_or(("", pair)));
         let form = form.filter(|(name, value)| match form::unescape(name).as_deref() {
             Some("code" | "code_verifier" | "refresh_token" | "client_secret") => true,
             Some("grant_type" | "redirect_uri" | "scope" | "client_id" | "resource") => false,
-            // It names a kind, as `client_assertion_type` does.
+            // The value names a kind, as in `client_assertion_type`.
             Some(name) if name.ends_with("_type") => false,
             _ => value.len() >= MIN_ADDED_SECRET,
         });
@@ -362,7 +367,7 @@ impl Request {
     }
 }
 
-/// The least bytes of a value that the caller added and that counts as a secret. A shorter one occurs by chance.
+/// The minimum length in bytes of an added value that counts as a secret. A shorter one may occur by chance.
 const MIN_ADDED_SECRET: usize = 8;
 
 /// Returns the client secret in the credentials of HTTP Basic, as it was escaped.
@@ -411,7 +416,7 @@ pub struct Response<'a> {
     pub(crate) body: &'a [u8],
     pub(crate) retry_after: Option<RetryAfter>,
     pub(crate) dpop_nonce: Option<String>,
-    /// Whether the content type is a form or any text, which [`Leniency::FormEncoded`] reads as a form.
+    /// True if the content type is a form or any text, which [`Leniency::FormEncoded`] reads as a form.
     ///
     /// [`Leniency::FormEncoded`]: crate::server::Leniency::FormEncoded
     pub(crate) may_be_form: bool,
@@ -461,11 +466,12 @@ impl fmt::Debug for Response<'_> {
     }
 }
 
-/// Converts into the `http` crate's request: secret header values are marked sensitive, and the body stays a secret.
+/// Converts into the `http` crate's request: secret header values are marked sensitive, and the body stays a
+/// secret.
 ///
-/// Then convert the body into the type of your HTTP client: `request.map(|body| body.expose().to_owned())` gives a
-/// `Request<String>`, which `reqwest` and `ureq` take. For `hyper`, `.expose().to_owned().into()` gives a
-/// `Request<Bytes>` or a `Request<Full<Bytes>>`.
+/// Then convert the body into the type of your HTTP client: `request.map(|body| body.expose().to_owned())`
+/// gives a `Request<String>`, which `reqwest` and `ureq` take. For `hyper`, `.expose().to_owned().into()`
+/// gives a `Request<Bytes>` or a `Request<Full<Bytes>>`.
 #[cfg(feature = "http")]
 impl TryFrom<&Request> for http::Request<Secret> {
     type Error = http::Error;

@@ -14,13 +14,14 @@ use crate::text::uri::{Endpoint, Issuer};
 
 /// A client that is registered at one authorization server.
 ///
-/// It is immutable and cheap to share; what changes lives in the values that its operations return.
+/// A client is immutable and can be shared; its operations return the values that change.
 ///
 /// ```
 /// use oauth2_proto::{Client, ClientAuth, Secret, pleo};
 ///
 /// # fn main() -> Result<(), oauth2_proto::Error> {
-/// let client = Client::new(pleo::staging(), "client-id", ClientAuth::basic("fake-secret"))?;
+/// let auth = ClientAuth::basic("fake-secret");
+/// let client = Client::new(pleo::staging(), "client-id", auth)?;
 /// let call = client.refresh(&Secret::new("fake-refresh-token")).start()?;
 /// assert_eq!(call.request().url(), "https://auth.staging.pleo.io/oauth/token");
 ///
@@ -54,8 +55,8 @@ impl Client {
     /// # Errors
     ///
     /// - Misuse: the server does not support this authentication, the `client_id` is empty or cannot be sent
-    ///   with this authentication, it or the secret holds a control character (such as the line break at the end
-    ///   of a file), or the server is said to send `iss` and its issuer is not set.
+    ///   with this authentication, it or the secret holds a control character (such as the line break at the
+    ///   end of a file), or the server is said to send `iss` and its issuer is not set.
     /// - Unsupported: the server lists its code challenge methods, and `S256` is not among them.
     pub fn new(
         server: AuthorizationServer,
@@ -112,13 +113,14 @@ impl Client {
         })
     }
 
-    /// Returns whether this client started an authorization, also in the spelling of an earlier version.
+    /// Returns whether this client started an authorization, also by the digest that an earlier version
+    /// stored.
     pub(crate) fn has_started(&self, started_by: StartedBy) -> bool {
         started_by == self.started_by || started_by == self.as_written.0
     }
 
-    /// Returns whether tokens were issued to this client by the digest of an earlier version, which took the token
-    /// endpoint as it is written. Where that is in normal form, both digests are one.
+    /// Returns whether tokens were issued to this client by the digest of an earlier version, which took the
+    /// token endpoint as it is written. Where that is in normal form, both digests are one.
     pub(crate) fn is_issued_to_as_written(&self, issued_to: IssuedTo) -> bool {
         issued_to == self.as_written.1
     }
@@ -162,7 +164,7 @@ impl fmt::Debug for Client {
 
 /// The client that an authorization was started by: a digest of issuer, both endpoints and `client_id`.
 ///
-/// They decide where the user is sent and where the code goes, so the callback needs the same ones.
+/// These values decide where the user and the code are sent, so the callback needs the same ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StartedBy(pub(crate) [u8; 32]);
 
@@ -177,7 +179,7 @@ impl StartedBy {
 
 /// The client that tokens were issued to: a digest of token endpoint and `client_id`.
 ///
-/// They decide where a refresh token goes; the rest of the configuration may change while it lives.
+/// These values decide where a refresh token is sent; the rest of the configuration may change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct IssuedTo(pub(crate) [u8; 16]);
 
@@ -206,8 +208,8 @@ fn sha256<const N: usize>(parts: [&str; N]) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// Returns whether a text holds a line break or a NUL, or a control character at one of its ends: signs of a file that was
-/// read whole. Other control characters inside it are encoded wherever they are sent.
+/// Returns whether a text holds a line break or a NUL, or a control character at one of its ends: signs of a
+/// file that was read as a whole. Other control characters inside it are encoded wherever they are sent.
 fn comes_with_a_line_break(text: &str) -> bool {
     text.contains(['\r', '\n', '\0'])
         || text.starts_with(char::is_control)

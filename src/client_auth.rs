@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::text::form;
 use crate::text::secret::Secret;
 
-/// How a client authenticates itself at the token endpoint (RFC 6749 §2.3).
+/// The way in which a client authenticates itself at the token endpoint (RFC 6749 §2.3).
 ///
 /// An empty secret is allowed (RFC 6749 §2.3.1): HTTP Basic sends it as such, and a body leaves it out.
 ///
@@ -69,7 +69,7 @@ impl ClientAuth {
         Self(Method::None)
     }
 
-    /// The name in `token_endpoint_auth_methods_supported` (RFC 8414 §2).
+    /// Returns the name in `token_endpoint_auth_methods_supported` (RFC 8414 §2).
     pub(crate) fn method(&self) -> &'static str {
         match self.0 {
             Method::Basic(_) | Method::BasicUnencoded(_) => "client_secret_basic",

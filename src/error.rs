@@ -19,15 +19,17 @@ use crate::text::secret::Secret;
 
 /// Any failure of this crate.
 ///
-/// [`kind`](Error::kind) says whose fault it is, [`advice`](Error::advice) tells a program what to do, and `Display`
-/// tells both to a person, in one line. No error shows a token, code, secret or response body. Of text that came from a
-/// server, `Display` and `Debug` show plain words only: `…` replaces a word with digits, signs, mixed case or letters
-/// beyond ASCII, because it may be a secret in another spelling.
+/// [`kind`](Error::kind) says whose fault it is, [`advice`](Error::advice) tells a program what to do, and
+/// `Display` tells both to a person, in one line. No error shows a token, code, secret or response body. Of
+/// text that came from a server, `Display` and `Debug` show plain words only: `…` replaces a word with
+/// digits, signs, mixed case or letters beyond ASCII, because it may be a secret in another spelling.
 ///
 /// ```
-/// use oauth2_proto::{Advice, Client, ClientAuth, Response, Secret, error::ErrorKind, pleo};
+/// use oauth2_proto::{Advice, Client, ClientAuth, Response, Secret, pleo};
+/// use oauth2_proto::error::ErrorKind;
 ///
-/// let client = Client::new(pleo::staging(), "client-id", ClientAuth::basic("fake-secret"))?;
+/// let auth = ClientAuth::basic("fake-secret");
+/// let client = Client::new(pleo::staging(), "client-id", auth)?;
 /// let call = client.refresh(&Secret::new("fake-refresh")).start()?;
 /// let body = br#"{"error":"invalid_grant","error_description":"token is gone"}"#;
 /// let json = [("content-type", "application/json")];
@@ -52,11 +54,11 @@ use crate::text::secret::Secret;
 #[derive(Clone, Debug)]
 pub struct Error(Box<Inner>);
 
-/// Whose fault an [`Error`] is.
+/// The party at fault for an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The caller asked for something impossible. No request was made; change the call.
+    /// Your program asked for something impossible. No request was made; change the call.
     Misuse,
     /// The server lacks something necessary, such as `S256`. No request was made.
     Unsupported,
@@ -68,30 +70,30 @@ pub enum ErrorKind {
     Suspect,
 }
 
-/// What to do after an [`Error`]; a program can obey it without looking at anything else.
+/// The reaction to an [`Error`]; a program can obey it without inspecting anything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Advice {
     /// Keep the pending authorization: this callback is not its answer, and the real one may still come.
     ///
     /// A loop takes the next callback, until
-    /// [`PendingAuthorization::expires_at`](crate::PendingAuthorization::expires_at). It then lets the user start
-    /// again, and logs the last message: it tells a wrong configuration from an attack.
+    /// [`PendingAuthorization::expires_at`](crate::PendingAuthorization::expires_at). It then lets the user
+    /// start again, and logs the last message, which tells a wrong configuration from an attack.
     KeepWaiting,
     /// Send the same request again.
     ///
-    /// A loop waits for [`Error::retry_after`], or longer each time, and gives up after a number of tries or a time
-    /// of its choice. After a callback there is no request to send again: it drops the pending authorization and
-    /// starts another one after that pause.
+    /// A loop waits for [`Error::retry_after`], or longer each time, and gives up after a number of tries or
+    /// a time of its choice. After a callback there is no request to send again: it drops the pending
+    /// authorization and starts another one after that pause.
     RetryLater,
     /// Send the user to the authorization server again: the grant is gone, and a new sign-in brings another.
     ///
-    /// A loop drops the tokens or the pending authorization and starts another one, in which the server may ask the
-    /// user (without `prompt=none`).
+    /// A loop drops the tokens or the pending authorization and starts another one, in which the server may
+    /// ask the user (without `prompt=none`).
     Reauthorize,
     /// Tell the user that nothing was granted: they or their server said no.
     ///
-    /// A loop drops the pending authorization and ends. Only the user starts again, if they want to: a program that
-    /// sent them back by itself would ask until they say yes.
+    /// A loop drops the pending authorization and ends. Only the user starts again, if they want to: a
+    /// program that sent them back by itself would ask until they say yes.
     Declined,
     /// Change the client's code, configuration or registration.
     ///
@@ -111,26 +113,26 @@ struct Inner {
     status: Option<u16>,
     retry_after: Option<RetryAfter>,
     refusal: Refusal,
-    /// What in the client's configuration may explain the error.
+    /// The part of the client's configuration that may explain the error.
     hint: Option<Cow<'static, str>>,
 }
 
 impl Error {
-    /// Returns whose fault it is.
+    /// Returns the party at fault.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// Returns what to do; each [`Advice`] says how a loop obeys it.
+    /// Returns the advice for a program; each [`Advice`] says how a loop obeys it.
     ///
-    /// The code decides (RFC 6749 §4.1.2.1 and §5.2), unless the status says that the request may succeed at another
-    /// time: 408, 421, 425, 429 and 5xx, except 501 and 505.
+    /// The code decides (RFC 6749 §4.1.2.1 and §5.2), unless the status says that the request may succeed at
+    /// another time: 408, 421, 425, 429 and 5xx, except 501 and 505.
     pub fn advice(&self) -> Advice {
         self.0.advice
     }
 
-    /// Returns how long the server asked to wait from `now` on (RFC 9110 §10.2.3), at most 2³¹ − 1 seconds, about 68
-    /// years. It returns a time only where [`advice`](Error::advice) is [`Advice::RetryLater`].
+    /// Returns how long the server asked to wait from `now` on (RFC 9110 §10.2.3), at most 2³¹ − 1 seconds,
+    /// about 68 years. It returns a time only where [`advice`](Error::advice) is [`Advice::RetryLater`].
     pub fn retry_after(&self, now: SystemTime) -> Option<Duration> {
         self.0.retry_after.map(|after| after.from(now))
     }
@@ -142,8 +144,8 @@ impl Error {
 
     /// Returns the server's error code, such as `invalid_grant` (RFC 6749 §5.2).
     ///
-    /// This text and the two below are exactly as the server sent them. If one repeats a secret of the request, or a
-    /// part of one, a fixed note stands in its place.
+    /// This text and the two below are exactly as the server sent them. If one repeats a secret of the
+    /// request, or a part of one, a fixed note stands in its place.
     pub fn code(&self) -> Option<&str> {
         self.0.refusal.code.as_deref()
     }
@@ -163,22 +165,24 @@ impl Error {
         self.0.refusal.dpop_nonce.as_deref()
     }
 
-    /// Returns the polling interval that the server asked for, in whole seconds, at most 2³¹ − 1. Some servers send
-    /// it with `slow_down` (RFC 8628 §3.5 does not define it there).
+    /// Returns the polling interval that the server asked for, in whole seconds, at most 2³¹ − 1. Some
+    /// servers send it with `slow_down` (RFC 8628 §3.5 does not define it there).
     pub fn interval(&self) -> Option<Duration> {
         self.0.refusal.interval
     }
 
     /// Returns a member of the response that this crate does not read, such as `claims` of Entra.
     ///
-    /// It is there for a refusal and for any other JSON object that came without success. An `error` that is no text,
-    /// such as `{"error":{"message":"…"}}`, is one of these members. A value may be as confidential as a token; if it
-    /// repeats a secret of the request, the note of [`code`](Error::code) stands in its place.
+    /// A refusal has such members, and so has any other JSON object that came without success. An `error`
+    /// that is no text, such as `{"error":{"message":"…"}}`, is one of these members. A value may be as
+    /// confidential as a token; if it repeats a secret of the request, the note of [`code`](Error::code)
+    /// stands in its place.
     ///
     /// ```
     /// use oauth2_proto::{Client, ClientAuth, Response, Secret, pleo};
     ///
-    /// let client = Client::new(pleo::staging(), "client-id", ClientAuth::basic("fake-secret"))?;
+    /// let auth = ClientAuth::basic("fake-secret");
+    /// let client = Client::new(pleo::staging(), "client-id", auth)?;
     /// let call = client.refresh(&Secret::new("fake-refresh")).start()?;
     /// let body = br#"{"error":"invalid_grant","suberror":"basic_action"}"#;
     /// let json = [("content-type", "application/json")];
@@ -232,7 +236,8 @@ impl Error {
         Self::refused_as(refusal, advice)
     }
 
-    /// Reads the refusal of a code exchange, where some codes say that the authorization code is spent or unknown.
+    /// Reads the refusal of a code exchange, where some codes say that the authorization code is spent or
+    /// unknown.
     pub(crate) fn of_code_exchange(mut self) -> Self {
         if self.0.advice == Advice::Stop && self.0.refusal.is_of_spent_code() {
             self.0.advice = Advice::Reauthorize;
@@ -247,8 +252,8 @@ impl Error {
         error
     }
 
-    /// Adds what the response says outside its body. Where the status says that the request may succeed at another
-    /// time, trying again helps whatever the body says: the body may come from a gateway in front of the server.
+    /// Adds the status and the `Retry-After`. A status that says that the request may succeed at another time
+    /// decides the advice, because the body may come from a gateway in front of the server.
     pub(crate) fn with_response(mut self, status: u16, retry_after: Option<RetryAfter>) -> Self {
         self.0.status = Some(status);
         if is_passing(status) {
@@ -266,14 +271,14 @@ impl Error {
         self
     }
 
-    /// Adds what in the client's configuration may explain the error.
+    /// Adds the part of the client's configuration that may explain the error.
     pub(crate) fn with_hint(mut self, hint: Option<Cow<'static, str>>) -> Self {
         self.0.hint = hint;
         self
     }
 
-    /// Withholds the texts of the server that repeat one of these secrets. A code from the specifications stays, even
-    /// if it happens to be a secret.
+    /// Withholds the texts of the server that repeat one of these secrets. A code from the specifications
+    /// stays, even if it happens to be a secret.
     pub(crate) fn redact(mut self, secrets: Vec<Secret>) -> Self {
         let is_known = self.0.advice != Advice::Stop;
         let Refusal { code, description, uri, .. } = &mut self.0.refusal;
@@ -301,8 +306,8 @@ impl Error {
     }
 }
 
-/// Returns whether the same request may succeed later: it timed out (408), reached the wrong server (421), came too
-/// early (425) or too often (429), or the server fails (RFC 9110 §15, RFC 8470 §5.2, RFC 6585 §4).
+/// Returns whether the same request may succeed later: it timed out (408), reached the wrong server (421),
+/// came too early (425) or too often (429), or the server fails (RFC 9110 §15, RFC 8470 §5.2, RFC 6585 §4).
 fn is_passing(status: u16) -> bool {
     match status {
         408 | 421 | 425 | 429 => true,

@@ -1,36 +1,42 @@
-//! OAuth 2.0 for clients as a pure protocol crate: it makes requests as plain data and reads the responses. The
-//! program around it does the HTTP, in whatever style it already has.
+//! OAuth 2.0 for clients as a pure protocol crate: it makes requests as plain data and reads the responses.
+//! The program around it does the HTTP, in whatever style it already has.
 //!
-//! Four ideas carry it:
+//! The crate has four main types:
 //!
-//! - [`Client`]: a registration at one [`AuthorizationServer`] ([`pleo`] has Pleo's), where every operation starts.
-//! - [`PendingAuthorization`]: what must survive while the user is away in the browser.
+//! - [`Client`]: a registration at one [`AuthorizationServer`] ([`pleo`] has Pleo's), where every operation
+//!   starts.
+//! - [`PendingAuthorization`]: a sign-in whose user is away in the browser.
 //! - [`Call`]: one [`Request`] and the only reader of its [`Response`], so that answers cannot be mixed up.
 //! - [`Session`]: the tokens over time, kept alive by one refresh at a time among all who share them.
 //!
-//! Time comes in as `now` and randomness as [`Entropy`]; the crate has no other input from its surroundings. Every
-//! failure is an [`Error`] that says whose fault it is and what to do.
+//! Time comes in as `now` and randomness as [`Entropy`]; the crate has no other input from its surroundings.
+//! Every failure is an [`Error`] that says whose fault it is and what to do.
 //!
 //! # A whole sign-in
 //!
 //! This example fixes randomness and time, and writes out the server's answers, as a test does:
 //!
 //! ```
-//! use oauth2_proto::{Advice, Client, ClientAuth, Entropy, RefreshPolicy, Response, Secret, Session, Step, pleo, session::Reason};
+//! use oauth2_proto::{
+//!     Advice, Client, ClientAuth, Entropy, RefreshPolicy, Response, Secret, Session, Step, pleo,
+//!     session::Reason,
+//! };
 //! use std::time::{Duration, SystemTime};
 //!
 //! # fn main() -> Result<(), oauth2_proto::Error> {
 //! let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-//! let client = Client::new(pleo::staging(), "client-id", ClientAuth::basic("fake-secret"))?;
+//! let auth = ClientAuth::basic("fake-secret");
+//! let client = Client::new(pleo::staging(), "client-id", auth)?;
 //!
-//! // 1. Send the user to the authorization server. `start(now)` takes the operating system's randomness.
+//! // 1. Send the user to the authorization server. `start(now)` takes random bytes from
+//! // the operating system.
 //! let request = client.authorize("https://app.example/callback").scopes(["export:read"]);
 //! let (url, mut pending) = request.start_with(Entropy::from_bytes([1; 128]), now)?;
 //! assert_eq!(
 //!     url,
-//!     "https://auth.staging.pleo.io/oauth/authorize?response_type=code&client_id=client-id\
-//!      &code_challenge_method=S256&redirect_uri=https%3A%2F%2Fapp.example%2Fcallback&scope=export%3Aread\
-//!      &state=AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE\
+//!     "https://auth.staging.pleo.io/oauth/authorize?response_type=code\
+//!      &client_id=client-id&code_challenge_method=S256&redirect_uri=https%3A%2F%2Fapp.example%2Fcallback\
+//!      &scope=export%3Aread&state=AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE\
 //!      &code_challenge=VtX6czP210fbQsI5QH5dpMMvTHnzXQkrE0_TWkAtnFw"
 //! );
 //!
@@ -42,25 +48,30 @@
 //! let callback = "code=fake-code&state=AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
 //! let call = pending.receive(&client, callback, now)?;
 //! assert_eq!(call.request().url(), "https://auth.staging.pleo.io/oauth/token");
-//! assert_eq!(call.request().header("authorization"), Some("Basic Y2xpZW50LWlkOmZha2Utc2VjcmV0"));
+//! let header = call.request().header("authorization");
+//! assert_eq!(header, Some("Basic Y2xpZW50LWlkOmZha2Utc2VjcmV0"));
 //! assert_eq!(
 //!     call.request().body(),
-//!     "grant_type=authorization_code&code=fake-code&redirect_uri=https%3A%2F%2Fapp.example%2Fcallback\
+//!     "grant_type=authorization_code&code=fake-code\
+//!      &redirect_uri=https%3A%2F%2Fapp.example%2Fcallback\
 //!      &code_verifier=AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE"
 //! );
 //!
 //! // 4. The server is overloaded: the same call may be sent again.
-//! let busy = call.read(Response::new(503, [("retry-after", "2")], b"<html>busy</html>")).unwrap_err();
-//! assert_eq!((busy.advice(), busy.retry_after(now)), (Advice::RetryLater, Some(Duration::from_secs(2))));
+//! let answer = Response::new(503, [("retry-after", "2")], b"<html>busy</html>");
+//! let busy = call.read(answer).unwrap_err();
+//! assert_eq!(busy.advice(), Advice::RetryLater);
+//! assert_eq!(busy.retry_after(now), Some(Duration::from_secs(2)));
 //!
-//! // 5. It answers.
+//! // 5. The server answers.
 //! let json = [("content-type", "application/json")];
-//! let body = br#"{"access_token":"fake-1","token_type":"Bearer","expires_in":3600,"refresh_token":"fake-2"}"#;
+//! let body = br#"{"access_token":"fake-1","token_type":"Bearer",
+//!     "expires_in":3600,"refresh_token":"fake-2"}"#;
 //! let tokens = call.read(Response::new(200, json, body))?;
 //! assert_eq!(tokens.access_token().expose(), "fake-1");
 //! assert_eq!(tokens.granted_scopes().collect::<Vec<_>>(), ["export:read"]);
 //!
-//! // 6. From here on a session keeps them. Tokens are usable once they are in your store.
+//! // 6. From here on a session keeps the tokens. They are usable once they are stored.
 //! let mut session = Session::new(tokens, RefreshPolicy::default(), now);
 //! assert_eq!(session.access_token(now), None);
 //! let Step::Save(save) = session.poll(now) else { panic!() };
@@ -68,7 +79,8 @@
 //! session.saved(save);
 //! assert_eq!(session.access_token(now).map(Secret::expose), Some("fake-1"));
 //!
-//! // 7. When a refresh is due, the session claims it in the store, so that no other holder sends one.
+//! // 7. When a refresh is due, the session claims it in the store, so that no other
+//! // holder sends one.
 //! let Step::Idle(Some(later)) = session.poll(now) else { panic!() };
 //! let Step::Save(claim) = session.poll(later) else { panic!() };
 //! session.saved(claim);
@@ -90,16 +102,17 @@
 //! # With an HTTP client
 //!
 //! One function connects any HTTP client: copy [`Request::method`], [`url`](Request::url),
-//! [`headers`](Request::headers) and [`body`](Request::body) into its request, and pass the status, headers and body
-//! of its answer to [`Response::new`]. Switch off redirects and automatic retries, because codes and refresh tokens
-//! work once. Treat the statuses 400 and 500 as answers, not as errors of the HTTP client. The feature `http` converts
-//! to and from the types of the `http` crate.
+//! [`headers`](Request::headers) and [`body`](Request::body) into its request, and pass the status, headers
+//! and body of its answer to [`Response::new`]. Switch off redirects and automatic retries, because codes and
+//! refresh tokens work once. Treat the statuses 400 and 500 as answers, not as errors of the HTTP client. The
+//! feature `http` converts to and from the types of the `http` crate.
 //!
 //! # Modules
 //!
-//! The root has what a program with one server needs. The modules hold the rest: the requests about to be sent
-//! ([`authorization`], [`grants`]), what a server may deviate in ([`server`]), token types ([`token`]), the parts of
-//! a session ([`session`]), whose fault an error is ([`error`]), and how calls are typed ([`call`]).
+//! The root exports the types that a program with one server needs. The modules hold the rest: the requests
+//! about to be sent ([`authorization`], [`grants`]), the accepted deviations of a server ([`server`]), token
+//! types ([`token`]), the parts of a session ([`session`]), the kinds of errors ([`error`]), and how calls
+//! are typed ([`call`]).
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(

@@ -16,7 +16,8 @@ use crate::text::uri::{Endpoint, Issuer};
 /// use oauth2_proto::{Client, ClientAuth, pleo};
 ///
 /// assert!(Client::new(pleo::staging(), "client-id", ClientAuth::basic("fake")).is_ok());
-/// let error = Client::new(pleo::staging(), "client-id", ClientAuth::post("fake")).unwrap_err();
+/// let post = ClientAuth::post("fake");
+/// let error = Client::new(pleo::staging(), "client-id", post).unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
 ///     "misuse: Pleo supports the client authentication methods \"client_secret_basic\", \

@@ -28,8 +28,8 @@ use crate::text::uri::{Endpoint, Issuer};
 /// let error = Client::new(server, "client-id", ClientAuth::none()).unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "misuse: the server supports the client authentication methods \"client_secret_basic\", \
-///      not none"
+///     "misuse: the server supports the client authentication methods \
+///      \"client_secret_basic\", not none"
 /// );
 /// # Ok(())
 /// # }
@@ -61,8 +61,8 @@ impl AuthorizationServer {
     ///
     /// - is not `https` (or `http` to a loopback address),
     /// - holds user information or a fragment,
-    /// - writes its host in an unusual way (such as `127.1`), with characters that no DNS name has, or with an
-    ///   empty label,
+    /// - writes its host in an unusual way (such as `127.1`), with characters that no DNS name has, or with
+    ///   an empty label,
     /// - has `.` or `..` as a part of its path, which HTTP clients read in different ways,
     /// - has a parameter of the protocol in its query (RFC 6749 §3.1 and §3.2), or a `response_mode` other
     ///   than `query` and `form_post`.
@@ -96,7 +96,8 @@ impl AuthorizationServer {
 
     /// Sets the server's issuer identifier, which an `iss` in a callback must equal (RFC 9207 §2.4).
     ///
-    /// Set it for every server that has one: it stops a mix-up of two servers (RFC 9700 §4.4).
+    /// Set the issuer of every server that has one: the comparison stops a mix-up of two servers (RFC 9700
+    /// §4.4).
     ///
     /// # Errors
     ///
@@ -147,21 +148,21 @@ impl AuthorizationServer {
         self
     }
 
-    /// Says that the server ends an access token together with the refresh token beside it: at once when that is
-    /// used, and when that dies. Pleo's does.
+    /// States that the server ends an access token together with its refresh token: at once when the refresh
+    /// token is used, and when it is revoked. Pleo's server does.
     ///
-    /// A [`Session`](crate::Session) then gives no access token from the moment when its refresh is sent until the
-    /// new tokens are saved, and none after the refresh token was refused.
+    /// A [`Session`](crate::Session) then gives no access token from the moment when its refresh is sent
+    /// until the new tokens are saved, and none after the refresh token was refused.
     pub fn access_tokens_end_with_refresh(mut self) -> Self {
         self.access_tokens_end_with_refresh = true;
         self
     }
 
     /// Names error codes of the token endpoint that mean `invalid_grant` at this server, such as GitHub's
-    /// `bad_refresh_token`. Each then advises [`Reauthorize`](crate::Advice::Reauthorize).
+    /// `bad_refresh_token`. Each then has the advice [`Reauthorize`](crate::Advice::Reauthorize).
     ///
-    /// At a code exchange, codes that say of themselves that the authorization code is spent or unknown, such as
-    /// `invalid_code`, `code_expired` and `code_already_used`, advise this anyway.
+    /// At a code exchange, this advice is built in for codes that name a spent or unknown authorization code,
+    /// such as `invalid_code`, `code_expired` and `code_already_used`.
     ///
     /// ```
     /// use oauth2_proto::AuthorizationServer;
@@ -178,15 +179,15 @@ impl AuthorizationServer {
         self
     }
 
-    /// Says that a refresh must repeat the scopes of the authorization request, as Entra's must. A
-    /// [`Session`](crate::Session) then does.
+    /// States that a refresh must repeat the scopes of the authorization request, as Entra requires. A
+    /// [`Session`](crate::Session) then repeats them.
     pub fn refresh_repeats_scope(mut self) -> Self {
         self.refresh_repeats_scope = true;
         self
     }
 
-    /// Says that a refresh must repeat the resources of the authorization request (RFC 8707 §2.2), as MCP servers
-    /// want. A [`Session`](crate::Session) then does.
+    /// States that a refresh must repeat the resources of the authorization request (RFC 8707 §2.2), as MCP
+    /// servers require. A [`Session`](crate::Session) then repeats them.
     pub fn refresh_repeats_resources(mut self) -> Self {
         self.refresh_repeats_resources = true;
         self
@@ -294,8 +295,8 @@ fn check_response_mode(endpoint: &Endpoint) -> Result<(), Error> {
     }
 }
 
-/// Whether the response comes to the program alone: one in a fragment or a message is open to every script
-/// of the page (RFC 9700 §4.1.2 and §4.17).
+/// Returns whether only the program receives the response. A response in a fragment or a message is open to
+/// every script of the page (RFC 9700 §4.1.2 and §4.17).
 pub(crate) fn is_response_mode(mode: &str) -> bool {
     matches!(mode, "query" | "form_post")
 }
@@ -312,8 +313,8 @@ fn owned(names: impl IntoIterator<Item = impl Into<String>>) -> Vec<Cow<'static,
     names.into_iter().map(|name| Cow::Owned(name.into())).collect()
 }
 
-/// The parameters of an authorization request that only this crate sets, or keeps out: neither an endpoint's
-/// query nor an extra parameter may bring them.
+/// The parameters of an authorization request that this crate sets or excludes. Neither an endpoint's query
+/// nor an extra parameter may contain them.
 pub(crate) const AUTHORIZATION_PARAMETERS: &[&str] = &[
     "response_type",
     "client_id",
@@ -322,7 +323,7 @@ pub(crate) const AUTHORIZATION_PARAMETERS: &[&str] = &[
     "state",
     "code_challenge",
     "code_challenge_method",
-    // Both replace the parameters of the request, which then nobody has checked.
+    // Both replace the checked parameters of the request with unchecked ones.
     "request",
     "request_uri",
     // Both are secrets, which a URL must not hold.
@@ -330,7 +331,7 @@ pub(crate) const AUTHORIZATION_PARAMETERS: &[&str] = &[
     "client_secret",
 ];
 
-/// The parameters of a token request that a token endpoint's query must not bring.
+/// The parameters of a token request that a token endpoint's query must not contain.
 const TOKEN_PARAMETERS: &[&str] = &[
     "grant_type",
     "code",

@@ -1,7 +1,7 @@
-//! Tokens over time, shared by many holders through a store of the caller's: the [`Session`] and its parts.
+//! Tokens over time, shared by many holders through your program's store: the [`Session`] and its parts.
 //!
-//! [`Session`]'s documentation has a table of its phases; `phase.rs` has one variant for each row. This file is the
-//! table's other columns: `poll` says what a phase asks for, and each report is a transition.
+//! [`Session`]'s documentation has a table of its phases; `phase.rs` has one variant for each row. This file
+//! has the other columns: `poll` maps each phase to a step, and each report is a transition.
 
 pub(crate) mod clock;
 mod jitter;
@@ -40,13 +40,13 @@ use crate::token::{Extras, TokenResponse, TokenType};
 
 /// The tokens of one authorization over time, kept alive by one refresh at a time.
 ///
-/// A server that rotates refresh tokens punishes the second use of one. Threads, processes and machines that
-/// share an authorization therefore need one refresher at a time, and what it learned must be in the store before
-/// it is used. A `Session` is that discipline as a value: it has no lock, no store and no clock. Every holder has
-/// its own, made from the same stored [`Snapshot`].
+/// A server that rotates refresh tokens may revoke the authorization when a refresh token is used twice.
+/// Threads, processes and machines that share an authorization therefore need one refresher at a time, and
+/// new tokens must be in the store before they are used. A `Session` implements this rule as a value, without
+/// a lock, a store or a clock. Every holder has its own `Session`, made from the same stored [`Snapshot`].
 ///
-/// [`access_token`](Self::access_token) returns the token that may be used now. [`poll`](Self::poll) returns the
-/// next step to keep the authorization alive; do it, report the outcome, and poll again:
+/// [`access_token`](Self::access_token) returns the token that is usable now. [`poll`](Self::poll) returns
+/// the next step: do it, report the outcome, and poll again.
 ///
 /// ```
 /// # use oauth2_proto::*;
@@ -100,8 +100,8 @@ use crate::token::{Extras, TokenResponse, TokenType};
 ///
 /// # Phases
 ///
-/// A refresh goes: claim, save, send, answer, save, use. The phase is that of one holder. What is *stored* is shared
-/// by all, and changes by compare-and-swap only.
+/// A refresh has six steps: claim, save, send, receive, save, use. Each holder has its own phase. All holders
+/// share the *stored* record, which changes by compare-and-swap only.
 ///
 /// | phase | `poll` returns | what happens | next phase |
 /// |---|---|---|---|
@@ -127,57 +127,62 @@ use crate::token::{Extras, TokenResponse, TokenType};
 /// | **ended**: refused; gave up; no refresh token; `end` | `Reauthorize` | `reauthorized` | learned: quiet |
 /// | | | `resume`, if it gave up | learned: backoff |
 ///
-/// Anything else changes nothing: an answer to an earlier call, a snapshot that is not newer, a save that was
-/// reported twice. Without a crash or a lost answer, no token is lost.
+/// Every other report changes nothing: an answer to an earlier call, a snapshot that is not newer, a save
+/// that was reported twice. Without a crash or a lost answer, no token is lost.
 ///
 /// # When a refresh fails
 ///
-/// Servers say in many words that an authorization is dead, so each failure is judged by one question: would a new
-/// sign-in help? [`trouble`](Self::trouble) tells every holder since when, how often and what.
+/// Servers report a dead authorization in many ways, so the session classifies each failure by one question:
+/// would a new sign-in help? [`trouble`](Self::trouble) tells every holder when the failures began, how many
+/// there were, and what the last one was.
 ///
 /// | answer to a refresh | meaning | the session |
 /// |---|---|---|
 /// | none; 408, 421, 425, 429; 5xx except 501 and 505; 3xx; an unreadable success | the server is in trouble | tries again with growing pauses, for days |
 /// | a page or other text; 404, 405, 410 and other statuses without an OAuth error | a gateway is in trouble, or the endpoint moved | the same |
-/// | `invalid_client` | our registration is wrong | tries again slowly, for ever |
+/// | `invalid_client` | the client's secret or registration is wrong | tries again slowly, without a limit |
 /// | `invalid_grant`, and [the server's own codes](crate::AuthorizationServer::invalid_grant_codes) | dead | `Reauthorize(Refused)` at once |
 /// | 400, 401 or 403 that is empty or JSON; any other `error` in JSON | most likely dead | tries a few times within minutes, then `Reauthorize(GaveUp)` |
 ///
-/// Both limits are in the [`RefreshPolicy`], and all holders share the counts.
+/// The [`RefreshPolicy`] has both limits: [`max_attempts`](RefreshPolicy::max_attempts) for outages, and
+/// [`max_unclear_refusals`](RefreshPolicy::max_unclear_refusals) for authorizations that are most likely
+/// dead. All holders share the counts.
 ///
 /// # Defined answers
 ///
-/// - **No `expires_in`**: the token is used until [`access_token_rejected`](Self::access_token_rejected) reports that
-///   the API refused it.
-/// - **A lifetime of 0**, or one that ends before the answer arrives: saved, never used, and counted as a failed
-///   attempt, so that it ends.
-/// - **A success that is unreadable elsewhere, with a new refresh token in it**: the refresh token is kept and tried
-///   after a pause.
-/// - **No refresh token in the answer**: the old one stays. **None at all**: the access token is used until it
-///   expires, then `Reauthorize`.
-/// - **A narrower scope**: taken, and shown by [`granted_scopes`](Self::granted_scopes). An answer without a scope
-///   changes nothing.
-/// - **A clock that goes back** by no more than the skew counts as standing still. By more, it ends our claim, starts
-///   the wait for another's claim anew, makes a token from the future unusable and due, and never revives a token
-///   that was seen to expire. **A clock that jumps ahead** causes one refresh too many, and no more.
-/// - **A new sign-in without a refresh token**: the stored one stays, unless it was refused or ended, or is another
-///   client's. **Two sign-ins**: the later one wins on every holder.
-/// - **An announced end of the refresh token** (`refresh_expires_in`, `refresh_token_expires_in`): it is used before.
-/// - **Tokens that live shorter than [`min_interval`](RefreshPolicy::min_interval)**: they are replaced no more often
-///   than that.
-/// - **A store that lost a write**: [`roll_back`](Self::roll_back), when you say so.
+/// - **No `expires_in`**: the token is used until [`access_token_rejected`](Self::access_token_rejected)
+///   reports that the API refused it.
+/// - **A lifetime of 0**, or one that ends before the answer arrives: saved, never used, and counted as a
+///   failed attempt.
+/// - **A success of which only the new refresh token is readable**: the session keeps the refresh token and
+///   tries it after a pause.
+/// - **No refresh token in the answer**: the old one stays. **None at all**: the access token is used until
+///   it expires, then `Reauthorize`.
+/// - **A narrower scope**: accepted, and returned by [`granted_scopes`](Self::granted_scopes). An answer
+///   without a scope changes nothing.
+/// - **A clock that goes back** by no more than the skew counts as standing still. A clock that goes back
+///   further ends our claim, restarts the wait for another holder's claim, and makes a token from the future
+///   unusable and due. It never revives a token that was seen to expire. **A clock that jumps ahead** causes
+///   one unnecessary refresh, and no more.
+/// - **A new sign-in without a refresh token**: the stored one stays, unless it was refused or ended, or was
+///   issued to another client. **Two sign-ins**: the later one wins on every holder.
+/// - **An announced end of the refresh token** (`refresh_expires_in`, `refresh_token_expires_in`): the
+///   session refreshes before that time.
+/// - **Tokens that live shorter than [`min_interval`](RefreshPolicy::min_interval)**: the session replaces
+///   them no more often than that.
+/// - **A store that lost a write**: call [`roll_back`](Self::roll_back).
 ///
 /// # What no client can promise
 ///
-/// From the moment when the server rotates the tokens to the moment when [`saved`](Self::saved) is true, the new
-/// tokens exist in one answer and one process. If the answer is lost or the process dies there, the old refresh token
-/// is tried again. Some servers allow that; others (Pleo's) refuse it or end the authorization, and the user must sign
-/// in again. The window is the answer's way back and one save. A request that reaches the server after its
-/// [`until`](Step::Send), and tokens that are saved only after that, have the same effect, because another holder may
-/// use the old refresh token meanwhile.
+/// From the server's rotation of the tokens to your call of [`saved`](Self::saved), the new tokens exist in
+/// one answer and one process. If the answer is lost or the process dies in this window, the session tries
+/// the old refresh token again. Some servers allow that; others (Pleo's) refuse it or end the authorization,
+/// and the user must sign in again. The window lasts for the answer's way back and one save. A request that
+/// reaches the server after its [`until`](Step::Send), and tokens that are saved only after that, have the
+/// same effect, because another holder may use the old refresh token in the meantime.
 #[cfg_attr(test, derive(Clone))]
 pub struct Session {
-    /// What is stored, as far as this holder knows.
+    /// The stored record, as far as this holder knows it.
     record: Record,
     hand: Hand,
     seen: Seen,
@@ -187,22 +192,47 @@ pub struct Session {
     holder: IssuedTo,
 }
 
-/// From tokens to a session and back.
+/// Construction, and what a session knows.
 impl Session {
-    /// Makes a session of the tokens of a user's first sign-in, received at `now`. Save them to use them.
+    /// Makes a session from the tokens of a user's first sign-in, received at `now`. They are usable once
+    /// they are saved.
     ///
-    /// Where something is stored for the user already, call [`signed_in_again`](Self::signed_in_again): then other
-    /// holders learn of it, and none brings back old tokens. Keep what is stored while there are other holders. If two
-    /// processes make a first sign-in at once, the store refuses one save: [`adopt`](Self::adopt) what it holds, and
-    /// the later sign-in goes on over it.
+    /// If the store already has a snapshot for the user, call [`signed_in_again`](Self::signed_in_again)
+    /// instead, so that the other holders adopt the new tokens. Do not delete a snapshot that other holders
+    /// use. If two processes make a first sign-in at once, the store refuses one save: [`adopt`](Self::adopt)
+    /// the stored snapshot, and the later sign-in wins.
     pub fn new(tokens: TokenResponse, policy: RefreshPolicy, now: SystemTime) -> Self {
         let holder = tokens.issued_to;
         Self::with(Record::of_sign_in(tokens, unix(now), &policy), holder, policy, now)
     }
 
-    /// Makes a session of the tokens of a later sign-in, received at `now`, for a user for whom `stored` is in the
-    /// store. It goes on under the same key, also with another client than before, as
-    /// [`reauthorized`](Self::reauthorized) does for a session at hand.
+    /// Makes a session from the tokens of a later sign-in, received at `now`, for a user whose snapshot
+    /// `stored` is in the store. The session continues under the same key, even if the client has changed. If
+    /// you already have a session, call [`reauthorized`](Self::reauthorized).
+    ///
+    /// ```
+    /// use oauth2_proto::{Client, ClientAuth, RefreshPolicy, Secret, Session, Step};
+    /// use oauth2_proto::{TokenResponse, pleo};
+    /// use std::time::SystemTime;
+    ///
+    /// let auth = ClientAuth::basic("fake-secret");
+    /// let client = Client::new(pleo::staging(), "client-id", auth)?;
+    /// let (policy, now) = (RefreshPolicy::default(), SystemTime::UNIX_EPOCH);
+    ///
+    /// let json = r#"{"access_token":"fake-1","token_type":"Bearer"}"#;
+    /// let mut first = Session::new(TokenResponse::for_test(&client, json)?, policy, now);
+    /// let Step::Save(save) = first.poll(now) else { panic!() };
+    /// let stored = save.snapshot().clone(); // it is in the store
+    ///
+    /// let json = r#"{"access_token":"fake-2","token_type":"Bearer"}"#;
+    /// let tokens = TokenResponse::for_test(&client, json)?;
+    /// let mut session = Session::signed_in_again(tokens, stored, policy, now);
+    /// let Step::Save(save) = session.poll(now) else { panic!() };
+    /// assert_eq!((save.expected_revision(), save.snapshot().revision()), (1, 2));
+    /// session.saved(save);
+    /// assert_eq!(session.access_token(now).map(Secret::expose), Some("fake-2"));
+    /// # Ok::<(), oauth2_proto::Error>(())
+    /// ```
     pub fn signed_in_again(
         tokens: TokenResponse,
         stored: Snapshot,
@@ -214,11 +244,11 @@ impl Session {
         session
     }
 
-    /// Makes a session of a refresh token that was obtained by other means, for customers who signed in before you
-    /// had this crate. It is refreshed at once.
+    /// Makes a session from a refresh token that you obtained without this crate, for users who signed in
+    /// earlier. The first refresh is due at once.
     ///
-    /// Make sure that nobody refreshes with the token by the old means any more. The scopes are unknown until the
-    /// server names them.
+    /// First stop every other program that refreshes with this token. The scopes are unknown until the server
+    /// names them.
     ///
     /// ```
     /// use oauth2_proto::{Client, ClientAuth, RefreshPolicy, Secret, Session, Step, pleo};
@@ -250,13 +280,13 @@ impl Session {
         Ok(Self::with(record, client.issued_to, policy, now))
     }
 
-    /// Makes another holder from a snapshot of the store. The key under which it is stored says whose tokens these
-    /// are.
+    /// Makes another holder from a stored snapshot. A snapshot does not name its user: the key under which
+    /// you store it does.
     ///
     /// # Errors
     ///
-    /// Misuse: the tokens were issued to another client, because the token endpoint or the `client_id` differs. Use
-    /// that client or, if the token endpoint has moved, [`rebind`](Self::rebind).
+    /// Misuse: the tokens were issued to another client, because the token endpoint or the `client_id`
+    /// differs. Use that client or, if the token endpoint has moved, [`rebind`](Self::rebind).
     pub fn restore(
         client: &Client,
         snapshot: Snapshot,
@@ -264,7 +294,7 @@ impl Session {
         now: SystemTime,
     ) -> Result<Self, Error> {
         let mut record = *snapshot.0;
-        // Version 1 knew the token endpoint as it was written, not as it is normalised.
+        // Version 1 stored a digest of the token endpoint as it was configured, not in its normal form.
         if client.is_issued_to_as_written(record.issued_to) {
             record.issued_to = client.issued_to;
         }
@@ -274,21 +304,34 @@ impl Session {
         Ok(Self::with(record, client.issued_to, policy, now))
     }
 
-    /// Makes a holder from a snapshot whose tokens were issued to `client` at another address of its token endpoint, or
-    /// under another `client_id`. Save it, and the other holders adopt it. If another holder saves first, call this
-    /// again with the newer snapshot.
+    /// Makes a holder from a snapshot whose tokens were issued to `client` at another address of its token
+    /// endpoint, or under another `client_id`. Save it; then the other holders adopt it. If another holder
+    /// saves first, call `rebind` again with the newer snapshot.
     ///
-    /// The refresh token is sent to the new address from then on, so make sure that it belongs to the same server.
+    /// From then on the refresh token goes to the new address, so make sure that this address belongs to the
+    /// same server.
     ///
     /// ```
-    /// # use oauth2_proto::*;
-    /// # use std::time::SystemTime;
-    /// # fn moved(client: &Client, snapshot: Snapshot) -> Result<(), Error> {
-    /// # let (policy, now) = (RefreshPolicy::default(), SystemTime::UNIX_EPOCH);
-    /// let mut session = Session::rebind(client, snapshot, policy, now);
+    /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, RefreshPolicy, Session, Step};
+    /// # use oauth2_proto::TokenResponse;
+    ///
+    /// let client = |token_endpoint| {
+    ///     let server = AuthorizationServer::new("https://as.example/authorize", token_endpoint)?;
+    ///     Client::new(server, "client-id", ClientAuth::none())
+    /// };
+    /// let old = client("https://as.example/token")?;
+    /// let moved = client("https://as.example/v2/token")?;
+    /// # let (policy, now) = (RefreshPolicy::default(), std::time::SystemTime::UNIX_EPOCH);
+    /// # let json = r#"{"access_token":"fake-1","token_type":"Bearer"}"#;
+    /// # let mut session = Session::new(TokenResponse::for_test(&old, json)?, policy, now);
+    /// # let Step::Save(save) = session.poll(now) else { panic!() };
+    /// # let stored = save.snapshot().clone();
+    ///
+    /// assert!(Session::restore(&moved, stored.clone(), policy, now).is_err());
+    /// let mut session = Session::rebind(&moved, stored, policy, now);
     /// let Step::Save(save) = session.poll(now) else { panic!() };
-    /// # Ok(())
-    /// # }
+    /// assert_eq!(save.expected_revision(), 1);
+    /// # Ok::<(), oauth2_proto::Error>(())
     /// ```
     pub fn rebind(client: &Client, snapshot: Snapshot, policy: RefreshPolicy, now: SystemTime) -> Self {
         let record = *snapshot.0;
@@ -304,11 +347,11 @@ impl Session {
 
     /// Returns the access token if it is usable at `now`; changes nothing.
     ///
-    /// It is usable also while a refresh is under way, until it expires, is replaced or rejected, or the authorization
-    /// is ended. At a server whose
-    /// [access tokens end with a refresh](crate::AuthorizationServer::access_tokens_end_with_refresh) there is none
-    /// from the moment when our refresh is sent until the new tokens are saved, and none after a refusal. Ask before
-    /// each request to the API, and report a 401 by [`access_token_rejected`](Self::access_token_rejected).
+    /// It stays usable during a refresh, until it expires, is replaced or rejected, or the authorization is
+    /// ended. At a server whose [access tokens end with a
+    /// refresh](crate::AuthorizationServer::access_tokens_end_with_refresh), no token is usable from the
+    /// sending of our refresh until the new tokens are saved, or after a refusal. Call this before each
+    /// request to the API, and report a 401 by [`access_token_rejected`](Self::access_token_rejected).
     pub fn access_token(&self, now: SystemTime) -> Option<&Secret> {
         let now = self.clock.time(unix(now), &self.policy);
         let record = &self.record;
@@ -330,23 +373,23 @@ impl Session {
         is_usable.then_some(&record.access_token)
     }
 
-    /// Returns the refresh token, to revoke it after [`end`](Self::end). Do not refresh with it yourself: this session
-    /// does.
+    /// Returns the refresh token, to revoke it after [`end`](Self::end). Do not refresh with it yourself: the
+    /// session does.
     pub fn refresh_token(&self) -> Option<&Secret> {
         self.newest().refresh_token.as_ref()
     }
 
-    /// Returns what went wrong since the last refresh that worked; `None` if nothing did.
+    /// Returns the failures since the last successful refresh; `None` if there were none.
     pub fn trouble(&self) -> Option<&Trouble> {
         self.newest().trouble.as_deref()
     }
 
-    /// Returns how to use the access token.
+    /// Returns the type of the access token, which says how to send it (RFC 6749 §7.1).
     pub fn token_type(&self) -> &TokenType {
         &self.record.token_type
     }
 
-    /// Returns the scopes that are known to be granted.
+    /// Returns the scopes that are known to be granted; none where they are unknown.
     pub fn granted_scopes(&self) -> impl Iterator<Item = &str> {
         self.record.scope.iter().flat_map(Scope::tokens)
     }
@@ -362,9 +405,9 @@ impl Session {
     }
 }
 
-/// What to do.
+/// The next step, and the call to send.
 impl Session {
-    /// Returns the next step. Polling twice at one time returns the same step; only the reports below change the
+    /// Returns the next step. Polling twice at one time returns the same step: only the reports change the
     /// session.
     pub fn poll(&mut self, now: SystemTime) -> Step {
         let now = self.observe(now);
@@ -401,12 +444,13 @@ impl Session {
     ///
     /// The call repeats the scopes and resources of the authorization request where the server wants that
     /// ([`refresh_repeats_scope`](crate::AuthorizationServer::refresh_repeats_scope),
-    /// [`refresh_repeats_resources`](crate::AuthorizationServer::refresh_repeats_resources)). Add other parameters by
-    /// [`request_mut`](Call::request_mut).
+    /// [`refresh_repeats_resources`](crate::AuthorizationServer::refresh_repeats_resources)). Add other
+    /// parameters with [`request_mut`](Call::request_mut).
     ///
     /// # Errors
     ///
-    /// Misuse: the tokens were issued to another client, or the server is known not to refresh.
+    /// Misuse: the tokens were issued to another client, or the server does not support the refresh token
+    /// grant.
     pub fn send(&mut self, client: &Client, now: SystemTime) -> Result<Option<Call<SessionRefresh>>, Error> {
         if client.issued_to != self.record.issued_to {
             return Err(another_client());
@@ -432,20 +476,20 @@ impl Session {
         }
         let call = request.start_as(|refresh| SessionContext { refresh, attempt })?;
         self.hand = Hand::Request(*claim);
-        // Version 1 of the stored form does not know this.
+        // Version 1 of the stored form lacks this member.
         self.record.ends_together = client.server.access_tokens_end_with_refresh;
         Ok(Some(call))
     }
 }
 
-/// What happened.
+/// Reports of outcomes.
 impl Session {
     /// Records that the store accepted `save`. If no row changed, call [`adopt`](Self::adopt) instead.
     pub fn saved(&mut self, save: Save) {
         let Save { snapshot, claims } = save;
         let record = *snapshot.0;
         let is_next = record.revision == self.record.revision.saturating_add(1);
-        // Another task that shares this session may have adopted it before this one could report it.
+        // Another task that shares this session may have adopted the save before this report.
         let is_adopted = !matches!(self.hand, Hand::Claim(_) | Hand::Request(_))
             && record.revision == self.record.revision
             && record.state == self.record.state
@@ -463,16 +507,17 @@ impl Session {
         self.replace(record);
     }
 
-    /// Takes a snapshot from the store: after a save that came too late, or while waiting. Returns whether it was
-    /// newer than what this holder knows; otherwise it changes nothing.
+    /// Takes a snapshot from the store, after a save that the store refused or while waiting. Returns whether
+    /// the snapshot is newer than what this holder knows; an older one changes nothing.
     ///
-    /// If the store refuses a save and then has nothing newer, it lags or is broken: do not poll in a loop.
+    /// If the store refuses a save and then has nothing newer, it lags behind or has lost a write: do not
+    /// poll in a loop, and see [`roll_back`](Self::roll_back).
     ///
     /// # Errors
     ///
-    /// Misuse: the snapshot belongs to another authorization (check the key that it is stored under), or a later
-    /// revision has earlier tokens (somebody else changed what is stored). A user who signs in again goes on with the
-    /// same session by [`reauthorized`](Self::reauthorized).
+    /// Misuse: the snapshot belongs to another authorization (check the key that it is stored under), or a
+    /// later revision has earlier tokens (another program changed the stored snapshot). When a user signs in
+    /// again, call [`reauthorized`](Self::reauthorized) on the same session.
     pub fn adopt(&mut self, snapshot: Snapshot, now: SystemTime) -> Result<bool, Error> {
         self.observe(now);
         let mut record = *snapshot.0;
@@ -483,7 +528,8 @@ impl Session {
                      restore what is stored and call reauthorized",
                 ));
             }
-            // Two first sign-ins at once, and the other one is stored: ours goes on over it, if it is the later one.
+            // Two first sign-ins were made at once, and the other one is stored: ours replaces it if it is
+            // later.
             let ours = Record { authorization: record.authorization, ..self.newest().clone() };
             self.hand = Hand::Outcome(Box::new(ours));
             self.settle(&record);
@@ -502,11 +548,11 @@ impl Session {
         Ok(true)
     }
 
-    /// Takes a snapshot from the store although this holder knows a later revision: the store has lost a write, and you
-    /// say that the store is right. What this holder knows and the store does not is saved again.
+    /// Takes a snapshot from the store although this holder knows a later revision, because the store has
+    /// lost a write. [`poll`](Self::poll) then saves again what the store lacks.
     ///
-    /// Call it where a save is refused, [`adopt`](Self::adopt) finds nothing newer, and a second look at the store
-    /// confirms its revision.
+    /// Call it only if the store refused a save, [`adopt`](Self::adopt) found nothing newer, and reading the
+    /// store again returned the same revision.
     ///
     /// # Errors
     ///
@@ -525,7 +571,7 @@ impl Session {
         Ok(())
     }
 
-    /// Settles what is in hand with what is stored: only an outcome that is worth more stays.
+    /// Compares what is in hand with the stored record, and keeps only an outcome that supersedes it.
     fn settle(&mut self, stored: &Record) {
         let now = self.clock.latest();
         let stored_is_from_the_future = self.policy.is_in_the_future(stored.signed_in_at, now);
@@ -549,19 +595,20 @@ impl Session {
         self.record = record;
     }
 
-    /// Takes the answer to a call, whatever its HTTP status. An answer that nobody waits for any more changes
-    /// nothing, unless it brings later tokens than those known.
+    /// Takes the answer to a call, whatever its HTTP status. A late answer changes nothing, unless its tokens
+    /// are later than those this holder knows.
     ///
-    /// Send each call once, whatever the error advises: [`poll`](Self::poll) makes the next one. Do not cancel the
-    /// task that sends, because the answer may be the only copy of the tokens.
+    /// Send each call once, whatever the error advises: [`poll`](Self::poll) makes the next one. Do not
+    /// cancel the task that sends, because the answer may be the only copy of the tokens.
     ///
-    /// Returns what came beside the tokens, such as an `id_token`; the tokens are for the session to keep.
+    /// Returns the members of the response that this crate does not read, such as an `id_token`. The session
+    /// keeps the tokens.
     ///
     /// # Errors
     ///
-    /// What the server said, to log: the session has noted it, and [`poll`](Self::poll) returns what to do. The
-    /// session keeps the new refresh token of a success that is unreadable elsewhere. Misuse: it is the call of
-    /// another session.
+    /// The errors of [`Call::read`], to log: the session has recorded the failure, and [`poll`](Self::poll)
+    /// returns the next step. The session keeps the new refresh token of a success, even if nothing else is
+    /// readable. Misuse: the call belongs to another session.
     pub fn received(
         &mut self,
         call: Call<SessionRefresh>,
@@ -596,26 +643,27 @@ impl Session {
         Err(error)
     }
 
-    /// Records that no answer came: the connection failed, or the time was over. The server may have rotated the
-    /// tokens, so a token can be lost here.
+    /// Records that no answer came: the connection failed, or the answer was not there in time. The server
+    /// may have rotated the tokens, so a token can be lost here.
     pub fn no_response(&mut self, call: Call<SessionRefresh>, now: SystemTime) {
         self.fail(call.context.attempt, &Failure::without_answer(TroubleKind::NoAnswer), now);
     }
 
-    /// Records that the API answered 401 to this access token (RFC 6750 §3.1), so that it is replaced before its
-    /// time. A token other than the current one changes nothing. Poll next.
+    /// Records that the API answered 401 to this access token (RFC 6750 §3.1), so that the session replaces
+    /// it early. A token other than the current one changes nothing. Poll afterwards.
     pub fn access_token_rejected(&mut self, access_token: &Secret) {
         if *access_token == self.record.access_token {
             self.seen = Seen::Rejected;
         }
     }
 
-    /// Takes the tokens of a new sign-in, perhaps by another client. The session goes on under the same key and
-    /// revision, so that no other holder brings back the old tokens.
+    /// Takes the tokens of a new sign-in, which may be another client's. The session continues under the same
+    /// key and revision, so that no other holder restores the old tokens.
     ///
-    /// Verify that the same user signed in (by the API, or an ID token): another user's tokens belong under another
-    /// key. Where the new tokens bring no refresh token, the stored one stays, unless it was refused or ended, or is
-    /// another client's. Of two sign-ins the later one wins, on every holder.
+    /// Verify that the same user signed in (through the API or an ID token): another user's tokens belong
+    /// under another key. Where the new tokens bring no refresh token, the stored one stays, unless it was
+    /// refused or ended, or was issued to another client. Of two sign-ins the later one wins, on every
+    /// holder.
     pub fn reauthorized(&mut self, tokens: TokenResponse, now: SystemTime) {
         let now = self.observe(now);
         self.holder = tokens.issued_to;
@@ -623,9 +671,30 @@ impl Session {
         self.hand = Hand::Outcome(Box::new(next));
     }
 
-    /// Ends the authorization, for a disconnect or a sign-out: all holders see it, and none refreshes any more. Save it,
-    /// then give the [`refresh_token`](Self::refresh_token) back to the server by a revocation. A new sign-in begins
-    /// by [`reauthorized`](Self::reauthorized).
+    /// Ends the authorization, for a disconnect or a sign-out. Poll and save; then every holder sees the end,
+    /// and none refreshes. Afterwards revoke the [`refresh_token`](Self::refresh_token) at the server (RFC
+    /// 7009). A new sign-in continues with [`reauthorized`](Self::reauthorized).
+    ///
+    /// ```
+    /// use oauth2_proto::session::Reason;
+    /// use oauth2_proto::{Secret, Session, Step};
+    ///
+    /// # use oauth2_proto::{Client, ClientAuth, RefreshPolicy, TokenResponse, pleo};
+    /// # let (policy, now) = (RefreshPolicy::default(), std::time::SystemTime::UNIX_EPOCH);
+    /// # let client = Client::new(pleo::staging(), "client-id", ClientAuth::basic("fake"))?;
+    /// # let json = r#"{"access_token":"fake-1","token_type":"Bearer","refresh_token":"fake-2"}"#;
+    /// # let mut session = Session::new(TokenResponse::for_test(&client, json)?, policy, now);
+    /// # let Step::Save(save) = session.poll(now) else { panic!() };
+    /// # session.saved(save);
+    /// session.end(now);
+    /// assert_eq!(session.access_token(now), None);
+    /// let Step::Save(save) = session.poll(now) else { panic!() };
+    /// session.saved(save); // it is in the store
+    /// assert!(matches!(session.poll(now), Step::Reauthorize(Reason::Ended)));
+    /// // Revoke this token at the server.
+    /// assert_eq!(session.refresh_token().map(Secret::expose), Some("fake-2"));
+    /// # Ok::<(), oauth2_proto::Error>(())
+    /// ```
     pub fn end(&mut self, now: SystemTime) {
         self.observe(now);
         if self.newest().state != State::Ended {
@@ -633,8 +702,8 @@ impl Session {
         }
     }
 
-    /// Tries again at once and with all attempts, after [`GaveUp`](Reason::GaveUp) or during a pause: for example when
-    /// the cause was mended. Otherwise it changes nothing.
+    /// Makes a refresh due at once and restarts both limits, after [`GaveUp`](Reason::GaveUp) or during a
+    /// pause. Call it when the cause is fixed. In any other phase it changes nothing.
     pub fn resume(&mut self, now: SystemTime) {
         let now = self.observe(now);
         let can_resume = match self.phase(now) {
@@ -647,8 +716,8 @@ impl Session {
         }
     }
 
-    /// Learns what an answer brought, if nothing later is known; and the refresh token that replaced the one that was
-    /// `sent`, if that is still in use.
+    /// Takes the tokens of an answer if no later ones are known. Otherwise takes only the refresh token that
+    /// replaced `sent`, if `sent` is still in use.
     fn learn_tokens(
         &mut self,
         attempt: Attempt,
@@ -667,7 +736,7 @@ impl Session {
         }
     }
 
-    /// Learns that an attempt failed, if it is the one that this holder waits for.
+    /// Records that an attempt failed, if this holder waits for its answer.
     fn fail(&mut self, attempt: Attempt, failure: &Failure<'_>, now: SystemTime) {
         let now = self.observe(now);
         let is_current = attempt.authorization == self.record.authorization
@@ -687,9 +756,10 @@ impl Session {
     }
 }
 
-/// Time.
+/// The passing of time.
 impl Session {
-    /// Lets time pass, and returns the time that counts. Whatever ends with time, ends here.
+    /// Advances the clock and returns the time that counts. Ends the token, the claim or the request whose
+    /// time is over.
     fn observe(&mut self, now: SystemTime) -> u64 {
         let shown = unix(now);
         let now = self.clock.time(shown, &self.policy);

@@ -1,5 +1,5 @@
-//! Texts: how they are parsed, written, compared, wiped and shown. Nothing here knows OAuth's messages, and
-//! a parser gives a reason in place of the crate's error.
+//! Texts: how they are parsed, written, compared, wiped and shown. This module does not know OAuth's
+//! messages, and its parsers return reasons instead of the crate's error.
 
 pub(crate) mod foreign;
 pub(crate) mod form;

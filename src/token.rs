@@ -1,4 +1,4 @@
-//! What the token endpoint granted (RFC 6749 §5.1).
+//! The token response (RFC 6749 §5.1).
 
 pub(crate) mod reader;
 
@@ -20,8 +20,8 @@ pub use crate::text::json::Extras;
 
 /// The tokens that the token endpoint granted, and what it said about them (RFC 6749 §5.1).
 ///
-/// `Debug` shows the token type, the lifetime, the scopes and which of them are missing, and of other members only the
-/// names. [`require_scopes`](Self::require_scopes) refuses tokens that lack a requested scope.
+/// `Debug` shows the token type, the lifetime, the scopes and which of them are missing, and of other members
+/// only the names. [`require_scopes`](Self::require_scopes) refuses tokens that lack a requested scope.
 #[derive(Clone)]
 pub struct TokenResponse {
     access_token: Secret,
@@ -31,31 +31,32 @@ pub struct TokenResponse {
     refresh_token_is_new: bool,
     scope: Option<Scope>,
     requested_scope: Option<Scope>,
-    /// The requested scopes as they compare with the granted ones, where that is not as they were sent.
+    /// The requested scopes in the form that is compared with the granted ones, if it differs from the form
+    /// that was sent.
     compared_scope: Option<Scope>,
-    /// Whether the tokens come from a refresh.
+    /// True if the tokens come from a refresh.
     is_refresh: bool,
     /// The lifetime of the refresh token from the response on, where the server announces one.
     pub(crate) refresh_token_expires_in: Option<Duration>,
     /// The resources that the request named.
     pub(crate) resources: Vec<Resource<'static>>,
-    /// Whether the server ends an access token together with the refresh token beside it.
+    /// True if the server ends an access token together with its refresh token.
     pub(crate) ends_together: bool,
     extras: Extras,
     /// The client the tokens were issued to.
     pub(crate) issued_to: IssuedTo,
 }
 
-/// How to use an access token (RFC 6749 §7.1).
+/// The type of an access token, which says how to send it (RFC 6749 §7.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TokenType {
-    /// As a bearer token, `Authorization: Bearer …` (RFC 6750 §2.1).
+    /// A bearer token, sent as `Authorization: Bearer …` (RFC 6750 §2.1).
     Bearer,
-    /// With a proof of possession (RFC 9449 §7.1).
+    /// A token that is sent with a proof of possession (RFC 9449 §7.1).
     DPoP,
-    /// As the server's documentation says. Only [`Leniency::AnyTokenType`](crate::server::Leniency::AnyTokenType)
-    /// lets one through.
+    /// Another type, sent as the server's documentation says. Only
+    /// [`Leniency::AnyTokenType`](crate::server::Leniency::AnyTokenType) accepts one.
     Other(String),
 }
 
@@ -65,21 +66,21 @@ impl TokenResponse {
         &self.access_token
     }
 
-    /// Returns how to use the access token.
+    /// Returns the type of the access token, which says how to send it.
     pub fn token_type(&self) -> &TokenType {
         &self.token_type
     }
 
-    /// Returns the lifetime of the access token from the response on, in whole seconds; `None` where the server
-    /// names none.
+    /// Returns the lifetime of the access token from the response on, in whole seconds; `None` where the
+    /// server names none.
     ///
     /// It is at most 2³¹ − 1 seconds, about 68 years, so adding it to the current time does not overflow.
     pub fn expires_in(&self) -> Option<Duration> {
         self.expires_in
     }
 
-    /// Returns the refresh token to keep: the one in this response or, where a refresh brought none, the one that
-    /// was sent, which then stays in force (RFC 6749 §6).
+    /// Returns the refresh token to keep: the one in this response or, where a refresh brought none, the one
+    /// that was sent, which then stays in force (RFC 6749 §6).
     pub fn refresh_token(&self) -> Option<&Secret> {
         self.refresh_token.as_ref()
     }
@@ -89,11 +90,12 @@ impl TokenResponse {
         self.refresh_token_is_new
     }
 
-    /// Returns the granted scopes: those in the response or, where it names none, those requested (RFC 6749 §5.1).
+    /// Returns the granted scopes: those in the response or, where it names none, those requested (RFC 6749
+    /// §5.1).
     ///
-    /// After a refresh it returns those in the response only. Where that names none, the scopes stay as they were,
-    /// which may be fewer than the refresh asked for (RFC 6749 §6). The server chose the texts; escape them before
-    /// you show them.
+    /// After a refresh it returns those in the response only. Where that names none, the scopes stay as they
+    /// were, which may be fewer than the refresh asked for (RFC 6749 §6). The server chose the texts; escape
+    /// them before you show them.
     pub fn granted_scopes(&self) -> impl Iterator<Item = &str> {
         self.granted().into_iter().flat_map(Scope::tokens)
     }
@@ -137,7 +139,7 @@ impl TokenResponse {
     ///
     /// # Errors
     ///
-    /// Some [`missing_scopes`](Self::missing_scopes); the error holds the tokens.
+    /// [`MissingScopes`], if there are [`missing_scopes`](Self::missing_scopes); it holds the tokens.
     pub fn require_scopes(self) -> Result<Self, MissingScopes> {
         if self.missing_scopes().next().is_none() { Ok(self) } else { Err(MissingScopes(Box::new(self))) }
     }
@@ -167,16 +169,16 @@ impl TokenResponse {
         self.requested_scope.as_ref()
     }
 
-    /// Makes it the response to a refresh: the refresh token that was sent stays where the response brought no other,
-    /// and silence about scopes means no change (RFC 6749 §6).
+    /// Turns the response into one to a refresh: the refresh token that was sent stays if the response
+    /// brought no other, and a missing scope means no change (RFC 6749 §6).
     pub(crate) fn refreshed_by(mut self, sent: &Secret) -> Self {
         self.refresh_token.get_or_insert_with(|| sent.clone());
         self.is_refresh = true;
         self
     }
 
-    /// Returns the scopes that are known to be granted. In the response to a refresh, a list without a scope counts as
-    /// absent: a refresh does not end all scopes.
+    /// Returns the scopes that are known to be granted. In the response to a refresh, a list without a scope
+    /// counts as absent: a refresh does not end all scopes.
     pub(crate) fn granted(&self) -> Option<&Scope> {
         match self.is_refresh {
             true => self.scope.as_ref().filter(|scope| scope.tokens().next().is_some()),
@@ -213,17 +215,18 @@ impl fmt::Display for MissingScopes {
 impl std::error::Error for MissingScopes {}
 
 impl TokenResponse {
-    /// Makes a token response for tests of your own code, from the JSON that a server would answer with to a token
+    /// Makes a token response for tests of your own code. `json` is the body of a server's answer to a token
     /// request of `client` that names no scope.
     ///
-    /// No request is made, and the text is read as a server's is: with the leniencies of the client's server, and
-    /// refused where that would be. It cannot stand in for a sign-in: only a checked callback makes a token request.
+    /// The body is read like a server's answer, with the leniencies of the client's server. This function
+    /// cannot replace a sign-in: only a checked callback makes a token request.
     ///
     /// ```
     /// use oauth2_proto::{Client, ClientAuth, RefreshPolicy, Session, TokenResponse, pleo};
     /// use std::time::{Duration, SystemTime};
     ///
-    /// let client = Client::new(pleo::staging(), "client-id", ClientAuth::basic("fake-secret"))?;
+    /// let auth = ClientAuth::basic("fake-secret");
+    /// let client = Client::new(pleo::staging(), "client-id", auth)?;
     /// let tokens = TokenResponse::for_test(
     ///     &client,
     ///     r#"{"access_token":"fake-1","token_type":"Bearer","expires_in":60,
@@ -238,7 +241,7 @@ impl TokenResponse {
     ///
     /// # Errors
     ///
-    /// As for [`Call::read`](crate::Call::read).
+    /// The errors of [`Call::read`](crate::Call::read).
     pub fn for_test(client: &Client, json: &str) -> Result<Self, Error> {
         let response = Response::new(200, [("content-type", "application/json")], json.as_bytes());
         let read = Self::read(response, &client.token_context(None, Vec::new()));

@@ -29,7 +29,7 @@ fn the_documentation_names_tests_that_exist() {
     }
 }
 
-/// Whether the test is in the place that the page names.
+/// Returns whether the test is in the place that the page names.
 #[track_caller]
 fn is_in(place: &str, name: &str) -> bool {
     match place {

@@ -1,4 +1,4 @@
-//! What the types forbid: each file in `compile_fail` has one line that must not compile.
+//! The mistakes that the types forbid: each file in `compile_fail` has one line that must not compile.
 //!
 //! That line ends in `//~` and the code of the compiler's error. The rest of the file must compile, so that a
 //! case cannot fail for another reason. Only line and code are compared, because the texts change with the

@@ -15,7 +15,7 @@ mod embedded;
 use embedded::{AuthorizationServer, Config, spawn};
 
 const CALLERS: usize = 50;
-/// The longest that one call may take.
+/// The maximum time of one call.
 const LIMIT: Duration = Duration::from_secs(2);
 
 #[test]
@@ -29,8 +29,9 @@ fn fifty_keep_alive_callers_are_answered_without_a_stall_for_a_minute() {
     call_for(Duration::from_secs(60));
 }
 
-/// Calls the server from many threads, each with a connection that it keeps. Every 2.5 seconds all of them open a
-/// new one at once. A server with a pool of threads leaves some of these without a thread for as long.
+/// Calls the server from many threads, each with a connection that it keeps. Every 2.5 seconds all of them
+/// open a new one at once. A server with a pool of threads leaves some of them without a thread for that
+/// time.
 #[track_caller]
 fn call_for(duration: Duration) {
     let running = spawn(AuthorizationServer::new(Config::new("http://127.0.0.1:9/callback")), 0).unwrap();
@@ -264,7 +265,7 @@ impl Connection {
         self.0.get_mut().write_all(message.as_bytes()).unwrap();
     }
 
-    /// Returns the status, the head and the body, or what came of the body.
+    /// Returns the status, the head and the body, or the part of the body that arrived.
     #[track_caller]
     fn post(&mut self, target: &str, body: &str) -> (u16, String, String) {
         self.send(target, body);

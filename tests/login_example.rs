@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use url::Url;
 
-/// How long the example may take for anything at all.
+/// The maximum time of any step of the example.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Visibly fake, and part of no other text that the example could print.
@@ -91,7 +91,7 @@ fn nothing_secret_is_shown() {
     }
 }
 
-/// Whether the word is long, of the alphabet of base64, and with letters in both cases.
+/// Returns whether the word is long, in the alphabet of base64, and has letters in both cases.
 fn looks_random(word: &str) -> bool {
     let base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte);
     let has = |case: fn(&u8) -> bool| word.as_bytes().iter().any(case);

@@ -106,7 +106,7 @@ prop_compose! {
     }
 }
 
-/// What a caller may do with a session, in any order.
+/// The calls that a program may make on a session, in any order.
 #[derive(Clone, Debug)]
 enum Operation {
     Save,

@@ -20,7 +20,7 @@ use web::{Delivery, Listening, Reply};
 #[path = "../examples/support/web.rs"]
 mod web;
 
-/// How long the probe may take for anything at all.
+/// The maximum time of any step of the probe.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// Visibly fake, and part of no other text that the probe could print.
@@ -414,8 +414,8 @@ enum Fault {
     LeavesOutTheRefreshToken,
     /// It answers every authorization request with a page, which is no fault.
     AsksAPerson,
-    /// It keeps the rules in unusual ways: other error codes, errors in the fragment, no scope in its answers, and
-    /// its metadata where OpenID Connect has them.
+    /// It keeps the rules in unusual ways: other error codes, errors in the fragment, no scope in its
+    /// answers, and its metadata where OpenID Connect has them.
     IsUnusual,
 }
 

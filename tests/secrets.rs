@@ -21,7 +21,7 @@ use support::{REDIRECT_URI, client, entropy, later, now, server, token_call};
 
 const MARK: &str = "planted";
 
-/// What replaces a text of the server that repeats a secret.
+/// The note that replaces a server's text that repeats a secret.
 const WITHHELD: &str = "[withheld: it repeats a secret of the request]";
 
 /// The texts that were printed, each with the value it came from.

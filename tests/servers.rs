@@ -32,7 +32,8 @@ use foreign::{Facts, NoServer, RefreshTokenReuse};
 use libtest_mimic::{Arguments, Failed, Trial};
 use matrix::{Cell, Matrix};
 
-/// Seconds that an access token lives where a server takes so few, so that a session sees several lifetimes.
+/// The lifetime of access tokens in seconds, at servers that accept so short a one, so that a session sees
+/// several lifetimes.
 const LIFETIME: u64 = 2;
 
 type Start = fn(&str) -> Result<Server, NoServer>;

@@ -1,4 +1,4 @@
-//! Cases with expected verdicts, collected from the specifications and from what servers really send.
+//! Cases with expected verdicts, collected from the specifications and from real servers.
 //!
 //! The cases for PKCE and for authorization URLs are used by unit tests in `src/authorization`.
 
@@ -139,7 +139,7 @@ fn tolerant_client(leniencies: impl Iterator<Item = Leniency>) -> Client {
     client_of(leniencies.fold(server(), |server, leniency| server.tolerate(leniency)))
 }
 
-/// What this client reads in the response of a case.
+/// Reads the response of a case with this client.
 #[track_caller]
 fn read(case: &Value, client: &Client) -> Result<TokenResponse, Error> {
     let headers = case["headers"].as_array().unwrap().iter();

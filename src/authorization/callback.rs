@@ -1,4 +1,4 @@
-//! The authorization response (RFC 6749 §4.1.2, RFC 9207), and what a program may believe of it.
+//! The authorization response (RFC 6749 §4.1.2, RFC 9207), and the verdict on it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -75,12 +75,12 @@ impl<'a> Callback<'a> {
         Self(Source::Pairs(pairs.into_iter().collect()))
     }
 
-    /// Returns the `state`, to find the pending authorization that the callback may answer: a browser with two
-    /// tabs has two. `None` if it is missing, repeated or not UTF-8.
+    /// Returns the `state`, decoded, to find the pending authorization of a browser with several tabs; `None`
+    /// if it is missing, repeated or not UTF-8.
     ///
     /// Finding is not checking: look among the pending authorizations of this browser only, and
-    /// [`receive`](crate::PendingAuthorization::receive) with the one that is found. It compares `state` again,
-    /// and everything else.
+    /// [`receive`](crate::PendingAuthorization::receive) with the one that is found. It compares `state`
+    /// again, and everything else.
     ///
     /// ```
     /// use oauth2_proto::{Callback, PendingAuthorization};
@@ -140,25 +140,25 @@ impl fmt::Debug for Callback<'_> {
 /// The values a callback must match.
 pub(crate) struct Expected<'a> {
     pub(crate) state: &'a str,
-    /// Without it `iss` is ignored: there is nothing to compare it with.
+    /// `None` means that `iss` is ignored.
     pub(crate) issuer: Option<&'a str>,
     pub(crate) iss_required: bool,
 }
 
-/// What a callback turned out to be.
+/// The verdict on a callback.
 pub(crate) enum Verdict {
-    /// Someone else's: it answers another request, comes from another server, or was tampered with.
+    /// Not ours: it answers another request, comes from another server, or was tampered with.
     Forged(Error),
     /// Our request was granted, with this code.
     Code(Secret),
     /// Our request was refused.
     Refused(Error),
-    /// It says neither; the browser may still bring one that does.
+    /// Neither a code nor an error; the real callback may still come.
     Broken(Error),
 }
 
 impl Verdict {
-    /// Judges a callback; its origin comes first, so that a forged one is believed in nothing.
+    /// Judges a callback. Checks its origin first, so that nothing in a forged one has an effect.
     pub(crate) fn on(callback: &Callback<'_>, expected: &Expected<'_>) -> Self {
         let parameters = match Parameters::collect(callback) {
             Ok(parameters) => parameters,
@@ -166,7 +166,7 @@ impl Verdict {
                 return Self::Broken(Error::no_callback(format!("the parameter {name} is not UTF-8")));
             }
         };
-        // The first parameter is not found, because the address stands before its name.
+        // The address precedes the name of the first parameter, so that one is not found.
         let is_address = callback.is_address();
         if let Err(why) = parameters.check_origin(expected) {
             let is_lost = is_address && parameters.state.is_none();
@@ -218,7 +218,7 @@ impl<'a> Parameters<'a> {
         Ok(parameters)
     }
 
-    /// Notes one known parameter.
+    /// Records one known parameter.
     fn take(&mut self, name: &'static str, value: Cow<'a, str>) {
         let slot = match name {
             "code" => &mut self.code,
@@ -282,7 +282,7 @@ impl<'a> Parameters<'a> {
 const ADDRESS: &str =
     "the callback is a whole URL, or a path, where a query is expected; pass it by Callback::url";
 
-/// The parameters of a callback that are read or refused; the query of a redirect URI must bring none.
+/// The parameters of a callback that are read or refused; the query of a redirect URI must contain none.
 pub(crate) const RESPONSE_PARAMETERS: &[&str] = &[
     "code",
     "state",
@@ -295,7 +295,7 @@ pub(crate) const RESPONSE_PARAMETERS: &[&str] = &[
     "id_token",
 ];
 
-/// Returns the name from [`RESPONSE_PARAMETERS`] that this is.
+/// Returns the entry of [`RESPONSE_PARAMETERS`] that equals `name`.
 fn known(name: &str) -> Option<&'static str> {
     RESPONSE_PARAMETERS.iter().copied().find(|known| *known == name)
 }

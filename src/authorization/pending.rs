@@ -1,4 +1,4 @@
-//! The pending authorization: what must survive the browser's trip.
+//! The pending authorization: a sign-in whose user is away in the browser.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -14,7 +14,7 @@ use crate::text::time::{system_time, unix_seconds};
 use crate::text::uri::{Issuer, RedirectUri, Resource};
 use crate::token::TokenResponse;
 
-/// An authorization that the user has been sent away for: what must survive the browser's trip.
+/// A sign-in that waits for its callback. Store it while the user is away in the browser.
 ///
 /// Keep it **with the user's browser session** (a server-side session, or an encrypted cookie), never in a
 /// store that any browser can reach by a `state` alone: this binds the answer to the browser that asked
@@ -67,11 +67,12 @@ pub struct PendingAuthorization {
 }
 
 impl PendingAuthorization {
-    /// How long the user may take to come back, unless
+    /// The time that the user has to come back, unless
     /// [`lifetime`](crate::authorization::AuthorizationRequest::lifetime) sets another time: 10 minutes.
     pub const LIFETIME: Duration = Duration::from_secs(600);
 
-    /// How far the clock may have gone back since the start, on another machine for example: 60 seconds.
+    /// The accepted clock skew: the clock, which may be another machine's, may be behind the start by 60
+    /// seconds.
     pub const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
     /// Checks the callback and, if it answers this request with a code, makes the token request.
@@ -81,8 +82,8 @@ impl PendingAuthorization {
     /// # Errors
     ///
     /// - Misuse: the client is another one, or a callback was accepted before.
-    /// - Suspect: `state` or `iss` does not match, a parameter is repeated, a token came through the
-    ///   browser, or there are both a code and an error. Or a code came after the authorization has expired, and
+    /// - Suspect: `state` or `iss` does not match, a parameter is repeated, a token came through the browser,
+    ///   or there are both a code and an error. Or a code came after the authorization has expired, and
     ///   [`Error::advice`] says [`Reauthorize`](crate::Advice::Reauthorize).
     /// - Invalid: there is neither a code nor an error, or one of the parameters that are read is not UTF-8.
     /// - Refused: the server or the user said no; [`Error::code`] says why (RFC 6749 §4.1.2.1).
@@ -109,8 +110,8 @@ impl PendingAuthorization {
             issuer: client.server.issuer.as_ref().map(Issuer::as_str),
             iss_required: client.server.authorization_response_iss_parameter_supported,
         };
-        // Only a code meets the age check: a forged or broken callback must not end the user's wait, and a user who
-        // said no, however late, must not be sent back.
+        // Only a code meets the age check: a forged or broken callback must not end the user's wait, and a
+        // user who said no, however late, must not be sent back.
         match Verdict::on(&callback.into(), &expected) {
             Verdict::Forged(error) | Verdict::Broken(error) | Verdict::Refused(error) => Err(error),
             Verdict::Code(code) => {
@@ -120,7 +121,7 @@ impl PendingAuthorization {
         }
     }
 
-    /// Returns the `state` that was sent; it tells several authorizations of one browser session apart.
+    /// Returns the `state` that was sent. It distinguishes several authorizations of one browser session.
     pub fn state(&self) -> &str {
         self.state.expose()
     }

@@ -59,7 +59,7 @@ impl CodeVerifier {
         self.short_challenge().expose().to_owned()
     }
 
-    /// The challenge, in place.
+    /// Computes the challenge without an allocation.
     pub(crate) fn short_challenge(&self) -> ShortSecret {
         ShortSecret::from_random(&Sha256::digest(self.0.as_bytes()).into())
     }
@@ -129,7 +129,7 @@ impl Entropy {
         Self(parts)
     }
 
-    /// The bytes for `state` and for the code verifier.
+    /// Returns the bytes for `state` and for the code verifier.
     pub(crate) fn state_and_verifier(&self) -> (&[u8; 32], &[u8; 32]) {
         let [state, verifier, _nonce, _jti] = &*self.0;
         (state, verifier)

@@ -120,7 +120,8 @@ impl<'a> AuthorizationRequest<'a> {
         self
     }
 
-    /// Returns the URL for the user's browser, and what must be kept until the browser comes back.
+    /// Returns the URL for the user's browser, and the pending authorization to keep until the browser comes
+    /// back.
     ///
     /// Takes random bytes from the operating system, for the code verifier and the `state`.
     ///
@@ -128,13 +129,13 @@ impl<'a> AuthorizationRequest<'a> {
     ///
     /// Misuse, if
     ///
-    /// - the redirect URI is not absolute, is `http` to an address other than a loopback one, has a scheme that
-    ///   leads to no app (such as `javascript`), holds user information or a fragment, or has a parameter of the
-    ///   response in its query; or the server takes `https` only, and it is not;
+    /// - the redirect URI is not absolute, is `http` to an address other than a loopback one, has a scheme
+    ///   that leads to no app (such as `javascript`), holds user information or a fragment, or has a
+    ///   parameter of the response in its query; or the server takes `https` only, and it is not;
     /// - a scope or a resource is not well-formed;
-    /// - a parameter has no name, is there twice, is one that this crate sets, or is in the authorization
-    ///   endpoint's own query;
-    /// - the server is known not to support the authorization code grant.
+    /// - a parameter has no name, is given twice, is one that this crate sets or excludes, or is in the
+    ///   authorization endpoint's own query;
+    /// - the server does not support the authorization code grant.
     #[cfg(feature = "os-random")]
     pub fn start(self, now: SystemTime) -> Result<(String, PendingAuthorization), Error> {
         self.start_with(Entropy::from_os()?, now)
@@ -144,7 +145,7 @@ impl<'a> AuthorizationRequest<'a> {
     ///
     /// # Errors
     ///
-    /// As for `start`.
+    /// The errors of `start`.
     pub fn start_with(
         self,
         entropy: Entropy,
@@ -198,7 +199,7 @@ impl<'a> AuthorizationRequest<'a> {
         Ok(())
     }
 
-    /// Says why an extra parameter must not be sent after the `earlier` ones.
+    /// Returns why an extra parameter must not be sent after the `earlier` ones; `None` if it may be sent.
     fn why_refused(&self, name: &str, value: &str, earlier: &[(&str, &str)]) -> Option<&'static str> {
         let is_same = |known: &str| known == name;
         let mut endpoint = self.client.server.authorization_endpoint.parameters();

@@ -40,7 +40,7 @@ impl<'de> Deserialize<'de> for PendingAuthorization {
             D::Error::custom("not a stored pending authorization, or a damaged one; let the user start again")
         };
         let restored = Restored::deserialize(source).map_err(|_| not_stored())?;
-        // Other JSON may have a version too; a verifier is what every pending authorization keeps.
+        // Other JSON may have a version, too; every pending authorization has a verifier.
         if restored.version == 0 || restored.code_verifier.expose().is_empty() {
             return Err(not_stored());
         }
@@ -88,8 +88,8 @@ struct Stored<'a> {
     resources: Vec<&'a str>,
 }
 
-/// Every member has a default, so that a form of another version fails on its version and not on its members. No
-/// form has version 0.
+/// Every member has a default, so that a form of another version fails on its version and not on its members.
+/// No form has version 0.
 #[derive(Deserialize)]
 #[serde(default)]
 struct Restored {

@@ -1,8 +1,9 @@
-//! Finds secrets of a request that a server repeats in its texts, and shows of such texts plain words only.
+//! Finds secrets of a request that a server repeats in its texts, and reduces such texts to plain words.
 //!
-//! Secret and text are compared by their letters and digits in lower case, as sent and with escapes undone, so that
-//! escapes, letter case, line breaks and punctuation make no difference. [`RUN`] bytes of a secret, or of its base64,
-//! in a row count as a repetition. Time and memory grow with the lengths of secrets and texts, not with their product.
+//! Secret and text are compared by their letters and digits in lower case, as sent and with escapes undone,
+//! so that escapes, letter case, line breaks and punctuation make no difference. [`RUN`] bytes of a secret,
+//! or of its base64, in a row count as a repetition. Time and memory grow with the lengths of secrets and
+//! texts, not with their product.
 
 use std::fmt;
 
@@ -16,7 +17,7 @@ use crate::text::secret::Secret;
 /// The note that replaces a text which repeats a secret.
 pub(crate) const WITHHELD: &str = "[withheld: it repeats a secret of the request]";
 
-/// How many bytes of a secret in a row count as a repetition; of a shorter secret, all of them.
+/// The number of bytes of a secret in a row that count as a repetition; for a shorter secret, its length.
 const RUN: usize = 8;
 
 /// Returns for each text whether it repeats one of the secrets, or a part of one.
@@ -109,8 +110,8 @@ fn runs(text: &[u8]) -> impl Iterator<Item = u64> {
     text.windows(RUN).filter_map(|run| run.first_chunk().copied().map(u64::from_ne_bytes))
 }
 
-/// Returns the letters and digits of a text, as sent and, where it differs, with escapes undone. The characters before
-/// a secret can look like the beginning of an escape that swallows its first letters.
+/// Returns the letters and digits of a text, as sent and, where it differs, with escapes undone. The
+/// characters before a secret can look like the beginning of an escape that swallows its first letters.
 fn spellings(text: &str) -> [Option<Secret>; 2] {
     let as_sent = letters(text.as_bytes());
     let undone = unescaped(text.as_bytes());
@@ -144,8 +145,8 @@ fn unescaped(text: &[u8]) -> Zeroizing<Vec<u8>> {
     out
 }
 
-/// Returns the length of the escape that a text ends in, and the byte that it means. It knows the escapes of URLs, of
-/// JSON and programming languages, and of HTML.
+/// Returns the length of the escape that a text ends in, and the byte that it means. It knows the escapes of
+/// URLs, of JSON and programming languages, and of HTML.
 fn escape_at_end(text: &[u8]) -> Option<(usize, u8)> {
     let number = |digits: &[u8], radix: u8| {
         digits.iter().try_fold(0_u8, |number, digit| {
@@ -170,7 +171,8 @@ fn escape_at_end(text: &[u8]) -> Option<(usize, u8)> {
     Some((length, meaning?))
 }
 
-/// Returns the letters and digits of a secret's base64 where it begins `offset` bytes after a group of three bytes.
+/// Returns the letters and digits of a secret's base64 where it begins `offset` bytes after a group of three
+/// bytes.
 ///
 /// The first and last few characters depend on the bytes around the secret, so a search must not need them.
 fn base64(secret: &Secret, offset: usize) -> Secret {
@@ -182,9 +184,9 @@ fn base64(secret: &Secret, offset: usize) -> Secret {
 
 /// A text of a server, reduced to its plain words and then escaped and cut like any foreign text.
 ///
-/// It may repeat a secret in a spelling that nobody foresaw, so a list of spellings is not enough: `…` replaces each
-/// word that is not plain. A plain word has ASCII letters only (also in parts joined by `_`, `-` or `'`), all small, all
-/// capital or with a capital first, and at most 20 of them.
+/// A text may repeat a secret in an unforeseen spelling, so a list of spellings is not enough: `…` replaces
+/// each word that is not plain. A plain word has ASCII letters only (also in parts joined by `_`, `-` or
+/// `'`), all small, all capital or with a capital first, and at most 20 of them.
 pub(crate) struct PlainWords<'a>(pub(crate) &'a str);
 
 impl fmt::Display for PlainWords<'_> {

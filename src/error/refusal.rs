@@ -7,7 +7,8 @@ use crate::error::Advice;
 use crate::error::echo::{PlainCode, PlainWords};
 use crate::text::json::Extras;
 
-/// The members of an error response (RFC 6749 §5.2), the nonce of RFC 9449 §8, and the `interval` of some servers.
+/// The members of an error response (RFC 6749 §5.2), the nonce of RFC 9449 §8, and the `interval` of some
+/// servers.
 #[derive(Clone, Default)]
 pub(crate) struct Refusal {
     pub(crate) code: Option<String>,
@@ -46,8 +47,9 @@ impl Refusal {
         }
     }
 
-    /// Returns the advice that follows from the code of a callback. There the user was just asked, so that whoever
-    /// did not consent said no (OpenID Connect Core §3.1.2.6); LinkedIn and Apple name what the user pressed.
+    /// Returns the advice that follows from the code of a callback. The user was just asked, so a missing
+    /// consent means that they declined (OpenID Connect Core §3.1.2.6). The two `user_cancelled` codes are
+    /// LinkedIn's and Apple's.
     pub(super) fn advice_of_callback(&self) -> Advice {
         match self.code() {
             "consent_required" | "user_cancelled_login" | "user_cancelled_authorize" => Advice::Declined,
@@ -57,8 +59,8 @@ impl Refusal {
         }
     }
 
-    /// Returns whether the code says that an authorization code is spent or unknown, in the words of servers that do
-    /// not use `invalid_grant` for it. Another authorization code comes with a new sign-in.
+    /// Returns whether the code says that an authorization code is spent or unknown, in the words of servers
+    /// that do not use `invalid_grant` for it. Another authorization code comes with a new sign-in.
     pub(super) fn is_of_spent_code(&self) -> bool {
         SPENT_CODE.contains(&self.code())
     }
@@ -68,8 +70,8 @@ impl Refusal {
     }
 }
 
-/// Codes that several servers use. One of a single server, such as GitHub's `bad_verification_code`, belongs into
-/// `AuthorizationServer::invalid_grant_codes`.
+/// Codes that several servers use. One of a single server, such as GitHub's `bad_verification_code`, belongs
+/// in `AuthorizationServer::invalid_grant_codes`.
 const SPENT_CODE: &[&str] = &[
     "invalid_code",
     "expired_code",

@@ -14,15 +14,17 @@ use crate::token::reader::{self, TokenContext, Unread};
 impl Client {
     /// Starts a refresh (RFC 6749 §6).
     ///
-    /// A server that rotates refresh tokens punishes the second use of one: make sure that nobody else refreshes
-    /// with this token, and store the new tokens before you use them. A [`Session`](crate::Session) does both.
+    /// A server that rotates refresh tokens may revoke the authorization when one is used twice: make sure
+    /// that nobody else refreshes with this token, and store the new tokens before you use them. A
+    /// [`Session`](crate::Session) does both.
     ///
     /// ```
     /// use oauth2_proto::{Client, ClientAuth, Secret, pleo};
     ///
     /// let auth = ClientAuth::basic("fake-secret");
     /// let client = Client::new(pleo::staging(), "client-id", auth)?;
-    /// let call = client.refresh(&Secret::new("fake-refresh")).scopes(["export:read"]).start()?;
+    /// let token = Secret::new("fake-refresh");
+    /// let call = client.refresh(&token).scopes(["export:read"]).start()?;
     /// assert_eq!(
     ///     call.request().body(),
     ///     "grant_type=refresh_token&refresh_token=fake-refresh&scope=export%3Aread"
@@ -51,8 +53,8 @@ pub struct RefreshRequest<'a> {
 }
 
 impl<'a> RefreshRequest<'a> {
-    /// Asks for fewer scopes than were granted. Without it the scopes stay; the server refuses more than were
-    /// granted.
+    /// Asks for fewer scopes than were granted. Without this call the scopes stay. The server refuses more
+    /// scopes than it granted.
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         if let Err(refused) = self.scope.extend(scopes) {
             self.misuse.get_or_insert_with(|| Error::misuse(format!("the scope {refused}")));
@@ -75,13 +77,13 @@ impl<'a> RefreshRequest<'a> {
     ///
     /// # Errors
     ///
-    /// Misuse: the server is known not to refresh, the refresh token is empty or holds control characters (such as
-    /// the line break of a file), or a scope or a resource is not well-formed.
+    /// Misuse: the server does not support the refresh token grant, the refresh token is empty or holds
+    /// control characters (such as the line break of a file), or a scope or a resource is not well-formed.
     pub fn start(self) -> Result<Call<Refresh>, Error> {
         self.start_as(|context| context)
     }
 
-    /// Makes the request with the reply of another room, which adds to the context.
+    /// Makes the request with another [`Reply`], which adds to the context.
     pub(crate) fn start_as<R: Reply>(
         self,
         context: impl FnOnce(RefreshContext) -> R::Context,
@@ -111,7 +113,7 @@ impl<'a> RefreshRequest<'a> {
 #[derive(Debug)]
 pub enum Refresh {}
 
-/// What the reader must know about a refresh.
+/// The context that the reader of a refresh needs.
 pub struct RefreshContext {
     pub(crate) tokens: TokenContext,
     pub(crate) refresh_token: Secret,
@@ -144,7 +146,7 @@ impl fmt::Debug for RefreshRequest<'_> {
     }
 }
 
-/// Refuses a refresh token that no server takes and no store gives back.
+/// Refuses a refresh token that no server accepts and no stored form may hold.
 pub(crate) fn check_refresh_token(token: &Secret) -> Result<(), Error> {
     match is_sound(token.expose()) {
         true => Ok(()),

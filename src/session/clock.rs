@@ -23,8 +23,8 @@ impl Clock {
         policy.is_in_the_future(self.latest, now)
     }
 
-    /// Returns the time that counts when the clock shows `now`. A clock that goes back by no more than the skew
-    /// counts as standing still.
+    /// Returns the time that counts when the clock shows `now`. A clock that goes back by no more than the
+    /// skew counts as standing still.
     pub(crate) fn time(self, now: u64, policy: &RefreshPolicy) -> u64 {
         if self.was_set_back(now, policy) { now } else { now.max(self.latest) }
     }
@@ -41,8 +41,8 @@ impl RefreshPolicy {
         now.saturating_add(self.clock_skew) < time
     }
 
-    /// Returns when another holder's claim ends: by its own time, bounded by what a policy like this one makes. The clock
-    /// skew is added, because the other clock may be behind ours.
+    /// Returns when another holder's claim ends: by its own time, bounded by the longest claim that is
+    /// believed. The clock skew is added, because the other clock may be behind ours.
     pub(crate) fn end_of_claim(&self, claim: Span) -> u64 {
         let end = claim.until.min(later(claim.since, self.longest_claim()));
         later(end, self.clock_skew)

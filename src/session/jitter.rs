@@ -27,8 +27,8 @@ impl Jitter {
 mod tests {
     use super::*;
 
-    /// Every version of this crate must compute the same moments, because holders of different versions share an
-    /// authorization.
+    /// Every version of this crate must compute the same moments, because holders of different versions share
+    /// an authorization.
     #[test]
     fn the_numbers_are_those_of_splitmix64() {
         let mut jitter = Jitter(1_234_567);

@@ -1,5 +1,5 @@
-//! The phase of a holder: the rows of the table in the documentation of [`Session`], and how one follows from what is
-//! stored, what this holder has in hand, and the time.
+//! The phases of a holder, which are the rows of the table in the documentation of [`Session`]. The phase
+//! follows from the stored record, from what this holder has in hand, and from the time.
 
 use crate::session::Session;
 use crate::session::record::{Record, State, Validity};
@@ -13,9 +13,9 @@ pub(super) enum Phase<'a> {
     Unsaved(&'a Record),
     /// The outcome of a refresh, or of a sign-in, is not in the store.
     Learned(&'a Record),
-    /// The token serves; the time to refresh it comes, if the server names a lifetime.
+    /// The access token is usable, and a refresh is due at `until`, if the server names a lifetime.
     Quiet { until: Option<u64> },
-    /// It is time to claim this attempt.
+    /// A claim of this attempt is due.
     Due { attempt: u32 },
     /// Our claim is in the store, and nothing was sent.
     ClaimedByUs { claim: Span },
@@ -27,13 +27,13 @@ pub(super) enum Phase<'a> {
     Misdated { claim: Span },
     /// A refresh is due, and the tokens were issued to another client than this holder's.
     AnotherClient { until: u64 },
-    /// A pause runs, after a failed refresh or a token that was of no use.
+    /// A pause runs, after a failed refresh or an unusable token.
     Backoff { until: u64 },
     /// The user must sign in again.
     Ended(Reason),
 }
 
-/// What a holder has in hand beyond what is stored.
+/// A holder's own knowledge in addition to the stored record.
 #[cfg_attr(test, derive(Clone))]
 #[derive(Debug)]
 pub(super) enum Hand {
@@ -47,12 +47,12 @@ pub(super) enum Hand {
     Outcome(Box<Record>),
 }
 
-/// What a holder has seen of the stored access token.
+/// The end of the stored access token, if this holder has seen it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Seen {
-    /// Nothing that ends it.
+    /// No end yet.
     Valid,
-    /// Its expiry, even if the clock goes back later.
+    /// Its expiry, which counts even if the clock goes back later.
     Expired,
     /// Its rejection by the API.
     Rejected,
@@ -83,7 +83,7 @@ impl Session {
         }
     }
 
-    /// Returns the row where nobody refreshes: it follows from the access token.
+    /// Returns the row of a record that nobody refreshes. It follows from the access token.
     fn quiet(&self, now: u64) -> Phase<'_> {
         let record = &self.record;
         // The clock was set back, so the token's remaining time is unknown.
@@ -116,7 +116,7 @@ impl Session {
         }
     }
 
-    /// Returns the row where the next attempt is due, or where this holder cannot make one.
+    /// Returns the row in which the next attempt is due, or in which this holder cannot make one.
     fn due(&self, now: u64) -> Phase<'_> {
         let attempt = match self.token_served(now) {
             true => 1,
@@ -133,13 +133,13 @@ impl Session {
         }
     }
 
-    /// Returns whether the server has refused without a cause as often as the policy takes.
+    /// Returns whether the server has refused without a cause as often as the policy allows.
     fn is_most_likely_dead(&self) -> bool {
         let refusals = self.record.trouble.as_ref().map_or(0, |trouble| trouble.unclear_refusals);
         refusals >= self.policy.max_unclear_refusals
     }
 
-    /// Returns whether the access token was of use, so that the attempts begin anew.
+    /// Returns whether the access token was usable, which restarts the count of attempts.
     fn token_served(&self, now: u64) -> bool {
         let record = &self.record;
         let was_usable = match (self.seen, record.validity) {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::session::jitter::Jitter;
 use crate::text::time::milliseconds;
 
-/// The times that a [`Session`](crate::Session) keeps; the defaults suit access tokens that live minutes or longer.
+/// The times and limits of a [`Session`](crate::Session); the defaults suit access tokens that live minutes
+/// or longer.
 ///
 /// Use one policy for all holders of an authorization (threads, processes, machines).
 ///
@@ -66,8 +67,8 @@ impl RefreshPolicy {
     /// moment differs from one authorization to the next, so that many do not refresh in the same second.
     ///
     /// The first refresh of an authorization, and the first after a failure, may come at any moment up to
-    /// `max`, even almost at once. It is drawn so that authorizations that begin together are spread evenly from
-    /// then on. Both fractions are kept between 0.1 and 1; if they are equal, nothing is spread.
+    /// `max`, even almost at once. It is drawn so that authorizations that begin together are spread evenly
+    /// from then on. Both fractions are kept between 0.1 and 1; if they are equal, nothing is spread.
     pub fn refresh_fraction(mut self, min: f32, max: f32) -> Self {
         // NaN becomes the lower bound.
         let bounded = |fraction: f32, max: f32| if fraction >= 0.1 { fraction.min(max) } else { 0.1 };
@@ -78,62 +79,65 @@ impl RefreshPolicy {
 
     /// Sets how far the clocks of two holders may differ; one refresh at a time is guaranteed within that.
     ///
-    /// A holder whose clock is behind may use a token for this much longer than the server accepts it.
+    /// A holder whose clock is behind may use a token for this time after the server has stopped accepting
+    /// it.
     pub fn clock_skew(mut self, skew: Duration) -> Self {
         self.clock_skew = milliseconds(skew);
         self
     }
 
-    /// Sets how long a holder's claim on the refresh lasts. The holder sends in the first half or not at all, and
-    /// stops waiting for the answer at the end. The others wait for the end and the clock skew.
+    /// Sets how long a holder's claim on the refresh lasts. The holder sends in the first half or not at all,
+    /// and stops waiting for the answer at the end. The others wait for the end and the clock skew.
     ///
-    /// It is kept between 100 ms and one hour. Choose at least twice the timeout of the HTTP client, plus the time
-    /// that the store takes to save. The others also wait this long for a holder that died.
+    /// The duration is kept between 100 ms and one hour. Choose at least twice the timeout of the HTTP
+    /// client, plus the time that the store takes to save. The others also wait this long for a holder that
+    /// died.
     pub fn claim_duration(mut self, duration: Duration) -> Self {
         self.claim_duration = milliseconds(duration).clamp(100, 3_600_000);
         self
     }
 
-    /// Sets the pause after the first failure, and the longest pause. The pause doubles from the one to the other,
-    /// and each is shortened by up to a half at random.
+    /// Sets the pause after the first failure, and the longest pause. The pause doubles from the first to the
+    /// longest, and jitter shortens each by up to a half.
     pub fn backoff(mut self, first: Duration, max: Duration) -> Self {
         self.first_backoff = milliseconds(first).max(1);
         self.max_backoff = milliseconds(max).max(self.first_backoff);
         self
     }
 
-    /// Sets the longest `Retry-After` that is honoured; a longer one counts as this.
+    /// Sets the longest `Retry-After` that is honoured; a longer one is cut to it.
     pub fn max_retry_after(mut self, max: Duration) -> Self {
         self.max_retry_after = milliseconds(max);
         self
     }
 
-    /// Sets the shortest time from one refresh to the next, which limits the requests for tokens that live seconds.
+    /// Sets the shortest time from one refresh to the next, which limits the requests for tokens that live
+    /// seconds.
     ///
-    /// A token that the API rejects is replaced sooner. A token that lives shorter than this leaves its holders without
-    /// one until the time is over.
+    /// A token that the API rejects is replaced sooner. A token that lives shorter than this leaves its
+    /// holders without one until the time is over.
     pub fn min_interval(mut self, interval: Duration) -> Self {
         self.min_interval = milliseconds(interval);
         self
     }
 
-    /// Sets how many attempts in a row may fail before the session gives up; at least one. This limit is for outages,
-    /// which a new sign-in does not mend.
+    /// Sets how many attempts in a row may fail before the session gives up; at least one. This limit is for
+    /// outages, which a new sign-in does not fix.
     ///
-    /// An attempt also fails when its holder dies or cannot send in time, and when its token is unusable: expired on
-    /// arrival, or rejected by the API sooner than the longest pause after it was issued.
+    /// An attempt also fails when its holder dies or cannot send in time, and when its token is unusable:
+    /// expired on arrival, or rejected by the API sooner than the longest pause after it was issued.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = attempts.max(1);
         self
     }
 
-    /// Sets how many refusals without a cause the session takes before it gives up; at least one. This limit is for
-    /// authorizations that are most likely dead, which only a new sign-in mends.
+    /// Sets how many refusals without a cause the session takes before it gives up; at least one. This limit
+    /// is for authorizations that are most likely dead, which only a new sign-in fixes.
     ///
-    /// A refusal without a cause is a 400, 401 or 403 that is empty or JSON without an error code, or an error code
-    /// that means neither an outage nor `invalid_client`
-    /// ([`TroubleKind::UnclearRefusal`](crate::session::TroubleKind::UnclearRefusal)). The pause after the first one is
-    /// 15 seconds, and doubles up to the longest [`backoff`](Self::backoff).
+    /// A refusal without a cause is a 400, 401 or 403 that is empty or JSON without an error code, or an
+    /// error code that means neither an outage nor `invalid_client`
+    /// ([`TroubleKind::UnclearRefusal`](crate::session::TroubleKind::UnclearRefusal)). The pause after the
+    /// first one is 15 seconds, and doubles up to the longest [`backoff`](Self::backoff).
     pub fn max_unclear_refusals(mut self, refusals: u32) -> Self {
         self.max_unclear_refusals = refusals.max(1);
         self
@@ -145,8 +149,9 @@ impl RefreshPolicy {
         let fraction = match rhythm {
             _ if min >= max => max,
             Rhythm::Steady => min + jitter.next() * (max - min),
-            // Residual time of a stationary renewal process whose intervals are even between `min` and `max`: an
-            // interval is met in proportion to its length, at a moment that is even within it.
+            // Residual time of a stationary renewal process whose intervals are uniform between `min` and
+            // `max`: the current interval is drawn in proportion to its length, and the moment within it is
+            // uniform.
             Rhythm::First => {
                 let interval = (min.powi(2) + jitter.next() * (max.powi(2) - min.powi(2))).sqrt();
                 jitter.next() * interval
@@ -160,8 +165,8 @@ impl RefreshPolicy {
         self.doubled(self.first_backoff, failures, jitter)
     }
 
-    /// Returns the pause after this many refusals without a cause, in milliseconds. It is longer than the pauses at the
-    /// beginning of an outage, so that a server which is wrong for a minute ends nothing.
+    /// Returns the pause after this many refusals without a cause, in milliseconds. It is longer than the
+    /// first pauses of an outage, so that a server's error of one minute ends no authorization.
     pub(crate) fn pause_after_refusal(&self, refusals: u32, jitter: &mut Jitter) -> u64 {
         const FIRST: u64 = 15_000;
         self.doubled(self.first_backoff.max(FIRST), refusals, jitter)
@@ -174,12 +179,13 @@ impl RefreshPolicy {
         pause - (pause as f64 / 2.0 * jitter.next()) as u64
     }
 
-    /// Returns the longest claim that is believed, in milliseconds. No policy like this one makes a longer one.
+    /// Returns the longest claim that is believed, in milliseconds. No holder with a similar policy makes a
+    /// longer one.
     pub(crate) fn longest_claim(&self) -> u64 {
         self.claim_duration.saturating_mul(10)
     }
 
-    /// Returns the longest pause, for failures that take a person to mend.
+    /// Returns the longest pause, for failures that only an operator can fix.
     pub(crate) fn longest_pause(&self, jitter: &mut Jitter) -> u64 {
         self.pause(u32::MAX, jitter)
     }
@@ -190,7 +196,7 @@ impl RefreshPolicy {
     }
 }
 
-/// Where a refresh stands among those of its authorization.
+/// The position of a refresh in the series of its authorization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rhythm {
     /// The first one, or the first after a failure: many authorizations may begin together here.

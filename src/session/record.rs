@@ -1,4 +1,4 @@
-//! The record of an authorization: all that its holders share, and how an answer changes it.
+//! The record of an authorization: the state that its holders share, and how an answer changes it.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::text::time::{Span, later, milliseconds, system_time};
 use crate::text::uri::Resource;
 use crate::token::{TokenResponse, TokenType};
 
-/// What the holders of an authorization share. All times are milliseconds of Unix time.
+/// The state that the holders of an authorization share. All times are milliseconds of Unix time.
 #[derive(Clone)]
 pub(crate) struct Record {
     /// First 16 bytes of a digest of the first tokens; tells authorizations apart.
@@ -21,30 +21,30 @@ pub(crate) struct Record {
     /// The number of saves; 0 before the first one.
     pub(crate) revision: u64,
     pub(crate) generation: Generation,
-    /// When the user signed in, by the clock of the holder that learned of it; 0 if that is unknown.
+    /// The time of the sign-in, by the clock of the holder that received its tokens; 0 if unknown.
     pub(crate) signed_in_at: u64,
     pub(crate) access_token: Secret,
     pub(crate) token_type: TokenType,
     pub(crate) refresh_token: Option<Secret>,
-    /// When the refresh token expires, where the server announces it.
+    /// The expiry of the refresh token, where the server announces it.
     pub(crate) refresh_token_expires_at: Option<u64>,
     /// The scopes that are known to be granted.
     pub(crate) scope: Option<Scope>,
-    /// What the authorization request asked for, for servers where a refresh must repeat it.
+    /// The scopes and resources of the authorization request, which a refresh repeats at some servers.
     pub(crate) asked: Option<Box<Asked>>,
-    /// Whether the server ends an access token together with the refresh token beside it.
+    /// True if the server ends an access token together with its refresh token.
     pub(crate) ends_together: bool,
-    /// When the request for the tokens was sent, from which their lifetime is counted.
+    /// The time at which the request for the tokens was sent. Their lifetimes count from it.
     pub(crate) issued_at: u64,
     pub(crate) validity: Validity,
-    /// Claims since a token last served for its whole life.
+    /// The number of claims since an access token was last usable.
     pub(crate) attempts: u32,
-    /// The failures since the last refresh that worked.
+    /// The failures since the last successful refresh.
     pub(crate) trouble: Option<Box<Trouble>>,
     pub(crate) state: State,
 }
 
-/// What an authorization request asked for.
+/// The scopes and resources of an authorization request.
 #[derive(Clone)]
 pub(crate) struct Asked {
     pub(crate) scope: Option<Scope>,
@@ -56,7 +56,7 @@ pub(crate) struct Asked {
 pub(crate) enum State {
     /// Nobody refreshes.
     Quiet,
-    /// A holder refreshes, or has died while it did.
+    /// A holder refreshes, or died during a refresh.
     Claimed(Span),
     /// A refresh failed, and the next one waits.
     Backoff(Span),
@@ -66,19 +66,20 @@ pub(crate) enum State {
     Ended,
 }
 
-/// How long the access token is valid.
+/// The validity of the access token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Validity {
-    /// Until the API rejects it: the server names no lifetime. Its replacement is due at `refresh_at`, where the
-    /// refresh token has a lifetime.
+    /// Valid until the API rejects it, because the server names no lifetime. Its replacement is due at
+    /// `refresh_at` if the refresh token has a lifetime.
     UntilRejected { refresh_at: Option<u64> },
-    /// Until `expires_at`; its replacement is due at `refresh_at`.
+    /// Valid until `expires_at`; its replacement is due at `refresh_at`.
     Until { expires_at: u64, refresh_at: u64 },
-    /// Never: it expired before it arrived, or there is none.
+    /// Never valid: it expired before it arrived, or there is none.
     Never,
 }
 
-/// How many tokens came before these: new sign-ins, and refreshes since the last one. Later tokens are greater.
+/// The place of the tokens in the history of their authorization: sign-ins after the first one, and refreshes
+/// since the last sign-in. Later tokens compare greater.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Generation {
     pub(crate) sign_ins: u32,
@@ -148,7 +149,8 @@ impl Record {
         }
     }
 
-    /// Returns the record after a refresh whose request was sent at `sent_at` and whose tokens arrived at `now`.
+    /// Returns the record after a refresh whose request was sent at `sent_at` and whose tokens arrived at
+    /// `now`.
     pub(crate) fn refreshed(
         &self,
         tokens: TokenResponse,
@@ -161,8 +163,8 @@ impl Record {
         next
     }
 
-    /// Returns the record after a refresh of whose answer only the new refresh token is readable. The access token
-    /// is no longer used, because the server may have ended it with the rotation.
+    /// Returns the record after a refresh whose answer has nothing readable but the new refresh token. The
+    /// access token is no longer used, because the server may have ended it with the rotation.
     pub(crate) fn rotated(
         &self,
         refresh_token: Secret,
@@ -177,15 +179,15 @@ impl Record {
             validity: Validity::Never,
             ..self.clone()
         };
-        // The server rotated, so the grant lives, whatever else the answer says.
+        // The server has rotated the token, so the authorization is alive, whatever else the answer says.
         let kind = TroubleKind::Unreadable;
         next.failed(&Failure { kind, ..*failure }, now, policy)
     }
 
     /// Returns the record after a new sign-in, whose tokens arrived at `now`.
     ///
-    /// Some servers send a refresh token at the first consent only. Where the new sign-in brings none, the one that is
-    /// stored stays, unless it was refused or ended, or is another client's.
+    /// Some servers send a refresh token at the first consent only. If the new sign-in brings none, the
+    /// stored one stays, unless it was refused or ended, or was issued to another client.
     pub(crate) fn signed_in_again(&self, tokens: TokenResponse, now: u64, policy: &RefreshPolicy) -> Self {
         let keeps = tokens.refresh_token().is_none()
             && tokens.issued_to == self.issued_to
@@ -210,7 +212,7 @@ impl Record {
 
     /// Returns the record with a claim on this attempt.
     pub(crate) fn claimed(&self, attempt: u32, now: u64, policy: &RefreshPolicy) -> Self {
-        // A further attempt without a failed answer: the holder before died, or its token was of no use.
+        // Nobody recorded a failure of the previous attempt: its holder died, or its token was unusable.
         let unnoticed = match self.state {
             State::Claimed(_) => Some(TroubleKind::NoAnswer),
             State::Quiet if attempt > 1 => Some(TroubleKind::UnusableToken),
@@ -224,7 +226,7 @@ impl Record {
         next
     }
 
-    /// Returns the record with another holder's claim dated anew, because its own date is in the future.
+    /// Returns the record with the other holder's claim moved to `now`, because its date is in the future.
     pub(crate) fn redated(&self, claim: Span, now: u64, policy: &RefreshPolicy) -> Self {
         let length = claim.length().min(policy.longest_claim());
         Self { state: State::Claimed(Span::new(now, length)), ..self.clone() }
@@ -242,7 +244,7 @@ impl Record {
                 return next;
             }
             TroubleKind::ClientRejected => {
-                // It takes a person to mend, who is not the user, so the session never gives up.
+                // Only an operator can fix this, so the session never asks the user.
                 next.attempts = 0;
                 policy.longest_pause(&mut jitter)
             }
@@ -257,8 +259,8 @@ impl Record {
         next
     }
 
-    /// Returns the record with the refresh token that replaced its own one, if it still has the one that was `sent`: a
-    /// sign-in that brought none kept it while a refresh was under way.
+    /// Returns the record with the `new` refresh token, if it still holds the one that was `sent`: a sign-in
+    /// that brought none kept it during a refresh.
     pub(crate) fn with_rotated(&self, sent: Option<&Secret>, new: Option<&Secret>) -> Option<Self> {
         let (sent, new) = sent.zip(new)?;
         (self.refresh_token.as_ref() == Some(sent) && new != sent).then(|| Self {
@@ -269,7 +271,7 @@ impl Record {
         })
     }
 
-    /// Returns the record with all attempts ahead, and one due at `now`.
+    /// Returns the record with both limits restarted and an attempt due at `now`.
     pub(crate) fn resumed(&self, now: u64) -> Self {
         let mut next = Self { attempts: 0, state: State::Backoff(Span::new(now, 0)), ..self.clone() };
         if let Some(trouble) = &mut next.trouble {
@@ -283,13 +285,13 @@ impl Record {
         Self { state: State::Ended, trouble: None, ..self.clone() }
     }
 
-    /// Adds a failure to the trouble, and returns it.
+    /// Adds a failure to the trouble and returns the trouble.
     fn note(&mut self, failure: &Failure<'_>, now: u64) -> &Trouble {
         let trouble = Trouble::after(self.trouble.as_deref(), failure, now);
         self.trouble.insert(Box::new(trouble))
     }
 
-    /// Sets what a sign-in says about the whole authorization.
+    /// Sets what a sign-in determines for all its tokens: its time, scopes and resources.
     fn begin(&mut self, tokens: &TokenResponse, now: u64) {
         self.signed_in_at = now;
         self.asked = (tokens.requested_scope().is_some() || !tokens.resources.is_empty()).then(|| {
@@ -297,7 +299,8 @@ impl Record {
         });
     }
 
-    /// Takes the tokens of a response. Their lifetime counts from `sent_at`: too early rather than too late.
+    /// Takes the tokens of a response. Their lifetimes count from `sent_at`, so that they end too early
+    /// rather than too late.
     fn take(&mut self, tokens: TokenResponse, sent_at: u64, now: u64, policy: &RefreshPolicy) {
         self.access_token = tokens.access_token().clone();
         self.token_type = tokens.token_type().clone();
@@ -332,11 +335,11 @@ impl Record {
         };
     }
 
-    /// Returns what is to be saved over `stored` if this record, which is known to a holder, was not saved in time;
-    /// `None` if `stored` is worth more.
+    /// Returns the record to save over `stored`, after the store refused to save this one; `None` if `stored`
+    /// supersedes it.
     ///
-    /// Of two sign-ins the later one wins. Within one sign-in, an end wins over everything and takes over later
-    /// tokens, later tokens win over earlier ones, and then a refusal, which is final.
+    /// Of two sign-ins the later one wins. Within one sign-in, an end wins and keeps the later tokens. Then
+    /// later tokens win over earlier ones, and then a refusal wins.
     pub(crate) fn over(self, stored: &Self, stored_is_from_the_future: bool) -> Option<Self> {
         let sign_in = |record: &Self| (record.signed_in_at, record.generation.sign_ins);
         if sign_in(&self) != sign_in(stored) {
@@ -346,7 +349,7 @@ impl Record {
             return is_later.then_some(Self { generation, ..self });
         }
         let is_later = self.generation > stored.generation;
-        // Within one sign-in they differ only if the stored record was rebound to another client meanwhile.
+        // Within one sign-in the clients differ only if the stored record was rebound to another one.
         let this = Self { issued_to: stored.issued_to, ..self };
         match (this.state == State::Ended, stored.state == State::Ended) {
             (true, true) if !is_later => None,
@@ -360,12 +363,12 @@ impl Record {
         }
     }
 
-    /// Returns whether a holder has saved it.
+    /// Returns whether a holder has saved this record.
     pub(crate) fn is_stored(&self) -> bool {
         self.revision > 0
     }
 
-    /// Returns when the access token expires; one that was never valid has expired when it was issued.
+    /// Returns when the access token expires; a token that was never valid expired when it was issued.
     pub(crate) fn expires_at(&self) -> Option<u64> {
         match self.validity {
             Validity::UntilRejected { .. } => None,
@@ -383,7 +386,7 @@ impl Record {
         }
     }
 
-    /// Returns the numbers of this authorization for one `turn`.
+    /// Returns the jitter of this authorization for one `turn`.
     pub(crate) fn jitter(&self, turn: u64) -> Jitter {
         let [seed, _] = self.authorization.as_chunks().0 else { return Jitter::new(0, turn) };
         Jitter::new(u64::from_le_bytes(*seed), turn)

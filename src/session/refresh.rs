@@ -15,13 +15,13 @@ impl sealed::Reply for SessionRefresh {
     type Context = SessionContext;
 }
 
-/// What the session must know about its refresh.
+/// The context that a session needs to read the answer to its refresh.
 pub struct SessionContext {
     pub(crate) refresh: RefreshContext,
     pub(crate) attempt: Attempt,
 }
 
-/// One refresh of one session, told apart from its earlier and later ones.
+/// Identifies one refresh of one session among the earlier and later ones.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Attempt {
     pub(crate) authorization: [u8; 16],

@@ -5,35 +5,36 @@ use std::time::SystemTime;
 
 use crate::session::stored::Snapshot;
 
-/// The next thing to do for a [`Session`](crate::Session); returned by [`Session::poll`](crate::Session::poll).
+/// The next thing to do for a [`Session`](crate::Session); returned by
+/// [`Session::poll`](crate::Session::poll).
 #[derive(Debug)]
 #[must_use = "do what the step says"]
 pub enum Step {
     /// Do nothing before this time; without a time, nothing before the API rejects the access token.
     Idle(Option<SystemTime>),
-    /// Store the snapshot before anything else, then call [`Session::saved`](crate::Session::saved) or, if the
-    /// store refused it, [`Session::adopt`](crate::Session::adopt).
+    /// Store the snapshot before anything else, then call [`Session::saved`](crate::Session::saved) or, if
+    /// the store refused it, [`Session::adopt`](crate::Session::adopt).
     Save(Save),
     /// Call [`Session::send`](crate::Session::send) and send its call.
     Send {
-        /// When the answer must be here. After that, call
+        /// The time until which the answer may arrive. After that, call
         /// [`Session::no_response`](crate::Session::no_response).
         until: SystemTime,
     },
     /// Wait until this time. Until then, load the snapshot from the store now and then and call
     /// [`Session::adopt`](crate::Session::adopt).
     Wait {
-        /// When to poll at the latest.
+        /// The latest time to poll again.
         until: SystemTime,
-        /// What the session waits for.
+        /// The reason for the wait.
         reason: WaitReason,
     },
-    /// Ask the user to sign in again, then call [`Session::reauthorized`](crate::Session::reauthorized). Another
-    /// holder may do so: load the snapshot from the store now and then, as for `Wait`.
+    /// Ask the user to sign in again, then call [`Session::reauthorized`](crate::Session::reauthorized).
+    /// Another holder may do so: load the snapshot from the store now and then, as for `Wait`.
     Reauthorize(Reason),
 }
 
-/// What a [`Session`](crate::Session) waits for.
+/// The event that a [`Session`](crate::Session) waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WaitReason {
@@ -41,7 +42,8 @@ pub enum WaitReason {
     OurRequest,
     /// Another holder's refresh.
     AnotherHolder,
-    /// The end of a pause. If a refresh failed, [`Session::trouble`](crate::Session::trouble) says what happened.
+    /// The end of a pause. If a refresh failed, [`Session::trouble`](crate::Session::trouble) says what
+    /// happened.
     Pause,
     /// A holder with the client that the tokens were issued to: this holder's has another token endpoint or
     /// `client_id`, so it cannot refresh. If the token endpoint has moved, call
@@ -49,17 +51,17 @@ pub enum WaitReason {
     AnotherClient,
 }
 
-/// Why the user must sign in again.
+/// The reason why the user must sign in again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
     /// The server refused the refresh token for good: it was revoked, used twice, or is too old.
     Refused,
-    /// The access token is of no use any more, and there is no refresh token.
+    /// The access token is unusable, and there is no refresh token.
     NoRefreshToken,
-    /// Refreshing failed [`max_attempts`](crate::RefreshPolicy::max_attempts) times in a row, or the server refused
-    /// without a cause [`max_unclear_refusals`](crate::RefreshPolicy::max_unclear_refusals) times.
-    /// [`Session::trouble`](crate::Session::trouble) says what happened. Nothing is erased, and
+    /// Refreshing failed [`max_attempts`](crate::RefreshPolicy::max_attempts) times in a row, or the server
+    /// refused without naming a cause [`max_unclear_refusals`](crate::RefreshPolicy::max_unclear_refusals)
+    /// times. [`Session::trouble`](crate::Session::trouble) says what happened. Nothing is erased, and
     /// [`Session::resume`](crate::Session::resume) tries again.
     GaveUp,
     /// The program ended the authorization by [`Session::end`](crate::Session::end).
@@ -81,18 +83,18 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A compare-and-swap for your store.
+/// A compare-and-swap to carry out in your store.
 #[cfg_attr(test, derive(Clone))]
 #[derive(Debug)]
 #[must_use = "store the snapshot, or its tokens are lost"]
 pub struct Save {
     pub(crate) snapshot: Snapshot,
-    /// Whether the claim in the snapshot is this holder's.
+    /// True if this holder makes the claim in the snapshot.
     pub(crate) claims: bool,
 }
 
 impl Save {
-    /// Returns what to store.
+    /// Returns the snapshot to store.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
     }

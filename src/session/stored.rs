@@ -1,4 +1,4 @@
-//! What a [`Session`](crate::Session) keeps in its caller's store: the snapshot, and its serialised form.
+//! The snapshot of a [`Session`](crate::Session) for your program's store, and its serialised form.
 
 use std::fmt;
 
@@ -18,9 +18,10 @@ use crate::token::TokenType;
 
 /// One saved state of a [`Session`](crate::Session), to keep in a store under one key for each authorization.
 ///
-/// It serialises with serde, to JSON for example. The form holds both tokens, so it is a secret: protect the
-/// store, and wipe copies where you can. The form has a version: a crate that does not know it refuses it with an
-/// error that says so, and leaves what is stored unchanged. Times in it are milliseconds of Unix time.
+/// A snapshot serialises with serde, to JSON for example. The form holds both tokens, so it is a secret:
+/// protect the store, and wipe copies where you can. The form has a version: this crate writes version 2 and
+/// reads versions 1 and 2. It refuses any other version with an error that says so, and changes nothing in
+/// the store. Times in it are milliseconds of Unix time.
 #[derive(Clone)]
 pub struct Snapshot(pub(crate) Box<Record>);
 
@@ -40,7 +41,7 @@ impl fmt::Debug for Snapshot {
     }
 }
 
-/// The version of the serialised form that is written. Version 1 is read, too.
+/// The version of the serialised form that is written. Version 1 is also read.
 const VERSION: u32 = 2;
 
 #[derive(Serialize)]

@@ -1,4 +1,4 @@
-//! Trouble: what went wrong since the last refresh that worked, for people who want to see it.
+//! The failures since the last successful refresh, for logs and for people.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -8,10 +8,11 @@ use crate::text::foreign::Foreign;
 use crate::text::time::system_time;
 use crate::token::reader::Shape;
 
-/// The failed refreshes since the last one that worked: since when, how often, and what the last answer was.
+/// The failed refreshes since the last successful one: when they began, how many there were, and what the
+/// last answer was.
 ///
-/// It is the same for every holder, because it is stored with the tokens. It holds no secret. Log it, and show "we
-/// cannot reach Pleo" to your user while it lasts.
+/// Every holder sees the same value, because it is stored with the tokens. It holds no secret. Log it, and
+/// show "we cannot reach Pleo" to your user while it lasts.
 ///
 /// ```
 /// use oauth2_proto::{Session, session::TroubleKind};
@@ -20,7 +21,7 @@ use crate::token::reader::Shape;
 /// fn notice(session: &Session) -> &'static str {
 ///     match session.trouble().map(|trouble| trouble.kind()) {
 ///         None => "connected",
-///         Some(TroubleKind::ClientRejected) => "our configuration is wrong; operators know",
+///         Some(TroubleKind::ClientRejected) => "our configuration is wrong",
 ///         Some(_) => "connection trouble; we keep trying",
 ///     }
 /// }
@@ -30,7 +31,7 @@ pub struct Trouble {
     /// Milliseconds of Unix time.
     pub(crate) since: u64,
     pub(crate) failures: u32,
-    /// How many of the failures were unclear refusals.
+    /// The number of unclear refusals among the failures.
     pub(crate) unclear_refusals: u32,
     pub(crate) kind: TroubleKind,
     pub(crate) status: Option<u16>,
@@ -46,19 +47,19 @@ pub enum TroubleKind {
     NoAnswer,
     /// The server is overloaded, failing, or redirects elsewhere. The session tries again.
     Unavailable,
-    /// The server said yes, and the answer is unreadable. The session tries again.
+    /// The server answered with a success that is unreadable. The session tries again.
     Unreadable,
-    /// The new access token was of no use: it expired before it arrived, or the API rejected it at once. The session
-    /// tries again.
-    UnusableToken,
-    /// A page answered, or nothing is at this address: a gateway is in trouble, or the token endpoint has moved. The
+    /// The new access token was unusable: it expired before it arrived, or the API rejected it at once. The
     /// session tries again.
+    UnusableToken,
+    /// A page answered, or nothing is at this address: a gateway is in trouble, or the token endpoint has
+    /// moved. The session tries again.
     NotTheServer,
-    /// The server rejected the client (`invalid_client`): the secret or the registration is wrong. The session tries
-    /// again slowly and for ever. No user can mend it; an operator can.
+    /// The server rejected the client (`invalid_client`): the secret or the registration is wrong. The
+    /// session tries again slowly and never gives up. Only an operator can fix it.
     ClientRejected,
-    /// The server refused in words that do not name the cause. The authorization is most likely dead. After a few
-    /// tries the session gives up and asks the user to sign in again.
+    /// The server refused without naming the cause. The authorization is most likely dead. After a few tries
+    /// the session gives up and asks the user to sign in again.
     UnclearRefusal,
     /// The server refused the refresh token for good. The user must sign in again.
     Refused,
@@ -115,7 +116,7 @@ impl fmt::Display for Trouble {
             TroubleKind::NoAnswer => "no answer came",
             TroubleKind::Unavailable => "the server is overloaded or failing",
             TroubleKind::Unreadable => "the answer was unreadable",
-            TroubleKind::UnusableToken => "the new access token was of no use",
+            TroubleKind::UnusableToken => "the new access token was unusable",
             TroubleKind::NotTheServer => {
                 "a page or nothing answered; check the gateway and the token endpoint's address"
             }
@@ -155,12 +156,12 @@ pub(crate) struct Failure<'a> {
 }
 
 impl<'a> Failure<'a> {
-    /// A failure without an answer of its own.
+    /// Makes a failure that has no answer.
     pub(crate) fn without_answer(kind: TroubleKind) -> Self {
         Self { kind, error: None }
     }
 
-    /// A failure by the error that was read from an answer with a body of this shape.
+    /// Classifies the error of an answer whose body has this shape.
     pub(crate) fn of(error: &'a Error, shape: Shape) -> Self {
         let kind = match (error.advice(), error.kind(), error.status(), shape) {
             (Advice::RetryLater, ..) | (_, _, Some(300..=399), _) => TroubleKind::Unavailable,
@@ -177,7 +178,7 @@ impl<'a> Failure<'a> {
     }
 }
 
-/// The longest code that is kept, in bytes.
+/// The maximum length of a stored code, in bytes.
 pub(crate) const MAX_CODE: usize = 100;
 
 /// Returns a text with everything but visible ASCII escaped, cut to [`MAX_CODE`] bytes.

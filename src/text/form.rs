@@ -1,4 +1,4 @@
-//! `application/x-www-form-urlencoded`, as RFC 6749 appendix B asks for it.
+//! `application/x-www-form-urlencoded`, as RFC 6749 appendix B requires.
 //!
 //! Writing escapes everything but `A-Z a-z 0-9 * - . _` and turns a space into `+`; reading refuses what
 //! is not UTF-8 instead of replacing it, because a replaced character would change a code or a state.
@@ -45,8 +45,8 @@ fn push_special(out: &mut String, character: char) {
     }
 }
 
-/// The most bytes that `push_pair` appends; a buffer with this room never grows, which would leave a copy
-/// of a secret behind.
+/// Returns the maximum number of bytes that `push_pair` appends. A buffer with this room never grows, and so
+/// leaves no copy of a secret behind.
 pub(crate) fn room_for(name: &str, value: &str) -> usize {
     let escaped = value.len().saturating_mul(3);
     name.len().saturating_add(escaped).saturating_add(2)
@@ -60,8 +60,8 @@ pub(crate) fn pairs(text: &str) -> impl Iterator<Item = Option<(Cow<'_, str>, Co
     })
 }
 
-/// Decodes the names and values of a body that may hold other bytes than text, in order; `None` for a name or a value
-/// that is not UTF-8.
+/// Decodes the names and values of a body that may hold other bytes than text, in order; `None` for a name or
+/// a value that is not UTF-8.
 pub(crate) fn parts(body: &[u8]) -> impl Iterator<Item = (Option<Cow<'_, str>>, Option<Cow<'_, str>>)> {
     let decode = |part| std::str::from_utf8(part).ok().and_then(unescape);
     body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(move |pair| {
@@ -104,7 +104,7 @@ fn is_literal(byte: u8) -> bool {
     LITERAL.get(usize::from(byte)) == Some(&true)
 }
 
-/// For each byte, whether it is written as it is.
+/// Marks the bytes that are written without an escape.
 #[expect(clippy::indexing_slicing, reason = "the compiler runs it, so an index out of bounds does not build")]
 const LITERAL: [bool; 256] = {
     let mut table = [false; 256];

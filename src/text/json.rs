@@ -68,7 +68,8 @@ impl Extras {
 /// Reads an object: the values of these `names` into `members`, in the same order, and all others into the
 /// extras.
 ///
-/// Skips one byte-order mark. Returns `None` for anything but a sound object; `members` then holds a part of it.
+/// Skips one byte-order mark. Returns `None` for anything but a sound object; `members` then holds a part of
+/// it.
 pub(crate) fn read<'a, const N: usize>(
     body: &'a [u8],
     names: &'static [&'static str; N],
@@ -139,7 +140,7 @@ impl fmt::Debug for Text<'_> {
 }
 
 impl Member<'_> {
-    /// Counts a member that comes again.
+    /// Sets a member, and marks one that is set again.
     pub(crate) fn set(&mut self, value: Self, seen: &mut bool) {
         *self = if *seen { Self::Repeated } else { value };
         *seen = true;
@@ -267,24 +268,24 @@ impl<'de> Visitor<'de> for MemberVisitor {
     }
 }
 
-/// The most levels of nesting inside a member that this reader takes, for each needs a part of the stack. A body with
-/// more is left to [`salvage`](crate::text::salvage).
+/// The maximum depth of nesting inside a member, because each level needs a part of the stack. The reader in
+/// [`salvage`](crate::text::salvage) takes deeper bodies.
 const LEVELS: usize = 16;
 
 /// Reads a value of any kind, whose names are ordinary texts.
 ///
-/// `Value` reads some names of `serde_json` itself as instructions if another crate of the program switches on a
-/// feature. With `raw_value` one of them makes it parse a text, where its limit on nesting starts anew.
+/// `Value` treats some private names of `serde_json` as instructions if another crate of the program enables
+/// a feature. With `raw_value` one of them makes `Value` parse a text, with a new limit on nesting.
 #[derive(Clone, Copy)]
 struct PlainSeed {
-    /// How many levels of nesting may follow.
+    /// The number of levels of nesting that may follow.
     levels: usize,
 }
 
 struct Plain {
     value: Value,
-    /// Whether it is a text that the source gave away instead of lending it. `serde_json` does so with the digits
-    /// of a number, and with no text of a document.
+    /// True for a text that the source passed as an owned string. `serde_json` does so with the digits of a
+    /// number, and with no text of a document.
     is_given_away: bool,
 }
 
@@ -429,8 +430,9 @@ impl Member<'_> {
 }
 
 impl Extras {
-    /// Replaces the members that `is_secret` finds in their texts, numbers and names: a value by the note, a member
-    /// whose name is one by nothing. All go where the members are many, which bounds the number of calls.
+    /// Replaces each value in which `is_secret` finds a secret by the note, and removes each member whose
+    /// name is one. Removes all of more than 64 members if one holds a secret, which bounds the number of
+    /// calls.
     pub(crate) fn redact(&mut self, is_secret: impl Fn(&str) -> bool, note: &str) {
         const MOST: usize = 64;
         let joined = |values: &[(&str, &Value)]| {
@@ -442,7 +444,7 @@ impl Extras {
             };
             let mut length = 0;
             each(&mut |text| length += text.len() + 1);
-            // It never grows, which would leave a copy behind.
+            // A buffer that grows would leave a copy behind.
             let mut joined = String::with_capacity(length);
             each(&mut |text| {
                 joined.push_str(text);

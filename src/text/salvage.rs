@@ -1,21 +1,21 @@
-//! A tolerant reader of one JSON object: what can be read of a body that `serde_json` refuses.
+//! A tolerant reader of one JSON object, for bodies that `serde_json` refuses.
 //!
-//! The server of a broken success has rotated the refresh token, so losing that token ends the authorization. The
-//! reader tracks texts, escapes and brackets only, in one pass and without recursion. It never guesses where a
-//! member begins: the first byte that no JSON has there ends it.
+//! The server of a broken success has rotated the refresh token, so losing that token ends the authorization.
+//! The reader tracks texts, escapes and brackets only, in one pass and without recursion. It never guesses
+//! where a member begins: the first byte that no JSON has there ends it.
 
 use serde_json::{Map, Value};
 
 use crate::text::json::{self, Extras, Member, Wiped};
 
-/// The most levels of nesting in a body, the object itself included.
+/// The maximum depth of nesting in a body, including the object itself.
 pub(crate) const MAX_DEPTH: u32 = 128;
 
-/// Reads an object like [`json::read`], and skips each other member whose name or value is unreadable: for stray bytes,
-/// broken escapes or broken numbers.
+/// Reads an object like [`json::read`], and skips each other member whose name or value is unreadable,
+/// because of stray bytes, broken escapes or broken numbers.
 ///
-/// Returns the extras and, if anything else is damaged, what is wrong, without quoting the body. `members` then holds
-/// what stands before the damage.
+/// Returns the extras and, if anything else is damaged, a description of the damage that does not quote the
+/// body. `members` then holds the members before the damage.
 pub(crate) fn read<'a, const N: usize>(
     body: &'a [u8],
     names: &'static [&'static str; N],
@@ -89,11 +89,11 @@ const CONTROL: &str = "the JSON object in the body holds a control character";
 struct Scanner<'a> {
     body: &'a [u8],
     at: usize,
-    /// What is wrong, although the places of all members are known.
+    /// Damage that leaves the places of all members known.
     flaw: Option<&'static str>,
 }
 
-/// The name of a member, and its value or what is wrong with it.
+/// The name of a member, and its value or its damage.
 type RawMember<'a> = (&'a [u8], Result<&'a [u8], &'static str>);
 
 impl<'a> Scanner<'a> {
@@ -163,7 +163,7 @@ impl<'a> Scanner<'a> {
         word
     }
 
-    /// Scans an array or an object. Beyond the most levels it counts the brackets only.
+    /// Scans an array or an object. Beyond the maximum depth it only counts the brackets.
     fn container(&mut self) -> Result<&'a [u8], &'static str> {
         let start = self.at;
         let mut depth = 1;
@@ -316,7 +316,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Whether a byte can be a part of a number or a literal, also of those that JSON does not know.
+/// Returns whether a byte can be a part of a number or a literal, also of those that JSON does not know.
 fn is_bare(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.' | b'_')
 }

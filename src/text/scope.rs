@@ -51,7 +51,7 @@ impl Scope {
         self.0.split(' ').filter(|token| !token.is_empty())
     }
 
-    /// The tokens that `other` lacks.
+    /// Returns the tokens that `other` lacks.
     pub(crate) fn beyond<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a str> {
         self.tokens().filter(|token| other.tokens().all(|known| known != *token))
     }

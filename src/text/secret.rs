@@ -14,13 +14,14 @@ use zeroize::Zeroize;
 /// the texts differ, and the memory is wiped on drop. [`expose`](Secret::expose) is the only way to
 /// the text, so a search for it finds every place where a secret leaves this crate.
 ///
-/// Wiped are the buffer of each `Secret`, and so each token, code and password that this crate keeps, the body and the
-/// secret headers of a [`Request`](crate::Request), the texts of a response that had to be decoded (for escapes in JSON
-/// or in a form), and the texts of [`Extras`](crate::token::Extras). Not wiped are:
+/// Wiped are the buffer of each `Secret`, and so each token, code and password that this crate keeps, the
+/// body and the secret headers of a [`Request`](crate::Request), the texts of a response that had to be
+/// decoded (for escapes in JSON or in a form), and the texts of [`Extras`](crate::token::Extras). Not wiped
+/// are:
 ///
 /// - the body of a response and the `String` behind [`expose`](Secret::expose)'s copies, which are yours;
-/// - the buffer in which `serde_json` undoes the escapes of a JSON text, and the values of a JSON document that turns
-///   out to be broken;
+/// - the buffer in which `serde_json` undoes the escapes of a JSON text, and the values of a JSON document
+///   that turns out to be broken;
 /// - the places in memory that a value was moved from, as moving copies it;
 /// - the texts of [`Error`](crate::Error), and the clones of a `Value` that you make.
 ///
@@ -81,7 +82,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Whether two texts are equal, in a time that depends on their lengths only.
+/// Returns whether two texts are equal, in a time that depends on their lengths only.
 ///
 /// Compares eight bytes at a time: `subtle` goes byte by byte, which makes the callback 15 % slower in
 /// `cargo bench --bench compare`.
@@ -95,12 +96,12 @@ pub(crate) fn same(one: &str, other: &str) -> bool {
     one.len() == other.len() && equal.into()
 }
 
-/// Whether a text can be a token: it is not empty, and no control character in it can break a header.
+/// Returns whether a text can be a token: it is not empty, and no control character in it can break a header.
 pub(crate) fn is_sound(text: &str) -> bool {
     !text.is_empty() && is_printable(text)
 }
 
-/// Whether a text holds no control characters, of ASCII and beyond.
+/// Returns whether a text holds no control characters, of ASCII and beyond.
 ///
 /// Looks for visible ASCII first, in one pass without an early exit, because most tokens are: going character by
 /// character makes the token response 10 % slower in `cargo bench --bench compare`.
@@ -111,14 +112,14 @@ pub(crate) fn is_printable(text: &str) -> bool {
 
 /// Reads a secret for `#[serde(deserialize_with)]`.
 ///
-/// It is no `impl Deserialize`, because a caller's derive could then store a secret by accident.
+/// There is no `impl Deserialize`, because a derive in your program could then store a secret by accident.
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(source: D) -> Result<Secret, D::Error> {
     String::deserialize(source).map(Secret::new)
 }
 
 /// A code verifier or a `state`: 43 characters in place if this crate made it, and otherwise on the heap.
 ///
-/// In place, because starting an authorization may allocate three times, and needs that elsewhere.
+/// Stored in place, so that the start of an authorization keeps its budget of three allocations.
 pub(crate) enum ShortSecret {
     Made([u8; 43]),
     Given(Secret),

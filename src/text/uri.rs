@@ -1,7 +1,7 @@
 //! Addresses and other URIs (RFC 3986): one type for each kind, each with one parser.
 //!
-//! The parser is the way to a type for a caller's text and for text from a store alike. For a text that it
-//! does not accept it returns [`Refused`]; its caller adds what the text was meant to be.
+//! Configured text and stored text go through the same parser. For a text that it does not accept it returns
+//! [`Refused`], to which the calling function adds the kind of text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::text::form;
 pub(crate) struct Endpoint(Cow<'static, str>);
 
 impl Endpoint {
-    /// Parses an endpoint; its query must bring no parameter named in `reserved`.
+    /// Parses an endpoint; its query must contain no parameter named in `reserved`.
     pub(crate) fn parse(text: &str, reserved: &[&str]) -> Result<Self, Refused> {
         refuse_parameters(text, parse_server_address(text)?.query(), reserved)?;
         Ok(Self(Cow::Owned(text.to_owned())))
@@ -31,7 +31,7 @@ impl Endpoint {
         &self.0
     }
 
-    /// The decoded parameters of the query.
+    /// Returns the decoded parameters of the query.
     pub(crate) fn parameters(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
         form::pairs(Parts::of(&self.0).query()).flatten()
     }
@@ -87,8 +87,8 @@ impl fmt::Debug for Issuer {
 pub(crate) struct RedirectUri<'a>(Cow<'a, str>);
 
 impl<'a> RedirectUri<'a> {
-    /// Parses a redirect URI; its query must bring no parameter named in `reserved`, for the server appends
-    /// its own parameters to it.
+    /// Parses a redirect URI; its query must contain no parameter named in `reserved`, because the server
+    /// appends those to it.
     pub(crate) fn parse(text: impl Into<Cow<'a, str>>, reserved: &[&str]) -> Result<Self, Refused> {
         let text = text.into();
         let uri = parse_absolute_uri(&text)?;
@@ -149,7 +149,8 @@ impl AsRef<str> for Resource<'_> {
     }
 }
 
-/// Why a parser refused a text: the text, escaped for display and without secrets, and what is wrong with it.
+/// The refusal of a text by a parser: the text, escaped for display and without secrets, and what is wrong
+/// with it.
 ///
 /// Its `Display` continues a sentence that begins with the kind of text, such as "the redirect URI ".
 #[derive(Debug)]
@@ -256,11 +257,11 @@ fn refuse_parameters(text: &str, query: &str, reserved: &[&str]) -> Result<(), R
     Ok(())
 }
 
-/// A URI, cut where RFC 3986 §3 cuts it; whether the parts are well-formed is for others to check.
+/// A URI split into its components (RFC 3986 §3), which are not checked.
 struct Parts<'a> {
     /// Empty where there is none.
     scheme: &'a str,
-    /// What stands between `//` and the path.
+    /// The text between `//` and the path.
     authority: Option<&'a str>,
     path_and_query: &'a str,
 }
@@ -288,7 +289,7 @@ impl<'a> Parts<'a> {
         self.path_and_query.split_once('?').map_or(self.path_and_query, |(path, _)| path)
     }
 
-    /// What stands after the `?`.
+    /// Returns the text after the `?`.
     fn query(&self) -> &'a str {
         self.path_and_query.split_once('?').map_or("", |(_, query)| query)
     }
@@ -323,15 +324,15 @@ fn is_dot_segment(segment: &str) -> bool {
     matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
 }
 
-/// Whether RFC 3986 §2 lets a URI hold this byte before its fragment.
+/// Returns whether RFC 3986 §2 lets a URI hold this byte before its fragment.
 fn is_uri_character(byte: u8) -> bool {
     byte.is_ascii_graphic()
         && !matches!(byte, b'"' | b'#' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
 }
 
-/// Schemes whose URIs a browser runs or shows itself, or fetches in another way than by HTTP; none of them brings
-/// a callback to an app. Anything else may be the scheme of one: RFC 8252 §7.1 asks for a domain name in reverse,
-/// and not every app has one.
+/// Schemes whose URIs a browser runs or shows itself, or fetches in another way than by HTTP; none of them
+/// brings a callback to an app. Anything else may be the scheme of one: RFC 8252 §7.1 asks for a domain name
+/// in reverse, and not every app has one.
 const NO_APP: &[&str] = &[
     "about",
     "blob",

@@ -19,7 +19,7 @@ use crate::text::time::{LONGEST, digits};
 use crate::text::uri::Resource;
 use crate::token::{TokenResponse, TokenType};
 
-/// What the reader must know about the request for tokens.
+/// The context that the reader of a token response needs.
 pub struct TokenContext {
     pub(crate) leniencies: Leniencies,
     pub(crate) issued_to: IssuedTo,
@@ -34,7 +34,7 @@ pub struct TokenContext {
 }
 
 impl Client {
-    /// Returns what the reader of a token response must know about a request of this client.
+    /// Returns the context that the reader of a token response needs.
     pub(crate) fn token_context(
         &self,
         requested_scope: Option<Scope>,
@@ -59,7 +59,7 @@ pub(crate) struct Unread {
     pub(crate) shape: Shape,
 }
 
-/// What the body of an answer without tokens is.
+/// The shape of the body of an answer without tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     Empty,
@@ -103,7 +103,8 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
     let is_success = matches!(response.status, 200..=299);
 
     if !is_empty(&error) {
-        // An `error` that is no text names no refusal, so the server may have rotated to the new refresh token.
+        // An `error` that is not a text is no refusal, so the server may have rotated to the new refresh
+        // token.
         let is_refusal = matches!(error, Member::Text(_) | Member::Unreadable | Member::Repeated);
         let rotated_to = (is_success && !is_refusal).then_some(refresh_token);
         let details = Details { description, uri, dpop_nonce: response.dpop_nonce, extras };
@@ -119,7 +120,7 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
         return Err(unread(if is_whole { error.with_extras(extras) } else { error }, shape()));
     }
 
-    // The server said yes, so it has rotated to the new refresh token, whatever else is unreadable.
+    // After a success the server has rotated to the new refresh token, whatever else is unreadable.
     let (refresh_token, unreadable) = match read_token("refresh_token", refresh_token) {
         Ok(refresh_token) => (refresh_token, None),
         Err(error) => (None, Some(error)),
@@ -154,8 +155,8 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
     }
 }
 
-/// Returns whether a member is missing or an empty text, which is neither an error code nor a token type (RFC 6749
-/// appendix A.7 and A.13).
+/// Returns whether a member is missing or an empty text, which is neither an error code nor a token type (RFC
+/// 6749 appendix A.7 and A.13).
 fn is_empty(member: &Member<'_>) -> bool {
     match member {
         Member::Absent => true,
@@ -164,7 +165,7 @@ fn is_empty(member: &Member<'_>) -> bool {
     }
 }
 
-/// What a success says about the access token.
+/// The access token of a success, with its properties.
 struct Access {
     token: Secret,
     token_type: TokenType,
@@ -172,7 +173,7 @@ struct Access {
     scope: Option<Scope>,
 }
 
-/// What a response says about its error.
+/// The details of an error response.
 struct Details<'a> {
     description: Member<'a>,
     uri: Member<'a>,
@@ -192,11 +193,11 @@ const NAMES: &[&str; 8] = &[
     "error_uri",
 ];
 
-/// What a body holds.
+/// The contents of a body.
 struct Parsed<'a> {
     members: [Member<'a>; 8],
     extras: Extras,
-    /// What is wrong with the body as a whole.
+    /// The damage to the body as a whole.
     damage: Option<&'static str>,
 }
 
@@ -213,7 +214,8 @@ fn parse<'a>(response: &Response<'a>, leniencies: Leniencies) -> Parsed<'a> {
     Parsed { members, extras, damage }
 }
 
-/// Parses a form-encoded body, which some servers send in place of JSON. Skips other parameters that are not UTF-8.
+/// Parses a form-encoded body, which some servers send in place of JSON. Skips other parameters that are not
+/// UTF-8.
 fn parse_form<'a>(body: &'a [u8], members: &mut [Member<'a>; 8]) -> Extras {
     let mut extras = Extras::default();
     for (name, value) in form::parts(body) {
@@ -337,8 +339,8 @@ fn is_negative(text: &str) -> bool {
     text.strip_prefix('-').and_then(digits).is_some_and(|seconds| seconds > 0)
 }
 
-/// Returns the requested scopes as they compare with the granted ones, where that is not as they were sent: in one
-/// text with commas, at a server that separates them so.
+/// Returns the requested scopes split at commas, for a server that separates scopes by commas; `None` if they
+/// hold none.
 fn compared_scope(context: &TokenContext) -> Option<Scope> {
     let requested = context.requested_scope.as_ref()?;
     let has_commas = context.leniencies.has(Leniency::ScopeComma) && requested.as_str().contains(',');
@@ -365,7 +367,7 @@ fn read_scope(member: Member<'_>, leniencies: Leniencies) -> Result<Option<Scope
     }
 }
 
-/// Reads a detail of a refusal. One that is unreadable or of the wrong kind is dropped, so that it does not hide the refusal.
+/// Reads a detail of a refusal. Skips an unreadable one, because the refusal is more important.
 fn lenient_text(member: Member<'_>) -> Option<String> {
     match member {
         Member::Text(text) => Some(text.to_owned()).filter(|text| !text.is_empty()),
@@ -396,8 +398,8 @@ mod tests {
         super::read(Response::new(status, [("content-type", label)], body), &context)
     }
 
-    /// Returns the refresh token that is rescued from a success without usable tokens, whose body holds a stray byte
-    /// for each `¤`.
+    /// Returns the refresh token that is rescued from a success without usable tokens, whose body holds a
+    /// stray byte for each `¤`.
     #[track_caller]
     fn rescued(label: &str, body: &str) -> Option<String> {
         let mut bytes = Vec::new();

@@ -1,4 +1,4 @@
-//! One test for each known attack that a sign-in can meet, named after it, with where it was seen.
+//! One test for each known attack that a sign-in can meet, named after it, with its source.
 //!
 //! In all of them the attack is refused, and the real sign-in continues unchanged.
 
@@ -72,10 +72,11 @@ fn sign_in_ended_by_junk() {
     );
 }
 
-/// oauth2-rs#245: a comparison that stops at the first difference tells how much was right.
+/// oauth2-rs#245: the time of a comparison that stops at the first difference reveals the length of the
+/// correct part.
 ///
-/// The test holds that the error does not tell. Equal time is left to the code (`secret::same`): a shared
-/// machine cannot measure it.
+/// The test shows that the error reveals nothing. Equal time is left to the code (`secret::same`), because a
+/// shared machine cannot measure it.
 #[test]
 fn state_oracle_by_a_prefix() {
     let (_, mut pending) = start(&client());
@@ -246,7 +247,7 @@ fn pkce_downgrade_to_plain() {
     assert!(start(&client_of(both)).0.contains("code_challenge_method=S256"));
 }
 
-/// Of two parameters one reader takes the first and another the last.
+/// Of two equal parameters, one reader takes the first and another the last.
 #[test]
 fn duplicated_parameters() {
     only_the_real_callback_is_taken(
@@ -483,7 +484,7 @@ fn parameter_injection_by_extra_parameters() {
     assert_eq!(states, [("state".into(), pending.state().into())]);
 }
 
-/// A store that others can write to: what comes back is checked again.
+/// A store that others can write to: stored values are checked again.
 #[test]
 fn tampered_pending_authorization() {
     let stored = serde_json::to_value(start(&client()).1).unwrap();

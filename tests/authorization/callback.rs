@@ -116,7 +116,7 @@ fn rfc9207_section_2_4_a_wrong_issuer_shows_both_and_loses_nothing() {
             }
             assert!(!message.contains(['\n', '\u{202e}']), "{message}");
         }
-        // Whoever does not know our state learns nothing.
+        // A sender who does not know our state learns nothing.
         let forged = format!("code=x&state=guess&iss={sent}");
         let error = pending.receive(&client, forged.as_str(), now()).unwrap_err();
         assert!(!error.to_string().contains("as.example"), "{error}");
@@ -139,7 +139,7 @@ fn a_refusal_by_a_callback_advises_what_helps() {
         ("unauthorized_client", Advice::FixConfiguration),
         ("unsupported_response_type", Advice::FixConfiguration),
         ("invalid_scope", Advice::FixConfiguration),
-        // Only the code exchange takes it for a code that is spent.
+        // Only a code exchange treats it as a spent code.
         ("code_expired", Advice::Stop),
         ("ACCESS_DENIED", Advice::Stop),
     ] {

@@ -1,4 +1,4 @@
-//! What a client refuses to be configured with, and how it says so.
+//! The configurations that a client refuses, and its messages.
 
 use oauth2_proto::{Advice, AuthorizationServer, Client, ClientAuth, Error, error::ErrorKind};
 

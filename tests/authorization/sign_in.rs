@@ -7,7 +7,7 @@ use oauth2_proto::{Advice, Callback, Client, ClientAuth, Request, Response, erro
 use crate::embedded::{AuthorizationServer, Config, HttpRequest, HttpResponse};
 use crate::support::{entropy, later, now};
 
-/// Where the embedded server seems to be; nothing is sent there.
+/// The apparent address of the embedded server; nothing is sent there.
 const BASE: &str = "http://127.0.0.1:1";
 /// The redirect URI that the client is registered with.
 const REGISTERED: &str = "http://127.0.0.1:7777/callback";

@@ -1,4 +1,4 @@
-//! The stored form of a pending authorization: what is read again, and what is refused.
+//! The stored form of a pending authorization: the forms that are read, and those that are refused.
 
 use oauth2_proto::{AuthorizationServer, PendingAuthorization};
 
@@ -70,7 +70,7 @@ fn other_json_is_not_a_stored_pending_authorization() {
 }
 
 /// Version 1 as it was written before 0.1, which every later version reads. The digest in the second is over
-/// endpoints as they were configured, which version 1 was written with at first.
+/// the endpoints as configured, as the first programs wrote it.
 #[test]
 fn version_1_is_read_for_good() {
     let server = |authorize, token| AuthorizationServer::new(authorize, token).unwrap();

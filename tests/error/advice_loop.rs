@@ -1,7 +1,7 @@
 //! A program that does only what [`Error::advice`] says, against every answer of the vectors and others.
 //!
-//! It must not send a user back who just said no, must not wait for ever on a wrong configuration, and must not give up
-//! where another try helps.
+//! It must not send a user back who just said no, must not wait without end for a wrong configuration, and
+//! must not give up where another try helps.
 
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::support::{client, client_of, now, server, start};
 
-/// How often this program sends a request, and how often it sends a user to the server by itself.
+/// The number of times that this program sends a request, and that it sends a user to the server by itself.
 const MAX_SENDS: usize = 4;
 const MAX_SIGN_INS: usize = 3;
 
@@ -23,8 +23,7 @@ const GRANTED: &str = r#"{"access_token":"fake","token_type":"Bearer"}"#;
 /// An answer of the token endpoint: status, headers, body.
 type Answer = (u16, Vec<(String, String)>, Vec<u8>);
 
-/// What comes in from outside. The last answer of the token endpoint comes again and again, and after the callbacks
-/// none.
+/// The input from outside. The last answer of the token endpoint repeats; after the last callback none comes.
 struct World<'a> {
     client: Client,
     state: &'a str,
@@ -32,7 +31,7 @@ struct World<'a> {
     answers: VecDeque<Answer>,
 }
 
-/// How the loop ended.
+/// The end of the loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     SignedIn,
@@ -42,7 +41,7 @@ enum End {
     Operator,
     /// The real callback never came.
     TimedOut,
-    /// The program sent or asked as often as it does.
+    /// The program has sent or asked as often as it may.
     GaveUp,
 }
 
@@ -55,7 +54,7 @@ struct Outcome {
     log: String,
 }
 
-/// What is to be done after one sign-in.
+/// The next action after one sign-in.
 enum Next {
     End(End),
     StartAgain,

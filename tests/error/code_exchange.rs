@@ -1,4 +1,4 @@
-//! The codes that say at a code exchange that the authorization code is spent or unknown.
+//! The error codes that name a spent or unknown authorization code at a code exchange.
 
 use oauth2_proto::{Advice, Response, Secret};
 

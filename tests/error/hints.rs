@@ -1,4 +1,4 @@
-//! What a message says about the configuration, where the server's answer does not.
+//! The hints at the configuration in messages, where the server's answer has none.
 
 use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Error, Response};
 

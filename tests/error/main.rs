@@ -1,4 +1,4 @@
-//! What an error tells a program and a person: the mirror of `src/error`.
+//! Errors as a program and a person read them: the mirror of `src/error`.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,4 +1,4 @@
-//! Answers to a refresh: what each changes, and what late, broken and foreign answers do not.
+//! Answers to a refresh, including late, broken and foreign ones, and the changes that they cause.
 
 use oauth2_proto::{Session, error::ErrorKind, server::Leniency, token::TokenType};
 
@@ -6,7 +6,7 @@ use crate::steps::*;
 use crate::store::Store;
 use crate::support::{client, client_of, later, now, server};
 
-/// What `Request::response_limit` returns.
+/// The value that `Request::response_limit` returns.
 const LONGEST_BODY: usize = 1 << 20;
 
 #[test]
@@ -67,7 +67,8 @@ fn invalid_grant_ends_in_reauthorize_at_once_for_all_holders() {
     }
 }
 
-/// The access token has half of its life left, which it may use unless the server ends both tokens together.
+/// The access token has half of its lifetime left, and stays usable unless the server ends both tokens
+/// together.
 #[track_caller]
 fn refused_for_all_holders(ends_together: bool, usable_token: Option<&str>) {
     let mut store = Store::default();

@@ -1,4 +1,4 @@
-//! One test for each known attack that a `Session` can meet, named after it, with where it was seen.
+//! One test for each known attack that a `Session` can meet, named after it, with its source.
 //!
 //! In all of them the attack changes nothing, or the session ends safely, and the real session continues.
 
@@ -251,13 +251,13 @@ fn clock_set_back_to_break_a_claim() {
     adopt(&mut other, &store, later(DUE));
     let back = later(DUE - 1000);
     assert!(session.send(&client(), back).unwrap().is_none(), "how old the claim is cannot be told");
-    // The claim is dated anew, which is no claim of the holder that does it.
+    // Dating the claim anew does not make it this holder's claim.
     save(&mut other, &mut store, back);
     assert!(matches!(other.poll(back), Step::Wait { .. }), "{other:?}");
     assert!(other.send(&client(), back).unwrap().is_none());
 }
 
-/// A clock that jumps ahead makes one refresh too many; no token is lost by it.
+/// A clock that jumps ahead causes one unnecessary refresh, and no token is lost.
 #[test]
 fn clock_set_ahead() {
     let (mut session, mut store) = session_of("alice");
@@ -286,7 +286,7 @@ fn tokens_in_logs() {
     assert!(!shown.contains("fake-access") && !shown.contains("fake-refresh"), "{shown}");
 }
 
-/// A store that others can write to, or a disk that fails: what comes back is checked, and not quoted.
+/// A store that others can write to, or a disk that fails: stored values are checked, and not quoted.
 #[test]
 fn tampered_snapshot() {
     let whole = session_of("alice").1.value();

@@ -4,7 +4,7 @@ use crate::steps::*;
 use crate::store::Store;
 use crate::support::later;
 
-/// Where in a refresh the process dies, in order.
+/// The points of a refresh at which the process dies, in order.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 enum Crash {
     BeforeTheClaimIsStored,
@@ -26,7 +26,8 @@ fn after_a_crash_at_any_point_the_session_resumes_from_the_last_snapshot() {
         (Crash::ClaimIsStored, DUE, "idle 3665", one),
         (Crash::ClaimIsReported, DUE, "idle 3665", one),
         (Crash::RequestIsMade, DUE, "idle 3665", one),
-        // The window that no client can close: the server has rotated, and only the dead process knows.
+        // The window that no client can close: the server has rotated, and only the dead process knew the new
+        // tokens.
         (Crash::ServerHasRotated, DUE, "reauthorize Refused", twice),
         (Crash::AnswerIsRead, DUE, "reauthorize Refused", twice),
         (Crash::TokensAreStored, DUE, "idle 3600", one),

@@ -1,5 +1,5 @@
-//! Dead authorizations, outages and wrong clients: failures of a refresh, told apart by one question: would a new
-//! sign-in help?
+//! Dead authorizations, outages and wrong clients: failures of a refresh, told apart by one question: would a
+//! new sign-in help?
 
 use std::time::{Duration, SystemTime};
 
@@ -17,14 +17,15 @@ const JSON: &str = "application/json";
 const HTML: &str = "text/html";
 const PAGE: &str = "<html><h1>Bad gateway</h1></html>";
 
-/// What two holders saw of a server that always answers alike.
+/// The observations of two holders at a server that always answers alike.
 struct Life {
     requests: usize,
     first_request: Option<SystemTime>,
     ended: Option<(SystemTime, Reason)>,
 }
 
-/// Two holders live from the time when the tokens are due until `end`, and look into the store whenever they wait.
+/// Two holders live from the time when the tokens are due until `end`, and look into the store whenever they
+/// wait.
 #[track_caller]
 fn live(store: &mut Store, answer: Answer, end: SystemTime) -> Life {
     let policy = RefreshPolicy::default();
@@ -106,7 +107,7 @@ fn most_likely_dead_is_reauthorize_within_15_minutes_and_8_requests_for_all_hold
         assert!((4..=8).contains(&life.requests), "{answer:?}: {} requests", life.requests);
         assert!(took >= Duration::from_secs(60), "{answer:?}: a short disturbance ends nothing: {took:?}");
 
-        // Nothing is erased, and it goes on when somebody says so.
+        // Nothing is erased, and `resume` continues.
         assert_eq!(store.value()["refresh_token"], "fake-refresh-0", "{answer:?}");
         let mut session = store.holder(ended);
         let trouble = session.trouble().unwrap();
@@ -159,7 +160,7 @@ fn an_outage_of_a_day_ends_nothing_and_asks_nobody() {
     }
 }
 
-/// A person must mend it who is not the user, so the user is never asked, and the operator sees what it is.
+/// Only an operator can fix this, so the user is never asked, and the trouble names the cause.
 #[test]
 fn a_rejected_client_asks_no_user_and_is_visible() {
     for status in [400, 401, 403, 200] {
@@ -219,7 +220,7 @@ fn unclear_refusals_count_across_other_failures_and_each_limit_is_its_own() {
             time = end_of_wait(&mut session, time);
         }
     }
-    // A success forgets them.
+    // A success resets both counts.
     session.resume(time);
     save(&mut session, &mut store, time);
     refresh(&mut session, &mut store, 1, time);
@@ -252,7 +253,7 @@ fn trouble_says_since_when_how_often_and_what_to_every_holder() {
     assert!(shown.contains("2 failed refreshes since Tue, 14 Nov 2023 22:43:22 GMT"), "{shown}");
 }
 
-/// A holder that died, and tokens that were of no use, are trouble too.
+/// A holder that died and unusable tokens count as trouble, too.
 #[test]
 fn failures_without_an_answer_are_trouble() {
     let mut store = Store::default();

@@ -1,4 +1,4 @@
-//! Several holders of one authorization, who share a store: claims, lost races, and what is adopted.
+//! Several holders of one authorization, who share a store: claims, lost races and adopted snapshots.
 
 use std::time::{Duration, SystemTime};
 

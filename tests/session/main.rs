@@ -1,4 +1,4 @@
-//! `Session`, as timelines: each file is about one thing that can happen to it.
+//! `Session`, as timelines: each file holds one kind of event.
 
 #[path = "../support/responses.rs"]
 mod responses;

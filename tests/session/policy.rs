@@ -1,4 +1,5 @@
-//! What `RefreshPolicy` sets: the moment of a refresh, the pauses after failures, and the number of attempts.
+//! The settings of `RefreshPolicy`: the moment of a refresh, the pauses after failures, and the number of
+//! attempts.
 
 use std::time::Duration;
 
@@ -106,7 +107,7 @@ fn retry_after_is_honoured_in_seconds_and_as_a_date_and_bounded() {
     assert!(end <= later(DUE + DAY + 1), "{end:?}");
 }
 
-/// A person must correct the configuration; the grant stays good meanwhile.
+/// An operator must correct the configuration; until then the grant stays valid.
 #[test]
 fn a_rejected_client_waits_long_and_does_not_end_the_session() {
     let mut store = Store::default();

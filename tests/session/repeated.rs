@@ -1,4 +1,5 @@
-//! What a refresh repeats of the authorization request, and what comes beside the tokens.
+//! The parts of the authorization request that a refresh repeats, and the members of its answer other than
+//! the tokens.
 
 use oauth2_proto::{AuthorizationServer, Client, Session};
 

@@ -1,4 +1,4 @@
-//! How a session begins and begins again: a sign-in, a later sign-in, and a refresh token from elsewhere.
+//! The beginnings of a session: a sign-in, a later sign-in, and a refresh token from elsewhere.
 
 use std::time::Duration;
 
@@ -203,7 +203,8 @@ fn a_sign_in_without_a_refresh_token_keeps_the_stored_one_unless_it_was_refused_
     }
 }
 
-/// The refresh token that the sign-in keeps is replaced by a refresh that was under way, on this holder or another.
+/// The refresh token that the sign-in keeps is replaced by a refresh that was under way, on this holder or
+/// another.
 #[test]
 fn a_refresh_under_way_rotates_the_token_that_a_sign_in_keeps() {
     let only = r#"{"access_token":"fake-access-5","token_type":"Bearer","expires_in":3600}"#;
@@ -229,8 +230,8 @@ fn a_refresh_under_way_rotates_the_token_that_a_sign_in_keeps() {
 
 #[test]
 fn of_two_sign_ins_the_later_one_wins_on_every_holder() {
-    // The second comes 60 s later, on a holder that has not heard of the first; each may be saved first, and the first
-    // may have refreshed, or signed in once more, meanwhile.
+    // The second comes 60 s later, on a holder that has not heard of the first; each may be saved first, and
+    // the first may have refreshed, or signed in once more, meanwhile.
     for (first_saves, meanwhile) in
         [(true, "nothing"), (true, "a refresh"), (true, "another sign-in"), (false, "nothing")]
     {

@@ -1,4 +1,4 @@
-//! The stored form of a session: what is read, what is refused, and with which words.
+//! The stored form of a session: the forms that are read, those that are refused, and the messages.
 
 use std::time::Duration;
 
@@ -237,7 +237,7 @@ fn stored_times_are_bounded() {
     assert_eq!(step(&mut store.holder(now()), now()), "idle 3600");
 }
 
-/// Version 2 with everything in it. It is read forever; whoever changes the form makes version 3 and leaves this.
+/// Version 2 with everything in it. Every later version reads it: a change of the form is version 3.
 const VERSION_2: &str = r#"{"version":2,"authorization":"AAECAwQFBgcICQoLDA0ODw","issued_to":"QrJ-j3WdzCWGB13qg5FKQA","revision":7,
     "generation":4294967298,"signed_in_at":1699990000000,"access_token":"fake-access-2","token_type":"Bearer",
     "refresh_token":"fake-refresh-2","refresh_token_expires_at":1700086400000,"scope":"export:read export:write",
@@ -310,7 +310,7 @@ fn each_state_of_version_2_is_read_forever() {
     }
 }
 
-/// Version 1 kept a token that was never of use as one that expired when it was issued.
+/// Version 1 stored a token that was never usable as one that expired when it was issued.
 #[test]
 fn tokens_of_version_1_that_were_never_of_use_are_replaced() {
     let issued_at = 1_700_000_000_000_u64;

@@ -1,4 +1,5 @@
-//! Nothing hangs: times that a wrong clock has stored, other clients, stores that forget, and tokens of seconds.
+//! Nothing hangs: times that a wrong clock has stored, other clients, stores that forget, and tokens of
+//! seconds.
 
 use std::time::Duration;
 
@@ -156,7 +157,7 @@ fn tokens_of_seconds_are_refreshed_no_more_often_than_the_policy_says() {
 
 #[test]
 fn a_store_that_lost_its_last_write_is_taken_back_to_when_the_caller_says_so() {
-    // What was lost: a claim, tokens, and a refusal.
+    // The lost writes: a claim, tokens, and a refusal.
     for lost in ["claim", "tokens", "refusal"] {
         let mut store = Store::default();
         let mut session = signed_in(&mut store);

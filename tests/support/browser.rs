@@ -10,14 +10,14 @@ use ureq::http::Request;
 use ureq::http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use url::{Url, form_urlencoded};
 
-/// The most requests that one visit may take.
+/// The maximum number of requests of one visit.
 const MAX_STEPS: usize = 15;
-/// Words by which a button or a checkbox agrees.
+/// The words on a button or a checkbox that agrees.
 const AGREE: &[&str] = &["accept", "allow", "approve", "authorize", "confirm", "continue", "grant"];
-/// Words by which a button or a link refuses.
+/// The words on a button or a link that refuses.
 const REFUSE: &[&str] = &["abort", "cancel", "decline", "deny", "disallow", "refuse", "reject"];
 
-/// Where a visit ended.
+/// The end of a visit.
 pub enum End {
     /// At one of the addresses to stop at: the whole URL, which is not contacted.
     Callback(String),
@@ -156,7 +156,8 @@ fn callback(end: End) -> Result<String, String> {
     }
 }
 
-/// Where the next click leads and what it posts, if the page has a link that refuses or a form that posts.
+/// Returns the address and the body of the next click, if the page has a link that refuses or a form that
+/// posts.
 fn click(tags: &[Tag], agrees: bool, code: &str) -> Option<(String, Option<String>)> {
     if let Some(link) = tags.iter().find(|tag| !agrees && tag.name == "a" && tag.says(REFUSE)) {
         return Some((link.get("href").to_owned(), None));
@@ -174,7 +175,7 @@ fn click(tags: &[Tag], agrees: bool, code: &str) -> Option<(String, Option<Strin
     Some((form.get("action").to_owned(), Some(body)))
 }
 
-/// What the user fills in, if the control becomes a field of the form.
+/// Returns the user's input, if the control becomes a field of the form.
 fn fill<'a>(tag: &'a Tag, agrees: bool, code: &'a str) -> Option<&'a str> {
     let checked = tag.attributes.iter().any(|(key, _)| key == "checked");
     let ticked = if tag.says(AGREE) { agrees } else { checked };
@@ -202,7 +203,7 @@ impl Tag {
         self.attributes.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
 
-    /// Whether one of the words is in the name, the value, the address or the text.
+    /// Returns whether one of the words is in the name, the value, the address or the text.
     fn says(&self, words: &[&str]) -> bool {
         let seen = [self.get("name"), self.get("value"), self.get("href"), &self.text].join(" ");
         words.iter().any(|word| seen.to_ascii_lowercase().contains(word))

@@ -1,5 +1,5 @@
-//! What a client does at an authorization server. Each flow starts with a new sign-in, and knows the server
-//! by its facts.
+//! The flows of a client at an authorization server. Each flow starts with a new sign-in, and knows the
+//! server by its facts.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -262,7 +262,7 @@ fn stolen_refresh_token(facts: &Facts) -> Result<(), Failed> {
     check(reason == Some(Reason::Refused), format!("another holder: {reason:?}"))
 }
 
-/// The longest that a session may take to do what a flow waits for.
+/// The maximum time that a flow waits for a session.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Short pauses after a rejected token, because a flow rejects several, and refreshes in quick succession,
@@ -273,7 +273,8 @@ fn policy() -> RefreshPolicy {
         .min_interval(Duration::from_millis(100))
 }
 
-/// What the holders of one authorization share: the store, and the number of refreshes that were sent.
+/// The state that the holders of one authorization share: the store, and the number of refreshes that were
+/// sent.
 struct Shared {
     store: Mutex<Store>,
     refreshes: AtomicUsize,
@@ -307,7 +308,7 @@ impl Shared {
         self.store.lock().expect("nobody panics with the lock")
     }
 
-    /// The access token that is stored, whether it still lives or not.
+    /// Returns the stored access token, which may have expired.
     #[track_caller]
     fn access_token(&self) -> Result<Secret, Failed> {
         let stored = self.store().value();

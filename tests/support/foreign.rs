@@ -12,15 +12,15 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-/// The longest a server may take from its start to its `READY` line.
+/// The maximum time of a server from its start to its `READY` line.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
-/// What a server states about itself in its `READY` line.
+/// The facts that a server states in its `READY` line.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Facts {
     /// The issuer identifier, where the server has one.
     pub issuer: Option<String>,
-    /// Where the metadata document of RFC 8414 is, where the server publishes one.
+    /// The address of the metadata document (RFC 8414), if the server publishes one.
     pub metadata_url: Option<String>,
     /// The authorization endpoint.
     pub authorization_endpoint: String,
@@ -34,9 +34,9 @@ pub struct Facts {
     pub device_authorization_endpoint: Option<String>,
     /// The pushed authorization request endpoint, RFC 9126.
     pub pushed_authorization_request_endpoint: Option<String>,
-    /// Whether the server's metadata promises `iss` in authorization responses, RFC 9207.
+    /// True if the server's metadata promises `iss` in authorization responses, RFC 9207.
     pub iss_parameter_supported: bool,
-    /// Whether error responses hold `iss` too; some servers that promise it leave it out there.
+    /// True if error responses hold `iss`, too; some servers that promise `iss` omit it there.
     pub iss_in_error_responses: bool,
     /// The client that authenticates with `client_secret_basic`.
     pub client_id: String,
@@ -56,13 +56,13 @@ pub struct Facts {
     pub refused_scope: Option<String>,
     /// A resource that access tokens can be asked for, RFC 8707.
     pub resource: Option<String>,
-    /// Whether a refresh may ask for fewer scopes, RFC 6749 section 6.
+    /// True if a refresh may ask for fewer scopes, RFC 6749 section 6.
     pub refresh_narrows_scope: bool,
-    /// What the second use of a refresh token leads to.
+    /// The effect of the second use of a refresh token.
     pub refresh_token_reuse: RefreshTokenReuse,
 }
 
-/// What a server does when a refresh token that was already exchanged comes back.
+/// The reaction of a server to a refresh token that was already exchanged.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "snake_case")]
 pub enum RefreshTokenReuse {
@@ -77,7 +77,7 @@ pub enum RefreshTokenReuse {
 /// A running server, which stops when this value is dropped.
 #[derive(Debug)]
 pub struct ForeignServer {
-    /// What the server said of itself.
+    /// The facts that the server stated.
     pub facts: Facts,
     child: Child,
 }
@@ -88,7 +88,7 @@ impl Drop for ForeignServer {
     }
 }
 
-/// Why there is no server, in one line.
+/// The reason why there is no server, in one line.
 #[derive(Debug)]
 pub enum NoServer {
     /// It is not installed here; the text says how to install it.

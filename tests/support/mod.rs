@@ -1,4 +1,5 @@
-//! What every test program needs: a client, a fixed time, and an authorization up to its token request.
+//! The values that every test program needs: a client, a fixed time, and an authorization up to its token
+//! request.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +14,7 @@ pub fn now() -> SystemTime {
     later(0)
 }
 
-/// This many seconds after `now`.
+/// Returns the time this many seconds after `now`.
 pub fn later(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + seconds)
 }

@@ -1,4 +1,4 @@
-//! What a token endpoint answers.
+//! The answers of a token endpoint.
 
 use oauth2_proto::Response;
 

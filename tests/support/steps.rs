@@ -16,18 +16,18 @@ use crate::responses::json;
 use crate::store::Store;
 use crate::support::{client, later, now, token_call};
 
-/// When the tokens of `body` are due under `policy`.
+/// The time at which the tokens of `body` are due under `policy`.
 pub const DUE: u64 = EXPIRY / 2;
-/// When the tokens of `body` expire.
+/// The time at which the tokens of `body` expire.
 pub const EXPIRY: u64 = 3600;
 /// Seconds in a day.
 pub const DAY: u64 = 24 * 3600;
 
 // The defaults of `RefreshPolicy`.
 
-/// How long a claim lasts.
+/// The duration of a claim.
 pub const CLAIM: u64 = 60;
-/// How far apart the holders' clocks may be.
+/// The maximum difference of the holders' clocks.
 pub const SKEW: u64 = 5;
 /// The longest pause after a failure, before jitter.
 pub const LONGEST_BACKOFF: u64 = 600;
@@ -38,9 +38,9 @@ pub const LONGEST_CLAIM: u64 = 10 * CLAIM;
 
 /// The end of the claim's first half, until which its holder may send.
 pub const CLAIM_MIDDLE: u64 = DUE + CLAIM / 2;
-/// When the claim ends by its holder's clock.
+/// The end of the claim by its holder's clock.
 pub const CLAIM_END: u64 = DUE + CLAIM;
-/// When the claim is over for every holder, whatever their clocks within the skew.
+/// The time at which the claim is over for every holder whose clock is within the skew.
 pub const CLAIM_OVER: u64 = CLAIM_END + SKEW;
 /// Some time after the claim is over.
 pub const AFTER_CLAIM: u64 = CLAIM_OVER + 35;
@@ -151,13 +151,13 @@ pub fn try_save(session: &mut Session, store: &mut Store, now: SystemTime) -> bo
     won
 }
 
-/// Adopts what is stored, whether it is newer or not.
+/// Adopts the stored snapshot, which may be older.
 #[track_caller]
 pub fn adopt(session: &mut Session, store: &Store, now: SystemTime) {
     session.adopt(store.load(), now).unwrap();
 }
 
-/// Carries out the save that must be due, and adopts what is stored if another holder has saved before.
+/// Carries out the save that must be due, and adopts the stored snapshot if another holder has saved before.
 #[track_caller]
 pub fn save_or_adopt(session: &mut Session, store: &mut Store, now: SystemTime) {
     if !try_save(session, store, now) {
@@ -213,7 +213,7 @@ pub fn fail(
     end_of_wait(session, now)
 }
 
-/// When the wait ends that must be due.
+/// Returns the end of the wait, which must be the next step.
 #[track_caller]
 pub fn end_of_wait(session: &mut Session, now: SystemTime) -> SystemTime {
     match session.poll(now) {
@@ -222,7 +222,7 @@ pub fn end_of_wait(session: &mut Session, now: SystemTime) -> SystemTime {
     }
 }
 
-/// When the session is idle until, which it must be.
+/// Returns the time until which the session is idle, which must be the next step.
 #[track_caller]
 pub fn end_of_idleness(session: &mut Session, now: SystemTime) -> SystemTime {
     match session.poll(now) {

@@ -1,4 +1,4 @@
-//! How the client authenticates at the token endpoint.
+//! Client authentication at the token endpoint.
 
 use oauth2_proto::{Client, ClientAuth, error::ErrorKind};
 

@@ -1,10 +1,10 @@
-//! Bodies that are damaged, and what can be read of them.
+//! Damaged bodies, and the members that are read from them.
 
 use oauth2_proto::{Client, Response, TokenResponse, error::ErrorKind, server::Leniency};
 
 use crate::support::{client, client_of, server, token_call};
 
-/// What a client reads in a success with this body.
+/// Reads a success with this body.
 #[track_caller]
 fn read(client: &Client, body: &[u8]) -> Result<TokenResponse, oauth2_proto::Error> {
     token_call(client).read(Response::new(200, [("content-type", "application/x-www-form-urlencoded")], body))
@@ -115,7 +115,7 @@ fn a_form_is_read_though_an_unknown_parameter_is_not_utf8() {
     }
 }
 
-/// The least stack that a program is likely to give a thread; an overflow would end the process.
+/// The smallest stack that a program is likely to give a thread. An overflow would end the process.
 #[test]
 fn nesting_is_limited_whatever_serde_json_is_told() {
     const RAW_VALUE: &str = r#"{"$serde_json::private::RawValue":""#;
@@ -153,7 +153,7 @@ fn nesting_is_limited_whatever_serde_json_is_told() {
     thread.unwrap().join().unwrap();
 }
 
-/// A feature that another crate switches on must not change what a document says.
+/// A feature that another crate enables must not change the meaning of a document.
 #[test]
 fn names_of_serde_json_itself_are_ordinary_names() {
     for name in ["$serde_json::private::RawValue", "$serde_json::private::Number"] {

@@ -6,7 +6,7 @@ use crate::support::client;
 
 const WITHHELD: &str = "[withheld: it repeats a secret of the request]";
 
-/// What is shown of an error with this description.
+/// Returns what `Display` shows of an error with this description.
 #[track_caller]
 fn shown(call: &Call<Refresh>, description: &str) -> (String, String) {
     let body = serde_json::json!({
@@ -75,7 +75,7 @@ fn the_query_of_an_endpoint_is_not_printed() {
     assert_eq!(call.request().url(), "https://as.example/token?key=planted");
 }
 
-/// It took 9 seconds and 208 MiB; the bench `growth` measures time and memory.
+/// An earlier search took 9 seconds and 208 MiB; the bench `growth` measures time and memory.
 #[test]
 fn a_long_secret_is_searched_for_in_a_time_by_its_length() {
     let token: String =
