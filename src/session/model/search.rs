@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use super::actions::NOTHING;
 use super::properties::Lives;
 use super::*;
 
@@ -14,20 +15,6 @@ struct Search {
     /// It had so many states; fewer mean that the search has become blind.
     least: usize,
 }
-
-const NOTHING: Budget = Budget {
-    crashes: 0,
-    losses: 0,
-    busy: 0,
-    copies: 0,
-    jumps: 0,
-    lost_writes: 0,
-    late_reports: 0,
-    sign_ins: 0,
-    ends: 0,
-    breaks: 0,
-    short_lives: false,
-};
 
 const THREE: &[i64] = &[0, SKEW, 0];
 const TWO: &[i64] = &[0, SKEW];
