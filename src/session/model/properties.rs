@@ -72,10 +72,8 @@ impl World {
     fn check_access_token(&self, i: usize) -> Result<(), String> {
         let holder = &self.holders[i];
         let Some(session) = &holder.session else { return Ok(()) };
-        if session.access_token(self.clock(i)).is_none() {
-            return Ok(());
-        }
-        let token = serial(&session.record);
+        let Some(token) = session.access_token(self.clock(i)) else { return Ok(()) };
+        let token = parse(token.expose());
         let family = self.server.family(token);
         let is_other_family = family_of(holder.knows) != family_of(token);
         if number_of(token) > family.saved {
