@@ -16,7 +16,7 @@ mod store;
 use std::time::{Duration, SystemTime};
 
 use self::actions::{Action, Budget};
-use self::server::{Answer, Flight, Mode, Server, family_of, number_of, serial, spend};
+use self::server::{Answer, Flight, Mode, Server, family_of, number_of, parse, serial, spend};
 use self::store::{Saving, Store};
 use super::*;
 use crate::{AuthorizationServer, ClientAuth};

@@ -45,7 +45,7 @@ pub(super) enum Action {
 }
 
 /// How often each fault, and each decision of the user, may still happen.
-#[derive(Clone, Copy, Debug, Default, Hash)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(super) struct Budget {
     pub(super) crashes: u32,
     pub(super) losses: u32,
@@ -365,3 +365,17 @@ fn is_same(first: &Step, second: &Step) -> bool {
 
 /// The seconds by which clocks jump: beyond the skew, and far beyond everything.
 pub(super) const JUMPS: [i64; 4] = [-1000, -3, 3, 1000];
+
+pub(super) const NOTHING: Budget = Budget {
+    crashes: 0,
+    losses: 0,
+    busy: 0,
+    copies: 0,
+    jumps: 0,
+    lost_writes: 0,
+    late_reports: 0,
+    sign_ins: 0,
+    ends: 0,
+    breaks: 0,
+    short_lives: false,
+};

@@ -72,10 +72,8 @@ impl World {
     fn check_access_token(&self, i: usize) -> Result<(), String> {
         let holder = &self.holders[i];
         let Some(session) = &holder.session else { return Ok(()) };
-        if session.access_token(self.clock(i)).is_none() {
-            return Ok(());
-        }
-        let token = serial(&session.record);
+        let Some(token) = session.access_token(self.clock(i)) else { return Ok(()) };
+        let token = parse(token.expose());
         let family = self.server.family(token);
         let is_other_family = family_of(holder.knows) != family_of(token);
         if number_of(token) > family.saved {
@@ -159,7 +157,9 @@ impl World {
         let steps = self.steps();
         let stored = serial(&self.store.record);
         let family = self.server.family(stored);
-        let has_latest = number_of(stored) == family.current || family.lost;
+        // A holder drops tokens for those of a later sign-in, even if its clock was wrong and they are dropped in turn.
+        let is_misdated = self.jumped && self.server.families.len() > 1;
+        let has_latest = number_of(stored) == family.current || family.lost || self.write_lost || is_misdated;
         let all_say = |reason| steps.iter().all(|step| *step == Some(reason));
         // A date from the future does not count; nor does a sign-in that the store has lost, and replaced by another.
         let is_excused = self.jumped || (self.write_lost && self.server.families.len() > 2);
@@ -177,7 +177,7 @@ impl World {
         }
         let is_asked = steps.iter().any(Option::is_some);
         match (self.store.record.state, self.server.mode) {
-            (State::Ended, _) => Ok(all_say(Reason::Ended) && (has_latest || self.write_lost)),
+            (State::Ended, _) => Ok(all_say(Reason::Ended) && has_latest),
             (State::Refused, _) => Ok(all_say(Reason::Refused)),
             _ if goal.ended && !is_excused && !self.write_lost => Ok(false),
             (_, Mode::Refuses) => Ok(all_say(Reason::GaveUp) && has_latest),

@@ -257,8 +257,8 @@ pub(super) fn serial(record: &Record) -> u32 {
     parse(record.access_token.expose())
 }
 
-fn parse(token: &str) -> u32 {
-    token[1..].parse().unwrap()
+pub(super) fn parse(token: &str) -> u32 {
+    token.trim_start_matches(['a', 'r']).parse().unwrap()
 }
 
 pub(super) fn token(family: usize, number: u32) -> u32 {
