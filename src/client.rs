@@ -119,10 +119,13 @@ impl Client {
         started_by == self.started_by || started_by == self.as_written.0
     }
 
-    /// Returns whether tokens were issued to this client by the digest of an earlier version, which took the
-    /// token endpoint as it is written. Where that is in normal form, both digests are one.
-    pub(crate) fn is_issued_to_as_written(&self, issued_to: IssuedTo) -> bool {
-        issued_to == self.as_written.1
+    /// Returns what a session must know about the client that holds it.
+    pub(crate) fn holder(&self) -> Holder {
+        Holder {
+            issued_to: self.issued_to,
+            as_written: self.as_written.1,
+            refreshes: self.server.check_grant_type("refresh_token").is_ok(),
+        }
     }
 
     /// Makes a request to the token endpoint with this client's authentication (RFC 6749 §2.3 and §3.2).
@@ -182,6 +185,24 @@ impl StartedBy {
 /// These values decide where a refresh token is sent; the rest of the configuration may change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct IssuedTo(pub(crate) [u8; 16]);
+
+/// What a session must know about the client that holds it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Holder {
+    pub(crate) issued_to: IssuedTo,
+    /// The digest of an earlier version, which took the token endpoint as it is written. Where that is in normal form,
+    /// both digests are one.
+    as_written: IssuedTo,
+    /// Whether the server is not known to refuse refreshes.
+    pub(crate) refreshes: bool,
+}
+
+impl Holder {
+    /// Returns the digest in place of one that an earlier version stored for this client; other digests stay.
+    pub(crate) fn recognise(self, stored: IssuedTo) -> IssuedTo {
+        if stored == self.as_written { self.issued_to } else { stored }
+    }
+}
 
 impl IssuedTo {
     fn of(server: &AuthorizationServer, client_id: &str, spell: fn(&Endpoint) -> String) -> Self {
@@ -264,9 +285,10 @@ mod tests {
         let issued_to = IssuedTo(digest(["https://as.example:443/token", "fake-client"]));
         assert_ne!((started_by, issued_to), (client.started_by, client.issued_to));
         assert!(client.has_started(started_by) && client.has_started(client.started_by));
-        assert!(client.is_issued_to_as_written(issued_to));
+        assert_eq!(client.holder().recognise(issued_to), client.issued_to);
         let foreign = IssuedTo(digest(["https://as.example:444/token", "fake-client"]));
-        assert!(!client.is_issued_to_as_written(foreign) && !client.has_started(StartedBy([0; 32])));
+        assert_eq!(client.holder().recognise(foreign), foreign);
+        assert!(!client.has_started(StartedBy([0; 32])));
     }
 
     #[test]

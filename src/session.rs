@@ -25,7 +25,7 @@ use std::fmt;
 use std::time::SystemTime;
 
 use crate::call::{Call, Response};
-use crate::client::{Client, IssuedTo};
+use crate::client::{Client, Holder};
 use crate::error::Error;
 use crate::grants::refresh::check_refresh_token;
 use crate::session::clock::Clock;
@@ -187,9 +187,12 @@ pub struct Session {
     hand: Hand,
     seen: Seen,
     clock: Clock,
+    /// The end of the pause after this holder's own last failure, by its own clock. Other clocks may date pauses so that
+    /// they hold nobody.
+    resting_until: u64,
     policy: RefreshPolicy,
     /// The client of this holder.
-    holder: IssuedTo,
+    holder: Holder,
 }
 
 /// Construction, and what a session knows.
@@ -202,7 +205,7 @@ impl Session {
     /// use. If two processes make a first sign-in at once, the store refuses one save: [`adopt`](Self::adopt)
     /// the stored snapshot, and the later sign-in wins.
     pub fn new(tokens: TokenResponse, policy: RefreshPolicy, now: SystemTime) -> Self {
-        let holder = tokens.issued_to;
+        let holder = tokens.holder;
         Self::with(Record::of_sign_in(tokens, unix(now), &policy), holder, policy, now)
     }
 
@@ -239,7 +242,7 @@ impl Session {
         policy: RefreshPolicy,
         now: SystemTime,
     ) -> Self {
-        let mut session = Self::with(*stored.0, tokens.issued_to, policy, now);
+        let mut session = Self::with(*stored.0, tokens.holder, policy, now);
         session.reauthorized(tokens, now);
         session
     }
@@ -277,7 +280,7 @@ impl Session {
     ) -> Result<Self, Error> {
         check_refresh_token(&refresh_token)?;
         let record = Record::of_refresh_token(refresh_token, client, unix(now));
-        Ok(Self::with(record, client.issued_to, policy, now))
+        Ok(Self::with(record, client.holder(), policy, now))
     }
 
     /// Makes another holder from a stored snapshot. A snapshot does not name its user: the key under which
@@ -293,15 +296,14 @@ impl Session {
         policy: RefreshPolicy,
         now: SystemTime,
     ) -> Result<Self, Error> {
-        let mut record = *snapshot.0;
-        // Version 1 stored a digest of the token endpoint as it was configured, not in its normal form.
-        if client.is_issued_to_as_written(record.issued_to) {
-            record.issued_to = client.issued_to;
-        }
-        if record.issued_to != client.issued_to {
+        let session = Self::with(*snapshot.0, client.holder(), policy, now);
+        if session.record.issued_to != client.issued_to {
             return Err(another_client());
         }
-        Ok(Self::with(record, client.issued_to, policy, now))
+        if session.record.refresh_token.is_some() {
+            client.server.check_grant_type("refresh_token")?;
+        }
+        Ok(session)
     }
 
     /// Makes a holder from a snapshot whose tokens were issued to `client` at another address of its token
@@ -336,13 +338,22 @@ impl Session {
     pub fn rebind(client: &Client, snapshot: Snapshot, policy: RefreshPolicy, now: SystemTime) -> Self {
         let record = *snapshot.0;
         let moved = Record { issued_to: client.issued_to, ..record.clone() };
-        let mut session = Self::with(record, client.issued_to, policy, now);
+        let mut session = Self::with(record, client.holder(), policy, now);
         session.hand = Hand::Outcome(Box::new(moved));
         session
     }
 
-    fn with(record: Record, holder: IssuedTo, policy: RefreshPolicy, now: SystemTime) -> Self {
-        Self { record, hand: Hand::Nothing, seen: Seen::Valid, clock: Clock::new(unix(now)), policy, holder }
+    fn with(mut record: Record, holder: Holder, policy: RefreshPolicy, now: SystemTime) -> Self {
+        record.issued_to = holder.recognise(record.issued_to);
+        Self {
+            record,
+            hand: Hand::Nothing,
+            seen: Seen::Valid,
+            clock: Clock::new(unix(now)),
+            policy,
+            holder,
+            resting_until: 0,
+        }
     }
 
     /// Returns the access token if it is usable at `now`; changes nothing.
@@ -361,8 +372,9 @@ impl Session {
             Validity::Never => false,
         };
         let ends_with_refresh = record.ends_together
-            && (record.state == State::Refused || matches!(self.hand, Hand::Request(_) | Hand::Outcome(_)));
-        let is_replaced = matches!(&self.hand, Hand::Outcome(next) if next.generation > record.generation);
+            && (record.state == State::Refused
+                || matches!(self.hand, Hand::Request(_) | Hand::Outcome(_) | Hand::SignIn { .. }));
+        let is_replaced = self.newest().generation > record.generation;
         let is_usable = lives
             && record.is_stored()
             && self.newest().state != State::Ended
@@ -530,8 +542,16 @@ impl Session {
             }
             // Two first sign-ins were made at once, and the other one is stored: ours replaces it if it is
             // later.
+            let keeps = match self.hand {
+                Hand::SignIn { keeps, .. } => keeps,
+                _ => self.record.refresh_token.is_none(),
+            };
             let ours = Record { authorization: record.authorization, ..self.newest().clone() };
-            self.hand = Hand::Outcome(Box::new(ours));
+            // A refresh token from elsewhere is no sign-in, and what is stored is later.
+            self.hand = match ours.signed_in_at {
+                0 => Hand::Nothing,
+                _ => Hand::SignIn { record: Box::new(ours), keeps },
+            };
             self.settle(&record);
             self.replace(record);
             return Ok(true);
@@ -543,6 +563,7 @@ impl Session {
             return Err(Error::misuse("this snapshot brings back earlier tokens under a later revision"));
         }
         record.ends_together |= self.record.ends_together;
+        record.issued_to = self.holder.recognise(record.issued_to);
         self.settle(&record);
         self.replace(record);
         Ok(true)
@@ -559,12 +580,19 @@ impl Session {
     /// Misuse: the snapshot belongs to another authorization.
     pub fn roll_back(&mut self, snapshot: Snapshot, now: SystemTime) -> Result<(), Error> {
         self.observe(now);
-        let record = *snapshot.0;
+        let mut record = *snapshot.0;
         if record.authorization != self.record.authorization {
             return Err(Error::misuse("this snapshot belongs to another authorization: check the key"));
         }
-        if self.record.is_stored() && !matches!(self.hand, Hand::Outcome(_)) {
-            self.hand = Hand::Outcome(Box::new(self.record.clone()));
+        record.issued_to = self.holder.recognise(record.issued_to);
+        // What the store has lost is known to this holder alone: a sign-in, or an outcome within it.
+        let is_another_sign_in = self.record.sign_in() != record.sign_in();
+        if self.record.is_stored() && !matches!(self.hand, Hand::SignIn { .. }) {
+            let known = Box::new(self.newest().clone());
+            self.hand = match is_another_sign_in {
+                true => Hand::SignIn { record: known, keeps: false },
+                false => Hand::Outcome(known),
+            };
         }
         self.settle(&record);
         self.replace(record);
@@ -573,24 +601,30 @@ impl Session {
 
     /// Compares what is in hand with the stored record, and keeps only an outcome that supersedes it.
     fn settle(&mut self, stored: &Record) {
-        let now = self.clock.latest();
-        let stored_is_from_the_future = self.policy.is_in_the_future(stored.signed_in_at, now);
-        self.hand = match std::mem::replace(&mut self.hand, Hand::Nothing) {
-            Hand::Outcome(outcome) => {
-                let rotated =
-                    stored.with_rotated(self.record.refresh_token.as_ref(), outcome.refresh_token.as_ref());
-                match outcome.over(stored, stored_is_from_the_future).or(rotated) {
-                    Some(outcome) => Hand::Outcome(Box::new(outcome)),
-                    None => Hand::Nothing,
-                }
+        let stored_is_from_the_future =
+            self.policy.is_in_the_future(stored.signed_in_at, self.clock.latest());
+        let known = &self.record;
+        let outcome = |record: Record| Hand::Outcome(Box::new(record));
+        let settled = match std::mem::replace(&mut self.hand, Hand::Nothing) {
+            Hand::SignIn { record, keeps } => {
+                let record = if keeps { record.keeping(stored) } else { *record };
+                let record = record.sign_in_over(stored, stored_is_from_the_future);
+                record.map(|record| Hand::SignIn { record: Box::new(record), keeps })
             }
-            Hand::Nothing | Hand::Claim(_) | Hand::Request(_) => Hand::Nothing,
+            Hand::Outcome(record) => {
+                let rotated =
+                    stored.with_rotated(known.refresh_token.as_ref(), record.refresh_token.as_ref());
+                record.outcome_over(stored).or(rotated).map(outcome)
+            }
+            Hand::Nothing | Hand::Claim(_) | Hand::Request(_) => None,
         };
+        self.hand = settled.unwrap_or(Hand::Nothing);
     }
 
     fn replace(&mut self, record: Record) {
         if (record.authorization, record.generation) != (self.record.authorization, self.record.generation) {
             self.seen = Seen::Valid;
+            self.resting_until = 0;
         }
         self.record = record;
     }
@@ -666,9 +700,16 @@ impl Session {
     /// holder.
     pub fn reauthorized(&mut self, tokens: TokenResponse, now: SystemTime) {
         let now = self.observe(now);
-        self.holder = tokens.issued_to;
-        let next = self.newest().signed_in_again(tokens, now, &self.policy);
-        self.hand = Hand::Outcome(Box::new(next));
+        self.holder = tokens.holder;
+        let brought_none = tokens.refresh_token().is_none();
+        let newest = self.newest();
+        let record = newest.signed_in_again(tokens, now, &self.policy);
+        let record = if brought_none { record.keeping(newest) } else { record };
+        // A refresh token that is not in the store yet is not kept from there.
+        let keeps = brought_none
+            && record.refresh_token.is_some()
+            && record.refresh_token == self.record.refresh_token;
+        self.hand = Hand::SignIn { record: Box::new(record), keeps };
     }
 
     /// Ends the authorization, for a disconnect or a sign-out. Poll and save; then every holder sees the end,
@@ -697,7 +738,9 @@ impl Session {
     /// ```
     pub fn end(&mut self, now: SystemTime) {
         self.observe(now);
-        if self.newest().state != State::Ended {
+        if let Hand::SignIn { record, .. } = &mut self.hand {
+            **record = record.ended();
+        } else if self.newest().state != State::Ended {
             self.hand = Hand::Outcome(Box::new(self.newest().ended()));
         }
     }
@@ -712,6 +755,7 @@ impl Session {
             _ => false,
         };
         if can_resume {
+            self.resting_until = 0;
             self.hand = Hand::Outcome(Box::new(self.record.resumed(now)));
         }
     }
@@ -728,29 +772,49 @@ impl Session {
         let now = self.observe(now);
         let newest = self.newest();
         if attempt.generation == newest.generation {
-            let learned = take(&self.record, now, &self.policy);
+            let learned = Record { issued_to: newest.issued_to, ..take(&self.record, now, &self.policy) };
             let learned = if newest.state == State::Ended { learned.ended() } else { learned };
             self.hand = Hand::Outcome(Box::new(learned));
         } else if let Some(rotated) = newest.with_rotated(Some(sent), new) {
-            self.hand = Hand::Outcome(Box::new(rotated));
+            let record = Box::new(rotated);
+            self.hand = match self.hand {
+                Hand::SignIn { .. } => Hand::SignIn { record, keeps: false },
+                _ => Hand::Outcome(record),
+            };
         }
     }
 
     /// Records that an attempt failed, if this holder waits for its answer.
     fn fail(&mut self, attempt: Attempt, failure: &Failure<'_>, now: SystemTime) {
         let now = self.observe(now);
-        let is_current = attempt.authorization == self.record.authorization
-            && attempt.revision == self.record.revision
-            && !matches!(self.hand, Hand::Outcome(_));
-        if is_current {
-            self.hand = Hand::Outcome(Box::new(self.record.failed(failure, now, &self.policy)));
+        let is_current =
+            attempt.authorization == self.record.authorization && attempt.revision == self.record.revision;
+        if !is_current {
+            return;
+        }
+        match &mut self.hand {
+            Hand::Outcome(_) => {}
+            // The refresh token that the sign-in keeps is dead.
+            Hand::SignIn { record, keeps } if *keeps && failure.kind == TroubleKind::Refused => {
+                let refused = self.record.failed(failure, now, &self.policy);
+                **record = Record { state: State::Quiet, ..record.keeping(&refused) };
+                *keeps = false;
+            }
+            Hand::SignIn { .. } => {}
+            Hand::Nothing | Hand::Claim(_) | Hand::Request(_) => {
+                let failed = self.record.failed(failure, now, &self.policy);
+                if let State::Backoff(pause) = failed.state {
+                    self.resting_until = pause.until;
+                }
+                self.hand = Hand::Outcome(Box::new(failed));
+            }
         }
     }
 
     /// Returns the latest record that this holder knows.
     fn newest(&self) -> &Record {
         match &self.hand {
-            Hand::Outcome(outcome) => outcome,
+            Hand::Outcome(record) | Hand::SignIn { record, .. } => record,
             Hand::Nothing | Hand::Claim(_) | Hand::Request(_) => &self.record,
         }
     }
@@ -768,12 +832,15 @@ impl Session {
         if self.seen == Seen::Valid && self.record.expires_at().is_some_and(|end| end <= now) {
             self.seen = Seen::Expired;
         }
+        if set_back {
+            self.resting_until = 0;
+        }
         let is_over = match self.hand {
             // The clock was set back, so the claim's remaining time is unknown.
             Hand::Claim(_) | Hand::Request(_) if set_back => true,
             Hand::Claim(claim) => claim.middle() <= now,
             Hand::Request(claim) => claim.until <= now,
-            Hand::Nothing | Hand::Outcome(_) => false,
+            Hand::Nothing | Hand::Outcome(_) | Hand::SignIn { .. } => false,
         };
         if is_over {
             self.hand = Hand::Nothing;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::call::{Readable, Reply, Response, sealed};
-use crate::client::{Client, IssuedTo};
+use crate::client::{Client, Holder};
 use crate::error::Error;
 use crate::text::foreign::Foreign;
 use crate::text::scope::Scope;
@@ -44,7 +44,7 @@ pub struct TokenResponse {
     pub(crate) ends_together: bool,
     extras: Extras,
     /// The client the tokens were issued to.
-    pub(crate) issued_to: IssuedTo,
+    pub(crate) holder: Holder,
 }
 
 /// The type of an access token, which says how to send it (RFC 6749 §7.1).

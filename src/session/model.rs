@@ -169,7 +169,7 @@ impl Holder {
 impl Session {
     fn outcome(&self) -> Option<&Record> {
         match &self.hand {
-            Hand::Outcome(outcome) => Some(outcome),
+            Hand::Outcome(record) | Hand::SignIn { record, .. } => Some(record),
             _ => None,
         }
     }

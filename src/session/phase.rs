@@ -43,8 +43,14 @@ pub(super) enum Hand {
     Claim(Span),
     /// A request under the claim that is stored.
     Request(Span),
-    /// A record that is not in the store yet.
+    /// The outcome of a refresh, or an end, which is not in the store yet.
     Outcome(Box<Record>),
+    /// The tokens of a sign-in, which are not in the store yet.
+    SignIn {
+        record: Box<Record>,
+        /// The sign-in brought no refresh token, so the record has the stored one.
+        keeps: bool,
+    },
 }
 
 /// The end of the stored access token, if this holder has seen it.
@@ -62,7 +68,7 @@ impl Session {
     /// Returns the row that this holder is in at `now`.
     pub(super) fn phase(&self, now: u64) -> Phase<'_> {
         match (&self.hand, self.record.state) {
-            (Hand::Outcome(record), _) => Phase::Learned(record),
+            (Hand::Outcome(record) | Hand::SignIn { record, .. }, _) => Phase::Learned(record),
             _ if !self.record.is_stored() => Phase::Unsaved(&self.record),
             (Hand::Claim(claim), _) => Phase::ClaimedByUs { claim: *claim },
             (Hand::Request(claim), _) => Phase::Sent { claim: *claim },
@@ -122,11 +128,13 @@ impl Session {
             true => 1,
             false => self.record.attempts.saturating_add(1),
         };
-        if self.record.refresh_token.is_none() {
+        if self.record.refresh_token.is_none() || !self.holder.refreshes {
             Phase::Ended(Reason::NoRefreshToken)
         } else if attempt > self.policy.max_attempts || self.is_most_likely_dead() {
             Phase::Ended(Reason::GaveUp)
-        } else if self.record.issued_to != self.holder {
+        } else if now < self.resting_until {
+            Phase::Backoff { until: self.resting_until }
+        } else if self.record.issued_to != self.holder.issued_to {
             Phase::AnotherClient { until: later(now, self.policy.max_backoff) }
         } else {
             Phase::Due { attempt }

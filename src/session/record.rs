@@ -111,7 +111,7 @@ impl Record {
     pub(crate) fn of_sign_in(tokens: TokenResponse, now: u64, policy: &RefreshPolicy) -> Self {
         let refresh_token = tokens.refresh_token().map(Secret::expose).unwrap_or_default();
         let authorization = client::digest([tokens.access_token().expose(), refresh_token]);
-        let mut record = Self::without_tokens(authorization, tokens.issued_to, now);
+        let mut record = Self::without_tokens(authorization, tokens.holder.issued_to, now);
         record.begin(&tokens, now);
         record.take(tokens, now, now, policy);
         record
@@ -185,16 +185,11 @@ impl Record {
     }
 
     /// Returns the record after a new sign-in, whose tokens arrived at `now`.
-    ///
-    /// Some servers send a refresh token at the first consent only. If the new sign-in brings none, the
-    /// stored one stays, unless it was refused or ended, or was issued to another client.
     pub(crate) fn signed_in_again(&self, tokens: TokenResponse, now: u64, policy: &RefreshPolicy) -> Self {
-        let keeps = tokens.refresh_token().is_none()
-            && tokens.issued_to == self.issued_to
-            && !matches!(self.state, State::Refused | State::Ended);
         let mut next = Self {
-            issued_to: tokens.issued_to,
+            issued_to: tokens.holder.issued_to,
             generation: self.generation.after_sign_in(),
+            refresh_token_expires_at: None,
             attempts: 0,
             scope: None,
             trouble: None,
@@ -203,11 +198,25 @@ impl Record {
         // It is no earlier than the one that is known, whatever the clock says.
         next.begin(&tokens, now.max(self.signed_in_at));
         next.take(tokens, now, now, policy);
-        if keeps {
-            next.refresh_token = self.refresh_token.clone();
-            next.refresh_token_expires_at = self.refresh_token_expires_at;
-        }
         next
+    }
+
+    /// Returns the record of a sign-in that brought no refresh token, with the one of `stored`, unless that was refused
+    /// or ended, or is another client's. A claim on the kept token stays, because its holder may be sending it.
+    pub(crate) fn keeping(&self, stored: &Self) -> Self {
+        let keeps =
+            stored.issued_to == self.issued_to && !matches!(stored.state, State::Refused | State::Ended);
+        let kept = Some(stored).filter(|_| keeps);
+        let state = match kept.map(|kept| kept.state) {
+            Some(claim @ State::Claimed(_)) if self.state == State::Quiet => claim,
+            _ => self.state,
+        };
+        Self {
+            refresh_token: kept.and_then(|kept| kept.refresh_token.clone()),
+            refresh_token_expires_at: kept.and_then(|kept| kept.refresh_token_expires_at),
+            state,
+            ..self.clone()
+        }
     }
 
     /// Returns the record with a claim on this attempt.
@@ -267,6 +276,14 @@ impl Record {
             refresh_token: Some(new.clone()),
             refresh_token_expires_at: None,
             generation: self.generation.after_refresh(),
+            validity: match self.validity {
+                Validity::UntilRejected { .. } => Validity::UntilRejected { refresh_at: None },
+                validity => validity,
+            },
+            state: match self.state {
+                State::Claimed(_) => State::Quiet,
+                state => state,
+            },
             ..self.clone()
         })
     }
@@ -335,18 +352,24 @@ impl Record {
         };
     }
 
-    /// Returns the record to save over `stored`, after the store refused to save this one; `None` if `stored`
-    /// supersedes it.
-    ///
-    /// Of two sign-ins the later one wins. Within one sign-in, an end wins and keeps the later tokens. Then
-    /// later tokens win over earlier ones, and then a refusal wins.
-    pub(crate) fn over(self, stored: &Self, stored_is_from_the_future: bool) -> Option<Self> {
-        let sign_in = |record: &Self| (record.signed_in_at, record.generation.sign_ins);
-        if sign_in(&self) != sign_in(stored) {
-            let was_signed_in = self.signed_in_at > 0;
-            let is_later = sign_in(&self) > sign_in(stored) || (stored_is_from_the_future && was_signed_in);
-            let generation = self.generation.max(stored.generation.after_sign_in());
-            return is_later.then_some(Self { generation, ..self });
+    /// Returns the record of an unsaved sign-in to save over `stored`, after the store refused to save it; `None` if
+    /// `stored` is a later sign-in. Each sign-in is dated by the clock of its holder; one from the future was dated by
+    /// a wrong clock.
+    pub(crate) fn sign_in_over(self, stored: &Self, stored_is_from_the_future: bool) -> Option<Self> {
+        let is_later = self.sign_in() > stored.sign_in()
+            || (stored_is_from_the_future
+                && self.sign_in() != stored.sign_in()
+                && self.generation.sign_ins >= stored.generation.sign_ins);
+        let generation = self.generation.max(stored.generation.after_sign_in());
+        is_later.then_some(Self { generation, ..self })
+    }
+
+    /// Returns the outcome of a refresh, or an end, to save over `stored`, after the store refused to save it; `None` if
+    /// `stored` supersedes it, as another sign-in does. An end wins and keeps the later tokens. Then later tokens win
+    /// over earlier ones, and then a refusal wins.
+    pub(crate) fn outcome_over(self, stored: &Self) -> Option<Self> {
+        if self.sign_in() != stored.sign_in() {
+            return None;
         }
         let is_later = self.generation > stored.generation;
         // Within one sign-in the clients differ only if the stored record was rebound to another one.
@@ -361,6 +384,11 @@ impl Record {
                 (rank(&this) > rank(stored)).then_some(this)
             }
         }
+    }
+
+    /// Returns what tells sign-ins apart and orders them.
+    pub(crate) fn sign_in(&self) -> (u64, u32) {
+        (self.signed_in_at, self.generation.sign_ins)
     }
 
     /// Returns whether a holder has saved this record.

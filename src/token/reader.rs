@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::call::{RESPONSE_LIMIT, Response};
-use crate::client::{Client, IssuedTo};
+use crate::client::{Client, Holder};
 use crate::error::{Advice, Error, Refusal};
 use crate::server::{Leniencies, Leniency};
 use crate::text::form;
@@ -22,7 +22,7 @@ use crate::token::{TokenResponse, TokenType};
 /// The context that the reader of a token response needs.
 pub struct TokenContext {
     pub(crate) leniencies: Leniencies,
-    pub(crate) issued_to: IssuedTo,
+    pub(crate) holder: Holder,
     /// The scope in force where the response names none (RFC 6749 §5.1).
     pub(crate) requested_scope: Option<Scope>,
     /// The resources that the request named (RFC 8707 §2.2).
@@ -42,7 +42,7 @@ impl Client {
     ) -> TokenContext {
         TokenContext {
             leniencies: self.server.leniencies,
-            issued_to: self.issued_to,
+            holder: self.holder(),
             requested_scope,
             resources,
             ends_together: self.server.access_tokens_end_with_refresh,
@@ -149,7 +149,7 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
             resources: context.resources.clone(),
             ends_together: context.ends_together,
             extras,
-            issued_to: context.issued_to,
+            holder: context.holder,
         }),
         Err(error) => Err(Unread { error, refresh_token, shape: shape() }),
     }
@@ -389,7 +389,7 @@ mod tests {
         let server = AuthorizationServer::new("https://as.example/a", "https://as.example/t").unwrap();
         let context = TokenContext {
             leniencies: server.tolerate(Leniency::FormEncoded).leniencies,
-            issued_to: IssuedTo::default(),
+            holder: Holder::default(),
             requested_scope: None,
             resources: Vec::new(),
             ends_together: false,

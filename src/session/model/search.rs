@@ -161,7 +161,8 @@ impl Holder {
             let is_sent = matches!(it.hand, Hand::Request(_));
             // Where no clock goes back, the latest time seen and what follows from it say nothing.
             let seen = jumped.then(|| (it.clock.latest(), it.seen == Seen::Valid));
-            (fingerprint(&it.record), outcome, is_claimed, is_sent, end, seen)
+            let keeps = matches!(it.hand, Hand::SignIn { keeps: true, .. });
+            (fingerprint(&it.record), outcome, (is_claimed, is_sent, keeps), end, it.resting_until, seen)
         });
         let saving = self.saving.as_ref();
         let saving = saving.map(|it| (fingerprint(&it.save.snapshot.0), it.save.claims, it.accepted));
