@@ -1,7 +1,7 @@
 //! The [`Error`]: what went wrong, whose fault it is, and what to do.
 
 mod display;
-mod echo;
+pub(crate) mod echo;
 mod refusal;
 pub(crate) mod retry_after;
 

@@ -218,9 +218,7 @@ pub(crate) struct PlainCode<'a>(pub(crate) &'a str);
 
 impl fmt::Display for PlainCode<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_ordinary = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:/ -".contains(&byte);
-        let is_shown =
-            self.0 == WITHHELD || ((1..=64).contains(&self.0.len()) && self.0.bytes().all(is_ordinary));
+        let is_shown = self.0 == WITHHELD || is_plain_code(self.0);
         fmt::Display::fmt(&Foreign(if is_shown { self.0 } else { "…" }), f)
     }
 }
@@ -229,6 +227,19 @@ impl fmt::Debug for PlainCode<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// Returns whether a text looks like an error code: at most 64 bytes, of words of letters in one case, each with up to six
+/// digits behind them, as in `AADSTS50076`. No other spelling of a random secret passes.
+pub(crate) fn is_plain_code(code: &str) -> bool {
+    let is_word = |word: &str| {
+        let letters = word.trim_end_matches(|it: char| it.is_ascii_digit());
+        let is_plain = letters.bytes().all(|byte| byte.is_ascii_lowercase())
+            || letters.bytes().all(|byte| byte.is_ascii_uppercase())
+            || letters.bytes().skip(1).all(|byte| byte.is_ascii_lowercase());
+        is_plain && letters.bytes().all(|byte| byte.is_ascii_alphabetic()) && word.len() - letters.len() <= 6
+    };
+    (1..=64).contains(&code.len()) && code.split(['_', '.', ':', '/', ' ', '-']).all(is_word)
 }
 
 /// Returns whether a word, with the punctuation around it, is plain.
@@ -305,6 +316,9 @@ mod tests {
             ("", false),
             ("a\r\nb", false),
             ("a+b", false),
+            ("66616b652d726566", false),
+            ("fakeRefreshToken", false),
+            ("gone_1234567", false),
             ("a%2Bb", false),
             ("\u{e9}", false),
         ] {

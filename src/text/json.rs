@@ -403,6 +403,21 @@ impl fmt::Debug for Extras {
 #[derive(Default)]
 pub(crate) struct Wiped(Value);
 
+impl Member<'_> {
+    /// Returns whether the value says "nothing": it is missing, `false`, 0, or an empty text, list or object.
+    pub(crate) fn says_nothing(&self) -> bool {
+        match self {
+            Self::Absent | Self::Unsigned(0) => true,
+            Self::Text(text) => text.is_empty(),
+            Self::Array(values) => values.is_empty(),
+            Self::Other(Wiped(value)) => {
+                *value == Value::Bool(false) || value.as_object().is_some_and(Map::is_empty)
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Drop for Wiped {
     fn drop(&mut self) {
         wipe(&mut self.0);

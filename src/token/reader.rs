@@ -77,7 +77,16 @@ impl Shape {
         let text = json::without_mark(body).trim_ascii();
         match text.first() {
             None => Self::Empty,
-            Some(b'{' | b'[' | b'"') => Self::Json,
+            // A damaged object still counts; the braces of a template do not.
+            Some(b'{')
+                if matches!(
+                    text.get(1..).unwrap_or_default().trim_ascii_start().first(),
+                    Some(b'"' | b'}')
+                ) =>
+            {
+                Self::Json
+            }
+            Some(b'"') => Self::Json,
             Some(_) if serde_json::from_slice::<IgnoredAny>(text).is_ok() => Self::Json,
             Some(_) => Self::Other,
         }
@@ -102,7 +111,7 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
     let [access_token, token_type, expires_in, refresh_token, scope, error, description, uri] = members;
     let is_success = matches!(response.status, 200..=299);
 
-    if !is_empty(&error) {
+    if !error.says_nothing() {
         // An `error` that is not a text is no refusal, so the server may have rotated to the new refresh
         // token.
         let is_refusal = matches!(error, Member::Text(_) | Member::Unreadable | Member::Repeated);

@@ -248,7 +248,7 @@ fn trouble_says_since_when_how_often_and_what_to_every_holder() {
     let other = store.holder(time);
     let trouble = other.trouble().unwrap();
     assert_eq!((trouble.since(), trouble.failures(), trouble.status()), (later(DUE + 2), 2, Some(400)));
-    let shown = format!("{trouble} {trouble:?} {}", trouble.code().unwrap());
+    let shown = format!("{trouble} {trouble:?} {:?}", trouble.code());
     assert!(!shown.contains('\n') && !shown.contains("fake-refresh-0"), "{shown}");
     assert!(shown.contains("2 failed refreshes since Tue, 14 Nov 2023 22:43:22 GMT"), "{shown}");
 }

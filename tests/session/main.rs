@@ -12,6 +12,7 @@ mod support;
 mod answers;
 mod attacks;
 mod crashes;
+mod crossing;
 mod dead;
 mod end;
 mod holders;

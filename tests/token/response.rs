@@ -155,6 +155,12 @@ fn an_empty_error_code_is_none() {
     let call = token_call(&client());
     let body = r#"{"access_token":"fake","token_type":"Bearer","error":"","error_description":""}"#;
     assert!(call.read(json(body)).is_ok());
+    for nothing in ["false", "0", "[]", "{}", "null"] {
+        assert!(call.read(json(&body.replace(r#""error":"""#, &format!(r#""error":{nothing}"#)))).is_ok());
+    }
+    for something in ["true", "1", "[0]", r#"{"code":1}"#] {
+        assert!(call.read(json(&body.replace(r#""error":"""#, &format!(r#""error":{something}"#)))).is_err());
+    }
     let error = call.read(Response::new(400, [("a", "b")], body.as_bytes())).unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Invalid, None));
     assert!(error.to_string().contains("no OAuth error"), "{error}");
