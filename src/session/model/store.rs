@@ -50,6 +50,9 @@ impl World {
         }
         saving.accepted = Some(is_accepted);
         self.holders[i].saving = Some(saving);
+        if self.holders[i].session.is_none() {
+            self.note_losses();
+        }
         Some(())
     }
 
@@ -59,7 +62,7 @@ impl World {
         match (&mut self.holders[i].session, saving.accepted) {
             (Some(session), Some(true)) => session.saved(saving.save),
             (Some(_), _) => self.look(i)?,
-            (None, _) => self.note_losses(),
+            (None, _) => {}
         }
         self.learn_stored(i);
         Some(())
