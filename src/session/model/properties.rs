@@ -57,7 +57,7 @@ impl World {
         let counts = |i: &usize| !families[*i].lost || self.known().any(|serial| family_of(serial) == *i);
         let latest = (0..families.len()).filter(counts).max_by_key(|i| families[*i].signed_in_at);
         if let Some(latest) = latest.filter(|i| !families[*i].lost && !families[*i].ended)
-            && !(self.jumped && families.len() > 1)
+            && !self.may_be_misdated()
             && !self.is_known(latest)
         {
             return Err("the latest tokens are nowhere".into());
@@ -69,16 +69,20 @@ impl World {
         Ok(())
     }
 
+    /// Returns whether a clock that jumped may have dated a sign-in, so that an earlier one wins.
+    fn may_be_misdated(&self) -> bool {
+        self.jumped && self.server.families.len() > 1
+    }
+
     fn check_access_token(&self, i: usize) -> Result<(), String> {
         let holder = &self.holders[i];
         let Some(session) = &holder.session else { return Ok(()) };
         let Some(token) = session.access_token(self.clock(i)) else { return Ok(()) };
         let token = parse(token.expose());
         let family = self.server.family(token);
-        let is_other_family = family_of(holder.knows) != family_of(token);
         if number_of(token) > family.saved {
             Err(format!("holder {i} uses a{token} before it is saved"))
-        } else if self.is_later(holder.knows, token) && !(self.jumped && is_other_family) {
+        } else if self.is_later(holder.knows, token) && !self.may_be_misdated() {
             Err(format!("holder {i} uses a{token} and knows that it was replaced"))
         } else if session.newest().state == State::Ended {
             Err(format!("holder {i} uses a{token} and knows of the end"))
@@ -158,8 +162,8 @@ impl World {
         let stored = serial(&self.store.record);
         let family = self.server.family(stored);
         // A holder drops tokens for those of a later sign-in, even if its clock was wrong and they are dropped in turn.
-        let is_misdated = self.jumped && self.server.families.len() > 1;
-        let has_latest = number_of(stored) == family.current || family.lost || self.write_lost || is_misdated;
+        let has_latest =
+            number_of(stored) == family.current || family.lost || self.write_lost || self.may_be_misdated();
         let all_say = |reason| steps.iter().all(|step| *step == Some(reason));
         // A date from the future does not count; nor does a sign-in that the store has lost, and replaced by another.
         let is_excused = self.jumped || (self.write_lost && self.server.families.len() > 2);

@@ -81,12 +81,27 @@ fn no_state_of_a_larger_world_breaks_a_guarantee() {
             least: 1_500_000,
         },
         Search { offsets: THREE, budget: NOTHING, until: 9, least: 500_000 },
-        Search { offsets: TWO, budget: Budget { jumps: 1, ..NOTHING }, until: 4, least: 500_000 },
-        Search { offsets: TWO, budget: Budget { lost_writes: 1, crashes: 1, ..NOTHING }, until: 6, least: 1 },
-        Search { offsets: THREE, budget: Budget { late_reports: 1, ..NOTHING }, until: 6, least: 1 },
-        Search { offsets: TWO, budget: Budget { sign_ins: 2, crashes: 1, ..NOTHING }, until: 5, least: 1 },
-        Search { offsets: TWO, budget: Budget { sign_ins: 1, ends: 1, ..NOTHING }, until: 6, least: 1 },
-        Search { offsets: TWO, budget: Budget { breaks: 1, losses: 1, ..NOTHING }, until: 8, least: 1 },
+        Search { offsets: TWO, budget: Budget { jumps: 1, ..NOTHING }, until: 4, least: 780_000 },
+        Search {
+            offsets: TWO,
+            budget: Budget { lost_writes: 1, crashes: 1, ..NOTHING },
+            until: 6,
+            least: 150_000,
+        },
+        Search { offsets: THREE, budget: Budget { late_reports: 1, ..NOTHING }, until: 6, least: 100_000 },
+        Search {
+            offsets: TWO,
+            budget: Budget { sign_ins: 2, crashes: 1, ..NOTHING },
+            until: 5,
+            least: 340_000,
+        },
+        Search { offsets: TWO, budget: Budget { sign_ins: 1, ends: 1, ..NOTHING }, until: 6, least: 370_000 },
+        Search {
+            offsets: TWO,
+            budget: Budget { breaks: 1, losses: 1, ..NOTHING },
+            until: 8,
+            least: 2_800_000,
+        },
     ]);
 }
 

@@ -37,15 +37,22 @@ impl World {
         if is_accepted {
             let after = (*saving.save.snapshot.0).clone();
             self.check_save(i, &after);
+            let is_forked = self.write_lost && self.is_forked(i);
             self.claims += u32::from(saving.save.claims);
             let family = self.server.family_mut(serial(&after));
             family.saved = family.saved.max(number_of(serial(&after)));
             let before = (std::mem::replace(&mut self.store.record, after), self.store.saved_ahead);
             self.store.before = (self.budget.lost_writes > 0).then(|| Box::new(before));
             self.store.saved_ahead = self.holders[i].ahead;
+            if is_forked {
+                self.note_losses();
+            }
         }
         saving.accepted = Some(is_accepted);
         self.holders[i].saving = Some(saving);
+        if self.holders[i].session.is_none() {
+            self.note_losses();
+        }
         Some(())
     }
 
@@ -55,7 +62,7 @@ impl World {
         match (&mut self.holders[i].session, saving.accepted) {
             (Some(session), Some(true)) => session.saved(saving.save),
             (Some(_), _) => self.look(i)?,
-            (None, _) => self.note_losses(),
+            (None, _) => {}
         }
         self.learn_stored(i);
         Some(())
@@ -74,12 +81,14 @@ impl World {
     pub(super) fn look(&mut self, i: usize) -> Option<()> {
         let (snapshot, now) = (self.store.snapshot(), self.clock(i));
         let session = self.holders[i].session.as_mut()?;
+        let knows_more = session.record.revision > self.store.record.revision;
         let adopted = session.adopt(snapshot.clone(), now);
-        if adopted.is_err() || session.record.revision > self.store.record.revision {
+        // A late report of a refusal finds nothing newer either, and then to roll back changes nothing.
+        if !matches!(adopted, Ok(true)) {
             session.roll_back(snapshot, now).unwrap();
-            if !self.write_lost {
-                self.breaks(format!("the store has lost nothing, and holder {i} knows better: {adopted:?}"));
-            }
+        }
+        if !self.write_lost && (knows_more || adopted.is_err()) {
+            self.breaks(format!("the store has lost nothing, and holder {i} knows better: {adopted:?}"));
         }
         self.learn_stored(i);
         Some(())
