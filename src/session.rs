@@ -606,6 +606,10 @@ impl Session {
         let known = &self.record;
         let outcome = |record: Record| Hand::Outcome(Box::new(record));
         let settled = match std::mem::replace(&mut self.hand, Hand::Nothing) {
+            // An earlier form of the sign-in is stored; it was ended, or its kept token rotated, meanwhile.
+            Hand::SignIn { record, .. } if record.sign_in() == stored.sign_in() => {
+                record.outcome_over(stored).map(outcome)
+            }
             Hand::SignIn { record, keeps } => {
                 let record = if keeps { record.keeping(stored) } else { *record };
                 let record = record.sign_in_over(stored, stored_is_from_the_future);

@@ -81,6 +81,20 @@ fn an_answer_after_the_end_brings_nothing_back() {
 }
 
 #[test]
+fn an_end_wins_over_a_sign_in_that_is_being_saved() {
+    let mut store = Store::default();
+    let mut session = signed_in(&mut store);
+    session.reauthorized(tokens(&body(5)), later(1));
+    let sign_in = due_save(&mut session, later(1));
+    session.end(later(1));
+    assert!(store.compare_and_swap(&sign_in));
+    session.saved(sign_in);
+    save(&mut session, &mut store, later(1));
+    assert_eq!(step(&mut session, later(1)), "reauthorize Ended");
+    assert_eq!(store.value()["refresh_token"], "fake-refresh-5");
+}
+
+#[test]
 fn where_a_refresh_ends_the_access_token_there_is_none_from_the_sending_to_the_save() {
     for (ends_together, meanwhile) in [(true, None), (false, Some("fake-access-0"))] {
         let server = if ends_together { server().access_tokens_end_with_refresh() } else { server() };
