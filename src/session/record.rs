@@ -329,12 +329,9 @@ impl Record {
     pub(crate) fn over(self, stored: &Self, stored_is_from_the_future: bool) -> Option<Self> {
         if self.signed_in_at != stored.signed_in_at {
             let is_later = self.signed_in_at > stored.signed_in_at || stored_is_from_the_future;
-            let generation = self.generation.max(stored.generation.after_sign_in());
-            let generation = if self.generation.sign_ins > stored.generation.sign_ins {
-                self.generation
-            } else {
-                generation
-            };
+            // Two refreshes of this sign-in stay in their order.
+            let sign_ins = self.generation.sign_ins.max(stored.generation.sign_ins.saturating_add(1));
+            let generation = Generation { sign_ins, ..self.generation };
             return (is_later && self.signed_in_at > 0).then_some(Self { generation, ..self });
         }
         let is_later = self.generation > stored.generation;
