@@ -360,7 +360,9 @@ impl Record {
             || (stored_is_from_the_future
                 && self.sign_in() != stored.sign_in()
                 && self.generation.sign_ins >= stored.generation.sign_ins);
-        let generation = self.generation.max(stored.generation.after_sign_in());
+        // Two refreshes of this sign-in stay in their order.
+        let sign_ins = self.generation.sign_ins.max(stored.generation.sign_ins.saturating_add(1));
+        let generation = Generation { sign_ins, ..self.generation };
         is_later.then_some(Self { generation, ..self })
     }
 
