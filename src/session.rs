@@ -560,7 +560,10 @@ impl Session {
             return Ok(false);
         }
         if record.generation < self.record.generation {
-            return Err(Error::misuse("this snapshot brings back earlier tokens under a later revision"));
+            return Err(Error::misuse(
+                "this snapshot brings back earlier tokens under a later revision: if the store has lost a write, \
+                 call roll_back; otherwise find out who changed the store",
+            ));
         }
         record.ends_together |= self.record.ends_together;
         record.issued_to = self.holder.recognise(record.issued_to);
@@ -572,8 +575,8 @@ impl Session {
     /// Takes a snapshot from the store although this holder knows a later revision, because the store has
     /// lost a write. [`poll`](Self::poll) then saves again what the store lacks.
     ///
-    /// Call it only if the store refused a save, [`adopt`](Self::adopt) found nothing newer, and reading the
-    /// store again returned the same revision.
+    /// Call it only if the store refused a save, [`adopt`](Self::adopt) found nothing newer or said that earlier
+    /// tokens came back, and reading the store again returned the same revision.
     ///
     /// # Errors
     ///
