@@ -35,7 +35,7 @@ use crate::session::refresh::{Attempt, SessionContext};
 use crate::session::trouble::Failure;
 use crate::text::scope::Scope;
 use crate::text::secret::Secret;
-use crate::text::time::{system_time, unix};
+use crate::text::time::{later, system_time, unix};
 use crate::token::{Extras, TokenResponse, TokenType};
 
 /// The tokens of one authorization over time, kept alive by one refresh at a time.
@@ -190,6 +190,9 @@ pub struct Session {
     /// The end of the pause after this holder's own last failure, by its own clock. Other clocks may date pauses so that
     /// they hold nobody.
     resting_until: u64,
+    /// The earliest time for this holder's next refresh of a token that its own clock alone makes due: where clocks differ
+    /// for good, two holders would replace each other's tokens at every poll.
+    braked_until: u64,
     policy: RefreshPolicy,
     /// The client of this holder.
     holder: Holder,
@@ -353,6 +356,7 @@ impl Session {
             policy,
             holder,
             resting_until: 0,
+            braked_until: 0,
         }
     }
 
@@ -777,6 +781,7 @@ impl Session {
         take: impl FnOnce(&Record, u64, &RefreshPolicy) -> Record,
     ) {
         let now = self.observe(now);
+        self.braked_until = later(now, self.policy.min_interval);
         let newest = self.newest();
         if attempt.generation == newest.generation {
             let learned = Record { issued_to: newest.issued_to, ..take(&self.record, now, &self.policy) };
@@ -840,7 +845,7 @@ impl Session {
             self.seen = Seen::Expired;
         }
         if set_back {
-            self.resting_until = 0;
+            (self.resting_until, self.braked_until) = (0, 0);
         }
         let is_over = match self.hand {
             // The clock was set back, so the claim's remaining time is unknown.

@@ -94,7 +94,10 @@ impl Session {
         let record = &self.record;
         // The clock was set back, so the token's remaining time is unknown.
         if self.policy.is_in_the_future(record.issued_at, now) {
-            return self.due(now);
+            return match self.braked_until {
+                until if now < until => Phase::Backoff { until },
+                _ => self.due(now),
+            };
         }
         let min = later(record.issued_at, self.policy.min_interval);
         let (at, serves) = match (self.seen, record.validity) {
@@ -103,7 +106,7 @@ impl Session {
                 (later(record.issued_at, self.policy.pause(record.attempts, &mut jitter)), false)
             }
             (_, Validity::Never) => (record.issued_at, false),
-            (Seen::Expired, _) => (min, false),
+            (Seen::Expired, _) => (min.max(self.braked_until), false),
             (Seen::Valid, Validity::UntilRejected { refresh_at: None }) => {
                 return Phase::Quiet { until: None };
             }

@@ -149,6 +149,35 @@ fn clocks_that_differ_do_not_make_an_outage_end_a_session() {
     }
 }
 
+/// To the one whose clock is behind, the other's tokens are from the future; to the other, its tokens have expired.
+#[test]
+fn clocks_that_differ_for_good_do_not_refresh_without_a_brake() {
+    for ahead in [DAY, 365 * DAY] {
+        let mut store = Store::default();
+        signed_in(&mut store);
+        let mut server = RotatingServer::default();
+        let mut holders = [0, ahead].map(|offset| (store.holder(later(DUE + offset)), offset));
+        for second in DUE..DUE + 600 {
+            for (session, offset) in &mut holders {
+                let time = later(second + *offset);
+                adopt(session, &store, time);
+                for _ in 0..4 {
+                    match session.poll(time) {
+                        Step::Save(_) => save_or_adopt(session, &mut store, time),
+                        Step::Send { .. } => {
+                            let call = send(session, time);
+                            let (status, text) = server.answer(call.request());
+                            answer(session, call, status, &text, time).unwrap();
+                        }
+                        _ => break,
+                    }
+                }
+            }
+        }
+        assert!(server.seen.len() <= 2 * 600 / 10 + 2, "{} refreshes in 600 s", server.seen.len());
+    }
+}
+
 #[test]
 fn two_requests_never_have_the_token_that_a_sign_in_keeps() {
     let mut store = Store::default();
