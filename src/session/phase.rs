@@ -99,7 +99,7 @@ impl Session {
                 _ => self.due(now),
             };
         }
-        let min = later(record.issued_at, self.policy.min_interval);
+        let min = later(record.issued_at, self.policy.floor(record.lifetime()));
         let (at, serves) = match (self.seen, record.validity) {
             (Seen::Rejected, _) => {
                 let mut jitter = record.jitter(record.generation.to_u64());

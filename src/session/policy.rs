@@ -160,6 +160,14 @@ impl RefreshPolicy {
         (lifetime as f64 * fraction) as u64
     }
 
+    /// Returns the shortest time from one refresh to the next for tokens of this lifetime, in milliseconds.
+    ///
+    /// Tokens that live longer need no floor, and one would gather their first refreshes in one second.
+    pub(crate) fn floor(&self, lifetime: u64) -> u64 {
+        let latest = lifetime as f64 * f64::from(self.max_fraction);
+        if latest < self.min_interval as f64 { self.min_interval } else { 0 }
+    }
+
     /// Returns the pause after this many failures in a row, in milliseconds; none after none.
     pub(crate) fn pause(&self, failures: u32, jitter: &mut Jitter) -> u64 {
         self.doubled(self.first_backoff, failures, jitter)

@@ -388,6 +388,12 @@ impl Record {
         }
     }
 
+    /// Returns how long the tokens live, by the shorter of their lifetimes that are known, in milliseconds.
+    pub(crate) fn lifetime(&self) -> u64 {
+        let end = self.expires_at().into_iter().chain(self.refresh_token_expires_at).min();
+        end.map_or(u64::MAX, |end| end.saturating_sub(self.issued_at))
+    }
+
     /// Returns what tells sign-ins apart and orders them.
     pub(crate) fn sign_in(&self) -> (u64, u32) {
         (self.signed_in_at, self.generation.sign_ins)
