@@ -17,13 +17,21 @@ fuzz_target!(|text: &str| {
     let (client_id, client_secret) = (line(), line());
     let (name, value) = (line(), line());
     let (endpoint_query, by_hand) = (line(), line());
-    if !client_id.is_empty() {
+    if is_refused(client_id) || is_refused(client_secret) {
+        let refused = Client::new(server(), client_id, ClientAuth::basic(client_secret)).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Misuse);
+    } else if !client_id.is_empty() {
         check_basic(client_id, client_secret);
         check_echo(client_id, client_secret);
         check_authorization_url(client_id, name, value, endpoint_query);
     }
     check_form(name, value, by_hand);
 });
+
+/// Returns whether a client id or secret looks like the text of a file. A line break cannot occur in a line.
+fn is_refused(text: &str) -> bool {
+    text.contains(['\r', '\0']) || text.starts_with(char::is_control) || text.ends_with(char::is_control)
+}
 
 fn check_basic(client_id: &str, client_secret: &str) {
     let client = Client::new(server(), client_id, ClientAuth::basic(client_secret)).unwrap();
