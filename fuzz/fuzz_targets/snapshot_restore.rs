@@ -58,11 +58,13 @@ fn upgrade(members: &mut Map<String, Value>) {
     let issued_at = members["issued_at"].clone();
     if members["version"] == 1 && members["expires_at"] == issued_at {
         // Version 1 kept the pause after a token that was dead on arrival as the time of its refresh.
-        let refresh_at = members["refresh_at"].take();
-        if members["state"] == "quiet" && refresh_at.as_u64() > issued_at.as_u64() {
+        // A wrong clock may have stored any time, so the pause is at most an hour.
+        let refresh_at = members["refresh_at"].take().as_u64().unwrap_or_default();
+        let since = issued_at.as_u64().unwrap_or_default();
+        if members["state"] == "quiet" && refresh_at > since {
             members["state"] = "backoff".into();
             members["since"] = issued_at;
-            members["until"] = refresh_at;
+            members["until"] = refresh_at.min(since + 3_600_000).into();
         }
     }
     members["version"] = 2.into();
