@@ -6,6 +6,7 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
+use zeroize::Zeroize;
 
 use crate::error::retry_after::RetryAfter;
 use crate::error::{Advice, Error};
@@ -413,7 +414,7 @@ pub(crate) const RESPONSE_LIMIT: usize = 1 << 20;
 #[derive(Clone)]
 pub struct Response<'a> {
     pub(crate) status: u16,
-    pub(crate) body: &'a [u8],
+    body: Body<'a>,
     pub(crate) retry_after: Option<RetryAfter>,
     pub(crate) dpop_nonce: Option<String>,
     /// True if the content type is a form or any text, which [`Leniency::FormEncoded`] reads as a form.
@@ -437,6 +438,7 @@ impl<'a> Response<'a> {
         headers: impl IntoIterator<Item = (N, V)>,
         body: &'a [u8],
     ) -> Self {
+        let body = Body::Borrowed(body);
         let mut response = Self { status, body, retry_after: None, dpop_nonce: None, may_be_form: false };
         for (name, value) in headers {
             let (name, value) = (name.as_ref(), value.as_ref());
@@ -455,13 +457,41 @@ impl<'a> Response<'a> {
         }
         response
     }
+
+    /// Copies the body, so that a function that sends a request can return the response. The copy is wiped on
+    /// drop.
+    pub fn into_owned(self) -> Response<'static> {
+        Response { body: Body::Owned(self.body().to_vec()), ..self }
+    }
+
+    pub(crate) fn body(&self) -> &[u8] {
+        match &self.body {
+            Body::Borrowed(bytes) => bytes,
+            Body::Owned(bytes) => bytes,
+        }
+    }
+}
+
+/// The body of a response, which may hold tokens.
+#[derive(Clone)]
+enum Body<'a> {
+    Borrowed(&'a [u8]),
+    Owned(Vec<u8>),
+}
+
+impl Drop for Body<'_> {
+    fn drop(&mut self) {
+        if let Self::Owned(bytes) = self {
+            bytes.as_mut_slice().zeroize();
+        }
+    }
 }
 
 impl fmt::Debug for Response<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
             .field("status", &self.status)
-            .field("body", &format_args!("[{} bytes, redacted]", self.body.len()))
+            .field("body", &format_args!("[{} bytes, redacted]", self.body().len()))
             .finish_non_exhaustive()
     }
 }

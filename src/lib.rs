@@ -137,6 +137,7 @@ mod client;
 mod client_auth;
 pub mod error;
 pub mod grants;
+pub mod keeper;
 pub mod pleo;
 pub mod server;
 pub mod session;

@@ -187,11 +187,11 @@ pub struct Session {
     hand: Hand,
     seen: Seen,
     clock: Clock,
-    /// The end of the pause after this holder's own last failure, by its own clock. Other clocks may date pauses so that
-    /// they hold nobody.
+    /// The end of the pause after this holder's own last failure, by its own clock. Other clocks may date
+    /// pauses so that they hold nobody.
     resting_until: u64,
-    /// The earliest time for this holder's next refresh of a token that its own clock alone makes due: where clocks differ
-    /// for good, two holders would replace each other's tokens at every poll.
+    /// The earliest time for this holder's next refresh of a token that its own clock alone makes due: where
+    /// clocks differ for good, two holders would replace each other's tokens at every poll.
     braked_until: u64,
     policy: RefreshPolicy,
     /// The client of this holder.
@@ -299,14 +299,31 @@ impl Session {
         policy: RefreshPolicy,
         now: SystemTime,
     ) -> Result<Self, Error> {
-        let session = Self::with(*snapshot.0, client.holder(), policy, now);
-        if session.record.issued_to != client.issued_to {
+        let session = Self::of_stored(client, snapshot, policy, now);
+        session.check_client(client)?;
+        Ok(session)
+    }
+
+    /// Makes a holder like [`restore`](Self::restore), and leaves [`check_client`](Self::check_client) to the
+    /// caller.
+    pub(crate) fn of_stored(
+        client: &Client,
+        snapshot: Snapshot,
+        policy: RefreshPolicy,
+        now: SystemTime,
+    ) -> Self {
+        Self::with(*snapshot.0, client.holder(), policy, now)
+    }
+
+    /// Checks that this client can refresh the tokens.
+    pub(crate) fn check_client(&self, client: &Client) -> Result<(), Error> {
+        if self.record.issued_to != client.issued_to {
             return Err(another_client());
         }
-        if session.record.refresh_token.is_some() {
+        if self.record.refresh_token.is_some() {
             client.server.check_grant_type("refresh_token")?;
         }
-        Ok(session)
+        Ok(())
     }
 
     /// Makes a holder from a snapshot whose tokens were issued to `client` at another address of its token
@@ -339,11 +356,19 @@ impl Session {
     /// # Ok::<(), oauth2_proto::Error>(())
     /// ```
     pub fn rebind(client: &Client, snapshot: Snapshot, policy: RefreshPolicy, now: SystemTime) -> Self {
-        let record = *snapshot.0;
-        let moved = Record { issued_to: client.issued_to, ..record.clone() };
-        let mut session = Self::with(record, client.holder(), policy, now);
-        session.hand = Hand::Outcome(Box::new(moved));
+        let mut session = Self::of_stored(client, snapshot, policy, now);
+        session.move_to(client);
         session
+    }
+
+    /// Binds the tokens to this client, whatever client they were issued to.
+    pub(crate) fn move_to(&mut self, client: &Client) {
+        let moved = Record { issued_to: client.issued_to, ..self.newest().clone() };
+        self.holder = client.holder();
+        self.hand = match self.hand {
+            Hand::SignIn { keeps, .. } => Hand::SignIn { record: Box::new(moved), keeps },
+            _ => Hand::Outcome(Box::new(moved)),
+        };
     }
 
     fn with(mut record: Record, holder: Holder, policy: RefreshPolicy, now: SystemTime) -> Self {
@@ -418,6 +443,32 @@ impl Session {
     /// Returns the revision that this holder knows to be stored; 0 before the first save.
     pub fn revision(&self) -> u64 {
         self.record.revision
+    }
+
+    /// Returns whether the store has all that this holder knows, as far as this holder knows.
+    pub(crate) fn is_saved(&self) -> bool {
+        self.record.is_stored() && !matches!(self.hand, Hand::Outcome(_) | Hand::SignIn { .. })
+    }
+
+    /// Returns whether there is a step to do now, and whether the access token ends with it.
+    pub(crate) fn has_step(&mut self, now: SystemTime) -> (bool, bool) {
+        let now = self.observe(now);
+        match self.phase(now) {
+            Phase::Due { .. } | Phase::ClaimedByUs { .. } => (true, self.record.ends_together),
+            Phase::Unsaved(_) | Phase::Learned(_) | Phase::Misdated { .. } => (true, false),
+            _ => (false, false),
+        }
+    }
+
+    /// Makes another holder, which knows what is stored and nothing else.
+    pub(crate) fn another_holder(&self) -> Self {
+        let now = system_time(self.clock.latest());
+        Self::with(self.record.clone(), self.holder, self.policy, now)
+    }
+
+    /// Returns whether the snapshot belongs to the same authorization as this session.
+    pub(crate) fn is_of(&self, snapshot: &Snapshot) -> bool {
+        self.record.authorization == snapshot.0.authorization
     }
 }
 
@@ -579,8 +630,8 @@ impl Session {
     /// Takes a snapshot from the store although this holder knows a later revision, because the store has
     /// lost a write. [`poll`](Self::poll) then saves again what the store lacks.
     ///
-    /// Call it only if the store refused a save, [`adopt`](Self::adopt) found nothing newer or said that earlier
-    /// tokens came back, and reading the store again returned the same revision.
+    /// Call it only if the store refused a save, [`adopt`](Self::adopt) found nothing newer or said that
+    /// earlier tokens came back, and reading the store again returned the same revision.
     ///
     /// # Errors
     ///
@@ -604,6 +655,18 @@ impl Session {
         self.settle(&record);
         self.replace(record);
         Ok(())
+    }
+
+    /// Makes a first sign-in of the unsaved one in hand, because the stored snapshot was deleted. Returns
+    /// whether there is one.
+    pub(crate) fn begin_anew(&mut self) -> bool {
+        match std::mem::replace(&mut self.hand, Hand::Nothing) {
+            Hand::SignIn { record, .. } => {
+                self.replace(record.as_first_sign_in());
+                true
+            }
+            _ => !self.record.is_stored(),
+        }
     }
 
     /// Compares what is in hand with the stored record, and keeps only an outcome that supersedes it.

@@ -20,6 +20,7 @@ use crate::text::time::milliseconds;
 /// | [`min_interval`](Self::min_interval) | the shortest time from one refresh to the next | 10 s |
 /// | [`max_attempts`](Self::max_attempts) | failures in a row before the session gives up | 500, about three days |
 /// | [`max_unclear_refusals`](Self::max_unclear_refusals) | refusals without a cause before it gives up | 6, about 8 minutes |
+/// | [`patience`](Self::patience) | how long the callers of a [keeper](crate::keeper) wait for a token | 30 s |
 ///
 /// ```
 /// use oauth2_proto::RefreshPolicy;
@@ -43,6 +44,7 @@ pub struct RefreshPolicy {
     pub(super) min_interval: u64,
     pub(super) max_attempts: u32,
     pub(super) max_unclear_refusals: u32,
+    patience: u64,
 }
 
 impl Default for RefreshPolicy {
@@ -58,6 +60,7 @@ impl Default for RefreshPolicy {
             min_interval: 10_000,
             max_attempts: 500,
             max_unclear_refusals: 6,
+            patience: 30_000,
         }
     }
 }
@@ -103,6 +106,17 @@ impl RefreshPolicy {
         self.first_backoff = milliseconds(first).max(1);
         self.max_backoff = milliseconds(max).max(self.first_backoff);
         self
+    }
+
+    /// Sets how long the callers of a [keeper](crate::keeper) wait for a token while a pause runs or another
+    /// holder refreshes. They do not wait at all for a pause that outlasts it.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = milliseconds(patience);
+        self
+    }
+
+    pub(crate) fn max_wait(&self) -> Duration {
+        Duration::from_millis(self.patience)
     }
 
     /// Sets the longest `Retry-After` that is honoured; a longer one is cut to it.

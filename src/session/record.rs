@@ -117,6 +117,13 @@ impl Record {
         record
     }
 
+    /// Makes an unsaved first sign-in of a later one.
+    pub(crate) fn as_first_sign_in(&self) -> Self {
+        let refresh_token = self.refresh_token.as_ref().map(Secret::expose).unwrap_or_default();
+        let authorization = client::digest([self.access_token.expose(), refresh_token]);
+        Self { authorization, revision: 0, state: State::Quiet, ..self.clone() }
+    }
+
     /// Makes the record of a refresh token alone, with a refresh due at once.
     pub(crate) fn of_refresh_token(refresh_token: Secret, client: &Client, now: u64) -> Self {
         let authorization = client::digest(["", refresh_token.expose()]);

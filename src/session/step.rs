@@ -66,6 +66,9 @@ pub enum Reason {
     GaveUp,
     /// The program ended the authorization by [`Session::end`](crate::Session::end).
     Ended,
+    /// The user has not signed in: nothing is stored. Only a [`keeper`](crate::keeper) says so, because a
+    /// session begins with a sign-in.
+    NotSignedIn,
 }
 
 impl std::error::Error for Reason {}
@@ -79,6 +82,7 @@ impl fmt::Display for Reason {
             }
             Self::GaveUp => "refreshing failed too many times; resume it or let the user sign in again",
             Self::Ended => "the authorization was ended; the user must sign in again",
+            Self::NotSignedIn => "nothing is stored for this user; the user must sign in",
         })
     }
 }
@@ -116,6 +120,7 @@ mod tests {
             (Reason::NoRefreshToken, "no refresh token"),
             (Reason::GaveUp, "too many times"),
             (Reason::Ended, "ended"),
+            (Reason::NotSignedIn, "nothing is stored"),
         ] {
             assert!(reason.to_string().contains(says), "{reason}");
         }

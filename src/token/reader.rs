@@ -96,10 +96,10 @@ impl Shape {
 /// Reads a response of the token endpoint.
 pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<TokenResponse, Unread> {
     let unread = |error: Error, shape: Shape| Unread { error, refresh_token: None, shape };
-    if response.body.len() > RESPONSE_LIMIT {
+    if response.body().len() > RESPONSE_LIMIT {
         return Err(unread(Error::invalid("the body is longer than 1 MiB"), Shape::Other));
     }
-    let shape = || Shape::of(response.body);
+    let shape = || Shape::of(response.body());
     if matches!(response.status, 300..=399) {
         return Err(unread(Error::invalid("it is a redirect, which this crate never follows"), shape()));
     }
@@ -116,7 +116,7 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
         // token.
         let is_refusal = matches!(error, Member::Text(_) | Member::Unreadable | Member::Repeated);
         let rotated_to = (is_success && !is_refusal).then_some(refresh_token);
-        let details = Details { description, uri, dpop_nonce: response.dpop_nonce, extras };
+        let details = Details { description, uri, dpop_nonce: response.dpop_nonce.clone(), extras };
         return Err(Unread {
             error: damage.unwrap_or_else(|| read_refusal(error, details, context)),
             refresh_token: rotated_to.and_then(|token| read_token("refresh_token", token).ok().flatten()),
@@ -210,15 +210,15 @@ struct Parsed<'a> {
     damage: Option<&'static str>,
 }
 
-fn parse<'a>(response: &Response<'a>, leniencies: Leniencies) -> Parsed<'a> {
+fn parse<'a>(response: &'a Response<'_>, leniencies: Leniencies) -> Parsed<'a> {
     let mut members = [const { Member::Absent }; 8];
     let (extras, damage) =
-        if leniencies.has(Leniency::FormEncoded) && response.may_be_form && is_no_document(response.body) {
-            (parse_form(response.body, &mut members), None)
-        } else if let Some(extras) = json::read(response.body, NAMES, &mut members) {
+        if leniencies.has(Leniency::FormEncoded) && response.may_be_form && is_no_document(response.body()) {
+            (parse_form(response.body(), &mut members), None)
+        } else if let Some(extras) = json::read(response.body(), NAMES, &mut members) {
             (extras, None)
         } else {
-            salvage::read(response.body, NAMES, &mut members)
+            salvage::read(response.body(), NAMES, &mut members)
         };
     Parsed { members, extras, damage }
 }

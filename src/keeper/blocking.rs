@@ -1,0 +1,233 @@
+//! The keeper of programs with threads.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use crate::call::{Request, Response};
+use crate::client::Client;
+use crate::keeper::errands::{Errand, Errands, Refreshed};
+use crate::keeper::error::KeeperError;
+use crate::keeper::table::{Answer, Ask, Entry, Table};
+use crate::session::{RefreshPolicy, Save, Session, Snapshot};
+use crate::text::secret::Secret;
+use crate::token::TokenResponse;
+
+/// Like [`keeper::Store`](crate::keeper::Store), with methods that block.
+pub trait Store {
+    /// The error of your database.
+    type Error: Into<Box<dyn StdError + Send + Sync>>;
+
+    /// Loads the snapshot under this key; `None` if there is none.
+    fn load(&self, key: &str) -> Result<Option<Snapshot>, Self::Error>;
+
+    /// Stores `save.snapshot()` under this key if the store still holds `save.expected_revision()`, or
+    /// nothing where that is 0. Returns whether it did.
+    fn compare_and_swap(&self, key: &str, save: &Save) -> Result<bool, Self::Error>;
+}
+
+/// Like [`keeper::Runtime`](crate::keeper::Runtime), with methods that block.
+pub trait Runtime {
+    /// Sends a request and returns the response, whatever its status; `None` if none came before `until`.
+    ///
+    /// Follow no redirects and do not send the request twice.
+    fn send(&self, request: &Request, until: SystemTime) -> Option<Response<'static>>;
+
+    /// Returns at this time.
+    fn sleep(&self, until: SystemTime);
+
+    /// Takes the outcome of each refresh, to log it. The default does nothing.
+    fn refreshed(&self, key: &str, outcome: Refreshed) {
+        let _ = (key, outcome);
+    }
+}
+
+/// Returns good access tokens to the threads of a program, which share one refresh.
+///
+/// The thread that finds something to do does it; the others wait if they need its outcome.
+pub struct Keeper<S, R> {
+    /// Not locked while a store or a runtime is called.
+    table: Mutex<Table>,
+    changed: Condvar,
+    now: Box<dyn Fn() -> SystemTime + Send + Sync>,
+    store: S,
+    runtime: R,
+}
+
+impl<S: Store, R: Runtime> Keeper<S, R> {
+    /// Makes a keeper. `now` is your clock: `SystemTime::now`.
+    pub fn new(
+        client: impl Into<Arc<Client>>,
+        policy: RefreshPolicy,
+        now: impl Fn() -> SystemTime + Send + Sync + 'static,
+        store: S,
+        runtime: R,
+    ) -> Self {
+        let table = Mutex::new(Table::new(client.into(), policy));
+        Self { table, changed: Condvar::new(), now: Box::new(now), store, runtime }
+    }
+
+    /// Returns an access token that is usable now.
+    ///
+    /// If the API answers 401 to it, call [`access_token_rejected`](Self::access_token_rejected), ask for a
+    /// token once more, and repeat the request once.
+    ///
+    /// # Errors
+    ///
+    /// See [`KeeperError`]; each variant says what to do.
+    pub fn access_token(&self, key: &str) -> Result<Secret, KeeperError> {
+        self.wait(key, Entry::token)
+    }
+
+    /// Records that the API answered 401 to this access token (RFC 6750 §3.1). A token other than the current
+    /// one changes nothing.
+    pub fn access_token_rejected(&self, key: &str, access_token: &Secret) {
+        self.with(key, |errands, now| errands.access_token_rejected(access_token, now));
+    }
+
+    /// Takes the tokens of a sign-in, the first or a later one, and stores them.
+    ///
+    /// Verify that the same user signed in: another user's tokens belong under another key.
+    ///
+    /// # Errors
+    ///
+    /// [`KeeperError::Store`]: the keeper has the tokens, and the next call for this key saves them.
+    pub fn signed_in(&self, key: &str, tokens: TokenResponse) -> Result<(), KeeperError> {
+        self.with(key, |errands, now| errands.signed_in(tokens, now));
+        self.session(key).map(drop)
+    }
+
+    /// Ends an authorization for a disconnect or a sign-out, and returns its refresh token when the end is
+    /// stored: revoke it at the server (RFC 7009).
+    ///
+    /// # Errors
+    ///
+    /// [`KeeperError::Store`]: the next call for this key saves the end.
+    pub fn end(&self, key: &str) -> Result<Option<Secret>, KeeperError> {
+        self.with(key, |errands, now| errands.end(now));
+        Ok(self.session(key)?.and_then(|session| session.refresh_token().cloned()))
+    }
+
+    /// Makes a refresh due at once, after the cause of a trouble is fixed; see [`Session::resume`].
+    ///
+    /// # Errors
+    ///
+    /// [`KeeperError::Store`]: the next call for this key saves it.
+    pub fn resume(&self, key: &str) -> Result<(), KeeperError> {
+        self.with(key, |errands, now| errands.resume(now));
+        self.session(key).map(drop)
+    }
+
+    /// Binds tokens to the keeper's client that were issued to it at another token endpoint or under another
+    /// `client_id`; see [`Session::rebind`].
+    ///
+    /// # Errors
+    ///
+    /// [`KeeperError::Store`]: the next call for this key saves it.
+    pub fn rebind(&self, key: &str) -> Result<(), KeeperError> {
+        self.with(key, |errands, now| errands.rebind(now));
+        self.session(key).map(drop)
+    }
+
+    /// Returns the stored session under a key, to read its trouble, scopes or expiry; `None` if nothing is
+    /// stored.
+    ///
+    /// # Errors
+    ///
+    /// [`KeeperError::Store`]: the snapshot could not be loaded.
+    pub fn session(&self, key: &str) -> Result<Option<Session>, KeeperError> {
+        self.wait(key, Entry::session)
+    }
+}
+
+impl<S: Store, R: Runtime> Keeper<S, R> {
+    /// Waits until `ask` has an answer. Serves the entry if it has an errand and nobody else serves it.
+    fn wait<T>(&self, key: &str, ask: Ask<T>) -> Result<T, KeeperError> {
+        let mut known = None;
+        let mut has_served = false;
+        let mut table = self.lock();
+        loop {
+            let entry = table.entry(key);
+            let Answer { value, has_errand } = ask(entry, &mut known, (self.now)());
+            if has_errand && !entry.is_served && (value.is_none() || !has_served) {
+                entry.is_served = true;
+                drop(table);
+                self.serve(key);
+                has_served = true;
+                table = self.lock();
+            } else if let Some(value) = value {
+                return value;
+            } else {
+                table = self.changed.wait(table).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+
+    /// Carries out the errands of one authorization, one at a time, until there is an outcome.
+    fn serve(&self, key: &str) {
+        let _job = Job { keeper: self, key };
+        while let Some(errand) = self.with_entry(key, Entry::next) {
+            let done = match errand {
+                Errand::Load => self.store.load(key).map(|snapshot| {
+                    self.with(key, |errands, now| errands.loaded(snapshot, now));
+                }),
+                Errand::Swap(save) => self.store.compare_and_swap(key, &save).map(|accepted| {
+                    self.with(key, |errands, _| errands.swapped(save, accepted));
+                }),
+                Errand::Send { call, until } => {
+                    let answer = self.runtime.send(call.request(), until);
+                    let outcome = self.with(key, |errands, now| errands.answered(call, answer, now));
+                    self.runtime.refreshed(key, outcome);
+                    Ok(())
+                }
+                Errand::Sleep(until) => {
+                    self.runtime.sleep(until);
+                    Ok(())
+                }
+                // `next` publishes the outcome, and returns no such errand.
+                Errand::Token(_) | Errand::NoToken(_) => return,
+            };
+            if let Err(error) = done {
+                let error = KeeperError::Store(error.into().into());
+                self.with_entry(key, |entry, _| entry.store_failed(error));
+                return;
+            }
+        }
+    }
+
+    fn with_entry<T>(&self, key: &str, change: impl FnOnce(&mut Entry, SystemTime) -> T) -> T {
+        let now = (self.now)();
+        change(self.lock().entry(key), now)
+    }
+
+    fn with<T>(&self, key: &str, change: impl FnOnce(&mut Errands, SystemTime) -> T) -> T {
+        self.with_entry(key, |entry, now| change(&mut entry.errands, now))
+    }
+}
+
+impl<S, R> Keeper<S, R> {
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S, R> fmt::Debug for Keeper<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keeper").finish_non_exhaustive()
+    }
+}
+
+/// The job of the thread that serves an entry. At its end, also by a panic, the threads that wait look again,
+/// and one of them serves the entry if there is more to do.
+struct Job<'a, S, R> {
+    keeper: &'a Keeper<S, R>,
+    key: &'a str,
+}
+
+impl<S, R> Drop for Job<'_, S, R> {
+    fn drop(&mut self) {
+        self.keeper.lock().entry(self.key).is_served = false;
+        self.keeper.changed.notify_all();
+    }
+}

@@ -1,0 +1,404 @@
+//! The machine of errands: what to do next to get a good token, for one holder of one authorization.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::call::{Call, Response};
+use crate::client::Client;
+use crate::error::Error;
+use crate::keeper::error::KeeperError;
+use crate::session::{Reason, RefreshPolicy, Save, Session, SessionRefresh, Snapshot, Step, WaitReason};
+use crate::text::secret::Secret;
+use crate::token::{Extras, TokenResponse};
+
+/// The next thing to do for a good access token; returned by [`Errands::next`].
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one errand at a time")]
+#[must_use = "do the errand and report its outcome"]
+pub enum Errand {
+    /// Load the snapshot from the store, then call [`Errands::loaded`].
+    Load,
+    /// Store the snapshot by compare-and-swap, then call [`Errands::swapped`].
+    Swap(Save),
+    /// Send the request, then call [`Errands::answered`].
+    Send {
+        /// The request, and the only reader of its answer.
+        call: Call<SessionRefresh>,
+        /// The time until which the answer may arrive. After that, report that there was none.
+        until: SystemTime,
+    },
+    /// Wait until this time, then ask for the next errand.
+    Sleep(SystemTime),
+    /// Done: use this access token now.
+    Token(Secret),
+    /// Done: there is no usable access token.
+    NoToken(KeeperError),
+}
+
+/// The outcome of one refresh, to log.
+#[derive(Debug)]
+pub enum Refreshed {
+    /// The tokens arrived. The value holds the members of the response that this crate does not read.
+    Done(Extras),
+    /// The server refused, or its answer is unreadable.
+    Failed(Error),
+    /// No answer came.
+    NoAnswer,
+}
+
+impl fmt::Display for Refreshed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done(_) => f.write_str("the tokens were refreshed"),
+            Self::Failed(error) => write!(f, "the refresh failed: {error}"),
+            Self::NoAnswer => f.write_str("no answer to the refresh came"),
+        }
+    }
+}
+
+/// One holder of one authorization: a [`Session`] and the rules by which a program drives it.
+///
+/// Ask for the [`next`](Self::next) errand, do it, report its outcome, and ask again, until there is a token
+/// or a reason why there is none. An errand that is never reported is asked for again. Keep the machine
+/// between two tokens: it remembers what the store holds. For many authorizations, keep one machine for each
+/// key.
+///
+/// ```
+/// use oauth2_proto::keeper::{Errand, Errands, KeeperError};
+/// # use oauth2_proto::{Request, Response, Secret, Snapshot, session::Save};
+/// # use std::time::SystemTime;
+/// # type Failure = Box<dyn std::error::Error>;
+/// # trait Store {
+/// #     fn load(&self, key: &str) -> Result<Option<Snapshot>, Failure>;
+/// #     fn compare_and_swap(&self, key: &str, save: &Save) -> Result<bool, Failure>;
+/// # }
+/// # trait Http { fn send(&self, request: &Request, until: SystemTime) -> Option<Response<'static>>; }
+///
+/// fn token(
+///     errands: &mut Errands,
+///     key: &str,
+///     store: &dyn Store,
+///     http: &dyn Http,
+///     now: fn() -> SystemTime,
+///     sleep: fn(SystemTime),
+/// ) -> Result<Secret, Failure> {
+///     loop {
+///         match errands.next(now()) {
+///             Errand::Load => errands.loaded(store.load(key)?, now()),
+///             Errand::Swap(save) => {
+///                 let accepted = store.compare_and_swap(key, &save)?;
+///                 errands.swapped(save, accepted);
+///             }
+///             Errand::Send { call, until } => {
+///                 let answer = http.send(call.request(), until);
+///                 println!("{}", errands.answered(call, answer, now()));
+///             }
+///             Errand::Sleep(until) => sleep(until),
+///             Errand::Token(token) => return Ok(token),
+///             Errand::NoToken(why) => return Err(why.into()),
+///         }
+///     }
+/// }
+/// ```
+pub struct Errands {
+    client: Arc<Client>,
+    policy: RefreshPolicy,
+    session: Option<Session>,
+    /// The reports that wait for the stored snapshot, in their order.
+    reports: Vec<Report>,
+    /// The time at which the store was last read; `None` if it is to be read at once.
+    read_at: Option<SystemTime>,
+    /// The number of reads since the store refused a save, all of which brought nothing newer.
+    reads_since_refusal: Option<u32>,
+    /// The time at which this wait for a token began.
+    waiting_since: Option<SystemTime>,
+}
+
+/// A report that was made before the stored snapshot was known.
+enum Report {
+    SignedIn(Box<TokenResponse>, SystemTime),
+    End,
+    Resume,
+    Rebind,
+}
+
+impl Errands {
+    /// Makes a machine that knows nothing yet; its first errand is to load.
+    pub fn new(client: impl Into<Arc<Client>>, policy: RefreshPolicy) -> Self {
+        Self {
+            client: client.into(),
+            policy,
+            session: None,
+            reports: Vec::new(),
+            read_at: None,
+            reads_since_refusal: None,
+            waiting_since: None,
+        }
+    }
+
+    /// Returns the next errand. Until its outcome is reported, the same errand comes again.
+    pub fn next(&mut self, now: SystemTime) -> Errand {
+        let errand = self.errand(now);
+        if matches!(errand, Errand::Token(_) | Errand::NoToken(_)) {
+            self.waiting_since = None;
+        }
+        errand
+    }
+
+    fn errand(&mut self, now: SystemTime) -> Errand {
+        if self.reads_since_refusal.is_some() {
+            return match self.has_read_within(READ_AGAIN_AFTER, now) {
+                true => Errand::Sleep(after(now, READ_AGAIN_AFTER)),
+                false => Errand::Load,
+            };
+        }
+        let is_outdated = !self.has_read_within(TRUST_FOR, now);
+        let Some(session) = &mut self.session else {
+            return match is_outdated {
+                true => Errand::Load,
+                false => Errand::NoToken(KeeperError::SignIn(Reason::NotSignedIn)),
+            };
+        };
+        let step = session.poll(now);
+        let token = session.access_token(now).cloned();
+        match (step, session.check_client(&self.client), token) {
+            // Only a new claim needs to know what is stored; what is known here alone is saved at once.
+            (Step::Save(save), ..) if !(save.claims && is_outdated) => Errand::Swap(save),
+            (Step::Send { until }, ..) => match session.send(&self.client, now) {
+                Ok(Some(call)) => Errand::Send { call, until },
+                // It does not happen: `poll` has just returned `Send`.
+                Ok(None) => Errand::Sleep(now),
+                Err(error) => Errand::NoToken(KeeperError::Misuse(error)),
+            },
+            _ if is_outdated => Errand::Load,
+            (Step::Reauthorize(reason), _, None) => match self.has_read_within(READ_AGAIN_AFTER, now) {
+                true => Errand::NoToken(KeeperError::SignIn(reason)),
+                false => Errand::Load,
+            },
+            (_, Err(error), _) => Errand::NoToken(KeeperError::Misuse(error)),
+            (_, Ok(()), Some(token)) => Errand::Token(token),
+            (Step::Wait { until, reason }, Ok(()), None) => self.wait(until, reason, now),
+            // A session that is idle has a token, and an up-to-date one has saved above.
+            (Step::Idle(_) | Step::Save(_), Ok(()), None) => self.wait(now, WaitReason::Pause, now),
+        }
+    }
+
+    /// Waits for a pause or another holder, and looks into the store meanwhile: often at first, then once a
+    /// second.
+    fn wait(&mut self, until: SystemTime, reason: WaitReason, now: SystemTime) -> Errand {
+        let since = self.waiting_since.map_or(now, |since| since.min(now));
+        self.waiting_since = Some(since);
+        let waited = now.duration_since(since).unwrap_or_default();
+        let patience = self.policy.max_wait();
+        let is_worth_it = reason != WaitReason::Pause || until <= after(since, patience);
+        if waited >= patience || !is_worth_it {
+            let trouble = self.session.as_ref().and_then(Session::trouble).cloned().map(Box::new);
+            return Errand::NoToken(KeeperError::NotNow { until, reason, trouble });
+        }
+        let interval = (waited / 2).clamp(READ_AGAIN_AFTER / 20, READ_AGAIN_AFTER);
+        if !self.has_read_within(interval, now) {
+            return Errand::Load;
+        }
+        Errand::Sleep(until.min(after(now, interval)))
+    }
+
+    /// Returns whether the store was read within this time before `now`. A clock that was set back makes any
+    /// reading too old.
+    fn has_read_within(&self, time: Duration, now: SystemTime) -> bool {
+        self.read_at.is_some_and(|read_at| now.duration_since(read_at).is_ok_and(|age| age < time))
+    }
+}
+
+/// Reports of outcomes.
+impl Errands {
+    /// Takes what the store holds; `None` if it holds nothing under the key.
+    pub fn loaded(&mut self, snapshot: Option<Snapshot>, now: SystemTime) {
+        self.read_at = Some(now);
+        self.session = match (self.session.take(), snapshot) {
+            (None, None) => None,
+            (None, Some(snapshot)) => Some(Session::of_stored(&self.client, snapshot, self.policy, now)),
+            (Some(session), None) => self.without_snapshot(session),
+            (Some(session), Some(snapshot)) => Some(self.with_snapshot(session, snapshot, now)),
+        };
+        for report in std::mem::take(&mut self.reports) {
+            self.apply(report, now);
+        }
+    }
+
+    /// Records whether the store accepted a save. After an error of the store, whose effect is unknown, do
+    /// not report: the same save comes again.
+    pub fn swapped(&mut self, save: Save, accepted: bool) {
+        let Some(session) = &mut self.session else { return };
+        if accepted {
+            session.saved(save);
+        } else {
+            self.read_at = None;
+        }
+        self.reads_since_refusal = if accepted { None } else { Some(0) };
+    }
+
+    /// Takes the answer to a call; `None` if none came in time. Returns the outcome, to log.
+    pub fn answered(
+        &mut self,
+        call: Call<SessionRefresh>,
+        answer: Option<Response<'_>>,
+        now: SystemTime,
+    ) -> Refreshed {
+        let Some(session) = &mut self.session else { return Refreshed::NoAnswer };
+        match answer {
+            Some(response) => match session.received(call, response, now) {
+                Ok(extras) => Refreshed::Done(extras),
+                Err(error) => Refreshed::Failed(error),
+            },
+            None => {
+                session.no_response(call, now);
+                Refreshed::NoAnswer
+            }
+        }
+    }
+
+    /// Records that the API answered 401 to this access token (RFC 6750 §3.1). Another holder may have
+    /// replaced it, so the next errand looks into the store first. A token other than the current one changes
+    /// nothing.
+    pub fn access_token_rejected(&mut self, access_token: &Secret, now: SystemTime) {
+        let Some(session) = &mut self.session else { return };
+        if session.access_token(now) == Some(access_token) {
+            session.access_token_rejected(access_token);
+            self.read_at = None;
+        }
+    }
+
+    /// Takes the tokens of a sign-in, the first or a later one, received at `now`. They are safe once the
+    /// next errands are done.
+    ///
+    /// Verify that the same user signed in: another user's tokens belong under another key.
+    pub fn signed_in(&mut self, tokens: TokenResponse, now: SystemTime) {
+        self.report(Report::SignedIn(Box::new(tokens), now), now);
+    }
+
+    /// Ends the authorization; see [`Session::end`].
+    pub fn end(&mut self, now: SystemTime) {
+        self.report(Report::End, now);
+    }
+
+    /// Tries again at once; see [`Session::resume`].
+    pub fn resume(&mut self, now: SystemTime) {
+        self.report(Report::Resume, now);
+    }
+
+    /// Binds the tokens to this machine's client; see [`Session::rebind`].
+    pub fn rebind(&mut self, now: SystemTime) {
+        self.report(Report::Rebind, now);
+    }
+
+    fn report(&mut self, report: Report, now: SystemTime) {
+        match self.session {
+            Some(_) => self.apply(report, now),
+            None => {
+                self.reports.push(report);
+                self.read_at = None;
+            }
+        }
+    }
+
+    fn apply(&mut self, report: Report, now: SystemTime) {
+        match (report, &mut self.session) {
+            (Report::SignedIn(tokens, at), None) => {
+                self.session = Some(Session::new(*tokens, self.policy, at));
+            }
+            (Report::SignedIn(tokens, at), Some(session)) => session.reauthorized(*tokens, at),
+            (Report::End, Some(session)) => session.end(now),
+            (Report::Resume, Some(session)) => session.resume(now),
+            (Report::Rebind, Some(session)) if session.check_client(&self.client).is_err() => {
+                session.move_to(&self.client);
+            }
+            (Report::End | Report::Resume | Report::Rebind, _) => {}
+        }
+    }
+
+    /// Continues without a snapshot, because none is stored or because it was deleted.
+    fn without_snapshot(&mut self, mut session: Session) -> Option<Session> {
+        self.reads_since_refusal = None;
+        session.begin_anew().then_some(session)
+    }
+
+    fn with_snapshot(&mut self, mut session: Session, snapshot: Snapshot, now: SystemTime) -> Session {
+        if session.revision() > 0 && !session.is_of(&snapshot) {
+            // The stored snapshot was deleted, and another sign-in was stored since.
+            self.reads_since_refusal = None;
+            if !session.begin_anew() {
+                return Session::of_stored(&self.client, snapshot, self.policy, now);
+            }
+        }
+        let is_newer = session.adopt(snapshot.clone(), now).unwrap_or(false);
+        self.reads_since_refusal = match self.reads_since_refusal {
+            _ if is_newer => None,
+            Some(reads) if reads >= READS_BEFORE_ROLL_BACK => {
+                // It fails for another authorization's snapshot only, which was ruled out above.
+                let _ = session.roll_back(snapshot, now);
+                None
+            }
+            reads => reads.map(|reads| reads + 1),
+        };
+        session
+    }
+}
+
+/// What the machine knows.
+impl Errands {
+    /// Returns the session, to read its scopes, trouble or refresh token; `None` if nothing is stored or the
+    /// store was not read yet.
+    pub fn session(&self) -> Option<&Session> {
+        self.session.as_ref()
+    }
+
+    /// Returns the access token if it is usable at `now`.
+    pub fn access_token(&self, now: SystemTime) -> Option<&Secret> {
+        self.session.as_ref()?.access_token(now)
+    }
+
+    /// Returns whether the store has everything that was reported.
+    pub fn is_saved(&self) -> bool {
+        self.reports.is_empty() && self.session.as_ref().is_none_or(Session::is_saved)
+    }
+}
+
+/// What a keeper asks before it carries out errands.
+impl Errands {
+    /// Returns the access token, unless the next errand ends it, and whether there is an errand to do.
+    pub(super) fn at_once(&mut self, now: SystemTime) -> (Option<Secret>, bool) {
+        let is_outdated = self.reads_since_refusal.is_some() || !self.has_read_within(TRUST_FOR, now);
+        let Some(session) = &mut self.session else { return (None, true) };
+        let (has_step, ends_token) = session.has_step(now);
+        let token = session.access_token(now).cloned();
+        let has_errand = is_outdated || has_step || token.is_none();
+        (token.filter(|_| !ends_token), has_errand)
+    }
+
+    /// Returns whether the stored snapshot is known, and everything that was reported is in the store.
+    pub(super) fn is_settled(&self, now: SystemTime) -> bool {
+        self.is_saved() && self.reads_since_refusal.is_none() && self.has_read_within(TRUST_FOR, now)
+    }
+}
+
+impl fmt::Debug for Errands {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Errands").field("session", &self.session).finish_non_exhaustive()
+    }
+}
+
+fn after(time: SystemTime, by: Duration) -> SystemTime {
+    time.checked_add(by).unwrap_or(time)
+}
+
+/// How long a usable token is trusted without a look into the store, where another holder may have ended the
+/// authorization.
+const TRUST_FOR: Duration = Duration::from_secs(60);
+
+/// How long to wait before reading the store again when it has nothing newer.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// The number of repeated reads after which a store that refuses a save and has nothing newer has lost a
+/// write.
+const READS_BEFORE_ROLL_BACK: u32 = 3;

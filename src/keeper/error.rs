@@ -1,0 +1,81 @@
+//! Why a keeper has no token, or could not save.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::error::Error;
+use crate::session::{Reason, Trouble, WaitReason};
+use crate::text::time::{system_time, unix};
+
+/// The reason why a keeper has no access token, or could not save.
+///
+/// ```
+/// use oauth2_proto::keeper::KeeperError;
+///
+/// fn page(error: &KeeperError) -> &'static str {
+///     match error {
+///         KeeperError::SignIn(_) => "Connect your account",
+///         KeeperError::NotNow { .. } | KeeperError::Store(_) => "We cannot reach Pleo; we keep trying",
+///         _ => "Something is wrong on our side",
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum KeeperError {
+    /// The user must sign in, for the first time or again. Send them to the authorization server and hand the
+    /// new tokens to the keeper.
+    SignIn(Reason),
+    /// There is no token now, and there may be one later. Show "connection trouble" to the user.
+    NotNow {
+        /// The time from which on asking again may help.
+        until: SystemTime,
+        /// What a token waits for.
+        reason: WaitReason,
+        /// The failed refreshes so far, if any.
+        trouble: Option<Box<Trouble>>,
+    },
+    /// The store failed. The keeper still has what it could not save, and tries again when you ask again.
+    Store(Arc<dyn StdError + Send + Sync>),
+    /// The keeper is used wrongly: the tokens belong to another client, for example. Fix the program or its
+    /// configuration.
+    Misuse(Error),
+    /// The driver was dropped or has panicked, so nothing carries out the errands. Spawn
+    /// [`Driver::run`](crate::keeper::Driver::run) for as long as the keeper is used.
+    Stopped,
+}
+
+impl fmt::Display for KeeperError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SignIn(reason) => reason.fmt(f),
+            Self::NotNow { until, reason, trouble } => {
+                let until = httpdate::fmt_http_date(system_time(unix(*until)));
+                write!(f, "no access token now; ask again at {until}, because ")?;
+                f.write_str(match reason {
+                    WaitReason::OurRequest => "a refresh is under way",
+                    WaitReason::AnotherHolder => "another holder refreshes",
+                    WaitReason::Pause => "a pause runs",
+                    WaitReason::AnotherClient => "the tokens were issued to another client",
+                })?;
+                trouble.as_ref().map_or(Ok(()), |trouble| write!(f, "; {trouble}"))
+            }
+            Self::Store(error) => write!(f, "the store failed: {error}"),
+            Self::Misuse(error) => error.fmt(f),
+            Self::Stopped => f.write_str("the keeper's driver was dropped; spawn Driver::run"),
+        }
+    }
+}
+
+impl StdError for KeeperError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::SignIn(reason) => Some(reason),
+            Self::Store(error) => Some(&**error),
+            Self::Misuse(error) => Some(error),
+            Self::NotNow { .. } | Self::Stopped => None,
+        }
+    }
+}

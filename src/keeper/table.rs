@@ -1,0 +1,166 @@
+//! The table of a keeper: one machine of errands for each key, and what its callers wait for.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::SystemTime;
+
+use crate::client::Client;
+use crate::keeper::errands::{Errand, Errands};
+use crate::keeper::error::KeeperError;
+use crate::session::{RefreshPolicy, Session};
+use crate::text::secret::Secret;
+
+/// The authorizations that a keeper knows, by key.
+pub(super) struct Table {
+    client: Arc<Client>,
+    policy: RefreshPolicy,
+    entries: HashMap<String, Entry>,
+    /// The number of entries at which the idle ones are forgotten.
+    sweep_at: usize,
+}
+
+impl Table {
+    pub(super) fn new(client: Arc<Client>, policy: RefreshPolicy) -> Self {
+        Self { client, policy, entries: HashMap::new(), sweep_at: MAX_IDLE }
+    }
+
+    /// Returns the entry of a key, a new one if there is none.
+    pub(super) fn entry(&mut self, key: &str) -> &mut Entry {
+        if !self.entries.contains_key(key) {
+            self.sweep();
+        }
+        // One lookup more than necessary; `entry` alone would copy the key at each call.
+        self.entries.entry(key.to_owned()).or_insert_with(|| Entry {
+            errands: Errands::new(self.client.clone(), self.policy),
+            is_served: false,
+            outcomes: 0,
+            outcome: None,
+            has_news: false,
+            waiting: Vec::new(),
+        })
+    }
+
+    /// Takes every caller that waits.
+    pub(super) fn take_waiting(&mut self) -> Vec<Waker> {
+        self.entries.values_mut().flat_map(Entry::take_waiting).collect()
+    }
+
+    /// Forgets the idle entries when there are many: the store has what they know.
+    fn sweep(&mut self) {
+        if self.entries.len() >= self.sweep_at {
+            self.entries.retain(|_, entry| entry.is_served || !entry.errands.is_saved());
+            self.sweep_at = self.entries.len().saturating_mul(2).max(MAX_IDLE);
+        }
+    }
+}
+
+/// One authorization: its machine, and its callers.
+pub(super) struct Entry {
+    pub(super) errands: Errands,
+    /// True while a job carries out errands; there is one at a time.
+    pub(super) is_served: bool,
+    /// The number of outcomes so far, which tells a caller whether there was one since it asked.
+    outcomes: u64,
+    /// The last outcome.
+    outcome: Option<Result<Secret, KeeperError>>,
+    /// True if the callers that wait do not know the last outcome.
+    has_news: bool,
+    /// The callers that wait, by their number.
+    waiting: Vec<(u64, Waker)>,
+}
+
+/// A question of a caller, who knows of a number of outcomes.
+pub(super) type Ask<T> = fn(&mut Entry, &mut Option<u64>, SystemTime) -> Answer<T>;
+
+/// What a caller gets.
+pub(super) struct Answer<T> {
+    /// The answer; `None` if the caller must wait for the next outcome.
+    pub(super) value: Option<Result<T, KeeperError>>,
+    /// True if a job has something to do.
+    pub(super) has_errand: bool,
+}
+
+impl Entry {
+    /// Answers a caller who wants a token, and knows the outcomes up to `known`.
+    pub(super) fn token(&mut self, known: &mut Option<u64>, now: SystemTime) -> Answer<Secret> {
+        let outcome = self.outcome_since(known);
+        let (token, has_errand) = self.errands.at_once(now);
+        let value = match (token, outcome) {
+            (Some(token), _) => Some(Ok(token)),
+            // The refresh failed, and the token still lives.
+            (None, Some(Err(error))) => Some(self.errands.access_token(now).cloned().ok_or(error)),
+            (None, outcome) => outcome,
+        };
+        Answer { value, has_errand }
+    }
+
+    /// Answers a caller who waits until everything that was reported is stored: another holder of what is
+    /// stored.
+    pub(super) fn session(&mut self, known: &mut Option<u64>, now: SystemTime) -> Answer<Option<Session>> {
+        let outcome = self.outcome_since(known);
+        if self.errands.is_settled(now) {
+            let session = self.errands.session().map(Session::another_holder);
+            return Answer { value: Some(Ok(session)), has_errand: false };
+        }
+        let failure = outcome.and_then(Result::err).map(Err);
+        Answer { value: failure, has_errand: true }
+    }
+
+    fn outcome_since(&self, known: &mut Option<u64>) -> Option<Result<Secret, KeeperError>> {
+        let is_news = known.is_some_and(|known| known != self.outcomes);
+        *known = Some(self.outcomes);
+        if is_news { self.outcome.clone() } else { None }
+    }
+
+    /// Returns the next errand of the job; `None` after the last one, whose outcome is published.
+    pub(super) fn next(&mut self, now: SystemTime) -> Option<Errand> {
+        let outcome = match self.errands.next(now) {
+            Errand::Token(token) => Ok(token),
+            Errand::NoToken(error) => Err(error),
+            errand => return Some(errand),
+        };
+        self.is_served = false;
+        self.publish(outcome);
+        None
+    }
+
+    /// Publishes that the store failed. Returns whether something is not stored yet, so that the job has to
+    /// try again.
+    pub(super) fn store_failed(&mut self, error: KeeperError) -> bool {
+        self.publish(Err(error));
+        self.is_served = !self.errands.is_saved();
+        self.is_served
+    }
+
+    fn publish(&mut self, outcome: Result<Secret, KeeperError>) {
+        self.outcomes = self.outcomes.wrapping_add(1);
+        self.outcome = Some(outcome);
+        self.has_news = true;
+    }
+
+    /// Registers a caller that waits.
+    pub(super) fn wait(&mut self, caller: u64, waker: &Waker) {
+        self.leave(caller);
+        self.waiting.push((caller, waker.clone()));
+    }
+
+    pub(super) fn leave(&mut self, caller: u64) {
+        self.waiting.retain(|(waiting, _)| *waiting != caller);
+    }
+
+    /// Takes the callers to wake: all, if there was an outcome since the last time.
+    pub(super) fn take_woken(&mut self) -> Vec<Waker> {
+        match std::mem::take(&mut self.has_news) {
+            true => self.take_waiting(),
+            false => Vec::new(),
+        }
+    }
+
+    fn take_waiting(&mut self) -> Vec<Waker> {
+        std::mem::take(&mut self.waiting).into_iter().map(|(_, waker)| waker).collect()
+    }
+}
+
+/// The number of authorizations that are kept although nothing happens to them.
+const MAX_IDLE: usize = 10_000;
