@@ -15,8 +15,7 @@ pub(crate) fn check<S: Store>(subject: &Subject<'_, S>) -> Result<(), Violation>
 }
 
 fn check_first_save<S: Store>(subject: &Subject<'_, S>) -> Result<(), Violation> {
-    let mut row = Row::new(subject, "first");
-    row.check()?;
+    let mut row = Row::open(subject, "first")?;
     let never_stored = save(None, "never-stored");
     row.refuse(save(Some(never_stored.snapshot()), "without-stored"), Violation::AcceptsWithoutStored)?;
     row.accept(save(None, "first"), Violation::RefusesFirst)?;
@@ -24,7 +23,7 @@ fn check_first_save<S: Store>(subject: &Subject<'_, S>) -> Result<(), Violation>
 }
 
 fn check_revisions<S: Store>(subject: &Subject<'_, S>) -> Result<(), Violation> {
-    let mut row = Row::new(subject, "revisions");
+    let mut row = Row::open(subject, "revisions")?;
     row.accept(save(None, "1"), Violation::RefusesFirst)?;
     // Passes 10, where texts and numbers have different orders.
     for revision in 2..=11 {
@@ -46,7 +45,7 @@ fn check_revisions<S: Store>(subject: &Subject<'_, S>) -> Result<(), Violation> 
 fn check_large<S: Store>(subject: &Subject<'_, S>) -> Result<(), Violation> {
     const PART: &str = r#"0123456789-é-🗝-e\u0301-"-'-\-%-$1-{}-?-"#;
     let mark = PART.repeat(100_000 / PART.len());
-    let mut row = Row::new(subject, "large");
+    let mut row = Row::open(subject, "large")?;
     row.accept(save(None, &mark), Violation::RefusesFirst)?;
     row.accept(save(row.last(), &format!("{mark}-2")), Violation::RefusesNext)?;
     row.accept(save(row.last(), "small-again"), Violation::RefusesNext)
@@ -60,8 +59,11 @@ struct Row<'a, S> {
 }
 
 impl<'a, S: Store> Row<'a, S> {
-    fn new(subject: &'a Subject<'a, S>, name: &str) -> Self {
-        Self { subject, key: subject.key(name), accepted: Vec::new() }
+    /// Takes a new key, and checks that the store has nothing under it.
+    fn open(subject: &'a Subject<'a, S>, name: &str) -> Result<Self, Violation> {
+        let row = Self { subject, key: subject.key(name), accepted: Vec::new() };
+        row.check()?;
+        Ok(row)
     }
 
     fn last(&self) -> Option<&Snapshot> {

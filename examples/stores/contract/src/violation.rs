@@ -105,7 +105,8 @@ impl fmt::Display for Violation {
                 return Ok(());
             }
             Self::FindsUnsaved => {
-                "load returns a snapshot under a key that nothing was saved under: return None there"
+                "load returns a snapshot under a key that nothing was saved under: return None there, and \
+                 compare whole keys"
             }
             Self::RefusesFirst => {
                 "the store refuses a first save: accept one that expects revision 0 where nothing is stored"
