@@ -137,6 +137,27 @@ impl Keeper {
         self.saved(key)
     }
 
+    /// Starts from a refresh token that you obtained without this crate, for users who signed in earlier. What is
+    /// stored already stays, so a migration may run twice; see [`Session::from_refresh_token`].
+    ///
+    /// # Errors
+    ///
+    /// [`KeeperError::Misuse`]: the refresh token is empty or holds control characters. [`KeeperError::Store`]: the
+    /// keeper keeps trying to save it.
+    pub fn start_from_refresh_token(
+        &self,
+        key: &str,
+        refresh_token: Secret,
+    ) -> impl Future<Output = Result<(), KeeperError>> {
+        let started =
+            self.shared.with(key, |errands, now| errands.start_from_refresh_token(refresh_token, now));
+        let saved = self.saved(key);
+        async {
+            started.map_err(KeeperError::Misuse)?;
+            saved.await
+        }
+    }
+
     /// Ends an authorization for a disconnect or a sign-out, and returns its refresh token when the end is
     /// stored: revoke it at the server (RFC 7009). `None` if there is none.
     ///
@@ -326,6 +347,11 @@ struct State {
 }
 
 impl State {
+    fn next_caller(&mut self) -> u64 {
+        self.callers = self.callers.wrapping_add(1);
+        self.callers
+    }
+
     /// Has the driver serve an entry, unless it does so already. Returns the driver to wake.
     fn have_served(&mut self, key: &str) -> Option<Waker> {
         let entry = self.table.entry(key);
@@ -364,9 +390,7 @@ impl Shared {
 
     /// Waits until `ask` has an answer.
     fn wait<T>(&self, key: &str, ask: Ask<T>) -> Wait<'_, T> {
-        let mut state = self.lock();
-        state.callers = state.callers.wrapping_add(1);
-        Wait { shared: self, key: key.to_owned(), caller: state.callers, known: None, ask }
+        Wait { shared: self, key: key.to_owned(), caller: None, known: None, ask }
     }
 }
 
@@ -374,7 +398,8 @@ impl Shared {
 struct Wait<'a, T> {
     shared: &'a Shared,
     key: String,
-    caller: u64,
+    /// The number of this caller, once it waits.
+    caller: Option<u64>,
     /// The number of outcomes that the caller knows of.
     known: Option<u64>,
     ask: Ask<T>,
@@ -387,14 +412,13 @@ impl<T> Future for Wait<'_, T> {
         let Self { shared, key, caller, known, ask } = &mut *self;
         let now = (shared.now)();
         let mut state = shared.lock();
-        let entry = state.table.entry(key);
-        let Answer { value, has_errand } = ask(entry, known, now);
-        match value {
-            Some(_) => entry.leave(*caller),
-            None => entry.wait(*caller, context.waker()),
-        }
-        let driver = if has_errand { state.have_served(key) } else { None };
+        let Answer { value, has_errand } = ask(state.table.entry(key), known, now);
         let value = value.or_else(|| state.is_stopped.then_some(Err(KeeperError::Stopped)));
+        let driver = if has_errand { state.have_served(key) } else { None };
+        if value.is_none() {
+            let caller = *caller.get_or_insert_with(|| state.next_caller());
+            state.table.entry(key).wait(caller, context.waker());
+        }
         drop(state);
         driver.into_iter().for_each(Waker::wake);
         value.map_or(Poll::Pending, Poll::Ready)
@@ -403,7 +427,9 @@ impl<T> Future for Wait<'_, T> {
 
 impl<T> Drop for Wait<'_, T> {
     fn drop(&mut self) {
-        self.shared.lock().table.entry(&self.key).leave(self.caller);
+        if let Some(caller) = self.caller {
+            self.shared.lock().table.entry(&self.key).leave(caller);
+        }
     }
 }
 

@@ -88,8 +88,10 @@ impl Entry {
         let (token, has_errand) = self.errands.at_once(now);
         let value = match (token, outcome) {
             (Some(token), _) => Some(Ok(token)),
-            // The refresh failed, and the token still lives.
-            (None, Some(Err(error))) => Some(self.errands.access_token(now).cloned().ok_or(error)),
+            // The token lives, although the store does not say whether somebody has ended it.
+            (None, Some(Err(error @ KeeperError::Store(_)))) => {
+                Some(self.errands.access_token(now).cloned().ok_or(error))
+            }
             (None, outcome) => outcome,
         };
         Answer { value, has_errand }
