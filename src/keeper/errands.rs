@@ -139,7 +139,8 @@ impl Errands {
         }
     }
 
-    /// Returns the next errand. Until its outcome is reported, the same errand comes again.
+    /// Returns the next errand. Until its outcome is reported, the same errand comes again; only the call of a
+    /// request is handed out once.
     pub fn next(&mut self, now: SystemTime) -> Errand {
         let errand = self.errand(now);
         if matches!(errand, Errand::Token(_) | Errand::NoToken(_)) {
@@ -170,7 +171,7 @@ impl Errands {
             (Step::Send { until }, ..) => match session.send(&self.client, now) {
                 Ok(Some(call)) => Errand::Send { call, until },
                 // It does not happen: `poll` has just returned `Send`.
-                Ok(None) => Errand::Sleep(now),
+                Ok(None) => Errand::Sleep(after(now, READ_AGAIN_AFTER)),
                 Err(error) => Errand::NoToken(KeeperError::Misuse(error)),
             },
             _ if is_outdated => Errand::Load,
@@ -182,7 +183,9 @@ impl Errands {
             (_, Ok(()), Some(token)) => Errand::Token(token),
             (Step::Wait { until, reason }, Ok(()), None) => self.wait(until, reason, now),
             // A session that is idle has a token, and an up-to-date one has saved above.
-            (Step::Idle(_) | Step::Save(_), Ok(()), None) => self.wait(now, WaitReason::Pause, now),
+            (Step::Idle(_) | Step::Save(_), Ok(()), None) => {
+                self.wait(after(now, READ_AGAIN_AFTER), WaitReason::Pause, now)
+            }
         }
     }
 
