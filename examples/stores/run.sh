@@ -12,11 +12,11 @@ main() {
     trap clean_up EXIT
     trap 'exit 130' INT TERM
     find_servers || install_servers
-    cargo test --manifest-path "$here/Cargo.toml" --target-dir "$root/target" --workspace --no-run
+    cargo test --manifest-path "$here/Cargo.toml" --target-dir "$root/target" --no-run
     start_postgres
     start_redis
     DATABASE_URL="host=$directory user=postgres dbname=postgres" REDIS_URL="unix://$directory/redis.socket" \
-        cargo test --manifest-path "$here/Cargo.toml" --target-dir "$root/target" --workspace "$@"
+        cargo test --manifest-path "$here/Cargo.toml" --target-dir "$root/target" "$@"
 }
 
 # Finds the programs of the newest PostgreSQL, which Debian keeps out of the search path, and Redis.

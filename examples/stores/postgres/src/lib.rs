@@ -22,7 +22,9 @@
 
 use std::error::Error;
 use std::fmt;
+use std::mem::take;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::spawn;
 use std::time::Duration;
 
 use oauth2_proto::Snapshot;
@@ -103,6 +105,14 @@ impl Store for PostgresStore {
             ),
         })?;
         Ok(changed == 1)
+    }
+}
+
+/// A client waits for its end when it is dropped, which tokio refuses within a task.
+impl Drop for PostgresStore {
+    fn drop(&mut self) {
+        let idle = take(&mut *self.idle());
+        spawn(move || drop(idle));
     }
 }
 
