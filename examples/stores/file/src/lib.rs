@@ -54,7 +54,8 @@ impl FileStore {
         Ok(Self { directory })
     }
 
-    fn path(&self, key: &str) -> PathBuf {
+    /// Returns the file of a key, to delete it when its user is deleted.
+    pub fn path(&self, key: &str) -> PathBuf {
         let name: String = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
         self.directory.join(name + ".json")
     }
