@@ -1,9 +1,15 @@
+use std::env;
 use std::error::Error;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
 use file_store::FileStore;
+use oauth2_proto::Snapshot;
 use oauth2_proto::keeper::blocking::Store;
 use store_contract::{Violation, check, check_processes};
 use tempfile::TempDir;
@@ -58,6 +64,33 @@ fn what_a_crash_left_of_a_write_is_not_loaded() -> Result<(), Violation> {
     fs::write(parent.path().join("tokens/new"), torn).unwrap();
     assert!(store.load("key").unwrap().is_none());
     check(&[store])
+}
+
+#[test]
+fn a_process_that_is_killed_leaves_whole_snapshots() -> Result<(), Violation> {
+    const DIRECTORY: &str = "FILE_STORE_DIRECTORY";
+    if let Ok(directory) = env::var(DIRECTORY) {
+        loop {
+            check(&[FileStore::open(&directory).unwrap()])?;
+        }
+    }
+    let parent = TempDir::new().unwrap();
+    let directory = parent.path().join("tokens");
+    for kill in 1..=20 {
+        let mut command = Command::new(env::current_exe().unwrap());
+        command.args(["a_process_that_is_killed_leaves_whole_snapshots", "--exact"]);
+        let mut process = command.env(DIRECTORY, &directory).stdout(Stdio::null()).spawn().unwrap();
+        sleep(Duration::from_millis(kill * 13));
+        process.kill().unwrap();
+        assert_eq!(process.wait().unwrap().signal(), Some(9), "the process was at work");
+    }
+    let files = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path());
+    let snapshots: Vec<_> = files.filter(|file| file.extension().is_some()).collect();
+    assert!(snapshots.len() > 1);
+    for file in snapshots {
+        serde_json::from_slice::<Snapshot>(&fs::read(file).unwrap()).unwrap();
+    }
+    check(&[FileStore::open(&directory).unwrap()])
 }
 
 #[test]
