@@ -1,9 +1,10 @@
-//! What a store does wrong, and how to mend it.
+//! The violations of the contract, each with a sentence that says how to mend it.
 
 use std::error::Error;
 use std::fmt;
 
-/// What a store does wrong. `Display` and `Debug` are one sentence that also says how to mend it.
+/// A violation of the contract. `Display` and `Debug` are one sentence: what the store does wrong, and how to
+/// mend it.
 #[non_exhaustive]
 pub enum Violation {
     /// A method returned an error.

@@ -5,11 +5,13 @@
 //! ```
 //!
 //! The compare-and-swap is one statement, which is atomic: of two updates of one row the second waits for the
-//! first, compares the revision again, and changes nothing.
+//! first, compares the revision again, and changes nothing. (At a stricter isolation level than the default it
+//! fails, and the keeper tries again.)
 //!
-//! Each wait is limited to 5 seconds: for a connection, for the answer to a statement, and for a network that
-//! is down. A connection that was lost, by a restart of the server for example, is replaced before its next
-//! use.
+//! The waits for a connection, for a statement and for a network that is down are limited to 5 seconds each. A
+//! connection that was lost, by a restart of the server for example, is replaced before its next use. One
+//! wait has no limit in `postgres`: for a server process that neither answers nor dies, on a disk that hangs
+//! for example. Where that matters, use `tokio-postgres` with a timeout around each call.
 //!
 //! For production:
 //!
@@ -65,8 +67,8 @@ impl PostgresStore {
         let mut client = match open {
             Some(client) => client,
             None => {
-                // If one connection is lost, so are most likely the others.
-                self.idle().clear();
+                // If one connection is lost, so are most likely the others. They end without the lock.
+                let _lost = take(&mut *self.idle());
                 self.config.connect(NoTls)?
             }
         };
