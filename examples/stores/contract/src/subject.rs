@@ -28,6 +28,11 @@ impl<'a, S: Store> Subject<'a, S> {
         format!("{}{name}", self.prefix)
     }
 
+    /// Returns whether this run alone uses a key.
+    pub(crate) fn is_own(&self, key: &str) -> bool {
+        key.starts_with(&self.prefix)
+    }
+
     /// Swaps through the next handle.
     pub(crate) fn swap(&self, key: &str, save: &Save) -> Result<bool, Violation> {
         swap(self.next(), key, save)

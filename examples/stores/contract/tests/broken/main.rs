@@ -4,6 +4,8 @@ mod faults;
 mod processes;
 mod rivals;
 
+use std::thread;
+
 use oauth2_proto::keeper::blocking::Store;
 use store_contract::check;
 
@@ -20,6 +22,16 @@ fn assert_told<S: Store + Sync>(handles: &[S], says: &str) {
 fn a_store_without_a_fault_passes() {
     let store = Faulty::new(Fault::None);
     check(&[store.another_handle(), store]).unwrap();
+}
+
+#[test]
+fn checks_of_one_store_do_not_disturb_each_other() {
+    let store = Faulty::new(Fault::None);
+    let check = || (0..3).try_for_each(|_| check(&[store.another_handle()]));
+    thread::scope(|scope| {
+        let checks = [(); 4].map(|()| scope.spawn(check));
+        checks.into_iter().for_each(|check| check.join().unwrap().unwrap());
+    });
 }
 
 #[test]
