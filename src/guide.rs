@@ -12,12 +12,14 @@
 //! | to know why the crate is as it is | [`decisions`] |
 
 #[doc = include_str!("guide/start_here.md")]
+#[doc = include_str!("guide/ideas.svg")]
 pub mod start_here {}
 
 #[doc = include_str!("guide/pleo.md")]
 pub mod pleo {}
 
 #[doc = include_str!("guide/tokens_over_time.md")]
+#[doc = include_str!("guide/refresh.svg")]
 pub mod tokens_over_time {}
 
 #[doc = include_str!("guide/web_sign_ins.md")]
