@@ -198,6 +198,19 @@ pub struct Session {
     holder: Holder,
 }
 
+/// What is about to happen to the tokens of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outlook {
+    /// Nothing.
+    Calm,
+    /// A step of this holder.
+    Step,
+    /// A step of this holder that ends the access token.
+    EndOfToken,
+    /// Another holder's refresh.
+    NewsOfAnother,
+}
+
 /// Construction, and what a session knows.
 impl Session {
     /// Makes a session from the tokens of a user's first sign-in, received at `now`. They are usable once
@@ -450,13 +463,15 @@ impl Session {
         self.record.is_stored() && !matches!(self.hand, Hand::Outcome(_) | Hand::SignIn { .. })
     }
 
-    /// Returns whether there is a step to do now, and whether the access token ends with it.
-    pub(crate) fn has_step(&mut self, now: SystemTime) -> (bool, bool) {
+    /// Returns what is about to happen to the tokens.
+    pub(crate) fn outlook(&mut self, now: SystemTime) -> Outlook {
         let now = self.observe(now);
         match self.phase(now) {
-            Phase::Due { .. } | Phase::ClaimedByUs { .. } => (true, self.record.ends_together),
-            Phase::Unsaved(_) | Phase::Learned(_) | Phase::Misdated { .. } => (true, false),
-            _ => (false, false),
+            Phase::Due { .. } | Phase::ClaimedByUs { .. } if self.record.ends_together => Outlook::EndOfToken,
+            Phase::Due { .. } | Phase::ClaimedByUs { .. } => Outlook::Step,
+            Phase::Unsaved(_) | Phase::Learned(_) | Phase::Misdated { .. } => Outlook::Step,
+            Phase::ClaimedByAnother { .. } => Outlook::NewsOfAnother,
+            _ => Outlook::Calm,
         }
     }
 

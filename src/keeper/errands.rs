@@ -9,7 +9,9 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::grants::refresh::check_refresh_token;
 use crate::keeper::error::KeeperError;
-use crate::session::{Reason, RefreshPolicy, Save, Session, SessionRefresh, Snapshot, Step, WaitReason};
+use crate::session::{
+    Outlook, Reason, RefreshPolicy, Save, Session, SessionRefresh, Snapshot, Step, WaitReason,
+};
 use crate::text::secret::Secret;
 use crate::token::{Extras, TokenResponse};
 
@@ -112,6 +114,8 @@ pub struct Errands {
     read_at: Option<SystemTime>,
     /// The number of reads since the store refused a save, all of which brought nothing newer.
     reads_since_refusal: Option<u32>,
+    /// The number of reads in a row that brought nothing newer.
+    idle_reads: u32,
     /// The time at which this wait for a token began.
     waiting_since: Option<SystemTime>,
 }
@@ -135,6 +139,7 @@ impl Errands {
             reports: Vec::new(),
             read_at: None,
             reads_since_refusal: None,
+            idle_reads: 0,
             waiting_since: None,
         }
     }
@@ -180,6 +185,12 @@ impl Errands {
                 false => Errand::Load,
             },
             (_, Err(error), _) => Errand::NoToken(KeeperError::Misuse(error)),
+            // The refresh of another holder may end this token.
+            (Step::Wait { reason: WaitReason::AnotherHolder, .. }, Ok(()), Some(_))
+                if !self.has_looked(now) =>
+            {
+                Errand::Load
+            }
             (_, Ok(()), Some(token)) => Errand::Token(token),
             (Step::Wait { until, reason }, Ok(()), None) => self.wait(until, reason, now),
             // A session that is idle has a token, and an up-to-date one has saved above.
@@ -189,23 +200,37 @@ impl Errands {
         }
     }
 
-    /// Waits for a pause or another holder, and looks into the store meanwhile: often at first, then once a
-    /// second.
+    /// Waits for a pause or another holder, and looks into the store meanwhile.
     fn wait(&mut self, until: SystemTime, reason: WaitReason, now: SystemTime) -> Errand {
-        let since = self.waiting_since.map_or(now, |since| since.min(now));
+        let since = match self.waiting_since {
+            Some(since) => since.min(now),
+            None => {
+                self.idle_reads = 0;
+                now
+            }
+        };
         self.waiting_since = Some(since);
-        let waited = now.duration_since(since).unwrap_or_default();
         let deadline = after(since, self.policy.max_wait());
         let outlasts_patience = reason == WaitReason::Pause && deadline < until;
         if deadline <= now || outlasts_patience {
             let trouble = self.session.as_ref().and_then(Session::trouble).cloned().map(Box::new);
             return Errand::NoToken(KeeperError::NotNow { until, reason, trouble });
         }
-        let interval = (waited / 2).clamp(READ_AGAIN_AFTER / 20, READ_AGAIN_AFTER);
-        if !self.has_read_within(interval, now) {
+        if !self.has_looked(now) {
             return Errand::Load;
         }
-        Errand::Sleep(until.min(deadline).min(after(now, interval)))
+        let next_look = self.read_at.map_or(now, |read_at| after(read_at, self.interval()));
+        Errand::Sleep(until.min(deadline).min(next_look))
+    }
+
+    /// Returns whether the store was read within the interval.
+    fn has_looked(&self, now: SystemTime) -> bool {
+        self.has_read_within(self.interval(), now)
+    }
+
+    /// Returns how often to look for another holder's outcome: often at first, then once a second.
+    fn interval(&self) -> Duration {
+        FIRST_INTERVAL.saturating_mul(1 << self.idle_reads.min(8)).min(READ_AGAIN_AFTER)
     }
 
     /// Returns whether another holder may have changed the store in a way that matters.
@@ -358,6 +383,7 @@ impl Errands {
             }
         }
         let is_newer = session.adopt(snapshot.clone(), now).unwrap_or(false);
+        self.idle_reads = if is_newer { 0 } else { self.idle_reads.saturating_add(1) };
         self.reads_since_refusal = match self.reads_since_refusal {
             _ if is_newer => None,
             Some(reads) if reads >= READS_BEFORE_ROLL_BACK => {
@@ -396,10 +422,16 @@ impl Errands {
     pub(super) fn at_once(&mut self, now: SystemTime) -> (Option<Secret>, bool) {
         let is_outdated = self.is_outdated(now);
         let Some(session) = &mut self.session else { return (None, true) };
-        let (has_step, ends_token) = session.has_step(now);
+        let outlook = session.outlook(now);
         let is_ours = session.check_client(&self.client).is_ok();
-        let token = session.access_token(now).filter(|_| is_ours && !ends_token && !is_outdated).cloned();
-        let has_errand = has_step || token.is_none() || self.reads_since_refusal.is_some();
+        let may_give = is_ours && !is_outdated && outlook != Outlook::EndOfToken;
+        let token = session.access_token(now).filter(|_| may_give).cloned();
+        let has_errand = match outlook {
+            Outlook::Calm => self.reads_since_refusal.is_some(),
+            Outlook::NewsOfAnother => !self.has_looked(now),
+            Outlook::Step | Outlook::EndOfToken => true,
+        };
+        let has_errand = has_errand || token.is_none();
         (token, has_errand)
     }
 
@@ -425,6 +457,9 @@ const TRUST_FOR: Duration = Duration::from_secs(60);
 
 /// How long to wait before reading the store again where it had no token, or nothing newer.
 const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// How long to wait before looking for another holder's outcome for the first time.
+const FIRST_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The number of repeated reads after which a store that refuses a save and has nothing newer has lost a
 /// write.

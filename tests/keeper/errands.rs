@@ -193,7 +193,52 @@ fn another_holder_is_waited_for_and_its_outcome_is_looked_for_often_at_first() {
     assert_eq!(sleeps.first(), Some(&Duration::from_millis(50)));
     assert!(sleeps.iter().filter(|sleep| **sleep == Duration::from_secs(1)).count() > 20, "{sleeps:?}");
     // The next caller waits anew.
-    assert_eq!(holder.until_done(now + Duration::from_secs(1)), "load, sleep 50ms");
+    assert_eq!(holder.until_done(now + Duration::from_secs(1)), "load, sleep 100ms");
+}
+
+/// At most servers the old token lives on, and at some (Pleo's) it ends with the refresh of the other holder.
+#[test]
+fn while_another_holder_refreshes_the_old_token_is_given_and_the_new_one_looked_for() {
+    let mut holder = Holder::signed_in();
+    let mut other = Holder::new(holder.row.clone());
+    let due = later(DUE as f64);
+    for word in ["load", "swap 2"] {
+        assert_eq!(other.next(due), word);
+        other.report(0, "", due);
+    }
+    holder.row = other.row.clone();
+    assert_eq!(holder.until_done(due), "load, fake-access-1");
+    let at = |milliseconds| due + Duration::from_millis(milliseconds);
+    assert_eq!(holder.until_done(at(10)), "fake-access-1");
+    for milliseconds in [50, 150, 350, 750, 1550, 2550] {
+        assert_eq!(holder.until_done(at(milliseconds - 1)), "fake-access-1", "{milliseconds}");
+        assert_eq!(holder.until_done(at(milliseconds)), "load, fake-access-1", "{milliseconds}");
+    }
+    assert_eq!(other.until_done(at(3000)), "send fake-refresh-1, swap 3, fake-access-2");
+    holder.row = other.row;
+    assert_eq!(holder.until_done(at(3550)), "load, fake-access-2");
+}
+
+/// A holder died after its claim, and another one was faster to make the next.
+#[test]
+fn the_looks_begin_anew_with_the_claim_of_another_holder() {
+    let mut holder = Holder::signed_in();
+    let (mut dead, mut faster) = (Holder::new(holder.row.clone()), Holder::new(None));
+    let late = later(LIFETIME as f64);
+    for word in ["load", "swap 2"] {
+        assert_eq!(dead.next(late), word);
+        dead.report(0, "", late);
+    }
+    holder.row = dead.row.clone();
+    faster.row = dead.row;
+    let over = later(LIFETIME as f64 + 65.0);
+    assert_eq!(holder.until_done(over - Duration::from_secs(1)), "load, sleep 50ms");
+    for word in ["load", "swap 3"] {
+        assert_eq!(faster.next(over), word);
+        faster.report(0, "", over);
+    }
+    holder.row = faster.row;
+    assert_eq!(holder.until_done(over), "swap 3, load, sleep 50ms");
 }
 
 #[test]
