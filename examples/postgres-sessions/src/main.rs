@@ -1,7 +1,7 @@
 //! Shares one authorization among many threads and processes through PostgreSQL, at a server that revokes the
 //! authorization if a refresh token is used twice. See README.md.
 //!
-//! Copy `store.rs`, `keeper.rs` and `http.rs` into your program. The other files are the demonstration.
+//! Copy `store.rs` and `http.rs` into your program. The other files are the demonstration.
 
 #![allow(clippy::disallowed_methods, reason = "a program has a clock and an environment; the crate has none")]
 
@@ -13,7 +13,6 @@ mod death;
 mod foreign;
 mod holder;
 mod http;
-mod keeper;
 mod report;
 mod settings;
 mod store;
@@ -62,7 +61,7 @@ fn run(arguments: &[&str]) -> Result<bool, Failure> {
                 _ => return Err(USAGE.into()),
             };
             let settings = Settings::read(|name| std::env::var(name).ok())?;
-            holder::run(&settings, key, threads.parse()?, seconds.parse()?, die_at).print();
+            holder::run(&settings, key, threads.parse()?, seconds.parse()?, die_at)?.print();
             Ok(true)
         }
         _ => Err(USAGE.into()),
