@@ -1,31 +1,103 @@
-//! One call for a good access token: the keeper drives a [`Session`](crate::Session) for each of your users.
+//! One call for a good access token, on top of [`Session`], for as many users as you have.
 //!
-//! You write a [`Store`] (load, compare-and-swap) and a [`Runtime`] (send, sleep) for your program. Then
-//! [`Keeper::access_token`] returns a token that works: it refreshes when that is due, waits for another
-//! process that does so, and tells you when the user must sign in again. Blocking programs use
-//! [`blocking::Keeper`]; programs that own every step use [`Errands`], the machine below both.
+//! You write a [`Store`] (load, compare-and-swap) and a [`Runtime`] (send, sleep). Then
+//! [`Keeper::access_token`] returns a token that works: it refreshes when a refresh is due, waits for another
+//! process that refreshes, and says when the user must sign in again. The guide [Tokens over
+//! time](crate::guide::tokens_over_time) answers the questions that come up.
+//!
+//! ```
+//! use oauth2_proto::keeper::{Keeper, KeeperError, Runtime, Store};
+//! use oauth2_proto::{Client, RefreshPolicy, Request, Response, Secret, Snapshot, session::Save};
+//! use std::time::SystemTime;
+//! # mod tokio {
+//! #     pub fn spawn(_: impl Future<Output = ()> + Send + 'static) {}
+//! #     pub mod time { pub async fn sleep(_: std::time::Duration) {} }
+//! # }
+//! # struct Database;
+//! # impl Database {
+//! #     async fn text(&self, _: &str, _: &[&str]) -> Result<Option<String>, std::io::Error> { Ok(None) }
+//! #     async fn execute(&self, _: &str, _: &str, _: String, _: u64, _: u64) -> Result<u64, std::io::Error> { Ok(1) }
+//! # }
+//! # struct Http;
+//! # impl Http {
+//! #     async fn post(&self, _: &Request) -> Result<(u16, Vec<(String, String)>, Vec<u8>), std::io::Error> { Ok((200, vec![], vec![])) }
+//! # }
+//! # const SELECT: &str = "";
+//! # const CHANGE: &str = "";
+//!
+//! /// One row for each user: key, revision, snapshot.
+//! impl Store for Database {
+//!     type Error = std::io::Error;
+//!
+//!     async fn load(&self, key: &str) -> Result<Option<Snapshot>, Self::Error> {
+//!         let text = self.text("SELECT snapshot FROM sessions WHERE key = $1", &[key]).await?;
+//!         Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
+//!     }
+//!
+//!     async fn compare_and_swap(&self, key: &str, save: &Save) -> Result<bool, Self::Error> {
+//!         let text = serde_json::to_string(save.snapshot())?;
+//!         let (expected, next) = (save.expected_revision(), save.snapshot().revision());
+//!         // An INSERT if `expected` is 0, and otherwise an UPDATE … WHERE revision = expected.
+//!         Ok(self.execute(CHANGE, key, text, expected, next).await? == 1)
+//!     }
+//! }
+//!
+//! /// Your HTTP client, without redirects and without retries, and your timer.
+//! impl Runtime for Http {
+//!     async fn send(&self, request: &Request, _until: SystemTime) -> Option<Response<'static>> {
+//!         let (status, headers, body) = self.post(request).await.ok()?;
+//!         Some(Response::new(status, headers, &body).into_owned())
+//!     }
+//!
+//!     async fn sleep(&self, until: SystemTime) {
+//!         tokio::time::sleep(until.duration_since(SystemTime::now()).unwrap_or_default()).await;
+//!     }
+//! }
+//!
+//! /// At the start of the program. `keeper` is cheap to clone.
+//! fn keeper(client: Client, database: Database, http: Http) -> Keeper {
+//!     let (keeper, driver) =
+//!         Keeper::new(client, RefreshPolicy::default(), SystemTime::now, database, http);
+//!     tokio::spawn(driver.run());
+//!     keeper
+//! }
+//!
+//! /// In each request handler.
+//! async fn token(keeper: &Keeper) -> Result<Secret, KeeperError> {
+//!     keeper.access_token("customer 17").await
+//! }
+//! ```
+//!
+//! # Three shapes
+//!
+//! - [`Keeper`] is for async programs, on any runtime. It has no runtime of its own: its [`Driver`] is one
+//!   future, which you spawn.
+//! - [`blocking::Keeper`] is for programs with threads. It has no driver: the thread that finds something to
+//!   do does it.
+//! - [`Errands`] is the machine below both, for programs that own every step: it says what to load, save and
+//!   send, and you do it.
 
 pub mod blocking;
+mod driver;
 mod errands;
 mod error;
 mod jobs;
+mod shared;
 mod table;
 
+pub use self::driver::Driver;
 pub use self::errands::{Errand, Errands, Refreshed};
 pub use self::error::KeeperError;
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::call::{Request, Response};
 use crate::client::Client;
-use crate::keeper::jobs::{Jobs, unless};
-use crate::keeper::table::{Answer, Ask, Entry, Table};
+use crate::keeper::shared::{Handle, Shared};
+use crate::keeper::table::Entry;
 use crate::session::{RefreshPolicy, Save, Session, Snapshot};
 use crate::text::secret::Secret;
 use crate::token::TokenResponse;
@@ -72,14 +144,6 @@ pub struct Keeper {
     handle: Arc<Handle>,
 }
 
-/// Carries out the errands of a [`Keeper`]: spawn [`run`](Self::run) once.
-#[must_use = "spawn `run`: without it no token is refreshed or saved"]
-pub struct Driver<S, R> {
-    shared: Arc<Shared>,
-    store: S,
-    runtime: R,
-}
-
 impl Keeper {
     /// Makes a keeper and its driver. `now` is your clock: `SystemTime::now`.
     pub fn new<S: Store, R: Runtime>(
@@ -89,15 +153,7 @@ impl Keeper {
         store: S,
         runtime: R,
     ) -> (Self, Driver<S, R>) {
-        let state = State {
-            table: Table::new(client.into(), policy),
-            queue: Vec::new(),
-            driver: None,
-            callers: 0,
-            is_released: false,
-            is_stopped: false,
-        };
-        let shared = Arc::new(Shared { state: Mutex::new(state), now: Box::new(now) });
+        let shared = Arc::new(Shared::new(client.into(), policy, now));
         let handle = Arc::new(Handle(shared.clone()));
         (Self { shared: shared.clone(), handle }, Driver { shared, store, runtime })
     }
@@ -137,6 +193,27 @@ impl Keeper {
         self.saved(key)
     }
 
+    /// Starts from a refresh token that you obtained without this crate, for users who signed in earlier.
+    /// What is stored already stays, so a migration may run twice; see [`Session::from_refresh_token`].
+    ///
+    /// # Errors
+    ///
+    /// [`KeeperError::Misuse`]: the refresh token is empty or holds control characters.
+    /// [`KeeperError::Store`]: the keeper keeps trying to save it.
+    pub fn start_from_refresh_token(
+        &self,
+        key: &str,
+        refresh_token: Secret,
+    ) -> impl Future<Output = Result<(), KeeperError>> {
+        let started =
+            self.shared.with(key, |errands, now| errands.start_from_refresh_token(refresh_token, now));
+        let saved = self.saved(key);
+        async {
+            started.map_err(KeeperError::Misuse)?;
+            saved.await
+        }
+    }
+
     /// Ends an authorization for a disconnect or a sign-out, and returns its refresh token when the end is
     /// stored: revoke it at the server (RFC 7009). `None` if there is none.
     ///
@@ -171,7 +248,7 @@ impl Keeper {
     }
 
     /// Returns the stored session under a key, to read its trouble, scopes or expiry; `None` if nothing is
-    /// stored.
+    /// stored. What another process changed in the last minute may be missing.
     ///
     /// # Errors
     ///
@@ -197,229 +274,3 @@ impl fmt::Debug for Keeper {
         f.debug_struct("Keeper").finish_non_exhaustive()
     }
 }
-
-impl<S: Store, R: Runtime> Driver<S, R> {
-    /// Carries out errands until every clone of the keeper is dropped and everything is stored. Spawn it
-    /// once.
-    ///
-    /// The future is `Send` where your store and runtime are, and their futures.
-    pub async fn run(self) {
-        let mut jobs = Jobs::new();
-        poll_fn(|context| match self.advance(&mut jobs, |key| self.serve(key), context) {
-            true if self.shared.lock().is_released => Poll::Ready(()),
-            _ => Poll::Pending,
-        })
-        .await;
-    }
-
-    /// Carries out errands until `future` is done and everything is stored. It suits a function that starts
-    /// from nothing for each request, where nothing outlives the response.
-    pub async fn run_until<T>(self, future: impl Future<Output = T>) -> T {
-        let mut future = pin!(future);
-        let mut output = None;
-        let mut jobs = Jobs::new();
-        poll_fn(|context| {
-            if output.is_none()
-                && let Poll::Ready(value) = future.as_mut().poll(context)
-            {
-                output = Some(value);
-            }
-            match self.advance(&mut jobs, |key| self.serve(key), context) {
-                true => output.take().map_or(Poll::Pending, Poll::Ready),
-                false => Poll::Pending,
-            }
-        })
-        .await
-    }
-}
-
-impl<S: Store, R: Runtime> Driver<S, R> {
-    /// Starts the jobs that were asked for, polls those that are ready, and returns whether none is left.
-    fn advance<F: Future<Output = ()>>(
-        &self,
-        jobs: &mut Jobs<F>,
-        start: impl Fn(String) -> F,
-        context: &mut Context<'_>,
-    ) -> bool {
-        let queue = {
-            let mut state = self.shared.lock();
-            state.driver = Some(context.waker().clone());
-            std::mem::take(&mut state.queue)
-        };
-        queue.into_iter().for_each(|key| jobs.push(start(key)));
-        jobs.poll(context)
-    }
-
-    /// Carries out the errands of one authorization, one at a time, until there is an outcome.
-    async fn serve(&self, key: String) {
-        while let Some(errand) = self.shared.with_entry(&key, Entry::next) {
-            let done = match errand {
-                Errand::Load => self.store.load(&key).await.map(|snapshot| {
-                    self.shared.with(&key, |errands, now| errands.loaded(snapshot, now));
-                }),
-                Errand::Swap(save) => self.store.compare_and_swap(&key, &save).await.map(|accepted| {
-                    self.shared.with(&key, |errands, _| errands.swapped(save, accepted));
-                }),
-                Errand::Send { call, until } => {
-                    let send = self.runtime.send(call.request(), until);
-                    let answer = unless(send, self.runtime.sleep(until)).await;
-                    let outcome = self.shared.with(&key, |errands, now| errands.answered(call, answer, now));
-                    self.runtime.refreshed(&key, outcome);
-                    Ok(())
-                }
-                Errand::Sleep(until) => {
-                    self.runtime.sleep(until).await;
-                    Ok(())
-                }
-                // `next` publishes the outcome, and returns no such errand.
-                Errand::Token(_) | Errand::NoToken(_) => return,
-            };
-            if let Err(error) = done {
-                let error = KeeperError::Store(error.into().into());
-                if !self.shared.with_entry(&key, |entry, _| entry.store_failed(error)) {
-                    return;
-                }
-                // Something is not stored yet, so the job goes on although nobody may wait for it.
-                let now = (self.shared.now)();
-                self.runtime.sleep(now.checked_add(STORE_PAUSE).unwrap_or(now)).await;
-            }
-        }
-    }
-}
-
-/// Without a driver nobody carries out errands, so the callers that wait must not wait on.
-impl<S, R> Drop for Driver<S, R> {
-    fn drop(&mut self) {
-        let waiting = {
-            let mut state = self.shared.lock();
-            state.is_stopped = true;
-            state.table.take_waiting()
-        };
-        waiting.into_iter().for_each(Waker::wake);
-    }
-}
-
-impl<S, R> fmt::Debug for Driver<S, R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Driver").finish_non_exhaustive()
-    }
-}
-
-/// What a keeper, its clones and its driver share.
-struct Shared {
-    /// Never locked across an await, nor while foreign code runs.
-    state: Mutex<State>,
-    now: Box<dyn Fn() -> SystemTime + Send + Sync>,
-}
-
-struct State {
-    table: Table,
-    /// The keys that the driver has to serve.
-    queue: Vec<String>,
-    driver: Option<Waker>,
-    /// The number of callers so far, which gives each its own number.
-    callers: u64,
-    /// True if every clone of the keeper was dropped.
-    is_released: bool,
-    /// True if the driver was dropped.
-    is_stopped: bool,
-}
-
-impl State {
-    /// Has the driver serve an entry, unless it does so already. Returns the driver to wake.
-    fn have_served(&mut self, key: &str) -> Option<Waker> {
-        let entry = self.table.entry(key);
-        if entry.is_served || self.is_stopped {
-            return None;
-        }
-        entry.is_served = true;
-        self.queue.push(key.to_owned());
-        self.driver.take()
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Changes an entry, wakes its callers if there was an outcome, and has it served if something is not
-    /// stored.
-    fn with_entry<T>(&self, key: &str, change: impl FnOnce(&mut Entry, SystemTime) -> T) -> T {
-        let now = (self.now)();
-        let mut state = self.lock();
-        let entry = state.table.entry(key);
-        let value = change(entry, now);
-        let callers = entry.take_woken();
-        let has_errand = !entry.errands.is_saved();
-        let driver = if has_errand { state.have_served(key) } else { None };
-        drop(state);
-        callers.into_iter().chain(driver).for_each(Waker::wake);
-        value
-    }
-
-    fn with<T>(&self, key: &str, change: impl FnOnce(&mut Errands, SystemTime) -> T) -> T {
-        self.with_entry(key, |entry, now| change(&mut entry.errands, now))
-    }
-
-    /// Waits until `ask` has an answer.
-    fn wait<T>(&self, key: &str, ask: Ask<T>) -> Wait<'_, T> {
-        let mut state = self.lock();
-        state.callers = state.callers.wrapping_add(1);
-        Wait { shared: self, key: key.to_owned(), caller: state.callers, known: None, ask }
-    }
-}
-
-/// A caller that waits.
-struct Wait<'a, T> {
-    shared: &'a Shared,
-    key: String,
-    caller: u64,
-    /// The number of outcomes that the caller knows of.
-    known: Option<u64>,
-    ask: Ask<T>,
-}
-
-impl<T> Future for Wait<'_, T> {
-    type Output = Result<T, KeeperError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { shared, key, caller, known, ask } = &mut *self;
-        let now = (shared.now)();
-        let mut state = shared.lock();
-        let entry = state.table.entry(key);
-        let Answer { value, has_errand } = ask(entry, known, now);
-        match value {
-            Some(_) => entry.leave(*caller),
-            None => entry.wait(*caller, context.waker()),
-        }
-        let driver = if has_errand { state.have_served(key) } else { None };
-        let value = value.or_else(|| state.is_stopped.then_some(Err(KeeperError::Stopped)));
-        drop(state);
-        driver.into_iter().for_each(Waker::wake);
-        value.map_or(Poll::Pending, Poll::Ready)
-    }
-}
-
-impl<T> Drop for Wait<'_, T> {
-    fn drop(&mut self) {
-        self.shared.lock().table.entry(&self.key).leave(self.caller);
-    }
-}
-
-/// Tells the driver that no keeper is left.
-struct Handle(Arc<Shared>);
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        let driver = {
-            let mut state = self.0.lock();
-            state.is_released = true;
-            state.driver.take()
-        };
-        driver.into_iter().for_each(Waker::wake);
-    }
-}
-
-/// The pause after a failure of the store while something is not stored.
-const STORE_PAUSE: Duration = Duration::from_secs(1);

@@ -7,7 +7,8 @@
 //!   starts.
 //! - [`PendingAuthorization`]: a sign-in whose user is away in the browser.
 //! - [`Call`]: one [`Request`] and the only reader of its [`Response`], so that answers cannot be mixed up.
-//! - [`Session`]: the tokens over time, kept alive by one refresh at a time among all who share them.
+//! - [`Session`]: the tokens over time, kept alive by one refresh at a time among all who share them. A
+//!   [`keeper`] drives sessions for you: one call returns a good access token.
 //!
 //! Time comes in as `now` and randomness as [`Entropy`]; the crate has no other input from its surroundings.
 //! Every failure is an [`Error`] that says whose fault it is and what to do.
@@ -110,9 +111,9 @@
 //! # Modules
 //!
 //! The root exports the types that a program with one server needs. The modules hold the rest: the requests
-//! about to be sent ([`authorization`], [`grants`]), the accepted deviations of a server ([`server`]), token
-//! types ([`token`]), the parts of a session ([`session`]), the kinds of errors ([`error`]), and how calls
-//! are typed ([`call`]).
+//! about to be sent ([`authorization`], [`grants`]), the keeper of tokens ([`keeper`]), the accepted
+//! deviations of a server ([`server`]), token types ([`token`]), the parts of a session ([`session`]), the
+//! kinds of errors ([`error`]), and how calls are typed ([`call`]).
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(
@@ -137,6 +138,8 @@ mod client;
 mod client_auth;
 pub mod error;
 pub mod grants;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 pub mod keeper;
 pub mod pleo;
 pub mod server;

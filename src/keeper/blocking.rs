@@ -98,6 +98,19 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
         self.session(key).map(drop)
     }
 
+    /// Starts from a refresh token that you obtained without this crate, for users who signed in earlier.
+    /// What is stored already stays, so a migration may run twice; see [`Session::from_refresh_token`].
+    ///
+    /// # Errors
+    ///
+    /// [`KeeperError::Misuse`]: the refresh token is empty or holds control characters.
+    /// [`KeeperError::Store`]: the next call for this key saves it.
+    pub fn start_from_refresh_token(&self, key: &str, refresh_token: Secret) -> Result<(), KeeperError> {
+        self.with(key, |errands, now| errands.start_from_refresh_token(refresh_token, now))
+            .map_err(KeeperError::Misuse)?;
+        self.session(key).map(drop)
+    }
+
     /// Ends an authorization for a disconnect or a sign-out, and returns its refresh token when the end is
     /// stored: revoke it at the server (RFC 7009).
     ///
@@ -131,7 +144,7 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
     }
 
     /// Returns the stored session under a key, to read its trouble, scopes or expiry; `None` if nothing is
-    /// stored.
+    /// stored. What another process changed in the last minute may be missing.
     ///
     /// # Errors
     ///

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use crate::call::{Call, Response};
 use crate::client::Client;
 use crate::error::Error;
+use crate::grants::refresh::check_refresh_token;
 use crate::keeper::error::KeeperError;
 use crate::session::{Reason, RefreshPolicy, Save, Session, SessionRefresh, Snapshot, Step, WaitReason};
 use crate::text::secret::Secret;
@@ -118,6 +119,7 @@ pub struct Errands {
 /// A report that was made before the stored snapshot was known.
 enum Report {
     SignedIn(Box<TokenResponse>, SystemTime),
+    RefreshToken(Secret),
     End,
     Resume,
     Rebind,
@@ -137,7 +139,8 @@ impl Errands {
         }
     }
 
-    /// Returns the next errand. Until its outcome is reported, the same errand comes again.
+    /// Returns the next errand. Until its outcome is reported, the same errand comes again; only the call of a
+    /// request is handed out once.
     pub fn next(&mut self, now: SystemTime) -> Errand {
         let errand = self.errand(now);
         if matches!(errand, Errand::Token(_) | Errand::NoToken(_)) {
@@ -153,7 +156,7 @@ impl Errands {
                 false => Errand::Load,
             };
         }
-        let is_outdated = !self.has_read_within(TRUST_FOR, now);
+        let is_outdated = self.is_outdated(now);
         let Some(session) = &mut self.session else {
             return match is_outdated {
                 true => Errand::Load,
@@ -168,7 +171,7 @@ impl Errands {
             (Step::Send { until }, ..) => match session.send(&self.client, now) {
                 Ok(Some(call)) => Errand::Send { call, until },
                 // It does not happen: `poll` has just returned `Send`.
-                Ok(None) => Errand::Sleep(now),
+                Ok(None) => Errand::Sleep(after(now, READ_AGAIN_AFTER)),
                 Err(error) => Errand::NoToken(KeeperError::Misuse(error)),
             },
             _ if is_outdated => Errand::Load,
@@ -180,7 +183,9 @@ impl Errands {
             (_, Ok(()), Some(token)) => Errand::Token(token),
             (Step::Wait { until, reason }, Ok(()), None) => self.wait(until, reason, now),
             // A session that is idle has a token, and an up-to-date one has saved above.
-            (Step::Idle(_) | Step::Save(_), Ok(()), None) => self.wait(now, WaitReason::Pause, now),
+            (Step::Idle(_) | Step::Save(_), Ok(()), None) => {
+                self.wait(after(now, READ_AGAIN_AFTER), WaitReason::Pause, now)
+            }
         }
     }
 
@@ -190,9 +195,9 @@ impl Errands {
         let since = self.waiting_since.map_or(now, |since| since.min(now));
         self.waiting_since = Some(since);
         let waited = now.duration_since(since).unwrap_or_default();
-        let patience = self.policy.max_wait();
-        let is_worth_it = reason != WaitReason::Pause || until <= after(since, patience);
-        if waited >= patience || !is_worth_it {
+        let deadline = after(since, self.policy.max_wait());
+        let outlasts_patience = reason == WaitReason::Pause && deadline < until;
+        if deadline <= now || outlasts_patience {
             let trouble = self.session.as_ref().and_then(Session::trouble).cloned().map(Box::new);
             return Errand::NoToken(KeeperError::NotNow { until, reason, trouble });
         }
@@ -200,7 +205,13 @@ impl Errands {
         if !self.has_read_within(interval, now) {
             return Errand::Load;
         }
-        Errand::Sleep(until.min(after(now, interval)))
+        Errand::Sleep(until.min(deadline).min(after(now, interval)))
+    }
+
+    /// Returns whether another holder may have changed the store in a way that matters.
+    fn is_outdated(&self, now: SystemTime) -> bool {
+        let time = if self.session.is_some() { TRUST_FOR } else { READ_AGAIN_AFTER };
+        !self.has_read_within(time, now)
     }
 
     /// Returns whether the store was read within this time before `now`. A clock that was set back makes any
@@ -277,6 +288,18 @@ impl Errands {
         self.report(Report::SignedIn(Box::new(tokens), now), now);
     }
 
+    /// Starts from a refresh token that you obtained without this crate, if nothing is stored; see
+    /// [`Session::from_refresh_token`].
+    ///
+    /// # Errors
+    ///
+    /// Misuse: the refresh token is empty or holds control characters, such as the line break of a file.
+    pub fn start_from_refresh_token(&mut self, refresh_token: Secret, now: SystemTime) -> Result<(), Error> {
+        check_refresh_token(&refresh_token)?;
+        self.report(Report::RefreshToken(refresh_token), now);
+        Ok(())
+    }
+
     /// Ends the authorization; see [`Session::end`].
     pub fn end(&mut self, now: SystemTime) {
         self.report(Report::End, now);
@@ -308,12 +331,15 @@ impl Errands {
                 self.session = Some(Session::new(*tokens, self.policy, at));
             }
             (Report::SignedIn(tokens, at), Some(session)) => session.reauthorized(*tokens, at),
+            (Report::RefreshToken(token), None) => {
+                self.session = Session::from_refresh_token(&self.client, token, self.policy, now).ok();
+            }
             (Report::End, Some(session)) => session.end(now),
             (Report::Resume, Some(session)) => session.resume(now),
             (Report::Rebind, Some(session)) if session.check_client(&self.client).is_err() => {
                 session.move_to(&self.client);
             }
-            (Report::End | Report::Resume | Report::Rebind, _) => {}
+            (Report::RefreshToken(_) | Report::End | Report::Resume | Report::Rebind, _) => {}
         }
     }
 
@@ -366,19 +392,20 @@ impl Errands {
 
 /// What a keeper asks before it carries out errands.
 impl Errands {
-    /// Returns the access token, unless the next errand ends it, and whether there is an errand to do.
+    /// Returns the access token, unless an errand may take it away, and whether there is an errand to do.
     pub(super) fn at_once(&mut self, now: SystemTime) -> (Option<Secret>, bool) {
-        let is_outdated = self.reads_since_refusal.is_some() || !self.has_read_within(TRUST_FOR, now);
+        let is_outdated = self.is_outdated(now);
         let Some(session) = &mut self.session else { return (None, true) };
         let (has_step, ends_token) = session.has_step(now);
-        let token = session.access_token(now).cloned();
-        let has_errand = is_outdated || has_step || token.is_none();
-        (token.filter(|_| !ends_token), has_errand)
+        let is_ours = session.check_client(&self.client).is_ok();
+        let token = session.access_token(now).filter(|_| is_ours && !ends_token && !is_outdated).cloned();
+        let has_errand = has_step || token.is_none() || self.reads_since_refusal.is_some();
+        (token, has_errand)
     }
 
     /// Returns whether the stored snapshot is known, and everything that was reported is in the store.
     pub(super) fn is_settled(&self, now: SystemTime) -> bool {
-        self.is_saved() && self.reads_since_refusal.is_none() && self.has_read_within(TRUST_FOR, now)
+        self.is_saved() && self.reads_since_refusal.is_none() && !self.is_outdated(now)
     }
 }
 
@@ -392,11 +419,11 @@ fn after(time: SystemTime, by: Duration) -> SystemTime {
     time.checked_add(by).unwrap_or(time)
 }
 
-/// How long a usable token is trusted without a look into the store, where another holder may have ended the
+/// How long a session is trusted without a look into the store, where another holder may have ended the
 /// authorization.
 const TRUST_FOR: Duration = Duration::from_secs(60);
 
-/// How long to wait before reading the store again when it has nothing newer.
+/// How long to wait before reading the store again where it had no token, or nothing newer.
 const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// The number of repeated reads after which a store that refuses a save and has nothing newer has lost a

@@ -27,10 +27,9 @@ impl Table {
 
     /// Returns the entry of a key, a new one if there is none.
     pub(super) fn entry(&mut self, key: &str) -> &mut Entry {
-        if !self.entries.contains_key(key) {
+        if self.entries.len() >= self.sweep_at {
             self.sweep();
         }
-        // One lookup more than necessary; `entry` alone would copy the key at each call.
         self.entries.entry(key.to_owned()).or_insert_with(|| Entry {
             errands: Errands::new(self.client.clone(), self.policy),
             is_served: false,
@@ -46,12 +45,10 @@ impl Table {
         self.entries.values_mut().flat_map(Entry::take_waiting).collect()
     }
 
-    /// Forgets the idle entries when there are many: the store has what they know.
+    /// Forgets the idle entries: the store has what they know.
     fn sweep(&mut self) {
-        if self.entries.len() >= self.sweep_at {
-            self.entries.retain(|_, entry| entry.is_served || !entry.errands.is_saved());
-            self.sweep_at = self.entries.len().saturating_mul(2).max(MAX_IDLE);
-        }
+        self.entries.retain(|_, entry| !entry.is_idle());
+        self.sweep_at = self.entries.len().saturating_mul(2).max(MAX_IDLE);
     }
 }
 
@@ -88,8 +85,10 @@ impl Entry {
         let (token, has_errand) = self.errands.at_once(now);
         let value = match (token, outcome) {
             (Some(token), _) => Some(Ok(token)),
-            // The refresh failed, and the token still lives.
-            (None, Some(Err(error))) => Some(self.errands.access_token(now).cloned().ok_or(error)),
+            // The token lives, although the store does not say whether somebody has ended it.
+            (None, Some(Err(error @ KeeperError::Store(_)))) => {
+                Some(self.errands.access_token(now).cloned().ok_or(error))
+            }
             (None, outcome) => outcome,
         };
         Answer { value, has_errand }
@@ -139,14 +138,21 @@ impl Entry {
         self.has_news = true;
     }
 
-    /// Registers a caller that waits.
-    pub(super) fn wait(&mut self, caller: u64, waker: &Waker) {
-        self.leave(caller);
+    /// Registers a caller that waits. Returns its earlier waker, to drop it when the table is unlocked.
+    pub(super) fn wait(&mut self, caller: u64, waker: &Waker) -> Option<Waker> {
+        let earlier = self.leave(caller);
         self.waiting.push((caller, waker.clone()));
+        earlier
     }
 
-    pub(super) fn leave(&mut self, caller: u64) {
-        self.waiting.retain(|(waiting, _)| *waiting != caller);
+    /// Forgets a caller. Returns its waker, to drop it when the table is unlocked.
+    pub(super) fn leave(&mut self, caller: u64) -> Option<Waker> {
+        let place = self.waiting.iter().position(|(waiting, _)| *waiting == caller)?;
+        Some(self.waiting.swap_remove(place).1)
+    }
+
+    fn is_idle(&self) -> bool {
+        !self.is_served && self.waiting.is_empty() && self.errands.is_saved()
     }
 
     /// Takes the callers to wake: all, if there was an outcome since the last time.
@@ -164,3 +170,26 @@ impl Entry {
 
 /// The number of authorizations that are kept although nothing happens to them.
 const MAX_IDLE: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ClientAuth, pleo};
+
+    #[test]
+    fn idle_entries_are_forgotten_when_there_are_many_and_busy_ones_never() {
+        let client = Client::new(pleo::staging(), "fake-client", ClientAuth::basic("fake-secret")).unwrap();
+        let mut table = Table::new(client.into(), RefreshPolicy::default());
+        let now = SystemTime::UNIX_EPOCH;
+        table.entry("served").is_served = true;
+        table.entry("unsaved").errands.end(now);
+        drop(table.entry("awaited").wait(1, Waker::noop()));
+        for user in 0..2 * MAX_IDLE {
+            table.entry(&user.to_string());
+            assert!(table.entries.len() <= MAX_IDLE + 3);
+        }
+        assert!(table.entry("served").is_served);
+        assert!(!table.entry("unsaved").errands.is_saved());
+        assert_eq!(table.take_waiting().len(), 1);
+    }
+}

@@ -88,8 +88,7 @@ impl fmt::Display for Reason {
 }
 
 /// A compare-and-swap to carry out in your store.
-#[cfg_attr(test, derive(Clone))]
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[must_use = "store the snapshot, or its tokens are lost"]
 pub struct Save {
     pub(crate) snapshot: Snapshot,

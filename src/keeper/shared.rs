@@ -1,0 +1,192 @@
+//! The state that a keeper, its clones and its driver share: the table, and the callers that wait for an
+//! outcome.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::SystemTime;
+
+use crate::client::Client;
+use crate::keeper::errands::Errands;
+use crate::keeper::error::KeeperError;
+use crate::keeper::table::{Answer, Ask, Entry, Table};
+use crate::session::RefreshPolicy;
+
+/// The state that a keeper, its clones and its driver share.
+pub(super) struct Shared {
+    /// Never locked across an await, nor while a waker is woken or dropped, because both may run foreign
+    /// code.
+    state: Mutex<State>,
+    now: Box<dyn Fn() -> SystemTime + Send + Sync>,
+}
+
+struct State {
+    table: Table,
+    /// The keys that the driver has to serve.
+    requests: Vec<String>,
+    driver: Option<Waker>,
+    /// The number of callers that have waited, which gives each a number of its own.
+    callers: u64,
+    /// True if every clone of the keeper was dropped.
+    is_released: bool,
+    /// True if the driver was dropped.
+    is_stopped: bool,
+}
+
+impl Shared {
+    pub(super) fn new(
+        client: Arc<Client>,
+        policy: RefreshPolicy,
+        now: impl Fn() -> SystemTime + Send + Sync + 'static,
+    ) -> Self {
+        let state = State {
+            table: Table::new(client, policy),
+            requests: Vec::new(),
+            driver: None,
+            callers: 0,
+            is_released: false,
+            is_stopped: false,
+        };
+        Self { state: Mutex::new(state), now: Box::new(now) }
+    }
+
+    pub(super) fn now(&self) -> SystemTime {
+        (self.now)()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the keeper does with it.
+impl Shared {
+    /// Makes a future that waits until `ask` has an answer.
+    pub(super) fn wait<T>(&self, key: &str, ask: Ask<T>) -> Wait<'_, T> {
+        Wait { shared: self, key: key.to_owned(), caller: None, known: None, ask }
+    }
+
+    /// Changes a machine of errands, and has it served if something is not stored.
+    pub(super) fn with<T>(&self, key: &str, change: impl FnOnce(&mut Errands, SystemTime) -> T) -> T {
+        self.with_entry(key, |entry, now| change(&mut entry.errands, now))
+    }
+
+    /// Lets the driver end after its last job.
+    fn release(&self) {
+        let mut state = self.lock();
+        state.is_released = true;
+        let driver = state.driver.take();
+        drop(state);
+        driver.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// What the driver does with it.
+impl Shared {
+    /// Takes the keys to serve, and has this task woken when there are more.
+    pub(super) fn take_requests(&self, task: &Waker) -> Vec<String> {
+        let mut state = self.lock();
+        let earlier = state.driver.replace(task.clone());
+        let requests = std::mem::take(&mut state.requests);
+        drop(state);
+        drop(earlier);
+        requests
+    }
+
+    /// Changes an entry, wakes its callers if there was an outcome, and has it served if something is not
+    /// stored.
+    pub(super) fn with_entry<T>(&self, key: &str, change: impl FnOnce(&mut Entry, SystemTime) -> T) -> T {
+        let now = self.now();
+        let mut state = self.lock();
+        let entry = state.table.entry(key);
+        let value = change(entry, now);
+        let callers = entry.take_woken();
+        let has_errand = !entry.errands.is_saved();
+        let driver = if has_errand { state.request(key) } else { None };
+        drop(state);
+        callers.into_iter().chain(driver).for_each(Waker::wake);
+        value
+    }
+
+    pub(super) fn is_released(&self) -> bool {
+        self.lock().is_released
+    }
+
+    /// Tells every caller that the driver is gone.
+    pub(super) fn stop(&self) {
+        let mut state = self.lock();
+        state.is_stopped = true;
+        let callers = state.table.take_waiting();
+        drop(state);
+        callers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl State {
+    /// Has the driver serve an entry, unless it does so already. Returns the driver to wake.
+    fn request(&mut self, key: &str) -> Option<Waker> {
+        let entry = self.table.entry(key);
+        if entry.is_served || self.is_stopped {
+            return None;
+        }
+        entry.is_served = true;
+        self.requests.push(key.to_owned());
+        self.driver.take()
+    }
+
+    fn next_caller(&mut self) -> u64 {
+        self.callers = self.callers.wrapping_add(1);
+        self.callers
+    }
+}
+
+/// The future of one caller.
+pub(super) struct Wait<'a, T> {
+    shared: &'a Shared,
+    key: String,
+    /// The number of this caller, once it has waited.
+    caller: Option<u64>,
+    /// The number of outcomes that the caller knows of.
+    known: Option<u64>,
+    ask: Ask<T>,
+}
+
+impl<T> Future for Wait<'_, T> {
+    type Output = Result<T, KeeperError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { shared, key, caller, known, ask } = &mut *self;
+        let now = shared.now();
+        let mut state = shared.lock();
+        let Answer { value, has_errand } = ask(state.table.entry(key), known, now);
+        let driver = if has_errand { state.request(key) } else { None };
+        let value = value.or_else(|| state.is_stopped.then_some(Err(KeeperError::Stopped)));
+        let earlier = if value.is_none() {
+            let caller = *caller.get_or_insert_with(|| state.next_caller());
+            state.table.entry(key).wait(caller, context.waker())
+        } else {
+            None
+        };
+        drop(state);
+        drop(earlier);
+        driver.into_iter().for_each(Waker::wake);
+        value.map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl<T> Drop for Wait<'_, T> {
+    fn drop(&mut self) {
+        let Some(caller) = self.caller else { return };
+        let waker = self.shared.lock().table.entry(&self.key).leave(caller);
+        drop(waker);
+    }
+}
+
+/// The clones of one keeper. When the last one is dropped, the driver may end.
+pub(super) struct Handle(pub(super) Arc<Shared>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}

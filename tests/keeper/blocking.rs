@@ -1,0 +1,157 @@
+//! The keeper of programs with threads.
+#![allow(clippy::disallowed_methods, reason = "the tests have threads of their own, and so real time")]
+
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use oauth2_proto::keeper::KeeperError;
+use oauth2_proto::keeper::blocking::{Keeper, Runtime, Store};
+use oauth2_proto::session::{Reason, Save};
+use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Request, Response, Snapshot};
+
+use crate::world::{KEY, LIFETIME, StoreFailure, World, client, policy};
+
+fn keeper(world: &World) -> Keeper<World, World> {
+    Keeper::new(client(), policy(), world.clock(), world.clone(), world.clone())
+}
+
+#[test]
+fn from_the_first_sign_in_to_the_end() {
+    let world = World::default();
+    let keeper = keeper(&world);
+    let error = keeper.access_token(KEY).unwrap_err();
+    assert!(matches!(error, KeeperError::SignIn(Reason::NotSignedIn)), "{error}");
+    keeper.signed_in(KEY, world.sign_in()).unwrap();
+    for lifetime in 1..=3 {
+        let token = keeper.access_token(KEY).unwrap();
+        assert_eq!(token.expose(), format!("fake-access-{lifetime}"));
+        world.pass(Duration::from_secs(LIFETIME));
+    }
+    assert_eq!(keeper.session(KEY).unwrap().unwrap().trouble(), None);
+    let refresh_token = keeper.end(KEY).unwrap().unwrap();
+    assert_eq!(refresh_token.expose(), "fake-refresh-4");
+    let error = keeper.access_token(KEY).unwrap_err();
+    assert!(matches!(error, KeeperError::SignIn(Reason::Ended)), "{error}");
+}
+
+#[test]
+fn fifty_threads_share_one_refresh() {
+    let world = World::default();
+    let keeper = keeper(&world);
+    keeper.signed_in(KEY, world.sign_in()).unwrap();
+    for lifetime in 1..=20 {
+        world.pass(Duration::from_secs(LIFETIME));
+        thread::scope(|scope| {
+            for _ in 0..50 {
+                scope.spawn(|| assert!(world.accepts(&keeper.access_token(KEY).unwrap())));
+            }
+        });
+        assert_eq!(world.state.lock().unwrap().server.refreshes, lifetime);
+    }
+}
+
+#[test]
+fn a_store_that_fails_loses_nothing() {
+    let world = World::default();
+    let keeper = keeper(&world);
+    world.state.lock().unwrap().store_fails.extend([StoreFailure::Before, StoreFailure::After]);
+    let error = keeper.signed_in(KEY, world.sign_in()).unwrap_err();
+    assert_eq!(error.to_string(), "the store failed: the database is away");
+    // The next call saves; the store fails once more, and the one after it succeeds.
+    assert!(keeper.access_token(KEY).is_err());
+    assert_eq!(keeper.access_token(KEY).unwrap().expose(), "fake-access-1");
+}
+
+/// A store whose first load panics while other threads wait.
+struct Panics(World, AtomicBool);
+
+impl Store for Panics {
+    type Error = String;
+
+    fn load(&self, key: &str) -> Result<Option<Snapshot>, String> {
+        if !self.1.swap(true, Ordering::Relaxed) {
+            thread::sleep(Duration::from_millis(50));
+            panic!("the store panics");
+        }
+        self.0.load(key)
+    }
+
+    fn compare_and_swap(&self, key: &str, save: &Save) -> Result<bool, String> {
+        self.0.compare_and_swap(key, save)
+    }
+}
+
+#[test]
+fn a_panic_of_one_thread_leaves_the_others_served() {
+    let world = World::default();
+    keeper(&world).signed_in(KEY, world.sign_in()).unwrap();
+    let store = Panics(world.clone(), AtomicBool::new(false));
+    let keeper = Keeper::new(client(), policy(), world.clock(), store, world.clone());
+    let good = AtomicU32::new(0);
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..10)
+            .map(|_| {
+                scope.spawn(|| {
+                    keeper.access_token(KEY).unwrap();
+                    good.fetch_add(1, Ordering::Relaxed);
+                })
+            })
+            .collect();
+        let panicked = threads.into_iter().map(thread::ScopedJoinHandle::join);
+        assert_eq!(panicked.filter(Result::is_err).count(), 1);
+    });
+    assert_eq!(good.load(Ordering::Relaxed), 9);
+}
+
+/// An HTTP client whose answer is held back until the test releases it.
+struct HeldBack<'a>(&'a World, &'a Barrier);
+
+impl Runtime for HeldBack<'_> {
+    fn send(&self, request: &Request, until: SystemTime) -> Option<Response<'static>> {
+        self.1.wait();
+        let response = self.0.send(request, until);
+        self.1.wait();
+        response
+    }
+
+    fn sleep(&self, until: SystemTime) {
+        Runtime::sleep(self.0, until);
+    }
+}
+
+#[test]
+fn while_another_thread_refreshes_a_living_token_is_given_unless_the_refresh_ends_it() {
+    for ends_together in [false, true] {
+        let world = World::default();
+        let server =
+            AuthorizationServer::new("https://as.example/authorize", "https://as.example/token").unwrap();
+        let server = if ends_together { server.access_tokens_end_with_refresh() } else { server };
+        let client = Client::new(server, "fake-client", ClientAuth::basic("fake-secret")).unwrap();
+        let barrier = Barrier::new(2);
+        let keeper = Keeper::new(client, policy(), world.clock(), world.clone(), HeldBack(&world, &barrier));
+        // The client is another one than the world's, with the same endpoints.
+        keeper.signed_in(KEY, world.sign_in()).unwrap();
+        keeper.rebind(KEY).unwrap();
+        world.pass(Duration::from_secs(LIFETIME * 4 / 5));
+        thread::scope(|scope| {
+            let refresher = scope.spawn(|| keeper.access_token(KEY).unwrap());
+            barrier.wait();
+            let other = scope.spawn(|| keeper.access_token(KEY).unwrap());
+            let start = Instant::now();
+            while !other.is_finished()
+                && start.elapsed() < Duration::from_millis(if ends_together { 50 } else { 10_000 })
+            {
+                thread::yield_now();
+            }
+            assert_eq!(other.is_finished(), !ends_together);
+            barrier.wait();
+            let tokens = [refresher, other].map(|thread| thread.join().unwrap().expose().to_owned());
+            assert_eq!(
+                tokens,
+                ["fake-access-2", if ends_together { "fake-access-2" } else { "fake-access-1" }]
+            );
+        });
+    }
+}

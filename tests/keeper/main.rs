@@ -1,0 +1,11 @@
+//! The keeper, in a world whose clock, store and server the tests own.
+
+mod blocking;
+mod driver;
+mod dropped;
+mod errands;
+mod life;
+mod shared;
+mod store_fails;
+mod tasks;
+mod world;

@@ -1,0 +1,153 @@
+//! The store fails, lags, loses a write, or is changed by somebody else.
+
+use std::time::Duration;
+
+use oauth2_proto::keeper::{Keeper, KeeperError};
+use oauth2_proto::session::Reason;
+
+use crate::shared::{signed_in, started};
+use crate::tasks::Tasks;
+use crate::world::{KEY, LIFETIME, StoreFailure, World};
+
+fn fail(world: &World, failures: impl IntoIterator<Item = StoreFailure>) {
+    world.state.lock().unwrap().store_fails.extend(failures);
+}
+
+#[track_caller]
+fn token(tasks: &mut Tasks, keeper: &Keeper) -> Result<String, KeeperError> {
+    let keeper = keeper.clone();
+    tasks.block_on(async move { keeper.access_token(KEY).await }).map(|token| token.expose().to_owned())
+}
+
+#[test]
+fn while_the_store_fails_a_living_token_is_used() {
+    let world = World::default();
+    let mut tasks = Tasks::new(&world, 1);
+    let keeper = signed_in(&world, &mut tasks);
+    world.pass(Duration::from_secs(61));
+    fail(&world, [StoreFailure::Before; 3]);
+    for _ in 0..3 {
+        assert_eq!(token(&mut tasks, &keeper).unwrap(), "fake-access-1");
+    }
+    let newcomer = started(&world, &mut tasks);
+    fail(&world, [StoreFailure::Before; 3]);
+    let error = token(&mut tasks, &newcomer).unwrap_err();
+    assert_eq!(error.to_string(), "the store failed: the database is away");
+}
+
+/// The new tokens exist in this process only, so it saves them as soon as it can, although nobody asks.
+#[test]
+fn tokens_that_could_not_be_saved_are_saved_later() {
+    for failure in [StoreFailure::Before, StoreFailure::After] {
+        let world = World::default();
+        let mut tasks = Tasks::new(&world, 1);
+        let keeper = signed_in(&world, &mut tasks);
+        world.pass(Duration::from_secs(LIFETIME));
+        let caller = {
+            let keeper = keeper.clone();
+            tasks.spawn(async move { drop(keeper.access_token(KEY).await) })
+        };
+        while world.state.lock().unwrap().server.refreshes == 0 {
+            assert!(tasks.step());
+        }
+        fail(&world, [failure; 5]);
+        tasks.cancel(caller);
+        let claimed = world.revision();
+        while world.revision() == claimed || !world.state.lock().unwrap().store_fails.is_empty() {
+            assert!(tasks.step(), "{failure:?}: the tokens are not saved");
+        }
+        let elsewhere = started(&world, &mut tasks);
+        assert_eq!(token(&mut tasks, &elsewhere).unwrap(), "fake-access-2", "{failure:?}");
+        assert_eq!(world.state.lock().unwrap().server.refreshes, 1, "{failure:?}");
+    }
+}
+
+#[test]
+fn a_sign_in_reports_that_it_is_not_stored_and_is_stored_later() {
+    let world = World::default();
+    let mut tasks = Tasks::new(&world, 1);
+    let keeper = started(&world, &mut tasks);
+    fail(&world, [StoreFailure::Before]);
+    let (saved, tokens) = (keeper.clone(), world.sign_in());
+    let error = tasks.block_on(async move { saved.signed_in(KEY, tokens).await }).unwrap_err();
+    assert!(matches!(error, KeeperError::Store(_)), "{error}");
+    while world.revision() == 0 {
+        assert!(tasks.step(), "the tokens are not saved");
+    }
+    assert_eq!(token(&mut tasks, &keeper).unwrap(), "fake-access-1");
+}
+
+#[test]
+fn a_store_that_lost_its_last_write_gets_it_again() {
+    let world = World::default();
+    let mut tasks = Tasks::new(&world, 1);
+    let keeper = signed_in(&world, &mut tasks);
+    let backup = world.state.lock().unwrap().rows.clone();
+    world.pass(Duration::from_secs(LIFETIME));
+    assert_eq!(token(&mut tasks, &keeper).unwrap(), "fake-access-2");
+    world.state.lock().unwrap().rows = backup;
+    world.pass(Duration::from_secs(LIFETIME));
+    assert_eq!(token(&mut tasks, &keeper).unwrap(), "fake-access-3");
+    assert_eq!(world.state.lock().unwrap().server.reuses, 0);
+}
+
+#[test]
+fn a_deleted_row_means_that_the_user_is_gone() {
+    let world = World::default();
+    let mut tasks = Tasks::new(&world, 1);
+    let keeper = signed_in(&world, &mut tasks);
+    world.state.lock().unwrap().rows.clear();
+    world.pass(Duration::from_secs(60));
+    let error = token(&mut tasks, &keeper).unwrap_err();
+    assert!(matches!(error, KeeperError::SignIn(Reason::NotSignedIn)), "{error}");
+
+    // Another process signs the user in under the same key; the first sign-in of this one was years ago.
+    let elsewhere = started(&world, &mut tasks);
+    let tokens = world.sign_in();
+    tasks.block_on(async move { elsewhere.signed_in(KEY, tokens).await }).unwrap();
+    world.pass(Duration::from_secs(60));
+    assert_eq!(token(&mut tasks, &keeper).unwrap(), "fake-access-2");
+}
+
+#[test]
+fn a_row_that_was_replaced_is_taken_as_it_is() {
+    let world = World::default();
+    let mut tasks = Tasks::new(&world, 1);
+    let keeper = signed_in(&world, &mut tasks);
+    world.state.lock().unwrap().rows.clear();
+    let elsewhere = started(&world, &mut tasks);
+    let tokens = world.sign_in();
+    tasks.block_on(async move { elsewhere.signed_in(KEY, tokens).await }).unwrap();
+    world.pass(Duration::from_secs(60));
+    assert_eq!(token(&mut tasks, &keeper).unwrap(), "fake-access-2");
+}
+
+#[test]
+fn a_sign_in_after_the_row_was_deleted_is_a_first_one() {
+    let world = World::default();
+    let mut tasks = Tasks::new(&world, 1);
+    let keeper = signed_in(&world, &mut tasks);
+    world.state.lock().unwrap().rows.clear();
+    let (saved, tokens) = (keeper.clone(), world.sign_in());
+    tasks.block_on(async move { saved.signed_in(KEY, tokens).await }).unwrap();
+    assert_eq!(world.revision(), 1);
+    assert_eq!(token(&mut tasks, &keeper).unwrap(), "fake-access-2");
+}
+
+#[test]
+fn of_two_first_sign_ins_in_two_processes_the_later_one_wins() {
+    let world = World::default();
+    let mut tasks = Tasks::new(&world, 1);
+    let keepers = [started(&world, &mut tasks), started(&world, &mut tasks)];
+    for keeper in &keepers {
+        drop(keeper.signed_in(KEY, world.sign_in()));
+        world.pass(Duration::from_millis(5));
+    }
+    for keeper in &keepers {
+        drop(token(&mut tasks, keeper).unwrap());
+    }
+    world.pass(Duration::from_secs(60));
+    for keeper in &keepers {
+        assert_eq!(token(&mut tasks, keeper).unwrap(), "fake-access-2");
+    }
+}

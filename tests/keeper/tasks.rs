@@ -1,0 +1,103 @@
+//! An executor whose order is chosen by a seed, and whose clock is the world's.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use crate::world::World;
+
+type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Tasks that run in turn, each to its next await.
+pub struct Tasks {
+    world: World,
+    tasks: Vec<Option<(Job, Arc<Ready>)>>,
+    random: u64,
+}
+
+/// The number of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Task(usize);
+
+struct Ready(AtomicBool);
+
+impl Wake for Ready {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Tasks {
+    pub fn new(world: &World, seed: u64) -> Self {
+        Self { world: world.clone(), tasks: Vec::new(), random: seed.wrapping_mul(2).wrapping_add(1) }
+    }
+
+    pub fn spawn(&mut self, job: impl Future<Output = ()> + Send + 'static) -> Task {
+        self.tasks.push(Some((Box::pin(job), Arc::new(Ready(AtomicBool::new(true))))));
+        Task(self.tasks.len() - 1)
+    }
+
+    /// Drops a task, wherever it is.
+    pub fn cancel(&mut self, task: Task) {
+        self.tasks[task.0] = None;
+    }
+
+    pub fn is_done(&self, task: Task) -> bool {
+        self.tasks[task.0].is_none()
+    }
+
+    /// Returns a number below `limit`.
+    pub fn random(&mut self, limit: u64) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random % limit
+    }
+
+    /// Returns whether nothing is ready, and nothing will be within a second.
+    pub fn are_quiet(&self) -> bool {
+        self.ready().is_empty() && !self.world.is_busy()
+    }
+
+    fn ready(&self) -> Vec<usize> {
+        let is_ready = |task: &Option<(Job, Arc<Ready>)>| {
+            task.as_ref().is_some_and(|(_, ready)| ready.0.load(Ordering::Relaxed))
+        };
+        (0..self.tasks.len()).filter(|&number| is_ready(&self.tasks[number])).collect()
+    }
+
+    /// Runs one task that is ready to its next await; where none is ready, lets time pass. False if nothing can happen.
+    pub fn step(&mut self) -> bool {
+        let ready = self.ready();
+        if ready.is_empty() {
+            return self.world.pass_to_next_timer();
+        }
+        let number = ready[self.random(ready.len() as u64) as usize];
+        let (job, ready) = self.tasks[number].as_mut().unwrap();
+        ready.0.store(false, Ordering::Relaxed);
+        let waker = Waker::from(ready.clone());
+        if let Poll::Ready(()) = job.as_mut().poll(&mut Context::from_waker(&waker)) {
+            self.tasks[number] = None;
+        }
+        true
+    }
+
+    /// Runs this many steps, or fewer if nothing can happen any more.
+    pub fn steps(&mut self, number: usize) {
+        let _ = (0..number).all(|_| self.step());
+    }
+
+    /// Runs until this future is done, and returns its output.
+    #[track_caller]
+    pub fn block_on<T: Send + 'static>(&mut self, future: impl Future<Output = T> + Send + 'static) -> T {
+        let output = Arc::new(std::sync::Mutex::new(None));
+        let slot = output.clone();
+        let task = self.spawn(async move { *slot.lock().unwrap() = Some(future.await) });
+        while !self.is_done(task) {
+            assert!(self.step(), "nothing can happen any more, and the future is not done");
+        }
+        let mut output = output.lock().unwrap();
+        output.take().unwrap()
+    }
+}

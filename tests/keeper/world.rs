@@ -1,0 +1,324 @@
+//! A world with a clock, a store and an authorization server that revokes a family when a refresh token is used twice.
+//! Every operation takes time, so a caller can be dropped in the middle of it.
+
+use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, SystemTime};
+
+use oauth2_proto::keeper::{Refreshed, Runtime, Store, blocking};
+use oauth2_proto::session::Save;
+use oauth2_proto::{
+    Client, ClientAuth, RefreshPolicy, Request, Response, Secret, Snapshot, TokenResponse, pleo,
+};
+
+/// The lifetime of an access token, in seconds.
+pub const LIFETIME: u64 = 600;
+
+/// The key of the only user in most tests.
+pub const KEY: &str = "customer 17";
+
+/// The world, which every keeper and driver shares.
+#[derive(Clone, Default)]
+pub struct World {
+    clock: Arc<Clock>,
+    pub state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct Clock {
+    /// Milliseconds since `START`.
+    now: AtomicU64,
+    timers: Mutex<Vec<(u64, Waker)>>,
+}
+
+const START: u64 = 1_700_000_000;
+
+#[derive(Default)]
+pub struct State {
+    pub rows: HashMap<String, (u64, String)>,
+    pub server: Server,
+    /// The failures of the next operations of the store; none when it is empty.
+    pub store_fails: VecDeque<StoreFailure>,
+    /// The lines that the keepers logged.
+    pub log: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreFailure {
+    /// Nothing happens, and the store says that it failed.
+    Before,
+    /// It happens, and the store says that it failed.
+    After,
+}
+
+/// An authorization server and its API.
+#[derive(Default)]
+pub struct Server {
+    /// The number of the current tokens, and when the access token ends; `None` if the family is revoked.
+    pub current: Option<(u32, u64)>,
+    /// The highest number so far.
+    issued: u32,
+    pub refreshes: u32,
+    /// The uses of a refresh token that was used before.
+    pub reuses: u32,
+    /// What the server does with the next refreshes; it refreshes when this is empty.
+    pub answers: VecDeque<Answer>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// 503, and nothing happens.
+    Busy,
+    /// No answer, and nothing happens.
+    Nothing,
+    /// It refreshes.
+    Tokens,
+}
+
+impl World {
+    pub fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_millis(START * 1000 + self.clock.now.load(Ordering::Relaxed))
+    }
+
+    /// The clock of a keeper.
+    pub fn clock(&self) -> impl Fn() -> SystemTime + Send + Sync + use<> {
+        let world = self.clone();
+        move || world.now()
+    }
+
+    /// Sets the clock forward and wakes whoever slept until then.
+    pub fn pass(&self, time: Duration) {
+        self.clock.now.fetch_add(time.as_millis() as u64, Ordering::Relaxed);
+        self.wake();
+    }
+
+    /// Sets the clock to the next time that somebody sleeps until. Returns whether there is one.
+    pub fn pass_to_next_timer(&self) -> bool {
+        let next = self.clock.timers.lock().unwrap().iter().map(|(until, _)| *until).min();
+        if let Some(next) = next {
+            self.clock.now.fetch_max(next, Ordering::Relaxed);
+            self.wake();
+        }
+        next.is_some()
+    }
+
+    /// Returns whether an operation is under way that ends within a second.
+    pub fn is_busy(&self) -> bool {
+        let soon = self.clock.now.load(Ordering::Relaxed) + 1000;
+        self.clock.timers.lock().unwrap().iter().any(|(until, _)| *until < soon)
+    }
+
+    fn wake(&self) {
+        let now = self.clock.now.load(Ordering::Relaxed);
+        let mut timers = self.clock.timers.lock().unwrap();
+        let (over, left) = timers.drain(..).partition(|(until, _)| *until <= now);
+        *timers = left;
+        drop(timers);
+        let over: Vec<(u64, Waker)> = over;
+        over.into_iter().for_each(|(_, waker)| waker.wake());
+    }
+
+    pub async fn sleep(&self, time: Duration) {
+        self.sleep_until(self.now() + time).await;
+    }
+
+    pub fn sleep_until(&self, until: SystemTime) -> impl Future<Output = ()> + Send + use<> {
+        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(START);
+        let until = until.duration_since(start).unwrap_or_default().as_millis() as u64;
+        Sleep { clock: self.clock.clone(), until }
+    }
+
+    /// The tokens of a new sign-in, which the server begins.
+    pub fn sign_in(&self) -> TokenResponse {
+        let now = self.clock.now.load(Ordering::Relaxed);
+        let body = self.state.lock().unwrap().server.issue(now);
+        TokenResponse::for_test(&client(), &body).unwrap()
+    }
+
+    /// Calls the API, which says whether the token is good.
+    pub fn accepts(&self, token: &Secret) -> bool {
+        let now = self.clock.now.load(Ordering::Relaxed);
+        let state = self.state.lock().unwrap();
+        state
+            .server
+            .current
+            .is_some_and(|(number, end)| token.expose() == format!("fake-access-{number}") && now < end)
+    }
+
+    pub fn revision(&self) -> u64 {
+        self.state.lock().unwrap().rows.get(KEY).map_or(0, |(revision, _)| *revision)
+    }
+
+    fn load_now(&self, key: &str) -> Result<Option<Snapshot>, String> {
+        let mut state = self.state.lock().unwrap();
+        if state.store_fails.pop_front().is_some() {
+            return Err("the database is away".to_owned());
+        }
+        Ok(state.rows.get(key).map(|(_, text)| serde_json::from_str(text).unwrap()))
+    }
+
+    fn compare_and_swap_now(&self, key: &str, save: &Save) -> Result<bool, String> {
+        let mut state = self.state.lock().unwrap();
+        let failure = state.store_fails.pop_front();
+        if failure == Some(StoreFailure::Before) {
+            return Err("the database is away".to_owned());
+        }
+        let revision = state.rows.get(key).map_or(0, |(revision, _)| *revision);
+        let is_accepted = revision == save.expected_revision();
+        if is_accepted {
+            let text = serde_json::to_string(save.snapshot()).unwrap();
+            state.rows.insert(key.to_owned(), (save.snapshot().revision(), text));
+        }
+        match failure {
+            Some(_) => Err("the database went away".to_owned()),
+            None => Ok(is_accepted),
+        }
+    }
+
+    fn answer_now(&self, request: &Request) -> Option<(u16, String)> {
+        let now = self.clock.now.load(Ordering::Relaxed);
+        let form = request.form();
+        let token = form.iter().find(|(name, _)| name == "refresh_token").unwrap();
+        self.state.lock().unwrap().server.refresh(&token.1, now)
+    }
+
+    fn log(&self, line: String) {
+        self.state.lock().unwrap().log.push(line);
+    }
+}
+
+impl Server {
+    fn issue(&mut self, now: u64) -> String {
+        self.issued += 1;
+        self.current = Some((self.issued, now + LIFETIME * 1000));
+        let number = self.issued;
+        format!(
+            r#"{{"access_token":"fake-access-{number}","token_type":"Bearer","expires_in":{LIFETIME},"refresh_token":"fake-refresh-{number}"}}"#
+        )
+    }
+
+    fn refresh(&mut self, token: &str, now: u64) -> Option<(u16, String)> {
+        match self.answers.pop_front().unwrap_or(Answer::Tokens) {
+            Answer::Busy => Some((503, "busy".to_owned())),
+            Answer::Nothing => None,
+            Answer::Tokens => Some(match self.current {
+                Some((number, _)) if token == format!("fake-refresh-{number}") => {
+                    self.refreshes += 1;
+                    (200, self.issue(now))
+                }
+                _ => {
+                    self.reuses += 1;
+                    self.current = None;
+                    (400, r#"{"error":"invalid_grant"}"#.to_owned())
+                }
+            }),
+        }
+    }
+}
+
+/// An operation takes 10 ms before it has its effect, and 10 ms after that.
+const STEP: Duration = Duration::from_millis(10);
+
+impl Store for World {
+    type Error = String;
+
+    async fn load(&self, key: &str) -> Result<Option<Snapshot>, String> {
+        self.sleep(STEP).await;
+        let loaded = self.load_now(key);
+        self.sleep(STEP).await;
+        loaded
+    }
+
+    async fn compare_and_swap(&self, key: &str, save: &Save) -> Result<bool, String> {
+        self.sleep(STEP).await;
+        let accepted = self.compare_and_swap_now(key, save);
+        self.sleep(STEP).await;
+        accepted
+    }
+}
+
+impl Runtime for World {
+    async fn send(&self, request: &Request, _: SystemTime) -> Option<Response<'static>> {
+        self.sleep(STEP).await;
+        let answer = self.answer_now(request);
+        self.sleep(STEP).await;
+        match answer {
+            Some((status, body)) => Some(response(status, &body)),
+            // The keeper gives up by itself.
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn sleep(&self, until: SystemTime) {
+        self.sleep_until(until).await;
+    }
+
+    fn refreshed(&self, _: &str, outcome: Refreshed) {
+        self.log(outcome.to_string());
+    }
+}
+
+impl blocking::Store for World {
+    type Error = String;
+
+    fn load(&self, key: &str) -> Result<Option<Snapshot>, String> {
+        self.load_now(key)
+    }
+
+    fn compare_and_swap(&self, key: &str, save: &Save) -> Result<bool, String> {
+        self.compare_and_swap_now(key, save)
+    }
+}
+
+impl blocking::Runtime for World {
+    fn send(&self, request: &Request, until: SystemTime) -> Option<Response<'static>> {
+        match self.answer_now(request) {
+            Some((status, body)) => Some(response(status, &body)),
+            None => {
+                blocking::Runtime::sleep(self, until);
+                None
+            }
+        }
+    }
+
+    fn sleep(&self, until: SystemTime) {
+        self.pass(until.duration_since(self.now()).unwrap_or_default());
+    }
+
+    fn refreshed(&self, _: &str, outcome: Refreshed) {
+        self.log(outcome.to_string());
+    }
+}
+
+fn response(status: u16, body: &str) -> Response<'static> {
+    Response::new(status, [("content-type", "application/json")], body.as_bytes()).into_owned()
+}
+
+pub fn client() -> Client {
+    Client::new(pleo::at("https://as.example").unwrap(), "fake-client", ClientAuth::basic("fake-secret"))
+        .unwrap()
+}
+
+pub fn policy() -> RefreshPolicy {
+    RefreshPolicy::default()
+}
+
+struct Sleep {
+    clock: Arc<Clock>,
+    until: u64,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.until <= self.clock.now.load(Ordering::Relaxed) {
+            return Poll::Ready(());
+        }
+        self.clock.timers.lock().unwrap().push((self.until, context.waker().clone()));
+        Poll::Pending
+    }
+}
