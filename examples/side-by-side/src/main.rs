@@ -8,7 +8,6 @@ mod http;
 mod naive;
 #[path = "../../support/server.rs"]
 mod server;
-mod store;
 mod table;
 mod tally;
 mod tasks;

@@ -53,7 +53,7 @@ pub fn run(world: &World, seconds: u64) -> Result<Tally, Failure> {
             let mut tally = Tally::default();
             while SystemTime::now() < end {
                 let outcome = holder.call(&mut tally);
-                tally.count(outcome);
+                tally.count("a naive holder", outcome);
                 thread::sleep(PAUSE);
             }
             tally

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use crate::Failure;
+use crate::naive::HOLDERS;
 use crate::server::Counts;
 use crate::tally::Tally;
-use crate::world::{LIFETIME, World};
+use crate::world::{CALLERS, LIFETIME, PROCESSES, World};
 
-/// What one program did, and what its server saw.
+/// One of the two programs: what it did, and what its server saw.
 pub struct Side {
     tally: Tally,
     counts: Counts,
@@ -22,12 +23,13 @@ impl Side {
         Ok(Self { tally, counts: world.server.server().counts(), lasted: start.elapsed() })
     }
 
-    /// The lifetimes of an access token that have begun in this time.
+    /// Returns how many lifetimes of an access token have begun, one after the other. The first is that of
+    /// the tokens of the sign-in, which no refresh has brought.
     fn lifetimes(&self) -> u64 {
         self.lasted.as_secs() / LIFETIME.as_secs() + 1
     }
 
-    /// The user signs in again for each of them.
+    /// Returns how often the user had to sign in again, or will have to.
     fn lost_sign_ins(&self) -> u64 {
         self.tally.sign_ins.max(self.counts.families_revoked)
     }
@@ -45,11 +47,11 @@ impl Side {
 }
 
 pub fn print(theirs: &Side, ours: &Side) {
-    println!("{:36} {:>18} {:>24}", "", "naive oauth2 5", "keeper");
-    println!("{:36} {:>18} {:>24}", "", "2 holders", "2 processes x 50 callers");
-    let line = |what: &str, value: fn(&Side) -> u64| {
-        println!("{what:36} {:>18} {:>24}", value(theirs), value(ours));
-    };
+    let row = |what: &str, theirs: String, ours: String| println!("{what:36} {theirs:>14} {ours:>26}");
+    row("", "naive oauth2 5".to_owned(), "keeper".to_owned());
+    row("", format!("{HOLDERS} holders"), format!("{PROCESSES} processes x {CALLERS} callers"));
+    let line =
+        |what: &str, count: fn(&Side) -> u64| row(what, count(theirs).to_string(), count(ours).to_string());
     line("calls to the API", |side| side.tally.calls);
     line("... that failed", |side| side.tally.failures);
     line("... that were repeated after a 401", |side| side.tally.repeated);

@@ -1,5 +1,7 @@
 //! Counts the calls to the API.
 
+use crate::Failure;
+
 /// What the callers have counted; a process prints its counts as its last line.
 #[derive(Clone, Copy, Default)]
 pub struct Tally {
@@ -14,10 +16,15 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts a call.
-    pub fn count<E>(&mut self, outcome: Result<(), E>) {
+    /// Counts a call, and prints the first failure.
+    pub fn count(&mut self, caller: &str, outcome: Result<(), Failure>) {
         self.calls += 1;
-        self.failures += u64::from(outcome.is_err());
+        if let Err(failure) = outcome {
+            if self.failures == 0 {
+                eprintln!("{caller}: {failure}");
+            }
+            self.failures += 1;
+        }
     }
 
     pub fn sum(all: impl IntoIterator<Item = Self>) -> Self {

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use oauth2_proto::keeper::{Keeper, KeeperError, Runtime};
-use oauth2_proto::{Request, Response};
+use file_store::FileStore;
+use oauth2_proto::keeper::{Keeper, KeeperError, Runtime, Store, blocking};
+use oauth2_proto::{Request, Response, Snapshot, session::Save};
 use reqwest::Client;
 use reqwest::redirect::Policy;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, block_in_place};
 use tokio::time::sleep;
 use ureq::http;
 
@@ -31,6 +32,21 @@ impl Runtime for Tasks {
     }
 }
 
+/// The store, whose methods block, for a program with tasks.
+struct Files(FileStore);
+
+impl Store for Files {
+    type Error = <FileStore as blocking::Store>::Error;
+
+    async fn load(&self, key: &str) -> Result<Option<Snapshot>, Self::Error> {
+        block_in_place(|| blocking::Store::load(&self.0, key))
+    }
+
+    async fn compare_and_swap(&self, key: &str, save: &Save) -> Result<bool, Self::Error> {
+        block_in_place(|| blocking::Store::compare_and_swap(&self.0, key, save))
+    }
+}
+
 /// Lets all callers call the API for this many seconds.
 pub fn run(place: &Place, seconds: u64) -> Result<Tally, Failure> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(call_all(place, seconds))
@@ -39,7 +55,7 @@ pub fn run(place: &Place, seconds: u64) -> Result<Tally, Failure> {
 async fn call_all(place: &Place, seconds: u64) -> Result<Tally, Failure> {
     let end = SystemTime::now() + Duration::from_secs(seconds);
     let http = Client::builder().redirect(Policy::none()).timeout(Duration::from_secs(5)).build()?;
-    let (client, store) = (place.client.clone(), place.store.clone());
+    let (client, store) = (place.client.clone(), Files(FileStore::open(&place.directory)?));
     let (keeper, driver) = Keeper::new(client, policy(), SystemTime::now, store, Tasks(http.clone()));
     let driver = tokio::spawn(driver.run());
     let callers: JoinSet<_> = (0..CALLERS)
@@ -49,7 +65,7 @@ async fn call_all(place: &Place, seconds: u64) -> Result<Tally, Failure> {
                 let mut tally = Tally::default();
                 while SystemTime::now() < end {
                     let outcome = call(&keeper, &http, &api, &mut tally).await;
-                    tally.count(outcome.inspect_err(|failure| eprintln!("a call failed: {failure}")));
+                    tally.count("a task", outcome);
                     sleep(PAUSE).await;
                 }
                 tally
@@ -65,7 +81,8 @@ async fn call_all(place: &Place, seconds: u64) -> Result<Tally, Failure> {
 /// Calls the API, and once more after a 401.
 async fn call(keeper: &Keeper, http: &Client, api: &str, tally: &mut Tally) -> Result<(), Failure> {
     let mut status = 0;
-    for _ in 0..2 {
+    for repetition in 0..2 {
+        tally.repeated += repetition;
         let token = keeper.access_token(KEY).await.inspect_err(|error| {
             tally.sign_ins += u64::from(matches!(error, KeeperError::SignIn(_)));
         })?;
@@ -75,7 +92,6 @@ async fn call(keeper: &Keeper, http: &Client, api: &str, tally: &mut Tally) -> R
             401 => keeper.access_token_rejected(KEY, &token),
             _ => break,
         }
-        tally.repeated += 1;
     }
     Err(format!("the API answered {status}").into())
 }

@@ -3,13 +3,13 @@
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use file_store::FileStore;
 use oauth2_proto::keeper::KeeperError;
 use oauth2_proto::keeper::blocking::{Keeper, Runtime};
 use oauth2_proto::{Request, Response};
 use ureq::{Agent, http};
 
 use crate::Failure;
-use crate::store::FileStore;
 use crate::tally::Tally;
 use crate::world::{CALLERS, KEY, PAUSE, Place, agent, get, policy};
 
@@ -34,14 +34,15 @@ impl Runtime for Threads {
 /// Lets all callers call the API for this many seconds.
 pub fn run(place: &Place, seconds: u64) -> Result<Tally, Failure> {
     let end = SystemTime::now() + Duration::from_secs(seconds);
-    let (agent, store) = (agent(), place.store.clone());
-    let keeper = Keeper::new(place.client.clone(), policy(), SystemTime::now, store, Threads(agent.clone()));
+    let agent = agent();
+    let (client, store) = (place.client.clone(), FileStore::open(&place.directory)?);
+    let keeper = Keeper::new(client, policy(), SystemTime::now, store, Threads(agent.clone()));
     thread::scope(|scope| {
         let call_until_end = || {
             let mut tally = Tally::default();
             while SystemTime::now() < end {
                 let outcome = call(&keeper, &agent, &place.api, &mut tally);
-                tally.count(outcome.inspect_err(|failure| eprintln!("a call failed: {failure}")));
+                tally.count("a thread", outcome);
                 thread::sleep(PAUSE);
             }
             tally
@@ -60,7 +61,8 @@ fn call(
     tally: &mut Tally,
 ) -> Result<(), Failure> {
     let mut status = 0;
-    for _ in 0..2 {
+    for repetition in 0..2 {
+        tally.repeated += repetition;
         let token = keeper.access_token(KEY).inspect_err(|error| {
             tally.sign_ins += u64::from(matches!(error, KeeperError::SignIn(_)));
         })?;
@@ -70,7 +72,6 @@ fn call(
             401 => keeper.access_token_rejected(KEY, &token),
             _ => break,
         }
-        tally.repeated += 1;
     }
     Err(format!("the API answered {status}").into())
 }
