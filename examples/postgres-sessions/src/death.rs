@@ -55,15 +55,16 @@ impl FromStr for Point {
     }
 }
 
-/// Sends requests like [`Ureq`], and kills the process at a point of the first one.
-pub struct Dying {
+/// Sends requests like [`Ureq`], unless the process is to die at a point of the first one.
+pub struct Mortal {
     pub http: Ureq,
-    pub point: Point,
+    pub die_at: Option<Point>,
 }
 
-impl Runtime for Dying {
+impl Runtime for Mortal {
     fn send(&self, request: &Request, until: SystemTime) -> Option<Response<'static>> {
-        match self.point {
+        let Some(point) = self.die_at else { return self.http.send(request, until) };
+        match point {
             Point::Claim => {}
             Point::Sent => send_only(request).expect("the server listens"),
             Point::Answered => {

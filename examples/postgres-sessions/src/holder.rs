@@ -1,19 +1,21 @@
 //! Runs one process of the demonstration: its threads share a keeper and call the API.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 use oauth2_proto::Secret;
-use oauth2_proto::keeper::blocking::{Keeper, Runtime};
+use oauth2_proto::keeper::blocking::Keeper;
+
+use postgres_store::PostgresStore;
 
 use crate::Failure;
-use crate::death::{Dying, Point};
+use crate::death::{Mortal, Point};
 use crate::http::Ureq;
 use crate::settings::{CLOCK_SKEW, Settings, policy};
-use crate::store::Store;
 
-/// The interval between the API calls of a thread.
+/// The mean interval between the API calls of a thread.
 const CALL_EVERY: Duration = Duration::from_millis(400);
 /// The server counts in whole seconds, so that a token may end up to one second before its expiry.
 const ROUNDING: Duration = Duration::from_secs(1);
@@ -64,63 +66,47 @@ impl Tally {
 pub fn run(
     settings: &Settings,
     key: &str,
-    threads: u32,
+    threads: usize,
     seconds: u64,
     die_at: Option<Point>,
 ) -> Result<Tally, Failure> {
+    let (client, store) = (settings.client.clone(), PostgresStore::new(&settings.database)?);
     let http = Ureq::new();
-    match die_at {
-        None => Process::new(settings, key, &http, http.clone())?.run(threads, seconds),
-        Some(point) => {
-            Process::new(settings, key, &http, Dying { http: http.clone(), point })?.run(threads, seconds)
+    let runtime = Mortal { http: http.clone(), die_at };
+    let keeper = Keeper::new(client, policy(), SystemTime::now, store, runtime);
+    let process = Process { keeper, settings, key, http, last: Mutex::new(None) };
+    let end = SystemTime::now() + Duration::from_secs(seconds);
+    let mut all = Tally::default();
+    thread::scope(|scope| {
+        let callers: Vec<_> = (0..threads).map(|_| scope.spawn(|| process.call_until(end))).collect();
+        for caller in callers {
+            match caller.join() {
+                Ok(Ok(tally)) => all.add(&tally),
+                Ok(Err(failure)) => println!("{failure}"),
+                Err(_) => println!("a thread panicked"),
+            }
         }
-    }
+    });
+    Ok(all)
 }
 
 /// What the threads of a process share.
-struct Process<'a, R> {
-    keeper: Keeper<Store, R>,
+struct Process<'a> {
+    keeper: Keeper<PostgresStore, Mortal>,
     settings: &'a Settings,
     key: &'a str,
-    http: &'a Ureq,
+    http: Ureq,
     /// The last token that was seen, with its expiry.
     last: Mutex<Option<(Secret, SystemTime)>>,
 }
 
-impl<'a, R: Runtime + Sync> Process<'a, R> {
-    fn new(settings: &'a Settings, key: &'a str, http: &'a Ureq, runtime: R) -> Result<Self, Failure> {
-        let store = Store::new(&settings.database)?;
-        let keeper = Keeper::new(settings.client.clone(), policy(), SystemTime::now, store, runtime);
-        Ok(Self { keeper, settings, key, http, last: Mutex::new(None) })
-    }
-
-    fn run(&self, threads: u32, seconds: u64) -> Result<Tally, Failure> {
-        let start = SystemTime::now();
-        let end = start + Duration::from_secs(seconds);
-        let mut all = Tally::default();
-        thread::scope(|scope| {
-            // The calls of the threads are spread evenly.
-            let first_calls = (0..threads).map(|number| start + CALL_EVERY * number / threads);
-            let callers: Vec<_> =
-                first_calls.map(|first| scope.spawn(move || self.call_until(end, first))).collect();
-            for caller in callers {
-                match caller.join() {
-                    Ok(Ok(tally)) => all.add(&tally),
-                    Ok(Err(failure)) => println!("{failure}"),
-                    Err(_) => println!("a thread panicked"),
-                }
-            }
-        });
-        Ok(all)
-    }
-
-    fn call_until(&self, end: SystemTime, first: SystemTime) -> Result<Tally, Failure> {
+impl Process<'_> {
+    fn call_until(&self, end: SystemTime) -> Result<Tally, Failure> {
         let mut tally = Tally::default();
-        let mut next = first;
-        while next < end {
-            thread::sleep(next.duration_since(SystemTime::now()).unwrap_or_default());
+        while SystemTime::now() < end {
+            // Without chance, the same process would always be the first to find a refresh due.
+            thread::sleep(2 * CALL_EVERY.mul_f64(random()));
             self.call(&mut tally)?;
-            next += CALL_EVERY;
         }
         Ok(tally)
     }
@@ -160,6 +146,7 @@ impl<'a, R: Runtime + Sync> Process<'a, R> {
         }
         Ok(false)
     }
+
     /// Returns when a token expires, as its first user has learned; `None` if it was replaced before that.
     fn expires_at(&self, token: &Secret) -> Result<Option<SystemTime>, Failure> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -171,4 +158,9 @@ impl<'a, R: Runtime + Sync> Process<'a, R> {
         }
         Ok(last.as_ref().map(|(_, end)| *end))
     }
+}
+
+/// Returns a random number between 0 and 1.
+fn random() -> f64 {
+    RandomState::new().build_hasher().finish() as f64 / u64::MAX as f64
 }

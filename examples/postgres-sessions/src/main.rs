@@ -1,7 +1,7 @@
 //! Shares one authorization among many threads and processes through PostgreSQL, at a server that revokes the
 //! authorization if a refresh token is used twice. See README.md.
 //!
-//! Copy `store.rs` and `http.rs` into your program. The other files are the demonstration.
+//! `http.rs` and the package `postgres-store` are what a program needs. The other files are the demonstration.
 
 #![allow(clippy::disallowed_methods, reason = "a program has a clock and an environment; the crate has none")]
 
@@ -15,7 +15,6 @@ mod holder;
 mod http;
 mod report;
 mod settings;
-mod store;
 mod survivors;
 mod world;
 
@@ -35,7 +34,7 @@ Usage: postgres-sessions [--seconds SECONDS]
        postgres-sessions hold KEY THREADS SECONDS [--die-at claim|sent|answered]
                         run one of its processes, which kills itself at the given point of a refresh
 
-DATABASE_URL names the database, which contains the table of schema.sql.";
+DATABASE_URL names the database, which contains the table of postgres-store.";
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();

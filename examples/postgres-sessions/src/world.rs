@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use oauth2_proto::keeper::blocking::{self, Runtime};
 use oauth2_proto::{Callback, Secret, TokenResponse};
+use postgres_store::PostgresStore;
 
 use crate::Failure;
 use crate::browser::Browser;
@@ -15,12 +16,11 @@ use crate::death::Point;
 use crate::foreign::{self, ForeignServer};
 use crate::http::Ureq;
 use crate::settings::{LIFETIME, Settings, environment, policy};
-use crate::store::Store;
 
 /// The time limit for a condition: covers a claim, the clock skew, pauses and a slow machine.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-pub type Keeper = blocking::Keeper<Store, Ureq>;
+pub type Keeper = blocking::Keeper<PostgresStore, Ureq>;
 
 pub struct World {
     pub settings: Settings,
@@ -48,7 +48,7 @@ impl World {
 
     /// Makes a keeper like that of another process.
     pub fn keeper(&self) -> Result<Keeper, Failure> {
-        let (client, store) = (self.settings.client.clone(), Store::new(&self.settings.database)?);
+        let (client, store) = (self.settings.client.clone(), PostgresStore::new(&self.settings.database)?);
         Ok(Keeper::new(client, policy(), SystemTime::now, store, self.http.clone()))
     }
 
@@ -75,7 +75,7 @@ impl World {
     pub fn spawn(
         &self,
         key: &str,
-        threads: u32,
+        threads: usize,
         seconds: u64,
         die_at: Option<Point>,
     ) -> Result<Child, Failure> {
