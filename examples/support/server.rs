@@ -480,6 +480,7 @@ pub fn spawn(server: AuthorizationServer, port: u16) -> io::Result<Running> {
     Ok(Running { server, address: listening.address(), listening: Some(listening) })
 }
 
+#[allow(clippy::disallowed_methods, reason = "a server keeps its own time")]
 fn listen(server: &Arc<Mutex<AuthorizationServer>>, address: SocketAddr) -> io::Result<Listening> {
     let server = Arc::clone(server);
     web::serve(TcpListener::bind(address)?, move |request| {
