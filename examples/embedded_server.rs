@@ -26,6 +26,7 @@ Options:
   --refresh-token-lifetime SECONDS  default: 30 days, and at least the access token's lifetime
   --redirect-uri URI...             default: http://127.0.0.1:8912/callback; can be repeated
   --scopes SCOPE...                 the scopes of every grant (default: export:read)
+  --revoke-on-reuse                 end all tokens of a sign-in when a refresh token is used twice
   --fail-next KIND=N...             let the next N requests to the token endpoint fail; can be repeated
 
 Kinds of failure:
@@ -85,6 +86,7 @@ impl Settings {
     fn parse(arguments: Vec<String>) -> Result<Self, String> {
         let (mut port, mut access, mut refresh) = (None, None, None);
         let (mut redirect_uris, mut scopes, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+        let mut revokes_on_reuse = false;
         for (flag, values) in flags::group(arguments.into_iter())? {
             match flag.as_str() {
                 "--port" => flags::set(&mut port, &flag, values)?,
@@ -95,6 +97,7 @@ impl Settings {
                     let words = values.iter().flat_map(|value| value.split_whitespace());
                     add(&mut scopes, &flag, words.map(str::to_owned).collect())?;
                 }
+                "--revoke-on-reuse" if values.is_empty() => revokes_on_reuse = true,
                 "--fail-next" => {
                     let mut texts = Vec::new();
                     add(&mut texts, &flag, values)?;
@@ -116,6 +119,7 @@ impl Settings {
         let first = redirect_uris.next().unwrap_or_else(|| "http://127.0.0.1:8912/callback".to_owned());
         let mut config = Config::new(first);
         config.more_redirect_uris = redirect_uris.collect();
+        config.revokes_on_reuse = revokes_on_reuse;
         for uri in [&config.redirect_uri].into_iter().chain(&config.more_redirect_uris) {
             url::Url::parse(uri).map_err(|error| format!("--redirect-uri: {error}; see --help"))?;
         }

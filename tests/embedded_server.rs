@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 #[path = "../examples/support/server.rs"]
 mod embedded;
 
-use embedded::{AuthorizationServer, Config, spawn};
+use embedded::{AuthorizationServer, Config, Counts, spawn};
+use serde_json::Value;
 
 const CALLERS: usize = 50;
 /// The maximum time of one call.
@@ -217,26 +218,85 @@ fn a_refresh_token_ends_when_the_flag_says() {
     config.access_token_lifetime = Duration::from_secs(1);
     let running = spawn(AuthorizationServer::new(config), 0).unwrap();
     let address = running.base_url().strip_prefix("http://").unwrap().to_owned();
+    let tokens = sign_in(&address);
+    assert_eq!(tokens["expires_in"], 1);
+    thread::sleep(Duration::from_millis(1200));
+    assert_eq!(refresh(&address, &tokens), (400, r#"{"error":"invalid_grant"}"#.into()));
+}
+
+#[test]
+fn the_reuse_of_a_refresh_token_ends_the_tokens_of_its_sign_in_when_the_flag_says() {
+    for (flags, is_current_alive) in [(&[][..], true), (&["--revoke-on-reuse"], false)] {
+        let mut program = Program::start(&[flags, &["--redirect-uri=http://127.0.0.1:9/callback"]].concat());
+        let address = program.line().strip_prefix("http://").unwrap().to_owned();
+        let (first, other) = (sign_in(&address), sign_in(&address));
+        let (status, body) = refresh(&address, &first);
+        assert_eq!(status, 200, "{body}");
+        let second = serde_json::from_str(&body).unwrap();
+        assert_eq!((me(&address, &first), me(&address, &second)), (401, 200), "{flags:?}");
+
+        let refused = (400, r#"{"error":"invalid_grant"}"#.to_owned());
+        assert_eq!(refresh(&address, &first), refused, "{flags:?}");
+        assert_eq!(me(&address, &second) == 200, is_current_alive, "{flags:?}");
+        let (status, body) = refresh(&address, &second);
+        assert_eq!(status == 200, is_current_alive, "{flags:?}: {body}");
+        // Another sign-in of the same user is another family.
+        assert_eq!((me(&address, &other), refresh(&address, &other).0), (200, 200), "{flags:?}");
+        assert_eq!(program.end(), Some(0));
+    }
+}
+
+#[test]
+fn the_server_counts_refreshes_reuses_and_revoked_families() {
+    let mut config = Config::new("http://127.0.0.1:9/callback");
+    config.revokes_on_reuse = true;
+    let running = spawn(AuthorizationServer::new(config), 0).unwrap();
+    let address = running.base_url().strip_prefix("http://").unwrap().to_owned();
+    let tokens = sign_in(&address);
+    for expected in [(1, 0, 0), (1, 1, 1), (1, 2, 1)] {
+        refresh(&address, &tokens);
+        let Counts { refreshes, reuses, families_revoked } = running.server().counts();
+        assert_eq!((refreshes, reuses, families_revoked), expected);
+    }
+}
+
+/// Signs the user in, and returns the tokens.
+#[track_caller]
+fn sign_in(address: &str) -> Value {
     let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
     let target = format!(
         "/oauth/authorize?response_type=code&client_id=fake-client&redirect_uri=http://127.0.0.1:9/callback\
          &code_challenge={challenge}&code_challenge_method=S256"
     );
-    let (_, head, _) = Connection::open(&address).get(&target);
+    let (_, head, _) = Connection::open(address).get(&target);
     let code = head.split("code=").nth(1).unwrap().split(['&', '\r']).next().unwrap();
     // The verifier of RFC 7636 appendix B.
     let form = format!(
         "grant_type=authorization_code&code={code}&redirect_uri=http://127.0.0.1:9/callback\
          &code_verifier=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
     );
-    let (status, _, body) = Connection::open(&address).post_as_client(&form);
-    let tokens: serde_json::Value = serde_json::from_str(&body).unwrap();
-    assert_eq!((status, &tokens["expires_in"]), (200, &1.into()), "{body}");
-    thread::sleep(Duration::from_millis(1200));
-    let form =
-        format!("grant_type=refresh_token&refresh_token={}", tokens["refresh_token"].as_str().unwrap());
-    let (status, _, body) = Connection::open(&address).post_as_client(&form);
-    assert_eq!((status, body.as_str()), (400, r#"{"error":"invalid_grant"}"#));
+    let (status, _, body) = Connection::open(address).post_as_client(&form);
+    assert_eq!(status, 200, "{body}");
+    serde_json::from_str(&body).unwrap()
+}
+
+/// Refreshes the tokens, and returns the status and the body of the answer.
+#[track_caller]
+fn refresh(address: &str, tokens: &Value) -> (u16, String) {
+    let refresh_token = tokens["refresh_token"].as_str().unwrap();
+    let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
+    let form = serde_urlencoded::to_string(form).unwrap();
+    let (status, _, body) = Connection::open(address).post_as_client(&form);
+    (status, body)
+}
+
+/// Returns the status of the API's answer to the access token.
+#[track_caller]
+fn me(address: &str, tokens: &Value) -> u16 {
+    let bearer = format!("Authorization: Bearer {}\r\n", tokens["access_token"].as_str().unwrap());
+    let mut connection = Connection::open(address);
+    connection.request("GET", "/api/me", &bearer, "");
+    connection.answer().0
 }
 
 /// A connection of HTTP/1.1 that is kept.

@@ -46,7 +46,7 @@ start_postgres() {
     in_directory "$programs/pg_ctl" -D data -w -l "$directory/postgres.log" \
         -o "-k '$directory' -c listen_addresses=" start >/dev/null
     started=1
-    in_directory "$programs/psql" -q -h "$directory" -U postgres -v ON_ERROR_STOP=1 <"$here/schema.sql"
+    in_directory "$programs/psql" -q -h "$directory" -U postgres -v ON_ERROR_STOP=1 <"$root/examples/stores/postgres/schema.sql"
 }
 
 in_directory() {

@@ -46,11 +46,15 @@ pub struct Config {
     pub refresh_token_lifetime: Duration,
     /// The scopes of every grant, separated by spaces, whatever the request.
     pub scopes: String,
+    /// Whether a refresh token that is used a second time ends all tokens of its sign-in (RFC 9700 §4.14.2).
+    pub revokes_on_reuse: bool,
+    /// The time between the processing of a token request and the delivery of its answer.
+    pub token_latency: Duration,
 }
 
 impl Config {
     /// Returns a fake client with this redirect URI, access tokens that live for an hour, and refresh tokens that
-    /// live for 30 days.
+    /// live for 30 days. The reuse of a refresh token is refused and revokes nothing.
     pub fn new(redirect_uri: impl Into<String>) -> Self {
         Self {
             client_id: "fake-client".into(),
@@ -60,6 +64,8 @@ impl Config {
             access_token_lifetime: Duration::from_secs(60 * 60),
             refresh_token_lifetime: Duration::from_secs(30 * 24 * 60 * 60),
             scopes: "users:read".into(),
+            revokes_on_reuse: false,
+            token_latency: Duration::ZERO,
         }
     }
 }
@@ -199,6 +205,34 @@ pub struct AuthorizationServer {
     failures: VecDeque<Failure>,
     /// The access tokens that were ended before their time.
     ended: HashSet<String>,
+    families: Families,
+}
+
+/// What has happened to the refresh tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// The refreshes that were answered with new tokens.
+    pub refreshes: u64,
+    /// The requests with a refresh token that had been used before.
+    pub reuses: u64,
+    /// The sign-ins whose tokens a reuse has ended.
+    pub families_revoked: u64,
+}
+
+/// The families of tokens: a sign-in and its refreshes make one.
+#[derive(Default)]
+struct Families {
+    /// The family of each refresh token, used or not.
+    of: HashMap<String, usize>,
+    all: Vec<Family>,
+    counts: Counts,
+}
+
+/// The last tokens of a family.
+struct Family {
+    access_token: String,
+    refresh_token: String,
+    is_revoked: bool,
 }
 
 impl AuthorizationServer {
@@ -225,8 +259,8 @@ impl AuthorizationServer {
         addons.push_code(Pkce::required());
 
         let authorizer = AuthMap::new(RandomGenerator::new(16));
-        let (failures, ended) = (VecDeque::new(), HashSet::new());
-        Self { config, registrar, authorizer, issuer, addons, failures, ended }
+        let (failures, ended, families) = (VecDeque::new(), HashSet::new(), Families::default());
+        Self { config, registrar, authorizer, issuer, addons, failures, ended, families }
     }
 
     /// Lets the next `times` requests to the token endpoint fail, after those that were set before.
@@ -237,6 +271,11 @@ impl AuthorizationServer {
     /// Ends an access token before its time, so that the API answers 401.
     pub fn end_access_token(&mut self, token: &str) {
         self.ended.insert(token.to_owned());
+    }
+
+    /// Returns what has happened to the refresh tokens so far.
+    pub fn counts(&self) -> Counts {
+        self.families.counts
     }
 
     /// Answers `GET /oauth/authorize`, `POST /oauth/token` and `GET /api/me`; any other request gets 404.
@@ -314,6 +353,10 @@ impl AuthorizationServer {
             return Err(invalid());
         }
 
+        let used = form.get("refresh_token").filter(|_| is_refresh).cloned();
+        if let Some(used) = &used {
+            self.check_reuse(used)?;
+        }
         form.insert("client_id".into(), self.config.client_id.clone());
         let request = Request { urlbody: form, ..Request::default() };
         let endpoint = self.endpoint();
@@ -322,13 +365,31 @@ impl AuthorizationServer {
         } else {
             AccessTokenFlow::prepare(endpoint).and_then(|mut flow| flow.execute(request))
         };
-        let response = answer.ok().and_then(|answer| self.token_response(answer));
+        let response = answer.ok().and_then(|answer| self.token_response(answer, used.as_deref()));
         response.ok_or_else(|| HttpResponse::error(500, "server_error"))
     }
 
-    fn token_response(&self, answer: Response) -> Option<HttpResponse> {
+    /// Counts a reuse, which revokes the family if the configuration says so, and refuses a revoked family.
+    fn check_reuse(&mut self, refresh_token: &str) -> Result<(), HttpResponse> {
+        let Families { of, all, counts } = &mut self.families;
+        let Some(family) = of.get(refresh_token).map(|family| &mut all[*family]) else { return Ok(()) };
+        if family.refresh_token != refresh_token {
+            counts.reuses += 1;
+            if self.config.revokes_on_reuse && !family.is_revoked {
+                counts.families_revoked += 1;
+                family.is_revoked = true;
+                self.ended.insert(family.access_token.clone());
+            }
+        }
+        if family.is_revoked { Err(HttpResponse::error(400, "invalid_grant")) } else { Ok(()) }
+    }
+
+    /// Returns the response to a token request; `used` is the refresh token of a refresh.
+    fn token_response(&mut self, answer: Response, used: Option<&str>) -> Option<HttpResponse> {
         let mut body: Value = serde_json::from_str(answer.body?.as_str()).ok()?;
         if let Status::Ok = answer.status {
+            let token = |name: &str| Some(body[name].as_str()?.to_owned());
+            self.families.issue(used, token("access_token")?, token("refresh_token")?);
             // `oxide-auth` gives the lifetime of the grant, not that of the access token.
             body["expires_in"] = self.config.access_token_lifetime.as_secs().into();
             return Some(HttpResponse::json(200, &body));
@@ -348,6 +409,25 @@ impl AuthorizationServer {
             None => HttpResponse::error(401, "invalid_token")
                 .with_header("WWW-Authenticate", "Bearer error=\"invalid_token\""),
         }
+    }
+}
+
+impl Families {
+    /// Records the tokens of a sign-in, or those that replace the refresh token `used`.
+    fn issue(&mut self, used: Option<&str>, access_token: String, refresh_token: String) {
+        let tokens = Family { access_token, refresh_token: refresh_token.clone(), is_revoked: false };
+        let family = match used.and_then(|used| self.of.get(used)) {
+            Some(family) => {
+                self.counts.refreshes += 1;
+                self.all[*family] = tokens;
+                *family
+            }
+            None => {
+                self.all.push(tokens);
+                self.all.len() - 1
+            }
+        };
+        self.of.insert(refresh_token, family);
     }
 }
 
@@ -400,6 +480,7 @@ pub fn spawn(server: AuthorizationServer, port: u16) -> io::Result<Running> {
     Ok(Running { server, address: listening.address(), listening: Some(listening) })
 }
 
+#[allow(clippy::disallowed_methods, reason = "a server keeps its own time")]
 fn listen(server: &Arc<Mutex<AuthorizationServer>>, address: SocketAddr) -> io::Result<Listening> {
     let server = Arc::clone(server);
     web::serve(TcpListener::bind(address)?, move |request| {
@@ -411,6 +492,10 @@ fn listen(server: &Arc<Mutex<AuthorizationServer>>, address: SocketAddr) -> io::
             headers: &headers,
             body: &request.body,
         });
+        if request.target == "/oauth/token" {
+            let latency = lock(&server).config.token_latency;
+            thread::sleep(latency);
+        }
         let HttpResponse { status, headers, body, delivery } = response;
         Reply { status, headers, body, delivery }
     })

@@ -8,11 +8,11 @@ use std::str::FromStr;
 use std::thread;
 use std::time::SystemTime;
 
-use oauth2_proto::Request;
-use ureq::Agent;
+use oauth2_proto::keeper::blocking::Runtime;
+use oauth2_proto::{Request, Response};
 
 use crate::Failure;
-use crate::http;
+use crate::http::Ureq;
 
 /// The number of the signal `SIGKILL`.
 pub const SIGKILL: i32 = 9;
@@ -55,20 +55,32 @@ impl FromStr for Point {
     }
 }
 
-/// Sends a request like [`http::send`], and kills the process at `point`.
-pub fn send(point: Point, agent: &Agent, request: &Request, until: SystemTime) -> ! {
-    match point {
-        Point::Claim => {}
-        Point::Sent => send_only(request).expect("the server listens"),
-        Point::Answered => {
-            http::send(agent, request, until).expect("the server answers");
+/// Sends requests like [`Ureq`], unless the process is to die at a point of the first one.
+pub struct Mortal {
+    pub http: Ureq,
+    pub die_at: Option<Point>,
+}
+
+impl Runtime for Mortal {
+    fn send(&self, request: &Request, until: SystemTime) -> Option<Response<'static>> {
+        let Some(point) = self.die_at else { return self.http.send(request, until) };
+        match point {
+            Point::Claim => {}
+            Point::Sent => send_only(request).expect("the server listens"),
+            Point::Answered => {
+                self.http.send(request, until).expect("the server answers");
+            }
+        }
+        // Uses a shell, because the standard library cannot send a signal.
+        let killed = Command::new("sh").args(["-c", &format!("kill -KILL {}", id())]).status();
+        killed.expect("there is a shell");
+        loop {
+            thread::park();
         }
     }
-    // Uses a shell, because the standard library cannot send a signal.
-    let killed = Command::new("sh").args(["-c", &format!("kill -KILL {}", id())]).status();
-    killed.expect("there is a shell");
-    loop {
-        thread::park();
+
+    fn sleep(&self, until: SystemTime) {
+        self.http.sleep(until);
     }
 }
 

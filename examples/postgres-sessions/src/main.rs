@@ -1,7 +1,7 @@
 //! Shares one authorization among many threads and processes through PostgreSQL, at a server that revokes the
 //! authorization if a refresh token is used twice. See README.md.
 //!
-//! Copy `store.rs`, `keeper.rs` and `http.rs` into your program. The other files are the demonstration.
+//! `http.rs` and the package `postgres-store` are what a program needs. The other files are the demonstration.
 
 #![allow(clippy::disallowed_methods, reason = "a program has a clock and an environment; the crate has none")]
 
@@ -13,10 +13,8 @@ mod death;
 mod foreign;
 mod holder;
 mod http;
-mod keeper;
 mod report;
 mod settings;
-mod store;
 mod survivors;
 mod world;
 
@@ -36,7 +34,7 @@ Usage: postgres-sessions [--seconds SECONDS]
        postgres-sessions hold KEY THREADS SECONDS [--die-at claim|sent|answered]
                         run one of its processes, which kills itself at the given point of a refresh
 
-DATABASE_URL names the database, which contains the table of schema.sql.";
+DATABASE_URL names the database, which contains the table of postgres-store.";
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
@@ -62,7 +60,7 @@ fn run(arguments: &[&str]) -> Result<bool, Failure> {
                 _ => return Err(USAGE.into()),
             };
             let settings = Settings::read(|name| std::env::var(name).ok())?;
-            holder::run(&settings, key, threads.parse()?, seconds.parse()?, die_at).print();
+            holder::run(&settings, key, threads.parse()?, seconds.parse()?, die_at)?.print();
             Ok(true)
         }
         _ => Err(USAGE.into()),

@@ -4,34 +4,31 @@
 use std::os::unix::process::ExitStatusExt;
 use std::time::Instant;
 
+use oauth2_proto::keeper::KeeperError;
 use oauth2_proto::{Secret, session::Reason};
 
 use crate::Failure;
 use crate::death::{Point, SIGKILL};
-use crate::keeper::{Keeper, Next};
 use crate::report::Report;
-use crate::world::{What, World, eventually};
+use crate::world::{Keeper, What, World, eventually};
 
 /// Kills a process at this point, and judges what the other holders do.
 pub fn show(point: Point, world: &World, report: &mut Report) -> Result<(), Failure> {
     report.heading(format_args!("A process dies by SIGKILL at the point {point:?}"));
     let key = format!("dies at {point}");
-    let send = world.send();
-    let tools = world.tools(&send);
-    let mut first = Keeper::signed_in(tools, world.store(&key)?, world.sign_in()?)?;
-    first.tend()?;
-    let old = first.access_token().cloned();
-    let mut survivors = Survivors { first, second: world.open(tools, &key)? };
+    let survivors = Survivors { keepers: [world.keeper()?, world.keeper()?], key: &key };
+    survivors.sign_in(world)?;
+    let old = survivors.tokens()?;
     let before = world.log()?.len();
 
     let status = world.spawn(&key, 1, 30, Some(point))?.wait()?;
     let died = Instant::now();
     report.promise("the process was killed in the middle of its refresh", status.signal() == Some(SIGKILL));
 
-    let mut ends = [None; 2];
+    let mut tokens = old.clone();
     let settled = eventually(|| {
-        ends = survivors.tend()?;
-        Ok(ends.iter().all(Option::is_some) || survivors.have_other_than(old.as_ref()))
+        tokens = survivors.tokens()?;
+        Ok(tokens.iter().all(Result::is_err) || are_new(&tokens, &old))
     })?;
     let log = world.log()?;
     let count = |what| log[before..].iter().filter(|entry| entry.what == what).count();
@@ -41,15 +38,14 @@ pub fn show(point: Point, world: &World, report: &mut Report) -> Result<(), Fail
 
     if point.is_in_the_window() {
         report.promise(
-            "the lost answer ends in Reauthorize for both survivors",
-            ends == [Some(Reason::Refused); 2],
+            "the lost answer ends in a new sign-in for both survivors",
+            tokens.iter().all(|token| *token == Err(Reason::Refused)),
         );
         report.promise(
             "after one attempt with the old refresh token, after which the server revoked the authorization",
             [refreshed, refused, revoked] == [1, 1, 1],
         );
-        survivors.first = Keeper::signed_in(tools, world.store(&key)?, world.sign_in()?)?;
-        survivors.first.tend()?;
+        survivors.sign_in(world)?;
         report.promise(
             "the user signs in again, and both continue under the same key",
             eventually(|| survivors.are_served(world))?,
@@ -61,11 +57,8 @@ pub fn show(point: Point, world: &World, report: &mut Report) -> Result<(), Fail
         );
         report.promise("no refresh token was used twice", refreshed > 0 && [refused, revoked] == [0, 0]);
     }
-    let old = survivors.first.access_token().cloned();
-    let refreshed = eventually(|| {
-        survivors.tend()?;
-        Ok(survivors.have_other_than(old.as_ref()))
-    })?;
+    let old = survivors.tokens()?;
+    let refreshed = eventually(|| Ok(are_new(&survivors.tokens()?, &old)))?;
     report.promise(
         "the next refresh succeeds as well",
         refreshed && eventually(|| survivors.are_served(world))?,
@@ -73,31 +66,40 @@ pub fn show(point: Point, world: &World, report: &mut Report) -> Result<(), Fail
     Ok(())
 }
 
+/// Two processes, of which each has a keeper of its own.
 struct Survivors<'a> {
-    first: Keeper<'a>,
-    second: Keeper<'a>,
+    keepers: [Keeper; 2],
+    key: &'a str,
 }
 
+/// The access tokens of both, or the reasons why the user must sign in again.
+type Tokens = [Result<Secret, Reason>; 2];
+
 impl Survivors<'_> {
-    /// Tends both holders, and returns for each the reason why the user must sign in again, if any.
-    fn tend(&mut self) -> Result<[Option<Reason>; 2], Failure> {
-        let reason = |next| match next {
-            Next::At(_) => None,
-            Next::SignIn(reason) => Some(reason),
+    /// Signs the user in at the first of the two.
+    fn sign_in(&self, world: &World) -> Result<(), Failure> {
+        Ok(self.keepers[0].signed_in(self.key, world.sign_in()?)?)
+    }
+
+    fn tokens(&self) -> Result<Tokens, Failure> {
+        let token = |keeper: &Keeper| match keeper.access_token(self.key) {
+            Ok(token) => Ok(Ok(token)),
+            Err(KeeperError::SignIn(reason)) => Ok(Err(reason)),
+            Err(error) => Err(error),
         };
-        Ok([self.first.tend()?, self.second.tend()?].map(reason))
+        Ok([token(&self.keepers[0])?, token(&self.keepers[1])?])
     }
 
-    /// Returns whether both holders have an access token other than `old`.
-    fn have_other_than(&self, old: Option<&Secret>) -> bool {
-        let tokens = [&self.first, &self.second].map(Keeper::access_token);
-        tokens.iter().all(|token| token.is_some() && *token != old)
+    /// Returns whether both have the same access token, and the server accepts it.
+    fn are_served(&self, world: &World) -> Result<bool, Failure> {
+        match self.tokens()? {
+            [Ok(first), Ok(second)] => Ok(first == second && world.is_active(&first)?),
+            _ => Ok(false),
+        }
     }
+}
 
-    /// Returns whether both holders have the same access token, and the server accepts it.
-    fn are_served(&mut self, world: &World) -> Result<bool, Failure> {
-        self.tend()?;
-        let same = self.first.access_token() == self.second.access_token();
-        Ok(same && world.is_served(&self.first)?)
-    }
+/// Returns whether both have a token other than the old one.
+fn are_new(tokens: &Tokens, old: &Tokens) -> bool {
+    tokens.iter().zip(old).all(|(token, old)| token.is_ok() && token != old)
 }

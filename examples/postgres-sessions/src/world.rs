@@ -6,24 +6,25 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
-use oauth2_proto::{Callback, Request, Response, TokenResponse};
-use ureq::Agent;
+use oauth2_proto::keeper::blocking::{self, Runtime};
+use oauth2_proto::{Callback, Secret, TokenResponse};
+use postgres_store::PostgresStore;
 
 use crate::Failure;
 use crate::browser::Browser;
 use crate::death::Point;
 use crate::foreign::{self, ForeignServer};
-use crate::http;
-use crate::keeper::{Answer, Keeper, Send, Tools};
+use crate::http::Ureq;
 use crate::settings::{LIFETIME, Settings, environment, policy};
-use crate::store::Store;
 
 /// The time limit for a condition: covers a claim, the clock skew, pauses and a slow machine.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+pub type Keeper = blocking::Keeper<PostgresStore, Ureq>;
+
 pub struct World {
     pub settings: Settings,
-    pub agent: Agent,
+    pub http: Ureq,
     server: ForeignServer,
     environment: Vec<(&'static str, String)>,
     log: PathBuf,
@@ -42,31 +43,18 @@ impl World {
             let known = environment.iter().find(|(known, _)| *known == name);
             known.map(|(_, value)| value.clone()).or_else(|| std::env::var(name).ok())
         })?;
-        Ok(Self { settings, agent: http::agent(), server, environment, log })
+        Ok(Self { settings, http: Ureq::new(), server, environment, log })
     }
 
-    /// Returns the HTTP of a holder that does not die.
-    pub fn send(&self) -> impl Fn(&Request, SystemTime) -> Option<Answer> {
-        |request, until| http::send(&self.agent, request, until)
+    /// Makes a keeper like that of another process.
+    pub fn keeper(&self) -> Result<Keeper, Failure> {
+        let (client, store) = (self.settings.client.clone(), PostgresStore::new(&self.settings.database)?);
+        Ok(Keeper::new(client, policy(), SystemTime::now, store, self.http.clone()))
     }
 
-    pub fn tools<'a>(&'a self, send: &'a Send<'a>) -> Tools<'a> {
-        Tools { client: &self.settings.client, policy: policy(), send }
-    }
-
-    pub fn store(&self, key: &str) -> Result<Store, Failure> {
-        Store::new(&self.settings.database, key)
-    }
-
-    /// Opens another holder of the stored authorization.
-    pub fn open<'a>(&'a self, tools: Tools<'a>, key: &str) -> Result<Keeper<'a>, Failure> {
-        Ok(Keeper::open(tools, self.store(key)?)?.ok_or("no user has signed in")?)
-    }
-
-    /// Returns whether the holder has a token that the server accepts.
-    pub fn is_served(&self, keeper: &Keeper) -> Result<bool, Failure> {
-        let token = keeper.access_token();
-        token.map_or(Ok(false), |token| self.settings.is_active(&self.agent, token))
+    /// Returns whether the server accepts the token.
+    pub fn is_active(&self, token: &Secret) -> Result<bool, Failure> {
+        self.settings.is_active(&self.http.0, token)
     }
 
     /// Signs the user in with a browser, and returns the tokens.
@@ -79,10 +67,8 @@ impl World {
         let callback = Browser::new().sign_in(&url, redirect_uri)?;
         let call = pending.receive(client, Callback::url(&callback), SystemTime::now())?;
         let deadline = SystemTime::now() + Duration::from_secs(10);
-        let (status, headers, body) =
-            http::send(&self.agent, call.request(), deadline).ok_or("the server did not answer")?;
-        let headers = headers.iter().map(|(name, value)| (name.as_str(), value));
-        Ok(call.read(Response::new(status, headers, &body))?)
+        let response = self.http.send(call.request(), deadline).ok_or("the server did not answer")?;
+        Ok(call.read(response)?)
     }
 
     /// Starts another process that holds the authorization.
