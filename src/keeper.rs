@@ -173,7 +173,7 @@ impl Keeper {
     /// Records that the API answered 401 to this access token (RFC 6750 §3.1). A token other than the current
     /// one changes nothing.
     pub fn access_token_rejected(&self, key: &str, access_token: &Secret) {
-        self.shared.with(key, |errands, now| errands.access_token_rejected(access_token, now));
+        self.shared.order_by(key, |errands, now| errands.access_token_rejected(access_token, now));
     }
 
     /// Takes the tokens of a sign-in, the first or a later one, and returns when they are stored.
@@ -183,14 +183,20 @@ impl Keeper {
     ///
     /// # Errors
     ///
-    /// [`KeeperError::Store`]: the keeper has the tokens and keeps trying to save them.
+    /// - [`KeeperError::Store`]: the keeper has the tokens and keeps trying to save them.
+    /// - [`KeeperError::Misuse`]: the tokens were issued to another client. They are stored, and the keeper
+    ///   of that client can use them.
     pub fn signed_in(
         &self,
         key: &str,
         tokens: TokenResponse,
     ) -> impl Future<Output = Result<(), KeeperError>> {
-        self.shared.with(key, |errands, now| errands.signed_in(tokens, now));
-        self.saved(key)
+        let checked = self.shared.order_by(key, |errands, now| errands.signed_in(tokens, now));
+        let saved = self.saved(key);
+        async {
+            saved.await?;
+            checked.map_err(KeeperError::Misuse)
+        }
     }
 
     /// Starts from a refresh token that you obtained without this crate, for users who signed in earlier.
@@ -205,8 +211,7 @@ impl Keeper {
         key: &str,
         refresh_token: Secret,
     ) -> impl Future<Output = Result<(), KeeperError>> {
-        let started =
-            self.shared.with(key, |errands, now| errands.start_from_refresh_token(refresh_token, now));
+        let started = self.shared.order_by(key, |errands, _| errands.start_from_refresh_token(refresh_token));
         let saved = self.saved(key);
         async {
             started.map_err(KeeperError::Misuse)?;
@@ -215,15 +220,19 @@ impl Keeper {
     }
 
     /// Ends an authorization for a disconnect or a sign-out, and returns its refresh token when the end is
-    /// stored: revoke it at the server (RFC 7009). `None` if there is none.
+    /// stored: revoke it at the server (RFC 7009). `None` if there is none, or if the user has signed in
+    /// again meanwhile.
     ///
     /// # Errors
     ///
     /// [`KeeperError::Store`]: the keeper keeps trying to save the end.
     pub fn end(&self, key: &str) -> impl Future<Output = Result<Option<Secret>, KeeperError>> {
-        self.shared.with(key, |errands, now| errands.end(now));
+        self.shared.order_by(key, |errands, _| errands.end());
         let session = self.session(key);
-        async { Ok(session.await?.and_then(|session| session.refresh_token().cloned())) }
+        async {
+            let ended = session.await?.filter(Session::is_ended);
+            Ok(ended.and_then(|session| session.refresh_token().cloned()))
+        }
     }
 
     /// Makes a refresh due at once, after the cause of a trouble is fixed; see [`Session::resume`].
@@ -232,7 +241,7 @@ impl Keeper {
     ///
     /// [`KeeperError::Store`]: the keeper keeps trying to save it.
     pub fn resume(&self, key: &str) -> impl Future<Output = Result<(), KeeperError>> {
-        self.shared.with(key, |errands, now| errands.resume(now));
+        self.shared.order_by(key, |errands, _| errands.resume());
         self.saved(key)
     }
 
@@ -243,7 +252,7 @@ impl Keeper {
     ///
     /// [`KeeperError::Store`]: the keeper keeps trying to save it.
     pub fn rebind(&self, key: &str) -> impl Future<Output = Result<(), KeeperError>> {
-        self.shared.with(key, |errands, now| errands.rebind(now));
+        self.shared.order_by(key, |errands, _| errands.rebind());
         self.saved(key)
     }
 

@@ -313,12 +313,14 @@ impl Session {
         now: SystemTime,
     ) -> Result<Self, Error> {
         let session = Self::of_stored(client, snapshot, policy, now);
-        session.check_client(client)?;
+        session.check_issued_to(client)?;
+        if session.record.refresh_token.is_some() {
+            client.server.check_grant_type("refresh_token")?;
+        }
         Ok(session)
     }
 
-    /// Makes a holder like [`restore`](Self::restore), and leaves [`check_client`](Self::check_client) to the
-    /// caller.
+    /// Makes a holder like [`restore`](Self::restore), without its checks.
     pub(crate) fn of_stored(
         client: &Client,
         snapshot: Snapshot,
@@ -328,15 +330,12 @@ impl Session {
         Self::with(*snapshot.0, client.holder(), policy, now)
     }
 
-    /// Checks that this client can refresh the tokens.
-    pub(crate) fn check_client(&self, client: &Client) -> Result<(), Error> {
-        if self.record.issued_to != client.issued_to {
-            return Err(another_client());
+    /// Checks that the tokens were issued to this client.
+    pub(crate) fn check_issued_to(&self, client: &Client) -> Result<(), Error> {
+        match self.newest().issued_to == client.issued_to {
+            true => Ok(()),
+            false => Err(another_client()),
         }
-        if self.record.refresh_token.is_some() {
-            client.server.check_grant_type("refresh_token")?;
-        }
-        Ok(())
     }
 
     /// Makes a holder from a snapshot whose tokens were issued to `client` at another address of its token
@@ -479,6 +478,22 @@ impl Session {
     pub(crate) fn another_holder(&self) -> Self {
         let now = system_time(self.clock.latest());
         Self::with(self.record.clone(), self.holder, self.policy, now)
+    }
+
+    /// Returns what tells the latest sign-in apart from other ones.
+    pub(crate) fn sign_in(&self) -> ([u8; 16], (u64, u32)) {
+        let newest = self.newest();
+        (newest.authorization, newest.sign_in())
+    }
+
+    /// Returns whether the program has ended the authorization.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.newest().state == State::Ended
+    }
+
+    /// Returns whether the API has rejected the access token, which only this holder knows.
+    pub(crate) fn is_rejected(&self) -> bool {
+        self.seen == Seen::Rejected
     }
 
     /// Returns whether the snapshot belongs to the same authorization as this session.
@@ -675,13 +690,14 @@ impl Session {
     /// Makes a first sign-in of the unsaved one in hand, because the stored snapshot was deleted. Returns
     /// whether there is one.
     pub(crate) fn begin_anew(&mut self) -> bool {
-        match std::mem::replace(&mut self.hand, Hand::Nothing) {
-            Hand::SignIn { record, .. } => {
-                self.replace(record.as_first_sign_in());
-                true
-            }
-            _ => !self.record.is_stored(),
+        if !self.record.is_stored() {
+            return true;
         }
+        let Hand::SignIn { record, .. } = std::mem::replace(&mut self.hand, Hand::Nothing) else {
+            return false;
+        };
+        self.replace(record.as_first_sign_in());
+        true
     }
 
     /// Compares what is in hand with the stored record, and keeps only an outcome that supersedes it.

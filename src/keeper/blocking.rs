@@ -86,16 +86,20 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
         self.with(key, |errands, now| errands.access_token_rejected(access_token, now));
     }
 
-    /// Takes the tokens of a sign-in, the first or a later one, and stores them.
+    /// Takes the tokens of a sign-in, the first or a later one, and stores them. If a refresh of this key is
+    /// under way, it ends first.
     ///
     /// Verify that the same user signed in: another user's tokens belong under another key.
     ///
     /// # Errors
     ///
-    /// [`KeeperError::Store`]: the keeper has the tokens, and the next call for this key saves them.
+    /// - [`KeeperError::Store`]: the keeper has the tokens, and the next call for this key saves them.
+    /// - [`KeeperError::Misuse`]: the tokens were issued to another client. They are stored, and the keeper
+    ///   of that client can use them.
     pub fn signed_in(&self, key: &str, tokens: TokenResponse) -> Result<(), KeeperError> {
-        self.with(key, |errands, now| errands.signed_in(tokens, now));
-        self.session(key).map(drop)
+        let checked = self.with(key, |errands, now| errands.signed_in(tokens, now));
+        self.session(key)?;
+        checked.map_err(KeeperError::Misuse)
     }
 
     /// Starts from a refresh token that you obtained without this crate, for users who signed in earlier.
@@ -106,7 +110,7 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
     /// [`KeeperError::Misuse`]: the refresh token is empty or holds control characters.
     /// [`KeeperError::Store`]: the next call for this key saves it.
     pub fn start_from_refresh_token(&self, key: &str, refresh_token: Secret) -> Result<(), KeeperError> {
-        self.with(key, |errands, now| errands.start_from_refresh_token(refresh_token, now))
+        self.with(key, |errands, _| errands.start_from_refresh_token(refresh_token))
             .map_err(KeeperError::Misuse)?;
         self.session(key).map(drop)
     }
@@ -118,8 +122,9 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
     ///
     /// [`KeeperError::Store`]: the next call for this key saves the end.
     pub fn end(&self, key: &str) -> Result<Option<Secret>, KeeperError> {
-        self.with(key, |errands, now| errands.end(now));
-        Ok(self.session(key)?.and_then(|session| session.refresh_token().cloned()))
+        self.with(key, |errands, _| errands.end());
+        let ended = self.session(key)?.filter(Session::is_ended);
+        Ok(ended.and_then(|session| session.refresh_token().cloned()))
     }
 
     /// Makes a refresh due at once, after the cause of a trouble is fixed; see [`Session::resume`].
@@ -128,7 +133,7 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
     ///
     /// [`KeeperError::Store`]: the next call for this key saves it.
     pub fn resume(&self, key: &str) -> Result<(), KeeperError> {
-        self.with(key, |errands, now| errands.resume(now));
+        self.with(key, |errands, _| errands.resume());
         self.session(key).map(drop)
     }
 
@@ -139,7 +144,7 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
     ///
     /// [`KeeperError::Store`]: the next call for this key saves it.
     pub fn rebind(&self, key: &str) -> Result<(), KeeperError> {
-        self.with(key, |errands, now| errands.rebind(now));
+        self.with(key, |errands, _| errands.rebind());
         self.session(key).map(drop)
     }
 
@@ -159,39 +164,41 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
     fn wait<T>(&self, key: &str, ask: Ask<T>) -> Result<T, KeeperError> {
         let mut known = None;
         let mut has_served = false;
-        let mut table = self.lock();
         loop {
+            let now = (self.now)();
+            let mut table = self.lock();
             let entry = table.entry(key);
-            let Answer { value, has_errand } = ask(entry, &mut known, (self.now)());
+            let Answer { value, has_errand } = ask(entry, &mut known, now);
             if has_errand && !entry.is_served && (value.is_none() || !has_served) {
                 entry.is_served = true;
                 drop(table);
                 self.serve(key);
                 has_served = true;
-                table = self.lock();
             } else if let Some(value) = value {
                 return value;
             } else {
-                table = self.changed.wait(table).unwrap_or_else(PoisonError::into_inner);
+                drop(self.changed.wait(table).unwrap_or_else(PoisonError::into_inner));
             }
         }
     }
 
     /// Carries out the errands of one authorization, one at a time, until there is an outcome.
     fn serve(&self, key: &str) {
-        let _job = Job { keeper: self, key };
-        while let Some(errand) = self.with_entry(key, Entry::next) {
+        let mut job = Job { keeper: self, key, is_over: false };
+        let mut refreshed = None;
+        while let Some(errand) = self.with_entry(key, |entry, now| entry.next(now, true)) {
             let done = match errand {
                 Errand::Load => self.store.load(key).map(|snapshot| {
                     self.with(key, |errands, now| errands.loaded(snapshot, now));
                 }),
                 Errand::Swap(save) => self.store.compare_and_swap(key, &save).map(|accepted| {
-                    self.with(key, |errands, _| errands.swapped(save, accepted));
+                    self.with(key, |errands, now| errands.swapped(save, accepted, now));
+                    // The tokens are safe before foreign code runs.
+                    self.log(key, &mut refreshed);
                 }),
                 Errand::Send { call, until } => {
                     let answer = self.runtime.send(call.request(), until);
-                    let outcome = self.with(key, |errands, now| errands.answered(call, answer, now));
-                    self.runtime.refreshed(key, outcome);
+                    refreshed = Some(self.with(key, |errands, now| errands.answered(call, answer, now)));
                     Ok(())
                 }
                 Errand::Sleep(until) => {
@@ -199,19 +206,39 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
                     Ok(())
                 }
                 // `next` publishes the outcome, and returns no such errand.
-                Errand::Token(_) | Errand::NoToken(_) => return,
+                Errand::Token(_) | Errand::NoToken(_) => break,
             };
             if let Err(error) = done {
-                let error = KeeperError::Store(error.into().into());
-                self.with_entry(key, |entry, _| entry.store_failed(error));
-                return;
+                let error = KeeperError::store(error);
+                self.with_entry(key, |entry, _| {
+                    entry.failed(error);
+                    entry.is_served = false;
+                });
+                break;
             }
+        }
+        job.is_over = true;
+        self.log(key, &mut refreshed);
+    }
+
+    fn log(&self, key: &str, refreshed: &mut Option<Refreshed>) {
+        if let Some(refreshed) = refreshed.take() {
+            self.runtime.refreshed(key, refreshed);
         }
     }
 
+    /// Changes an entry, and wakes the threads that wait if there is news.
     fn with_entry<T>(&self, key: &str, change: impl FnOnce(&mut Entry, SystemTime) -> T) -> T {
         let now = (self.now)();
-        change(self.lock().entry(key), now)
+        let mut table = self.lock();
+        let entry = table.entry(key);
+        let value = change(entry, now);
+        let has_news = entry.take_news(now);
+        drop(table);
+        if has_news {
+            self.changed.notify_all();
+        }
+        value
     }
 
     fn with<T>(&self, key: &str, change: impl FnOnce(&mut Errands, SystemTime) -> T) -> T {
@@ -231,16 +258,20 @@ impl<S, R> fmt::Debug for Keeper<S, R> {
     }
 }
 
-/// The job of the thread that serves an entry. At its end, also by a panic, the threads that wait look again,
-/// and one of them serves the entry if there is more to do.
+/// The job of the thread that serves an entry. After a panic, the threads that wait look again, and one of
+/// them serves the entry.
 struct Job<'a, S, R> {
     keeper: &'a Keeper<S, R>,
     key: &'a str,
+    /// True if the entry may have another job by now.
+    is_over: bool,
 }
 
 impl<S, R> Drop for Job<'_, S, R> {
     fn drop(&mut self) {
-        self.keeper.lock().entry(self.key).is_served = false;
-        self.keeper.changed.notify_all();
+        if !self.is_over {
+            self.keeper.lock().entry(self.key).is_served = false;
+            self.keeper.changed.notify_all();
+        }
     }
 }

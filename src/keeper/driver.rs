@@ -5,13 +5,13 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use crate::keeper::errands::Errand;
+use crate::call::{Request, Response};
+use crate::keeper::errands::{Errand, Errands, Refreshed};
 use crate::keeper::error::KeeperError;
-use crate::keeper::jobs::{Jobs, unless};
+use crate::keeper::jobs::{Jobs, race, unless_it_panics};
 use crate::keeper::shared::Shared;
-use crate::keeper::table::Entry;
 use crate::keeper::{Runtime, Store};
 
 /// Carries out the errands of a [`Keeper`](crate::keeper::Keeper): spawn [`run`](Self::run) once.
@@ -70,39 +70,95 @@ impl<S: Store, R: Runtime> Driver<S, R> {
         jobs.poll(context)
     }
 
-    /// Carries out the errands of one authorization, one at a time, until there is an outcome.
+    /// Serves one authorization. A panic of the store or of the HTTP client ends this job alone.
     async fn serve(&self, key: String) {
-        while let Some(errand) = self.shared.with_entry(&key, Entry::next) {
-            let done = match errand {
-                Errand::Load => self.store.load(&key).await.map(|snapshot| {
-                    self.shared.with(&key, |errands, now| errands.loaded(snapshot, now));
-                }),
-                Errand::Swap(save) => self.store.compare_and_swap(&key, &save).await.map(|accepted| {
-                    self.shared.with(&key, |errands, _| errands.swapped(save, accepted));
-                }),
-                Errand::Send { call, until } => {
-                    let send = self.runtime.send(call.request(), until);
-                    let answer = unless(send, self.runtime.sleep(until)).await;
-                    let outcome = self.shared.with(&key, |errands, now| errands.answered(call, answer, now));
-                    self.runtime.refreshed(&key, outcome);
-                    Ok(())
-                }
-                Errand::Sleep(until) => {
-                    self.runtime.sleep(until).await;
-                    Ok(())
-                }
-                // `next` publishes the outcome, and returns no such errand.
-                Errand::Token(_) | Errand::NoToken(_) => return,
-            };
-            if let Err(error) = done {
-                let error = KeeperError::Store(error.into().into());
-                if !self.shared.with_entry(&key, |entry, _| entry.store_failed(error)) {
-                    return;
-                }
-                // Something is not stored yet, so the job goes on although nobody may wait for it.
-                let now = self.shared.now();
-                self.runtime.sleep(now.checked_add(STORE_PAUSE).unwrap_or(now)).await;
+        loop {
+            let outcome = unless_it_panics(self.carry_out(&key)).await;
+            let Err(error) = outcome.unwrap_or(Err(KeeperError::Panicked)) else { return };
+            if !self.shared.with_entry(&key, |entry, _| entry.failed(error)) {
+                return;
             }
+            // Something is not stored yet, so the job goes on although nobody may wait for it.
+            self.pause().await;
+        }
+    }
+
+    async fn pause(&self) {
+        let now = self.shared.now();
+        self.runtime.sleep(now.checked_add(PAUSE).unwrap_or(now)).await;
+    }
+
+    /// Carries out the errands of one authorization, one at a time, until there is an outcome.
+    async fn carry_out(&self, key: &str) -> Result<(), KeeperError> {
+        let mut refreshed = None;
+        while let Some(errand) = self.shared.with_entry(key, |entry, now| {
+            let is_awaited = entry.is_awaited();
+            entry.next(now, is_awaited)
+        }) {
+            match errand {
+                Errand::Send { call, until } => {
+                    let answer = self.send(key, call.request(), until).await;
+                    refreshed =
+                        Some(self.shared.with(key, |errands, now| errands.answered(call, answer, now)));
+                }
+                errand => {
+                    let done = self.carry_out_one(key, errand, &mut refreshed).await;
+                    done.map_err(KeeperError::store)?;
+                }
+            }
+        }
+        self.log(key, &mut refreshed);
+        Ok(())
+    }
+
+    /// Carries out one errand of the store, or a sleep.
+    async fn carry_out_one(
+        &self,
+        key: &str,
+        errand: Errand,
+        refreshed: &mut Option<Refreshed>,
+    ) -> Result<(), S::Error> {
+        match errand {
+            Errand::Load => {
+                let snapshot = self.store.load(key).await?;
+                self.shared.with(key, |errands, now| errands.loaded(snapshot, now));
+            }
+            Errand::Swap(save) => {
+                let accepted = self.store.compare_and_swap(key, &save).await?;
+                self.shared.with(key, |errands, now| errands.swapped(save, accepted, now));
+                // The tokens are safe before foreign code runs.
+                self.log(key, refreshed);
+            }
+            Errand::Sleep(until) => race(self.runtime.sleep(until), self.shared.order(key)).await,
+            // The other errands are not for the store.
+            Errand::Send { .. } | Errand::Token(_) | Errand::NoToken(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Sends a request. Gives up at `until`, and saves meanwhile what a sign-in or an end brings.
+    async fn send(&self, key: &str, request: &Request, until: SystemTime) -> Option<Response<'static>> {
+        let send = self.runtime.send(request, until);
+        let give_up = async {
+            self.runtime.sleep(until).await;
+            None
+        };
+        let save = async {
+            loop {
+                self.shared.order(key).await;
+                while let Some(errand) = self.shared.with(key, Errands::next_save) {
+                    if self.carry_out_one(key, errand, &mut None).await.is_err() {
+                        self.pause().await;
+                    }
+                }
+            }
+        };
+        race(send, race(give_up, save)).await
+    }
+
+    fn log(&self, key: &str, refreshed: &mut Option<Refreshed>) {
+        if let Some(refreshed) = refreshed.take() {
+            self.runtime.refreshed(key, refreshed);
         }
     }
 }
@@ -121,4 +177,4 @@ impl<S, R> fmt::Debug for Driver<S, R> {
 }
 
 /// The pause after a failure of the store while something is not stored.
-const STORE_PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_secs(1);

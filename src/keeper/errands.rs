@@ -91,7 +91,7 @@ impl fmt::Display for Refreshed {
 ///             Errand::Load => errands.loaded(store.load(key)?, now()),
 ///             Errand::Swap(save) => {
 ///                 let accepted = store.compare_and_swap(key, &save)?;
-///                 errands.swapped(save, accepted);
+///                 errands.swapped(save, accepted, now());
 ///             }
 ///             Errand::Send { call, until } => {
 ///                 let answer = http.send(call.request(), until);
@@ -107,26 +107,47 @@ impl fmt::Display for Refreshed {
 pub struct Errands {
     client: Arc<Client>,
     policy: RefreshPolicy,
+    /// What is known; `None` while nothing is stored, or nothing was read.
     session: Option<Session>,
-    /// The reports that wait for the stored snapshot, in their order.
-    reports: Vec<Report>,
+    wishes: Wishes,
     /// The time at which the store was last read; `None` if it is to be read at once.
     read_at: Option<SystemTime>,
     /// The number of reads since the store refused a save, all of which brought nothing newer.
     reads_since_refusal: Option<u32>,
     /// The number of reads in a row that brought nothing newer.
     idle_reads: u32,
-    /// The time at which this wait for a token began.
+    /// True if the last errand was to sleep, so that the store is read next.
+    has_slept: bool,
+    /// The time at which the first errand for a token was asked for.
     waiting_since: Option<SystemTime>,
 }
 
-/// A report that was made before the stored snapshot was known.
-enum Report {
-    SignedIn(Box<TokenResponse>, SystemTime),
-    RefreshToken(Secret),
-    End,
-    Resume,
-    Rebind,
+/// What was asked for and is not in the store yet. A wish is carried out on what the store holds, and again
+/// if another holder was faster to save.
+#[derive(Default)]
+struct Wishes {
+    /// To start from this refresh token, if nothing is stored.
+    refresh_token: Option<Secret>,
+    /// To replace this access token, which the API has rejected.
+    rejected: Option<Secret>,
+    /// To end the authorization.
+    end: Option<End>,
+    resume: Option<Stage>,
+    rebind: Option<Stage>,
+}
+
+/// The wish to end an authorization.
+struct End {
+    /// The sign-in to end, once the store was read. A later one is not ended.
+    of: Option<([u8; 16], (u64, u32))>,
+}
+
+/// How far a wish has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Stated,
+    /// Carried out here, and not stored yet.
+    Unsaved,
 }
 
 impl Errands {
@@ -136,17 +157,21 @@ impl Errands {
             client: client.into(),
             policy,
             session: None,
-            reports: Vec::new(),
+            wishes: Wishes::default(),
             read_at: None,
             reads_since_refusal: None,
             idle_reads: 0,
+            has_slept: false,
             waiting_since: None,
         }
     }
 
-    /// Returns the next errand. Until its outcome is reported, the same errand comes again; only the call of a
-    /// request is handed out once.
+    /// Returns the next errand. Until its outcome is reported, the same errand comes again; only a request is
+    /// handed out once.
     pub fn next(&mut self, now: SystemTime) -> Errand {
+        let since =
+            self.waiting_since.filter(|since| *since <= now && now <= after(*since, self.longest_wait()));
+        self.waiting_since = Some(since.unwrap_or(now));
         let errand = self.errand(now);
         if matches!(errand, Errand::Token(_) | Errand::NoToken(_)) {
             self.waiting_since = None;
@@ -155,11 +180,14 @@ impl Errands {
     }
 
     fn errand(&mut self, now: SystemTime) -> Errand {
-        if self.reads_since_refusal.is_some() {
-            return match self.has_read_within(READ_AGAIN_AFTER, now) {
-                true => Errand::Sleep(after(now, READ_AGAIN_AFTER)),
-                false => Errand::Load,
-            };
+        match self.reads_since_refusal {
+            Some(reads) if reads > READS_BEFORE_ROLL_BACK => {
+                self.reads_since_refusal = None;
+                return Errand::NoToken(KeeperError::store(HIDDEN));
+            }
+            Some(_) if self.read_at.is_none() || self.has_slept => return Errand::Load,
+            Some(_) => return self.sleep(after(now, READ_AGAIN_AFTER)),
+            None => {}
         }
         let is_outdated = self.is_outdated(now);
         let Some(session) = &mut self.session else {
@@ -168,15 +196,18 @@ impl Errands {
                 false => Errand::NoToken(KeeperError::SignIn(Reason::NotSignedIn)),
             };
         };
+        let is_first_save = session.revision() == 0;
         let step = session.poll(now);
         let token = session.access_token(now).cloned();
-        match (step, session.check_client(&self.client), token) {
-            // Only a new claim needs to know what is stored; what is known here alone is saved at once.
-            (Step::Save(save), ..) if !(save.claims && is_outdated) => Errand::Swap(save),
+        match (step, session.check_issued_to(&self.client), token) {
+            (Step::Save(save), Err(error), _) if save.claims => Errand::NoToken(KeeperError::Misuse(error)),
+            // A claim and a first sign-in need to know what is stored. What is known here alone is saved at
+            // once.
+            (Step::Save(save), ..) if !((save.claims || is_first_save) && is_outdated) => Errand::Swap(save),
             (Step::Send { until }, ..) => match session.send(&self.client, now) {
                 Ok(Some(call)) => Errand::Send { call, until },
                 // It does not happen: `poll` has just returned `Send`.
-                Ok(None) => Errand::Sleep(after(now, READ_AGAIN_AFTER)),
+                Ok(None) => self.sleep(after(now, READ_AGAIN_AFTER)),
                 Err(error) => Errand::NoToken(KeeperError::Misuse(error)),
             },
             _ if is_outdated => Errand::Load,
@@ -184,7 +215,10 @@ impl Errands {
                 true => Errand::NoToken(KeeperError::SignIn(reason)),
                 false => Errand::Load,
             },
-            (_, Err(error), _) => Errand::NoToken(KeeperError::Misuse(error)),
+            (_, Err(error), _) => match self.has_read_within(READ_AGAIN_AFTER, now) {
+                true => Errand::NoToken(KeeperError::Misuse(error)),
+                false => Errand::Load,
+            },
             // The refresh of another holder may end this token.
             (Step::Wait { reason: WaitReason::AnotherHolder, .. }, Ok(()), Some(_))
                 if !self.has_looked(now) =>
@@ -200,27 +234,34 @@ impl Errands {
         }
     }
 
-    /// Waits for a pause or another holder, and looks into the store meanwhile.
+    /// Waits for a pause or another holder, and looks into the store after each sleep.
     fn wait(&mut self, until: SystemTime, reason: WaitReason, now: SystemTime) -> Errand {
-        let since = match self.waiting_since {
-            Some(since) => since.min(now),
-            None => {
-                self.idle_reads = 0;
-                now
-            }
-        };
-        self.waiting_since = Some(since);
-        let deadline = after(since, self.policy.max_wait());
+        if self.has_slept || !self.has_read_within(READ_AGAIN_AFTER, now) {
+            return Errand::Load;
+        }
+        let deadline = after(self.waiting_since.unwrap_or(now), self.policy.max_wait());
         let outlasts_patience = reason == WaitReason::Pause && deadline < until;
         if deadline <= now || outlasts_patience {
             let trouble = self.session.as_ref().and_then(Session::trouble).cloned().map(Box::new);
             return Errand::NoToken(KeeperError::NotNow { until, reason, trouble });
         }
-        if !self.has_looked(now) {
-            return Errand::Load;
-        }
-        let next_look = self.read_at.map_or(now, |read_at| after(read_at, self.interval()));
-        Errand::Sleep(until.min(deadline).min(next_look))
+        self.sleep(until.min(deadline).min(after(now, self.interval())))
+    }
+
+    fn sleep(&mut self, until: SystemTime) -> Errand {
+        self.has_slept = true;
+        Errand::Sleep(until)
+    }
+
+    /// Returns how long one call waits at most: its patience, and the time of its own request.
+    fn longest_wait(&self) -> Duration {
+        self.policy.max_wait().saturating_add(self.policy.max_request())
+    }
+
+    /// Returns whether another holder may have changed the store in a way that matters.
+    fn is_outdated(&self, now: SystemTime) -> bool {
+        let time = if self.session.is_some() { TRUST_FOR } else { READ_AGAIN_AFTER };
+        !self.has_read_within(time, now)
     }
 
     /// Returns whether the store was read within the interval.
@@ -231,12 +272,6 @@ impl Errands {
     /// Returns how often to look for another holder's outcome: often at first, then once a second.
     fn interval(&self) -> Duration {
         FIRST_INTERVAL.saturating_mul(1 << self.idle_reads.min(8)).min(READ_AGAIN_AFTER)
-    }
-
-    /// Returns whether another holder may have changed the store in a way that matters.
-    fn is_outdated(&self, now: SystemTime) -> bool {
-        let time = if self.session.is_some() { TRUST_FOR } else { READ_AGAIN_AFTER };
-        !self.has_read_within(time, now)
     }
 
     /// Returns whether the store was read within this time before `now`. A clock that was set back makes any
@@ -250,28 +285,29 @@ impl Errands {
 impl Errands {
     /// Takes what the store holds; `None` if it holds nothing under the key.
     pub fn loaded(&mut self, snapshot: Option<Snapshot>, now: SystemTime) {
-        self.read_at = Some(now);
+        (self.read_at, self.has_slept) = (Some(now), false);
         self.session = match (self.session.take(), snapshot) {
-            (None, None) => None,
+            (None, None) => self.begin(now),
             (None, Some(snapshot)) => Some(Session::of_stored(&self.client, snapshot, self.policy, now)),
             (Some(session), None) => self.without_snapshot(session),
             (Some(session), Some(snapshot)) => Some(self.with_snapshot(session, snapshot, now)),
         };
-        for report in std::mem::take(&mut self.reports) {
-            self.apply(report, now);
-        }
+        self.carry_out_wishes(now);
     }
 
     /// Records whether the store accepted a save. After an error of the store, whose effect is unknown, do
     /// not report: the same save comes again.
-    pub fn swapped(&mut self, save: Save, accepted: bool) {
+    pub fn swapped(&mut self, save: Save, accepted: bool, now: SystemTime) {
         let Some(session) = &mut self.session else { return };
         if accepted {
             session.saved(save);
-        } else {
-            self.read_at = None;
+            (self.reads_since_refusal, self.idle_reads) = (None, 0);
+            self.wishes.are_stored();
+            self.carry_out_wishes(now);
+        } else if save.expected_revision() == session.revision() {
+            self.wishes.are_refused();
+            (self.read_at, self.reads_since_refusal) = (None, Some(0));
         }
-        self.reads_since_refusal = if accepted { None } else { Some(0) };
     }
 
     /// Takes the answer to a call; `None` if none came in time. Returns the outcome, to log.
@@ -298,10 +334,13 @@ impl Errands {
     /// replaced it, so the next errand looks into the store first. A token other than the current one changes
     /// nothing.
     pub fn access_token_rejected(&mut self, access_token: &Secret, now: SystemTime) {
-        let Some(session) = &mut self.session else { return };
-        if session.access_token(now) == Some(access_token) {
-            session.access_token_rejected(access_token);
-            self.read_at = None;
+        match &mut self.session {
+            Some(session) if session.access_token(now) == Some(access_token) => {
+                session.access_token_rejected(access_token);
+                self.read_at = None;
+            }
+            Some(_) => {}
+            None => self.wishes.rejected = Some(access_token.clone()),
         }
     }
 
@@ -309,8 +348,22 @@ impl Errands {
     /// next errands are done.
     ///
     /// Verify that the same user signed in: another user's tokens belong under another key.
-    pub fn signed_in(&mut self, tokens: TokenResponse, now: SystemTime) {
-        self.report(Report::SignedIn(Box::new(tokens), now), now);
+    ///
+    /// # Errors
+    ///
+    /// Misuse: the tokens were issued to another client. They are kept and stored, and the machine of that
+    /// client can use them.
+    pub fn signed_in(&mut self, tokens: TokenResponse, now: SystemTime) -> Result<(), Error> {
+        // Every wish was about an earlier sign-in.
+        self.wishes = Wishes::default();
+        match &mut self.session {
+            Some(session) => session.reauthorized(tokens, now),
+            None => {
+                self.session = Some(Session::new(tokens, self.policy, now));
+                self.read_at = None;
+            }
+        }
+        self.session.as_ref().map_or(Ok(()), |session| session.check_issued_to(&self.client))
     }
 
     /// Starts from a refresh token that you obtained without this crate, if nothing is stored; see
@@ -319,58 +372,45 @@ impl Errands {
     /// # Errors
     ///
     /// Misuse: the refresh token is empty or holds control characters, such as the line break of a file.
-    pub fn start_from_refresh_token(&mut self, refresh_token: Secret, now: SystemTime) -> Result<(), Error> {
+    pub fn start_from_refresh_token(&mut self, refresh_token: Secret) -> Result<(), Error> {
         check_refresh_token(&refresh_token)?;
-        self.report(Report::RefreshToken(refresh_token), now);
+        if self.session.is_none() {
+            self.wishes.refresh_token = Some(refresh_token);
+            self.read_at = None;
+        }
         Ok(())
     }
 
-    /// Ends the authorization; see [`Session::end`].
-    pub fn end(&mut self, now: SystemTime) {
-        self.report(Report::End, now);
+    /// Ends what the store holds at the next load; see [`Session::end`]. A later sign-in goes on.
+    pub fn end(&mut self) {
+        self.wishes.end = Some(End { of: None });
+        self.read_at = None;
     }
 
     /// Tries again at once; see [`Session::resume`].
-    pub fn resume(&mut self, now: SystemTime) {
-        self.report(Report::Resume, now);
+    pub fn resume(&mut self) {
+        self.wishes.resume = Some(Stage::Stated);
+        self.read_at = None;
     }
 
     /// Binds the tokens to this machine's client; see [`Session::rebind`].
-    pub fn rebind(&mut self, now: SystemTime) {
-        self.report(Report::Rebind, now);
+    pub fn rebind(&mut self) {
+        self.wishes.rebind = Some(Stage::Stated);
+        self.read_at = None;
     }
 
-    fn report(&mut self, report: Report, now: SystemTime) {
-        match self.session {
-            Some(_) => self.apply(report, now),
-            None => {
-                self.reports.push(report);
-                self.read_at = None;
-            }
-        }
+    /// Starts from the refresh token that was given, as nothing is stored.
+    fn begin(&mut self, now: SystemTime) -> Option<Session> {
+        let refresh_token = self.wishes.refresh_token.take()?;
+        Session::from_refresh_token(&self.client, refresh_token, self.policy, now).ok()
     }
 
-    fn apply(&mut self, report: Report, now: SystemTime) {
-        match (report, &mut self.session) {
-            (Report::SignedIn(tokens, at), None) => {
-                self.session = Some(Session::new(*tokens, self.policy, at));
-            }
-            (Report::SignedIn(tokens, at), Some(session)) => session.reauthorized(*tokens, at),
-            (Report::RefreshToken(token), None) => {
-                self.session = Session::from_refresh_token(&self.client, token, self.policy, now).ok();
-            }
-            (Report::End, Some(session)) => session.end(now),
-            (Report::Resume, Some(session)) => session.resume(now),
-            (Report::Rebind, Some(session)) if session.check_client(&self.client).is_err() => {
-                session.move_to(&self.client);
-            }
-            (Report::RefreshToken(_) | Report::End | Report::Resume | Report::Rebind, _) => {}
-        }
-    }
-
-    /// Continues without a snapshot, because none is stored or because it was deleted.
+    /// Continues without a snapshot: a first sign-in is not stored yet, or the snapshot was deleted.
     fn without_snapshot(&mut self, mut session: Session) -> Option<Session> {
-        self.reads_since_refusal = None;
+        self.reads_since_refusal = match session.revision() {
+            0 => self.reads_since_refusal.map(|reads| reads.saturating_add(1)),
+            _ => None,
+        };
         session.begin_anew().then_some(session)
     }
 
@@ -391,9 +431,64 @@ impl Errands {
                 let _ = session.roll_back(snapshot, now);
                 None
             }
-            reads => reads.map(|reads| reads + 1),
+            reads => reads.map(|reads| reads.saturating_add(1)),
         };
         session
+    }
+
+    /// Carries out the wishes on what the store holds.
+    fn carry_out_wishes(&mut self, now: SystemTime) {
+        let Some(session) = &mut self.session else {
+            self.wishes = Wishes::default();
+            return;
+        };
+        self.wishes.refresh_token = None;
+        if let Some(rejected) = self.wishes.rejected.take() {
+            session.access_token_rejected(&rejected);
+        }
+        if self.wishes.rebind.is_some() {
+            let is_ours = session.check_issued_to(&self.client).is_ok();
+            if !is_ours {
+                session.move_to(&self.client);
+            }
+            self.wishes.rebind = (!session.is_saved()).then_some(Stage::Unsaved);
+        }
+        if self.wishes.resume == Some(Stage::Stated) && session.is_saved() {
+            session.resume(now);
+            self.wishes.resume = (!session.is_saved()).then_some(Stage::Unsaved);
+        }
+        if let Some(end) = &mut self.wishes.end {
+            let of = *end.of.get_or_insert(session.sign_in());
+            if of == session.sign_in() && !session.is_ended() {
+                session.end(now);
+            }
+            if of != session.sign_in() || session.is_saved() {
+                self.wishes.end = None;
+            }
+        }
+    }
+}
+
+impl Wishes {
+    fn are_none(&self) -> bool {
+        let Self { refresh_token, rejected, end, resume, rebind } = self;
+        refresh_token.is_none() && rejected.is_none() && end.is_none() && resume.is_none() && rebind.is_none()
+    }
+
+    /// Drops the wishes that the last save has stored.
+    fn are_stored(&mut self) {
+        for wish in [&mut self.resume, &mut self.rebind] {
+            if *wish == Some(Stage::Unsaved) {
+                *wish = None;
+            }
+        }
+    }
+
+    /// Has the wishes carried out again, because the store has refused them.
+    fn are_refused(&mut self) {
+        for wish in [&mut self.resume, &mut self.rebind].into_iter().flatten() {
+            *wish = Stage::Stated;
+        }
     }
 }
 
@@ -410,20 +505,20 @@ impl Errands {
         self.session.as_ref()?.access_token(now)
     }
 
-    /// Returns whether the store has everything that was reported.
+    /// Returns whether the store has everything that was reported and asked for.
     pub fn is_saved(&self) -> bool {
-        self.reports.is_empty() && self.session.as_ref().is_none_or(Session::is_saved)
+        self.wishes.are_none() && self.session.as_ref().is_none_or(Session::is_saved)
     }
 }
 
-/// What a keeper asks before it carries out errands.
+/// What a keeper asks in addition.
 impl Errands {
     /// Returns the access token, unless an errand may take it away, and whether there is an errand to do.
     pub(super) fn at_once(&mut self, now: SystemTime) -> (Option<Secret>, bool) {
         let is_outdated = self.is_outdated(now);
         let Some(session) = &mut self.session else { return (None, true) };
         let outlook = session.outlook(now);
-        let is_ours = session.check_client(&self.client).is_ok();
+        let is_ours = session.check_issued_to(&self.client).is_ok();
         let may_give = is_ours && !is_outdated && outlook != Outlook::EndOfToken;
         let token = session.access_token(now).filter(|_| may_give).cloned();
         let has_errand = match outlook {
@@ -431,13 +526,23 @@ impl Errands {
             Outlook::NewsOfAnother => !self.has_looked(now),
             Outlook::Step | Outlook::EndOfToken => true,
         };
-        let has_errand = has_errand || token.is_none();
+        let has_errand = has_errand || token.is_none() || !self.wishes.are_none();
         (token, has_errand)
+    }
+
+    /// Returns the next errand that saves, while a request is under way; `None` if everything is saved.
+    pub(super) fn next_save(&mut self, now: SystemTime) -> Option<Errand> {
+        if self.is_saved() { None } else { Some(self.errand(now)) }
     }
 
     /// Returns whether the stored snapshot is known, and everything that was reported is in the store.
     pub(super) fn is_settled(&self, now: SystemTime) -> bool {
         self.is_saved() && self.reads_since_refusal.is_none() && !self.is_outdated(now)
+    }
+
+    /// Returns whether the store has everything that is known.
+    pub(super) fn is_forgettable(&self) -> bool {
+        self.is_saved() && !self.session.as_ref().is_some_and(Session::is_rejected)
     }
 }
 
@@ -460,6 +565,9 @@ const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// How long to wait before looking for another holder's outcome for the first time.
 const FIRST_INTERVAL: Duration = Duration::from_millis(50);
+
+const HIDDEN: &str =
+    "the store refuses a first save and has nothing under the key; test the store by its contract";
 
 /// The number of repeated reads after which a store that refuses a save and has nothing newer has lost a
 /// write.

@@ -42,9 +42,18 @@ pub enum KeeperError {
     /// The keeper is used wrongly: the tokens belong to another client, for example. Fix the program or its
     /// configuration.
     Misuse(Error),
+    /// Your store or HTTP client has panicked. The keeper goes on with other users, and with this one when
+    /// you ask again.
+    Panicked,
     /// The driver was dropped or has panicked, so nothing carries out the errands. Spawn
     /// [`Driver::run`](crate::keeper::Driver::run) for as long as the keeper is used.
     Stopped,
+}
+
+impl KeeperError {
+    pub(super) fn store(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Store(error.into().into())
+    }
 }
 
 impl fmt::Display for KeeperError {
@@ -64,18 +73,18 @@ impl fmt::Display for KeeperError {
             }
             Self::Store(error) => write!(f, "the store failed: {error}"),
             Self::Misuse(error) => error.fmt(f),
+            Self::Panicked => f.write_str("the store or the HTTP client has panicked"),
             Self::Stopped => f.write_str("the keeper's driver was dropped; spawn Driver::run"),
         }
     }
 }
 
+/// `Display` tells the cause, so `source` begins with what is below it.
 impl StdError for KeeperError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::SignIn(reason) => Some(reason),
-            Self::Store(error) => Some(&**error),
-            Self::Misuse(error) => Some(error),
-            Self::NotNow { .. } | Self::Stopped => None,
+            Self::Store(error) => error.source(),
+            _ => None,
         }
     }
 }

@@ -1,65 +1,104 @@
-//! A set of futures that run side by side in one task.
+//! Futures that run side by side in one task.
 
-use std::pin::Pin;
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 /// Futures that run side by side; each is polled only after it was woken.
 pub(super) struct Jobs<F> {
-    running: Vec<(Pin<Box<F>>, Arc<Flag>)>,
-    task: Arc<Mutex<Option<Waker>>>,
+    running: HashMap<u64, (Pin<Box<F>>, Arc<Flag>)>,
+    /// The number of jobs so far, which gives each a number of its own.
+    started: u64,
+    ready: Arc<Ready>,
 }
 
-/// Marks one future as ready, and wakes the task that polls it.
+/// The jobs that were woken, and the task that polls them.
+#[derive(Default)]
+struct Ready {
+    state: Mutex<(Vec<u64>, Option<Waker>)>,
+}
+
+/// Marks one job as ready when it is woken.
 struct Flag {
+    job: u64,
     is_ready: AtomicBool,
-    task: Arc<Mutex<Option<Waker>>>,
+    ready: Arc<Ready>,
 }
 
 impl<F: Future<Output = ()>> Jobs<F> {
     pub(super) fn new() -> Self {
-        Self { running: Vec::new(), task: Arc::default() }
+        Self { running: HashMap::new(), started: 0, ready: Arc::default() }
     }
 
-    pub(super) fn push(&mut self, job: F) {
-        let flag = Flag { is_ready: AtomicBool::new(true), task: self.task.clone() };
-        self.running.push((Box::pin(job), Arc::new(flag)));
+    pub(super) fn push(&mut self, future: F) {
+        self.started = self.started.wrapping_add(1);
+        let flag = Flag { job: self.started, is_ready: AtomicBool::new(false), ready: self.ready.clone() };
+        let flag = Arc::new(flag);
+        self.running.insert(self.started, (Box::pin(future), flag.clone()));
+        flag.wake();
     }
 
-    /// Polls the futures that are ready, and returns whether none is left.
+    /// Polls the jobs that are ready, and returns whether none is left.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> bool {
-        *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
-        self.running.retain_mut(|(job, flag)| {
-            if !flag.is_ready.swap(false, Ordering::AcqRel) {
-                return true;
-            }
+        let (ready, earlier) = {
+            let mut state = self.ready.lock();
+            (std::mem::take(&mut state.0), state.1.replace(context.waker().clone()))
+        };
+        drop(earlier);
+        for job in ready {
+            let Some((future, flag)) = self.running.get_mut(&job) else { continue };
+            flag.is_ready.store(false, Ordering::Release);
             let waker = Waker::from(flag.clone());
-            job.as_mut().poll(&mut Context::from_waker(&waker)).is_pending()
-        });
+            if future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
+                self.running.remove(&job);
+            }
+        }
         self.running.is_empty()
+    }
+}
+
+impl Ready {
+    fn lock(&self) -> MutexGuard<'_, (Vec<u64>, Option<Waker>)> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Wake for Flag {
     fn wake(self: Arc<Self>) {
-        self.is_ready.store(true, Ordering::Release);
-        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(task) = task {
-            task.wake();
+        if self.is_ready.swap(true, Ordering::AcqRel) {
+            return;
         }
+        let task = {
+            let mut state = self.ready.lock();
+            state.0.push(self.job);
+            state.1.take()
+        };
+        task.into_iter().for_each(Waker::wake);
     }
 }
 
-/// Awaits `first`, but no longer than `second`.
-pub(super) async fn unless<T>(
-    first: impl Future<Output = Option<T>>,
-    second: impl Future<Output = ()>,
-) -> Option<T> {
-    let (mut first, mut second) = (std::pin::pin!(first), std::pin::pin!(second));
+/// Awaits the first of two futures that is ready.
+pub(super) async fn race<T>(first: impl Future<Output = T>, second: impl Future<Output = T>) -> T {
+    let (mut first, mut second) = (pin!(first), pin!(second));
     std::future::poll_fn(|context| match first.as_mut().poll(context) {
         Poll::Ready(value) => Poll::Ready(value),
-        Poll::Pending => second.as_mut().poll(context).map(|()| None),
+        Poll::Pending => second.as_mut().poll(context),
+    })
+    .await
+}
+
+/// Awaits a future; `None` if it panics.
+pub(super) async fn unless_it_panics<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|context| {
+        // A future that has panicked is not polled again.
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(poll) => poll.map(Some),
+            Err(_) => Poll::Ready(None),
+        }
     })
     .await
 }

@@ -1,6 +1,7 @@
 //! The state that a keeper, its clones and its driver share: the table, and the callers that wait for an
 //! outcome.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -67,8 +68,22 @@ impl Shared {
     }
 
     /// Changes a machine of errands, and has it served if something is not stored.
-    pub(super) fn with<T>(&self, key: &str, change: impl FnOnce(&mut Errands, SystemTime) -> T) -> T {
-        self.with_entry(key, |entry, now| change(&mut entry.errands, now))
+    pub(super) fn order_by<T>(&self, key: &str, change: impl FnOnce(&mut Errands, SystemTime) -> T) -> T {
+        let now = self.now();
+        let mut state = self.lock();
+        let entry = state.table.entry(key);
+        let value = change(&mut entry.errands, now);
+        let woken = if entry.errands.is_saved() {
+            None
+        } else if entry.is_served {
+            entry.has_order = true;
+            entry.job.take()
+        } else {
+            state.request(key)
+        };
+        drop(state);
+        woken.into_iter().for_each(Waker::wake);
+        value
     }
 
     /// Lets the driver end after its last job.
@@ -93,19 +108,41 @@ impl Shared {
         requests
     }
 
-    /// Changes an entry, wakes its callers if there was an outcome, and has it served if something is not
-    /// stored.
+    /// Changes a machine of errands.
+    pub(super) fn with<T>(&self, key: &str, change: impl FnOnce(&mut Errands, SystemTime) -> T) -> T {
+        self.with_entry(key, |entry, now| change(&mut entry.errands, now))
+    }
+
+    /// Changes an entry, wakes its callers if there is news, and has it served again if its job is over and
+    /// something is not stored.
     pub(super) fn with_entry<T>(&self, key: &str, change: impl FnOnce(&mut Entry, SystemTime) -> T) -> T {
         let now = self.now();
         let mut state = self.lock();
         let entry = state.table.entry(key);
         let value = change(entry, now);
-        let callers = entry.take_woken();
+        let callers = entry.take_news(now).then(|| entry.take_waiting());
         let has_errand = !entry.errands.is_saved();
         let driver = if has_errand { state.request(key) } else { None };
         drop(state);
-        callers.into_iter().chain(driver).for_each(Waker::wake);
+        callers.into_iter().flatten().chain(driver).for_each(Waker::wake);
         value
+    }
+
+    /// Waits until the keeper asks for something, which a job does while it waits for an answer or for time
+    /// to pass.
+    pub(super) async fn order(&self, key: &str) {
+        poll_fn(|context| {
+            let mut state = self.lock();
+            let entry = state.table.entry(key);
+            if std::mem::take(&mut entry.has_order) {
+                return Poll::Ready(());
+            }
+            let earlier = entry.job.replace(context.waker().clone());
+            drop(state);
+            drop(earlier);
+            Poll::Pending
+        })
+        .await;
     }
 
     pub(super) fn is_released(&self) -> bool {

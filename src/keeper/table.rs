@@ -33,10 +33,13 @@ impl Table {
         self.entries.entry(key.to_owned()).or_insert_with(|| Entry {
             errands: Errands::new(self.client.clone(), self.policy),
             is_served: false,
+            job: None,
+            has_order: false,
+            wants_token: false,
             outcomes: 0,
             outcome: None,
             has_news: false,
-            waiting: Vec::new(),
+            waiting: HashMap::new(),
         })
     }
 
@@ -57,6 +60,12 @@ pub(super) struct Entry {
     pub(super) errands: Errands,
     /// True while a job carries out errands; there is one at a time.
     pub(super) is_served: bool,
+    /// The task of the job, while it waits for time to pass or for an answer.
+    pub(super) job: Option<Waker>,
+    /// True if the keeper has asked for something since the job looked.
+    pub(super) has_order: bool,
+    /// True if somebody wants a token. Otherwise the job ends when what is stored is known.
+    wants_token: bool,
     /// The number of outcomes so far, which tells a caller whether there was one since it asked.
     outcomes: u64,
     /// The last outcome.
@@ -64,7 +73,7 @@ pub(super) struct Entry {
     /// True if the callers that wait do not know the last outcome.
     has_news: bool,
     /// The callers that wait, by their number.
-    waiting: Vec<(u64, Waker)>,
+    waiting: HashMap<u64, Waker>,
 }
 
 /// A question of a caller, who knows of a number of outcomes.
@@ -83,12 +92,16 @@ impl Entry {
     pub(super) fn token(&mut self, known: &mut Option<u64>, now: SystemTime) -> Answer<Secret> {
         let outcome = self.outcome_since(known);
         let (token, has_errand) = self.errands.at_once(now);
+        self.wants_token |= has_errand;
         let value = match (token, outcome) {
             (Some(token), _) => Some(Ok(token)),
             // The token lives, although the store does not say whether somebody has ended it.
             (None, Some(Err(error @ KeeperError::Store(_)))) => {
                 Some(self.errands.access_token(now).cloned().ok_or(error))
             }
+            (None, Some(Err(error))) => Some(Err(error)),
+            // The caller was polled late, and the token has ended meanwhile.
+            (None, Some(Ok(token))) if self.errands.access_token(now) != Some(&token) => None,
             (None, outcome) => outcome,
         };
         Answer { value, has_errand }
@@ -102,8 +115,11 @@ impl Entry {
             let session = self.errands.session().map(Session::another_holder);
             return Answer { value: Some(Ok(session)), has_errand: false };
         }
-        let failure = outcome.and_then(Result::err).map(Err);
-        Answer { value: failure, has_errand: true }
+        let value = match outcome {
+            Some(Err(error @ (KeeperError::Store(_) | KeeperError::Panicked))) => Some(Err(error)),
+            _ => None,
+        };
+        Answer { value, has_errand: true }
     }
 
     fn outcome_since(&self, known: &mut Option<u64>) -> Option<Result<Secret, KeeperError>> {
@@ -112,21 +128,31 @@ impl Entry {
         if is_news { self.outcome.clone() } else { None }
     }
 
-    /// Returns the next errand of the job; `None` after the last one, whose outcome is published.
-    pub(super) fn next(&mut self, now: SystemTime) -> Option<Errand> {
-        let outcome = match self.errands.next(now) {
-            Errand::Token(token) => Ok(token),
-            Errand::NoToken(error) => Err(error),
+    /// Returns the next errand of the job; `None` if the job is over, because there is an outcome, or because
+    /// nobody waits for one.
+    pub(super) fn next(&mut self, now: SystemTime, is_awaited: bool) -> Option<Errand> {
+        let is_enough = !self.wants_token && self.errands.is_settled(now);
+        if is_enough {
+            self.is_served = false;
+            return None;
+        }
+        match self.errands.next(now) {
+            Errand::Token(token) => self.end_job(Ok(token)),
+            Errand::NoToken(error) => self.end_job(Err(error)),
+            Errand::Sleep(_) if !is_awaited && self.errands.is_saved() => self.is_served = false,
             errand => return Some(errand),
-        };
-        self.is_served = false;
-        self.publish(outcome);
+        }
         None
     }
 
-    /// Publishes that the store failed. Returns whether something is not stored yet, so that the job has to
-    /// try again.
-    pub(super) fn store_failed(&mut self, error: KeeperError) -> bool {
+    fn end_job(&mut self, outcome: Result<Secret, KeeperError>) {
+        (self.is_served, self.wants_token) = (false, false);
+        self.publish(outcome);
+    }
+
+    /// Publishes that the job failed. Returns whether something is not stored yet, so that the job has to try
+    /// again.
+    pub(super) fn failed(&mut self, error: KeeperError) -> bool {
         self.publish(Err(error));
         self.is_served = !self.errands.is_saved();
         self.is_served
@@ -140,31 +166,31 @@ impl Entry {
 
     /// Registers a caller that waits. Returns its earlier waker, to drop it when the table is unlocked.
     pub(super) fn wait(&mut self, caller: u64, waker: &Waker) -> Option<Waker> {
-        let earlier = self.leave(caller);
-        self.waiting.push((caller, waker.clone()));
-        earlier
+        self.waiting.insert(caller, waker.clone())
     }
 
     /// Forgets a caller. Returns its waker, to drop it when the table is unlocked.
     pub(super) fn leave(&mut self, caller: u64) -> Option<Waker> {
-        let place = self.waiting.iter().position(|(waiting, _)| *waiting == caller)?;
-        Some(self.waiting.swap_remove(place).1)
+        self.waiting.remove(&caller)
+    }
+
+    pub(super) fn is_awaited(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     fn is_idle(&self) -> bool {
-        !self.is_served && self.waiting.is_empty() && self.errands.is_saved()
+        !self.is_served && !self.is_awaited() && self.errands.is_forgettable()
     }
 
-    /// Takes the callers to wake: all, if there was an outcome since the last time.
-    pub(super) fn take_woken(&mut self) -> Vec<Waker> {
-        match std::mem::take(&mut self.has_news) {
-            true => self.take_waiting(),
-            false => Vec::new(),
-        }
+    /// Returns whether the callers that wait should ask again: there was an outcome, or what is stored is
+    /// known.
+    pub(super) fn take_news(&mut self, now: SystemTime) -> bool {
+        std::mem::take(&mut self.has_news) || self.errands.is_settled(now)
     }
 
-    fn take_waiting(&mut self) -> Vec<Waker> {
-        std::mem::take(&mut self.waiting).into_iter().map(|(_, waker)| waker).collect()
+    /// Takes the callers that wait, to wake them.
+    pub(super) fn take_waiting(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        std::mem::take(&mut self.waiting).into_values()
     }
 }
 
@@ -180,9 +206,8 @@ mod tests {
     fn idle_entries_are_forgotten_when_there_are_many_and_busy_ones_never() {
         let client = Client::new(pleo::staging(), "fake-client", ClientAuth::basic("fake-secret")).unwrap();
         let mut table = Table::new(client.into(), RefreshPolicy::default());
-        let now = SystemTime::UNIX_EPOCH;
         table.entry("served").is_served = true;
-        table.entry("unsaved").errands.end(now);
+        table.entry("unsaved").errands.end();
         drop(table.entry("awaited").wait(1, Waker::noop()));
         for user in 0..2 * MAX_IDLE {
             table.entry(&user.to_string());

@@ -119,6 +119,11 @@ impl RefreshPolicy {
         Duration::from_millis(self.patience)
     }
 
+    /// Returns how long a request for a refresh may take.
+    pub(crate) fn max_request(&self) -> Duration {
+        Duration::from_millis(self.claim_duration)
+    }
+
     /// Sets the longest `Retry-After` that is honoured; a longer one is cut to it.
     pub fn max_retry_after(mut self, max: Duration) -> Self {
         self.max_retry_after = milliseconds(max);

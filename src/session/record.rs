@@ -121,7 +121,7 @@ impl Record {
     pub(crate) fn as_first_sign_in(&self) -> Self {
         let refresh_token = self.refresh_token.as_ref().map(Secret::expose).unwrap_or_default();
         let authorization = client::digest([self.access_token.expose(), refresh_token]);
-        Self { authorization, revision: 0, state: State::Quiet, ..self.clone() }
+        Self { authorization, revision: 0, ..self.clone() }
     }
 
     /// Makes the record of a refresh token alone, with a refresh due at once.

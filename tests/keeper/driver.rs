@@ -140,6 +140,14 @@ fn a_request_without_an_answer_is_given_up() {
     let keeper = signed_in(&world, &mut tasks);
     world.pass(Duration::from_secs(LIFETIME));
     world.state.lock().unwrap().server.answers.push_back(Answer::Nothing);
+    let start = world.now();
+    let first = keeper.clone();
+    let error = tasks.block_on(async move { first.access_token(KEY).await }).unwrap_err();
+    assert!(matches!(error, KeeperError::NotNow { .. }), "{error}");
+    // The claim of the refresh lasts for a minute, and its outcome is saved.
+    let waited = world.now().duration_since(start).unwrap();
+    assert!(waited > Duration::from_secs(59) && waited < Duration::from_secs(62), "{waited:?}");
+    world.pass(Duration::from_secs(1));
     let token = tasks.block_on(async move { keeper.access_token(KEY).await }).unwrap();
     assert!(world.accepts(&token));
     let log = world.state.lock().unwrap().log.clone();

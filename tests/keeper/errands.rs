@@ -39,7 +39,7 @@ impl Holder {
     fn signed_in() -> Self {
         let mut holder = Self::new(None);
         let tokens = TokenResponse::for_test(&client(), &tokens(1)).unwrap();
-        holder.errands.signed_in(tokens, later(0.0));
+        holder.errands.signed_in(tokens, later(0.0)).unwrap();
         assert_eq!(holder.until_done(later(0.0)), "load, swap 1, fake-access-1");
         holder
     }
@@ -84,7 +84,7 @@ impl Holder {
             Some(Errand::Load) => self.load(now),
             Some(Errand::Swap(save)) => {
                 let is_accepted = self.compare_and_swap(&save);
-                self.errands.swapped(save, is_accepted);
+                self.errands.swapped(save, is_accepted, now);
             }
             Some(Errand::Send { call, .. }) => {
                 let json = [("content-type", "application/json")];
@@ -113,8 +113,8 @@ fn the_errands_of_a_sign_in_a_refresh_and_an_end() {
     assert_eq!(holder.until_done(later(1.0)), "fake-access-1");
     let due = later(DUE as f64);
     assert_eq!(holder.until_done(due), "load, swap 2, send fake-refresh-1, swap 3, fake-access-2");
-    holder.errands.end(due);
-    assert_eq!(holder.until_done(due), "swap 4, sign in: Ended");
+    holder.errands.end();
+    assert_eq!(holder.until_done(due), "load, swap 4, sign in: Ended");
     assert_eq!(holder.errands.session().unwrap().refresh_token().map(Secret::expose), Some("fake-refresh-2"));
 }
 
@@ -183,7 +183,7 @@ fn another_holder_is_waited_for_and_its_outcome_is_looked_for_often_at_first() {
     loop {
         let words = holder.until_done(now);
         let Some(Errand::Sleep(until)) = holder.open.take() else {
-            assert_eq!(words, "not now: AnotherHolder");
+            assert_eq!(words, "load, not now: AnotherHolder");
             break;
         };
         sleeps.push(until.duration_since(now).unwrap());
@@ -193,7 +193,7 @@ fn another_holder_is_waited_for_and_its_outcome_is_looked_for_often_at_first() {
     assert_eq!(sleeps.first(), Some(&Duration::from_millis(50)));
     assert!(sleeps.iter().filter(|sleep| **sleep == Duration::from_secs(1)).count() > 20, "{sleeps:?}");
     // The next caller waits anew.
-    assert_eq!(holder.until_done(now + Duration::from_secs(1)), "load, sleep 100ms");
+    assert_eq!(holder.until_done(now + Duration::from_secs(1)), "load, sleep 1s");
 }
 
 /// At most servers the old token lives on, and at some (Pleo's) it ends with the refresh of the other holder.
@@ -279,16 +279,16 @@ fn a_pause_that_outlasts_the_patience_is_not_waited_for() {
 fn a_refresh_token_from_elsewhere_starts_a_session_unless_one_is_stored() {
     let mut holder = Holder::new(None);
     let token = |text: &str| Secret::new(text);
-    holder.errands.start_from_refresh_token(token("fake-refresh-1"), later(0.0)).unwrap();
+    holder.errands.start_from_refresh_token(token("fake-refresh-1")).unwrap();
     assert_eq!(
         holder.until_done(later(0.0)),
         "load, swap 1, swap 2, send fake-refresh-1, swap 3, fake-access-2"
     );
     // The migration runs again.
     let mut again = Holder::new(holder.row.clone());
-    again.errands.start_from_refresh_token(token("fake-refresh-1"), later(1.0)).unwrap();
+    again.errands.start_from_refresh_token(token("fake-refresh-1")).unwrap();
     assert_eq!(again.until_done(later(1.0)), "load, fake-access-2");
-    let error = again.errands.start_from_refresh_token(token("fake\n"), later(1.0)).unwrap_err();
+    let error = again.errands.start_from_refresh_token(token("fake\n")).unwrap_err();
     assert!(error.to_string().starts_with("misuse: "), "{error}");
 }
 
