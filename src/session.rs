@@ -11,6 +11,7 @@ mod phase;
 pub(crate) mod policy;
 pub(crate) mod record;
 pub(crate) mod refresh;
+mod sparse;
 pub(crate) mod step;
 pub(crate) mod stored;
 pub(crate) mod trouble;
@@ -32,6 +33,7 @@ use crate::session::clock::Clock;
 use crate::session::phase::{Hand, Phase, Seen};
 use crate::session::record::{Record, State, Validity};
 use crate::session::refresh::{Attempt, SessionContext};
+use crate::session::sparse::Sparse;
 use crate::session::trouble::Failure;
 use crate::text::scope::Scope;
 use crate::text::secret::Secret;
@@ -193,7 +195,7 @@ pub struct Session {
     /// The earliest time for this holder's next refresh of a token that its own clock alone makes due: where clocks differ
     /// for good, two holders would replace each other's tokens at every poll.
     braked_until: u64,
-    policy: RefreshPolicy,
+    policy: Sparse<RefreshPolicy>,
     /// The client of this holder.
     holder: Holder,
 }
@@ -353,7 +355,7 @@ impl Session {
             hand: Hand::Nothing,
             seen: Seen::Valid,
             clock: Clock::new(unix(now)),
-            policy,
+            policy: policy.into(),
             holder,
             resting_until: 0,
             braked_until: 0,
@@ -402,12 +404,12 @@ impl Session {
 
     /// Returns the type of the access token, which says how to send it (RFC 6749 §7.1).
     pub fn token_type(&self) -> &TokenType {
-        &self.record.token_type
+        &self.record.terms.token_type
     }
 
     /// Returns the scopes that are known to be granted; none where they are unknown.
     pub fn granted_scopes(&self) -> impl Iterator<Item = &str> {
-        self.record.scope.iter().flat_map(Scope::tokens)
+        self.record.terms.scope.iter().flat_map(Scope::tokens)
     }
 
     /// Returns when the access token expires; `None` where the server names no lifetime.
@@ -481,14 +483,13 @@ impl Session {
             generation: self.record.generation,
             sent_at: now,
         };
+        let terms = &self.record.terms;
         let mut request = client.refresh(refresh_token);
-        if let Some(asked) = &self.record.asked {
-            if client.server.refresh_repeats_scope {
-                request = request.scopes(asked.scope.iter().flat_map(Scope::tokens));
-            }
-            if client.server.refresh_repeats_resources {
-                request = asked.resources.iter().fold(request, |request, it| request.resource(it.as_ref()));
-            }
+        if client.server.refresh_repeats_scope {
+            request = request.scopes(terms.asked_scope.iter().flat_map(Scope::tokens));
+        }
+        if client.server.refresh_repeats_resources {
+            request = terms.asked_resources.iter().fold(request, |request, it| request.resource(it.as_ref()));
         }
         let call = request.start_as(|refresh| SessionContext { refresh, attempt })?;
         self.hand = Hand::Request(*claim);
