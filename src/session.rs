@@ -23,6 +23,7 @@ pub use self::stored::Snapshot;
 pub use self::trouble::{Trouble, TroubleKind};
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::call::{Call, Response};
@@ -197,7 +198,7 @@ pub struct Session {
     braked_until: u64,
     policy: Sparse<RefreshPolicy>,
     /// The client of this holder.
-    holder: Holder,
+    holder: Arc<Holder>,
 }
 
 /// Construction, and what a session knows.
@@ -210,7 +211,7 @@ impl Session {
     /// use. If two processes make a first sign-in at once, the store refuses one save: [`adopt`](Self::adopt)
     /// the stored snapshot, and the later sign-in wins.
     pub fn new(tokens: TokenResponse, policy: RefreshPolicy, now: SystemTime) -> Self {
-        let holder = tokens.holder;
+        let holder = tokens.holder.clone();
         Self::with(Record::of_sign_in(tokens, unix(now), &policy), holder, policy, now)
     }
 
@@ -247,7 +248,7 @@ impl Session {
         policy: RefreshPolicy,
         now: SystemTime,
     ) -> Self {
-        let mut session = Self::with(*stored.0, tokens.holder, policy, now);
+        let mut session = Self::with(*stored.0, tokens.holder.clone(), policy, now);
         session.reauthorized(tokens, now);
         session
     }
@@ -285,7 +286,7 @@ impl Session {
     ) -> Result<Self, Error> {
         check_refresh_token(&refresh_token)?;
         let record = Record::of_refresh_token(refresh_token, client, unix(now));
-        Ok(Self::with(record, client.holder(), policy, now))
+        Ok(Self::with(record, client.holder.clone(), policy, now))
     }
 
     /// Makes another holder from a stored snapshot. A snapshot does not name its user: the key under which
@@ -301,8 +302,8 @@ impl Session {
         policy: RefreshPolicy,
         now: SystemTime,
     ) -> Result<Self, Error> {
-        let session = Self::with(*snapshot.0, client.holder(), policy, now);
-        if session.record.issued_to != client.issued_to {
+        let session = Self::with(*snapshot.0, client.holder.clone(), policy, now);
+        if session.record.issued_to != client.holder.issued_to {
             return Err(another_client());
         }
         if session.record.refresh_token.is_some() {
@@ -342,13 +343,13 @@ impl Session {
     /// ```
     pub fn rebind(client: &Client, snapshot: Snapshot, policy: RefreshPolicy, now: SystemTime) -> Self {
         let record = *snapshot.0;
-        let moved = Record { issued_to: client.issued_to, ..record.clone() };
-        let mut session = Self::with(record, client.holder(), policy, now);
+        let moved = Record { issued_to: client.holder.issued_to, ..record.clone() };
+        let mut session = Self::with(record, client.holder.clone(), policy, now);
         session.hand = Hand::Outcome(Box::new(moved));
         session
     }
 
-    fn with(mut record: Record, holder: Holder, policy: RefreshPolicy, now: SystemTime) -> Self {
+    fn with(mut record: Record, holder: Arc<Holder>, policy: RefreshPolicy, now: SystemTime) -> Self {
         record.issued_to = holder.recognise(record.issued_to);
         Self {
             record,
@@ -470,7 +471,7 @@ impl Session {
     /// Misuse: the tokens were issued to another client, or the server does not support the refresh token
     /// grant.
     pub fn send(&mut self, client: &Client, now: SystemTime) -> Result<Option<Call<SessionRefresh>>, Error> {
-        if client.issued_to != self.record.issued_to {
+        if client.holder.issued_to != self.record.issued_to {
             return Err(another_client());
         }
         let now = self.observe(now);
@@ -712,7 +713,7 @@ impl Session {
     /// holder.
     pub fn reauthorized(&mut self, tokens: TokenResponse, now: SystemTime) {
         let now = self.observe(now);
-        self.holder = tokens.holder;
+        self.holder = tokens.holder.clone();
         let brought_none = tokens.refresh_token().is_none();
         let newest = self.newest();
         let record = newest.signed_in_again(tokens, now, &self.policy);

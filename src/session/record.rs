@@ -134,7 +134,7 @@ impl Record {
         Self {
             refresh_token: Some(refresh_token),
             ends_together: client.server.access_tokens_end_with_refresh,
-            ..Self::without_tokens(authorization, client.issued_to, now)
+            ..Self::without_tokens(authorization, client.holder.issued_to, now)
         }
     }
 
