@@ -1,6 +1,7 @@
 //! The [`Client`]: where every operation starts.
 
 use std::fmt;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -44,9 +45,10 @@ pub struct Client {
     /// The part of the authorization URL that every request shares.
     pub(crate) authorization_url_start: String,
     pub(crate) started_by: StartedBy,
-    pub(crate) issued_to: IssuedTo,
-    /// The digests over the endpoints as they are written, which earlier versions stored.
-    as_written: (StartedBy, IssuedTo),
+    /// The digest over the endpoints as they are written, which earlier versions stored.
+    started_by_as_written: StartedBy,
+    /// Shared with all sessions of this client.
+    pub(crate) holder: Arc<Holder>,
 }
 
 impl Client {
@@ -102,11 +104,12 @@ impl Client {
             credentials_are_encoded: auth.encodes(&client_id),
             authorization_url_start: authorization_url_start(&server.authorization_endpoint, &client_id),
             started_by: StartedBy::of(&server, &client_id, Endpoint::normalized),
-            issued_to: IssuedTo::of(&server, &client_id, Endpoint::normalized),
-            as_written: (
-                StartedBy::of(&server, &client_id, written),
-                IssuedTo::of(&server, &client_id, written),
-            ),
+            started_by_as_written: StartedBy::of(&server, &client_id, written),
+            holder: Arc::new(Holder {
+                issued_to: IssuedTo::of(&server, &client_id, Endpoint::normalized),
+                as_written: IssuedTo::of(&server, &client_id, written),
+                refreshes: server.check_grant_type("refresh_token").is_ok(),
+            }),
             server,
             client_id,
             auth,
@@ -116,16 +119,7 @@ impl Client {
     /// Returns whether this client started an authorization, also by the digest that an earlier version
     /// stored.
     pub(crate) fn has_started(&self, started_by: StartedBy) -> bool {
-        started_by == self.started_by || started_by == self.as_written.0
-    }
-
-    /// Returns what a session must know about the client that holds it.
-    pub(crate) fn holder(&self) -> Holder {
-        Holder {
-            issued_to: self.issued_to,
-            as_written: self.as_written.1,
-            refreshes: self.server.check_grant_type("refresh_token").is_ok(),
-        }
+        started_by == self.started_by || started_by == self.started_by_as_written
     }
 
     /// Makes a request to the token endpoint with this client's authentication (RFC 6749 §2.3 and §3.2).
@@ -187,7 +181,7 @@ impl StartedBy {
 pub(crate) struct IssuedTo(pub(crate) [u8; 16]);
 
 /// What a session must know about the client that holds it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Holder {
     pub(crate) issued_to: IssuedTo,
     /// The digest of an earlier version, which took the token endpoint as it is written. Where that is in normal form,
@@ -199,7 +193,7 @@ pub(crate) struct Holder {
 
 impl Holder {
     /// Returns the digest in place of one that an earlier version stored for this client; other digests stay.
-    pub(crate) fn recognise(self, stored: IssuedTo) -> IssuedTo {
+    pub(crate) fn recognise(&self, stored: IssuedTo) -> IssuedTo {
         if stored == self.as_written { self.issued_to } else { stored }
     }
 }
@@ -269,7 +263,7 @@ mod tests {
             hex(&client.started_by.0),
             "9584ab597e3143be79a276543a1d7a2dfc6f40224d4bb9d6d6fc9a17fb3cc67d"
         );
-        assert_eq!(hex(&client.issued_to.0), "6b26a3e512497a84b7efe40cef44ecd2");
+        assert_eq!(hex(&client.holder.issued_to.0), "6b26a3e512497a84b7efe40cef44ecd2");
     }
 
     /// Version 1 of the stored forms was written with endpoints as they are configured.
@@ -283,11 +277,11 @@ mod tests {
             "fake-client",
         ]));
         let issued_to = IssuedTo(digest(["https://as.example:443/token", "fake-client"]));
-        assert_ne!((started_by, issued_to), (client.started_by, client.issued_to));
+        assert_ne!((started_by, issued_to), (client.started_by, client.holder.issued_to));
         assert!(client.has_started(started_by) && client.has_started(client.started_by));
-        assert_eq!(client.holder().recognise(issued_to), client.issued_to);
+        assert_eq!(client.holder.recognise(issued_to), client.holder.issued_to);
         let foreign = IssuedTo(digest(["https://as.example:444/token", "fake-client"]));
-        assert_eq!(client.holder().recognise(foreign), foreign);
+        assert_eq!(client.holder.recognise(foreign), foreign);
         assert!(!client.has_started(StartedBy([0; 32])));
     }
 
@@ -295,20 +289,23 @@ mod tests {
     fn an_endpoint_without_a_path_is_the_one_with_a_slash() {
         let one = client("https://as.example", "https://as.example?tenant=a");
         let other = client("https://as.example/", "https://as.example/?tenant=a");
-        assert_eq!((one.started_by, one.issued_to), (other.started_by, other.issued_to));
+        assert_eq!((one.started_by, one.holder.issued_to), (other.started_by, other.holder.issued_to));
     }
 
     #[test]
     fn two_spellings_of_one_endpoint_are_one_client_and_requests_keep_their_own() {
         let one = client("https://as.example/authorize", "https://as.example/token");
         let other = client("HTTPS://AS.example:443/authorize", "https://As.Example:443/token");
-        assert_eq!((one.started_by, one.issued_to), (other.started_by, other.issued_to));
+        assert_eq!((one.started_by, one.holder.issued_to), (other.started_by, other.holder.issued_to));
         assert!(other.authorization_url_start.starts_with("HTTPS://AS.example:443/authorize?"));
         let call = other.refresh(&Secret::new("fake-refresh-token")).start().unwrap();
         assert_eq!(call.request().url(), "https://As.Example:443/token");
 
         let elsewhere = client("https://as.example/Authorize", "https://as.example/token?");
-        assert_ne!((one.started_by, one.issued_to), (elsewhere.started_by, elsewhere.issued_to));
-        assert_ne!(one.issued_to, elsewhere.issued_to);
+        assert_ne!(
+            (one.started_by, one.holder.issued_to),
+            (elsewhere.started_by, elsewhere.holder.issued_to)
+        );
+        assert_ne!(one.holder.issued_to, elsewhere.holder.issued_to);
     }
 }

@@ -11,6 +11,7 @@ mod phase;
 pub(crate) mod policy;
 pub(crate) mod record;
 pub(crate) mod refresh;
+mod sparse;
 pub(crate) mod step;
 pub(crate) mod stored;
 pub(crate) mod trouble;
@@ -22,6 +23,7 @@ pub use self::stored::Snapshot;
 pub use self::trouble::{Trouble, TroubleKind};
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::call::{Call, Response};
@@ -32,6 +34,7 @@ use crate::session::clock::Clock;
 use crate::session::phase::{Hand, Phase, Seen};
 use crate::session::record::{Record, State, Validity};
 use crate::session::refresh::{Attempt, SessionContext};
+use crate::session::sparse::Sparse;
 use crate::session::trouble::Failure;
 use crate::text::scope::Scope;
 use crate::text::secret::Secret;
@@ -193,9 +196,9 @@ pub struct Session {
     /// The earliest time for this holder's next refresh of a token that its own clock alone makes due: where
     /// clocks differ for good, two holders would replace each other's tokens at every poll.
     braked_until: u64,
-    policy: RefreshPolicy,
+    policy: Sparse<RefreshPolicy>,
     /// The client of this holder.
-    holder: Holder,
+    holder: Arc<Holder>,
 }
 
 /// What is about to happen to the tokens of a session.
@@ -221,7 +224,7 @@ impl Session {
     /// use. If two processes make a first sign-in at once, the store refuses one save: [`adopt`](Self::adopt)
     /// the stored snapshot, and the later sign-in wins.
     pub fn new(tokens: TokenResponse, policy: RefreshPolicy, now: SystemTime) -> Self {
-        let holder = tokens.holder;
+        let holder = tokens.holder.clone();
         Self::with(Record::of_sign_in(tokens, unix(now), &policy), holder, policy, now)
     }
 
@@ -258,7 +261,7 @@ impl Session {
         policy: RefreshPolicy,
         now: SystemTime,
     ) -> Self {
-        let mut session = Self::with(*stored.0, tokens.holder, policy, now);
+        let mut session = Self::with(*stored.0, tokens.holder.clone(), policy, now);
         session.reauthorized(tokens, now);
         session
     }
@@ -296,7 +299,7 @@ impl Session {
     ) -> Result<Self, Error> {
         check_refresh_token(&refresh_token)?;
         let record = Record::of_refresh_token(refresh_token, client, unix(now));
-        Ok(Self::with(record, client.holder(), policy, now))
+        Ok(Self::with(record, client.holder.clone(), policy, now))
     }
 
     /// Makes another holder from a stored snapshot. A snapshot does not name its user: the key under which
@@ -327,12 +330,12 @@ impl Session {
         policy: RefreshPolicy,
         now: SystemTime,
     ) -> Self {
-        Self::with(*snapshot.0, client.holder(), policy, now)
+        Self::with(*snapshot.0, client.holder.clone(), policy, now)
     }
 
     /// Checks that the tokens were issued to this client.
     pub(crate) fn check_issued_to(&self, client: &Client) -> Result<(), Error> {
-        match self.newest().issued_to == client.issued_to {
+        match self.newest().issued_to == client.holder.issued_to {
             true => Ok(()),
             false => Err(another_client()),
         }
@@ -375,22 +378,22 @@ impl Session {
 
     /// Binds the tokens to this client, whatever client they were issued to.
     pub(crate) fn move_to(&mut self, client: &Client) {
-        let moved = Record { issued_to: client.issued_to, ..self.newest().clone() };
-        self.holder = client.holder();
+        let moved = Record { issued_to: client.holder.issued_to, ..self.newest().clone() };
+        self.holder = client.holder.clone();
         self.hand = match self.hand {
             Hand::SignIn { keeps, .. } => Hand::SignIn { record: Box::new(moved), keeps },
             _ => Hand::Outcome(Box::new(moved)),
         };
     }
 
-    fn with(mut record: Record, holder: Holder, policy: RefreshPolicy, now: SystemTime) -> Self {
+    fn with(mut record: Record, holder: Arc<Holder>, policy: RefreshPolicy, now: SystemTime) -> Self {
         record.issued_to = holder.recognise(record.issued_to);
         Self {
             record,
             hand: Hand::Nothing,
             seen: Seen::Valid,
             clock: Clock::new(unix(now)),
-            policy,
+            policy: policy.into(),
             holder,
             resting_until: 0,
             braked_until: 0,
@@ -439,12 +442,12 @@ impl Session {
 
     /// Returns the type of the access token, which says how to send it (RFC 6749 §7.1).
     pub fn token_type(&self) -> &TokenType {
-        &self.record.token_type
+        &self.record.terms.token_type
     }
 
     /// Returns the scopes that are known to be granted; none where they are unknown.
     pub fn granted_scopes(&self) -> impl Iterator<Item = &str> {
-        self.record.scope.iter().flat_map(Scope::tokens)
+        self.record.terms.scope.iter().flat_map(Scope::tokens)
     }
 
     /// Returns when the access token expires; `None` where the server names no lifetime.
@@ -477,7 +480,7 @@ impl Session {
     /// Makes another holder, which knows what is stored and nothing else.
     pub(crate) fn another_holder(&self) -> Self {
         let now = system_time(self.clock.latest());
-        Self::with(self.record.clone(), self.holder, self.policy, now)
+        Self::with(self.record.clone(), self.holder.clone(), *self.policy, now)
     }
 
     /// Returns what tells the latest sign-in apart from other ones.
@@ -549,7 +552,7 @@ impl Session {
     /// Misuse: the tokens were issued to another client, or the server does not support the refresh token
     /// grant.
     pub fn send(&mut self, client: &Client, now: SystemTime) -> Result<Option<Call<SessionRefresh>>, Error> {
-        if client.issued_to != self.record.issued_to {
+        if client.holder.issued_to != self.record.issued_to {
             return Err(another_client());
         }
         let now = self.observe(now);
@@ -562,14 +565,13 @@ impl Session {
             generation: self.record.generation,
             sent_at: now,
         };
+        let terms = &self.record.terms;
         let mut request = client.refresh(refresh_token);
-        if let Some(asked) = &self.record.asked {
-            if client.server.refresh_repeats_scope {
-                request = request.scopes(asked.scope.iter().flat_map(Scope::tokens));
-            }
-            if client.server.refresh_repeats_resources {
-                request = asked.resources.iter().fold(request, |request, it| request.resource(it.as_ref()));
-            }
+        if client.server.refresh_repeats_scope {
+            request = request.scopes(terms.asked_scope.iter().flat_map(Scope::tokens));
+        }
+        if client.server.refresh_repeats_resources {
+            request = terms.asked_resources.iter().fold(request, |request, it| request.resource(it.as_ref()));
         }
         let call = request.start_as(|refresh| SessionContext { refresh, attempt })?;
         self.hand = Hand::Request(*claim);
@@ -805,7 +807,7 @@ impl Session {
     /// holder.
     pub fn reauthorized(&mut self, tokens: TokenResponse, now: SystemTime) {
         let now = self.observe(now);
-        self.holder = tokens.holder;
+        self.holder = tokens.holder.clone();
         let brought_none = tokens.refresh_token().is_none();
         let newest = self.newest();
         let record = newest.signed_in_again(tokens, now, &self.policy);

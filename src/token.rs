@@ -3,6 +3,7 @@
 pub(crate) mod reader;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -44,7 +45,7 @@ pub struct TokenResponse {
     pub(crate) ends_together: bool,
     extras: Extras,
     /// The client the tokens were issued to.
-    pub(crate) holder: Holder,
+    pub(crate) holder: Arc<Holder>,
 }
 
 /// The type of an access token, which says how to send it (RFC 6749 §7.1).

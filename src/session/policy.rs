@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::session::jitter::Jitter;
+use crate::session::sparse::Usual;
 use crate::text::time::milliseconds;
 
 /// The times and limits of a [`Session`](crate::Session); the defaults suit access tokens that live minutes
@@ -47,21 +48,25 @@ pub struct RefreshPolicy {
     patience: u64,
 }
 
+impl Usual for RefreshPolicy {
+    const USUAL: &'static Self = &Self {
+        min_fraction: 0.5,
+        max_fraction: 0.75,
+        clock_skew: 5_000,
+        claim_duration: 60_000,
+        first_backoff: 1_000,
+        max_backoff: 600_000,
+        max_retry_after: 24 * 3_600_000,
+        min_interval: 10_000,
+        max_attempts: 500,
+        max_unclear_refusals: 6,
+        patience: 30_000,
+    };
+}
+
 impl Default for RefreshPolicy {
     fn default() -> Self {
-        Self {
-            min_fraction: 0.5,
-            max_fraction: 0.75,
-            clock_skew: 5_000,
-            claim_duration: 60_000,
-            first_backoff: 1_000,
-            max_backoff: 600_000,
-            max_retry_after: 24 * 3_600_000,
-            min_interval: 10_000,
-            max_attempts: 500,
-            max_unclear_refusals: 6,
-            patience: 30_000,
-        }
+        *Self::USUAL
     }
 }
 

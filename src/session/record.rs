@@ -5,6 +5,7 @@ use std::fmt;
 use crate::client::{self, Client, IssuedTo};
 use crate::session::jitter::Jitter;
 use crate::session::policy::{RefreshPolicy, Rhythm};
+use crate::session::sparse::{Sparse, Usual};
 use crate::session::trouble::{Failure, Trouble, TroubleKind};
 use crate::text::scope::Scope;
 use crate::text::secret::Secret;
@@ -24,14 +25,8 @@ pub(crate) struct Record {
     /// The time of the sign-in, by the clock of the holder that received its tokens; 0 if unknown.
     pub(crate) signed_in_at: u64,
     pub(crate) access_token: Secret,
-    pub(crate) token_type: TokenType,
     pub(crate) refresh_token: Option<Secret>,
-    /// The expiry of the refresh token, where the server announces it.
-    pub(crate) refresh_token_expires_at: Option<u64>,
-    /// The scopes that are known to be granted.
-    pub(crate) scope: Option<Scope>,
-    /// The scopes and resources of the authorization request, which a refresh repeats at some servers.
-    pub(crate) asked: Option<Box<Asked>>,
+    pub(crate) terms: Sparse<Terms>,
     /// True if the server ends an access token together with its refresh token.
     pub(crate) ends_together: bool,
     /// The time at which the request for the tokens was sent. Their lifetimes count from it.
@@ -44,11 +39,27 @@ pub(crate) struct Record {
     pub(crate) state: State,
 }
 
-/// The scopes and resources of an authorization request.
-#[derive(Clone)]
-pub(crate) struct Asked {
+/// The terms of the tokens, beyond the lifetime of the access token.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Terms {
+    pub(crate) token_type: TokenType,
+    /// The expiry of the refresh token, where the server announces it.
+    pub(crate) refresh_token_expires_at: Option<u64>,
+    /// The scopes that are known to be granted.
     pub(crate) scope: Option<Scope>,
-    pub(crate) resources: Vec<Resource<'static>>,
+    /// The scopes and resources of the authorization request, which a refresh repeats at some servers.
+    pub(crate) asked_scope: Option<Scope>,
+    pub(crate) asked_resources: Vec<Resource<'static>>,
+}
+
+impl Usual for Terms {
+    const USUAL: &'static Self = &Self {
+        token_type: TokenType::Bearer,
+        refresh_token_expires_at: None,
+        scope: None,
+        asked_scope: None,
+        asked_resources: Vec::new(),
+    };
 }
 
 /// The state of the refresh token.
@@ -130,7 +141,7 @@ impl Record {
         Self {
             refresh_token: Some(refresh_token),
             ends_together: client.server.access_tokens_end_with_refresh,
-            ..Self::without_tokens(authorization, client.issued_to, now)
+            ..Self::without_tokens(authorization, client.holder.issued_to, now)
         }
     }
 
@@ -142,11 +153,8 @@ impl Record {
             generation: Generation::default(),
             signed_in_at: 0,
             access_token: Secret::new(""),
-            token_type: TokenType::Bearer,
             refresh_token: None,
-            refresh_token_expires_at: None,
-            scope: None,
-            asked: None,
+            terms: Sparse::default(),
             ends_together: false,
             issued_at: now,
             validity: Validity::Never,
@@ -179,13 +187,9 @@ impl Record {
         now: u64,
         policy: &RefreshPolicy,
     ) -> Self {
-        let next = Self {
-            generation: self.generation.after_refresh(),
-            refresh_token: Some(refresh_token),
-            refresh_token_expires_at: None,
-            validity: Validity::Never,
-            ..self.clone()
-        };
+        let mut next =
+            Self { generation: self.generation.after_refresh(), validity: Validity::Never, ..self.clone() };
+        next.set_refresh_token(Some(refresh_token), None);
         // The server has rotated the token, so the authorization is alive, whatever else the answer says.
         let kind = TroubleKind::Unreadable;
         next.failed(&Failure { kind, ..*failure }, now, policy)
@@ -196,9 +200,8 @@ impl Record {
         let mut next = Self {
             issued_to: tokens.holder.issued_to,
             generation: self.generation.after_sign_in(),
-            refresh_token_expires_at: None,
+            terms: Sparse::default(),
             attempts: 0,
-            scope: None,
             trouble: None,
             ..self.clone()
         };
@@ -218,12 +221,12 @@ impl Record {
             Some(claim @ State::Claimed(_)) if self.state == State::Quiet => claim,
             _ => self.state,
         };
-        Self {
-            refresh_token: kept.and_then(|kept| kept.refresh_token.clone()),
-            refresh_token_expires_at: kept.and_then(|kept| kept.refresh_token_expires_at),
-            state,
-            ..self.clone()
-        }
+        let mut next = Self { state, ..self.clone() };
+        next.set_refresh_token(
+            kept.and_then(|kept| kept.refresh_token.clone()),
+            kept.and_then(|kept| kept.terms.refresh_token_expires_at),
+        );
+        next
     }
 
     /// Returns the record with a claim on this attempt.
@@ -279,9 +282,10 @@ impl Record {
     /// that brought none kept it during a refresh.
     pub(crate) fn with_rotated(&self, sent: Option<&Secret>, new: Option<&Secret>) -> Option<Self> {
         let (sent, new) = sent.zip(new)?;
-        (self.refresh_token.as_ref() == Some(sent) && new != sent).then(|| Self {
-            refresh_token: Some(new.clone()),
-            refresh_token_expires_at: None,
+        if self.refresh_token.as_ref() != Some(sent) || new == sent {
+            return None;
+        }
+        let mut next = Self {
             generation: self.generation.after_refresh(),
             validity: match self.validity {
                 Validity::UntilRejected { .. } => Validity::UntilRejected { refresh_at: None },
@@ -292,7 +296,9 @@ impl Record {
                 state => state,
             },
             ..self.clone()
-        })
+        };
+        next.set_refresh_token(Some(new.clone()), None);
+        Some(next)
     }
 
     /// Returns the record with both limits restarted and an attempt due at `now`.
@@ -318,22 +324,30 @@ impl Record {
     /// Sets what a sign-in determines for all its tokens: its time, scopes and resources.
     fn begin(&mut self, tokens: &TokenResponse, now: u64) {
         self.signed_in_at = now;
-        self.asked = (tokens.requested_scope().is_some() || !tokens.resources.is_empty()).then(|| {
-            Box::new(Asked { scope: tokens.requested_scope().cloned(), resources: tokens.resources.clone() })
+        self.terms.change(|terms| {
+            terms.asked_scope = tokens.requested_scope().cloned();
+            terms.asked_resources = tokens.resources.clone();
         });
+    }
+
+    fn set_refresh_token(&mut self, refresh_token: Option<Secret>, expires_at: Option<u64>) {
+        self.refresh_token = refresh_token;
+        self.terms.change(|terms| terms.refresh_token_expires_at = expires_at);
     }
 
     /// Takes the tokens of a response. Their lifetimes count from `sent_at`, so that they end too early
     /// rather than too late.
     fn take(&mut self, tokens: TokenResponse, sent_at: u64, now: u64, policy: &RefreshPolicy) {
         self.access_token = tokens.access_token().clone();
-        self.token_type = tokens.token_type().clone();
-        if tokens.refresh_token_is_new() || tokens.refresh_token_expires_in.is_some() {
-            let lifetime = tokens.refresh_token_expires_in.map(milliseconds);
-            self.refresh_token_expires_at = lifetime.map(|lifetime| later(sent_at, lifetime));
-        }
         self.refresh_token = tokens.refresh_token().cloned();
-        self.scope = tokens.granted().cloned().or(self.scope.take());
+        self.terms.change(|terms| {
+            terms.token_type = tokens.token_type().clone();
+            terms.scope = tokens.granted().cloned().or(terms.scope.take());
+            if tokens.refresh_token_is_new() || tokens.refresh_token_expires_in.is_some() {
+                let lifetime = tokens.refresh_token_expires_in.map(milliseconds);
+                terms.refresh_token_expires_at = lifetime.map(|lifetime| later(sent_at, lifetime));
+            }
+        });
         self.ends_together = tokens.ends_together;
         self.issued_at = sent_at;
         let mut jitter = self.jitter(self.generation.to_u64());
@@ -349,7 +363,7 @@ impl Record {
         self.state = State::Quiet;
         self.trouble = None;
         // The refresh token must be used before it expires, too.
-        let refresh_lifetime = self.refresh_token_expires_at.map(|end| end.saturating_sub(sent_at));
+        let refresh_lifetime = self.terms.refresh_token_expires_at.map(|end| end.saturating_sub(sent_at));
         let shorter = lifetime.into_iter().chain(refresh_lifetime).min();
         let refresh_at =
             shorter.map(|lifetime| later(sent_at, policy.refresh_after(lifetime, rhythm, &mut jitter)));
@@ -397,7 +411,7 @@ impl Record {
 
     /// Returns how long the tokens live, by the shorter of their lifetimes that are known, in milliseconds.
     pub(crate) fn lifetime(&self) -> u64 {
-        let end = self.expires_at().into_iter().chain(self.refresh_token_expires_at).min();
+        let end = self.expires_at().into_iter().chain(self.terms.refresh_token_expires_at).min();
         end.map_or(u64::MAX, |end| end.saturating_sub(self.issued_at))
     }
 

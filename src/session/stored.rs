@@ -8,7 +8,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::client::IssuedTo;
-use crate::session::record::{Asked, Generation, Record, State, Validity};
+use crate::session::record::{Generation, Record, State, Terms, Validity};
 use crate::session::trouble::{MAX_CODE, Trouble, TroubleKind};
 use crate::text::scope::Scope;
 use crate::text::secret::{self, Secret, is_sound};
@@ -83,6 +83,7 @@ struct StoredTrouble<'a> {
 impl Serialize for Snapshot {
     fn serialize<S: Serializer>(&self, target: S) -> Result<S::Ok, S::Error> {
         let record = &*self.0;
+        let terms = &*record.terms;
         let (state, span) = match record.state {
             State::Quiet => ("quiet", Span::new(0, 0)),
             State::Claimed(span) => ("claimed", span),
@@ -98,16 +99,12 @@ impl Serialize for Snapshot {
             generation: record.generation.to_u64(),
             signed_in_at: record.signed_in_at,
             access_token: record.access_token.expose(),
-            token_type: record.token_type.name(),
+            token_type: terms.token_type.name(),
             refresh_token: record.refresh_token.as_ref().map(Secret::expose),
-            refresh_token_expires_at: record.refresh_token_expires_at,
-            scope: record.scope.as_ref().map(Scope::as_str),
-            asked_scope: record.asked.as_ref().and_then(|it| it.scope.as_ref()).map(Scope::as_str),
-            asked_resources: record
-                .asked
-                .iter()
-                .flat_map(|it| it.resources.iter().map(AsRef::as_ref))
-                .collect(),
+            refresh_token_expires_at: terms.refresh_token_expires_at,
+            scope: terms.scope.as_ref().map(Scope::as_str),
+            asked_scope: terms.asked_scope.as_ref().map(Scope::as_str),
+            asked_resources: terms.asked_resources.iter().map(AsRef::as_ref).collect(),
             ends_together: record.ends_together,
             issued_at: record.issued_at,
             expires_at: record.expires_at(),
@@ -263,9 +260,13 @@ impl Restored {
         let resources = self.asked_resources.iter();
         let resources =
             resources.map(|it| Resource::parse(it).map(Resource::into_owned).map_err(|_| "a resource"));
-        let resources = resources.collect::<Result<Vec<_>, _>>()?;
-        let has_asked = self.asked_scope.is_some() || !resources.is_empty();
-        let asked = Asked { scope: self.asked_scope.map(Scope::from_text), resources };
+        let terms = Terms {
+            token_type: TokenType::from_name(self.token_type),
+            refresh_token_expires_at: self.refresh_token_expires_at,
+            scope: self.scope.map(Scope::from_text),
+            asked_scope: self.asked_scope.map(Scope::from_text),
+            asked_resources: resources.collect::<Result<_, _>>()?,
+        };
         Ok(Record {
             authorization: digest(&self.authorization).ok_or("authorization")?,
             issued_to: IssuedTo(digest(&self.issued_to).ok_or("issued_to")?),
@@ -273,11 +274,8 @@ impl Restored {
             generation: Generation::from_u64(self.generation),
             signed_in_at: self.signed_in_at,
             access_token: self.access_token,
-            token_type: TokenType::from_name(self.token_type),
             refresh_token: self.refresh_token.map(|token| token.0),
-            refresh_token_expires_at: self.refresh_token_expires_at,
-            scope: self.scope.map(Scope::from_text),
-            asked: has_asked.then(|| Box::new(asked)),
+            terms: terms.into(),
             ends_together: self.ends_together,
             issued_at: self.issued_at,
             validity,

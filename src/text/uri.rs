@@ -124,7 +124,7 @@ impl fmt::Debug for RedirectUri<'_> {
 }
 
 /// A resource that a token is for: an absolute URI (RFC 8707 §2).
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Resource<'a>(Cow<'a, str>);
 
 impl<'a> Resource<'a> {

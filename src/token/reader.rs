@@ -22,7 +22,7 @@ use crate::token::{TokenResponse, TokenType};
 /// The context that the reader of a token response needs.
 pub struct TokenContext {
     pub(crate) leniencies: Leniencies,
-    pub(crate) holder: Holder,
+    pub(crate) holder: Arc<Holder>,
     /// The scope in force where the response names none (RFC 6749 §5.1).
     pub(crate) requested_scope: Option<Scope>,
     /// The resources that the request named (RFC 8707 §2.2).
@@ -42,7 +42,7 @@ impl Client {
     ) -> TokenContext {
         TokenContext {
             leniencies: self.server.leniencies,
-            holder: self.holder(),
+            holder: self.holder.clone(),
             requested_scope,
             resources,
             ends_together: self.server.access_tokens_end_with_refresh,
@@ -158,7 +158,7 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
             resources: context.resources.clone(),
             ends_together: context.ends_together,
             extras,
-            holder: context.holder,
+            holder: context.holder.clone(),
         }),
         Err(error) => Err(Unread { error, refresh_token, shape: shape() }),
     }
@@ -398,7 +398,7 @@ mod tests {
         let server = AuthorizationServer::new("https://as.example/a", "https://as.example/t").unwrap();
         let context = TokenContext {
             leniencies: server.tolerate(Leniency::FormEncoded).leniencies,
-            holder: Holder::default(),
+            holder: Arc::default(),
             requested_scope: None,
             resources: Vec::new(),
             ends_together: false,
