@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -135,7 +136,7 @@ impl<R: Reply> fmt::Debug for Call<R> {
 #[derive(Clone)]
 pub struct Request {
     method: Cow<'static, str>,
-    url: String,
+    url: Arc<str>,
     headers: Vec<(Cow<'static, str>, HeaderValue)>,
     body: Secret,
     /// True if form-encoding changed the credentials of HTTP Basic, which some servers do not expect.
@@ -145,7 +146,7 @@ pub struct Request {
 #[derive(Clone)]
 enum HeaderValue {
     Constant(&'static str),
-    Secret(Secret),
+    Secret(Arc<Secret>),
 }
 
 impl Request {
@@ -153,7 +154,7 @@ impl Request {
     pub fn new(method: impl Into<Cow<'static, str>>, url: impl Into<String>) -> Self {
         Self {
             method: method.into(),
-            url: url.into(),
+            url: url.into().into(),
             headers: Vec::new(),
             body: Secret::new(""),
             credentials_are_encoded: false,
@@ -161,15 +162,15 @@ impl Request {
     }
 
     /// Makes a form that is sent by POST (RFC 6749 §3.2).
-    pub(crate) fn form_post(url: &str, body: String, authorization: Option<&Secret>) -> Self {
+    pub(crate) fn form_post(url: Arc<str>, body: String, authorization: Option<Arc<Secret>>) -> Self {
         let mut headers = Vec::with_capacity(3);
         headers.push(("content-type".into(), HeaderValue::Constant(FORM)));
         headers.push(("accept".into(), HeaderValue::Constant("application/json")));
         if let Some(value) = authorization {
-            headers.push(("authorization".into(), HeaderValue::Secret(value.clone())));
+            headers.push(("authorization".into(), HeaderValue::Secret(value)));
         }
         let body = Secret::new(body);
-        Self { method: "POST".into(), url: url.to_owned(), headers, body, credentials_are_encoded: false }
+        Self { method: "POST".into(), url, headers, body, credentials_are_encoded: false }
     }
 
     /// Returns the method: `POST` for every request that this crate makes.
@@ -223,13 +224,13 @@ impl Request {
 
     /// Changes the URL.
     pub fn set_url(&mut self, url: impl Into<String>) {
-        self.url = url.into();
+        self.url = url.into().into();
     }
 
     /// Sets a header, and replaces one of the same name.
     pub fn set_header(&mut self, name: &str, value: impl Into<Secret>) {
         self.remove_header(name);
-        self.headers.push((name.to_ascii_lowercase().into(), HeaderValue::Secret(value.into())));
+        self.headers.push((name.to_ascii_lowercase().into(), HeaderValue::Secret(Arc::new(value.into()))));
     }
 
     /// Removes a header, whatever the case of its name.

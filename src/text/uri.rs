@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use url::{Host, Url};
 
@@ -13,18 +14,23 @@ use crate::text::form;
 
 /// The URL of an endpoint: a web address whose query decodes to UTF-8.
 #[derive(Clone)]
-pub(crate) struct Endpoint(Cow<'static, str>);
+pub(crate) struct Endpoint(Arc<str>);
 
 impl Endpoint {
     /// Parses an endpoint; its query must contain no parameter named in `reserved`.
     pub(crate) fn parse(text: &str, reserved: &[&str]) -> Result<Self, Refused> {
         refuse_parameters(text, parse_server_address(text)?.query(), reserved)?;
-        Ok(Self(Cow::Owned(text.to_owned())))
+        Ok(Self(text.into()))
     }
 
     /// Wraps a constant that a test of its module has parsed.
-    pub(crate) const fn constant(text: &'static str) -> Self {
-        Self(Cow::Borrowed(text))
+    pub(crate) fn constant(text: &'static str) -> Self {
+        Self(text.into())
+    }
+
+    /// Returns the text, shared.
+    pub(crate) fn to_shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 
     pub(crate) fn as_str(&self) -> &str {
