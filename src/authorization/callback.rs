@@ -6,7 +6,7 @@ use std::fmt;
 use crate::error::{Error, Refusal};
 use crate::text::foreign::ForeignAddress;
 use crate::text::form;
-use crate::text::secret::{Secret, same};
+use crate::text::secret::{Text, same};
 
 /// The authorization response, as the redirect URI received it.
 ///
@@ -146,20 +146,20 @@ pub(crate) struct Expected<'a> {
 }
 
 /// The verdict on a callback.
-pub(crate) enum Verdict {
+pub(crate) enum Verdict<'a> {
     /// Not ours: it answers another request, comes from another server, or was tampered with.
     Forged(Error),
     /// Our request was granted, with this code.
-    Code(Secret),
+    Code(Text<'a>),
     /// Our request was refused.
     Refused(Error),
     /// Neither a code nor an error; the real callback may still come.
     Broken(Error),
 }
 
-impl Verdict {
+impl<'a> Verdict<'a> {
     /// Judges a callback. Checks its origin first, so that nothing in a forged one has an effect.
-    pub(crate) fn on(callback: &Callback<'_>, expected: &Expected<'_>) -> Self {
+    pub(crate) fn on(callback: &Callback<'a>, expected: &Expected<'_>) -> Self {
         let parameters = match Parameters::collect(callback) {
             Ok(parameters) => parameters,
             Err(NotUtf8(name)) => {
@@ -176,7 +176,7 @@ impl Verdict {
             (Some(_), Some(_)) => {
                 Self::Forged(Error::suspect("the callback has both a code and an error; a server sends one"))
             }
-            (Some(code), None) if !code.is_empty() => Self::Code(Secret::new(code)),
+            (Some(code), None) if !code.is_empty() => Self::Code(code.into()),
             (None, Some(error)) if !error.is_empty() => Self::Refused(Error::refused_by_callback(Refusal {
                 code: Some(error.into_owned()),
                 description: parameters.error_description.map(Cow::into_owned),

@@ -1,6 +1,8 @@
 //! Values that are never printed and are wiped when they are dropped.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -115,6 +117,47 @@ pub(crate) fn is_printable(text: &str) -> bool {
 /// There is no `impl Deserialize`, because a derive in your program could then store a secret by accident.
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(source: D) -> Result<Secret, D::Error> {
     String::deserialize(source).map(Secret::new)
+}
+
+/// A text from a callback or a body: a part of it or, if it had to be decoded, a copy that is wiped on drop.
+pub(crate) enum Text<'a> {
+    Borrowed(&'a str),
+    Owned(Secret),
+}
+
+impl<'a> Text<'a> {
+    pub(crate) fn into_secret(self) -> Secret {
+        match self {
+            Self::Borrowed(text) => Secret::new(text),
+            Self::Owned(secret) => secret,
+        }
+    }
+}
+
+impl<'a> From<Cow<'a, str>> for Text<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
+        match text {
+            Cow::Borrowed(text) => Self::Borrowed(text),
+            Cow::Owned(text) => Self::Owned(Secret::new(text)),
+        }
+    }
+}
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Borrowed(text) => text,
+            Self::Owned(secret) => secret.expose(),
+        }
+    }
+}
+
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Text([redacted])")
+    }
 }
 
 /// A code verifier or a `state`: 43 characters in place if this crate made it, and otherwise on the heap.
