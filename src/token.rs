@@ -30,7 +30,7 @@ pub struct TokenResponse {
     refresh_token: Option<Secret>,
     refresh_token_is_new: bool,
     scope: Option<Scope>,
-    requested_scope: Option<Scope>,
+    requested_scope: Requested,
     /// The requested scopes in the form that is compared with the granted ones, if it differs from the form
     /// that was sent.
     compared_scope: Option<Scope>,
@@ -45,6 +45,15 @@ pub struct TokenResponse {
     extras: Extras,
     /// The client the tokens were issued to.
     pub(crate) holder: Holder,
+}
+
+/// The scopes that a request named.
+#[derive(Clone)]
+enum Requested {
+    Nothing,
+    /// Those in the response, which most servers repeat as they were.
+    AsGranted,
+    Other(Scope),
 }
 
 /// The type of an access token, which says how to send it (RFC 6749 §7.1).
@@ -166,7 +175,11 @@ impl TokenResponse {
 
     /// Returns the scopes that the request named.
     pub(crate) fn requested_scope(&self) -> Option<&Scope> {
-        self.requested_scope.as_ref()
+        match &self.requested_scope {
+            Requested::Nothing => None,
+            Requested::AsGranted => self.scope.as_ref(),
+            Requested::Other(scope) => Some(scope),
+        }
     }
 
     /// Turns the response into one to a refresh: the refresh token that was sent stays if the response
@@ -188,7 +201,7 @@ impl TokenResponse {
 
     /// Returns the requested scopes to compare with the granted ones.
     fn compared(&self) -> Option<&Scope> {
-        self.compared_scope.as_ref().or(self.requested_scope.as_ref())
+        self.compared_scope.as_ref().or(self.requested_scope())
     }
 }
 
@@ -274,6 +287,17 @@ impl fmt::Debug for TokenResponse {
             .field("missing_scopes", &self.missing_scopes().map(Foreign).collect::<Vec<_>>())
             .field("extras", &self.extras)
             .finish_non_exhaustive()
+    }
+}
+
+impl Requested {
+    /// Copies the requested scopes, unless `granted` is the same.
+    fn new(requested: Option<&Scope>, granted: Option<&Scope>) -> Self {
+        match requested {
+            None => Self::Nothing,
+            _ if requested == granted => Self::AsGranted,
+            Some(scope) => Self::Other(scope.clone()),
+        }
     }
 }
 

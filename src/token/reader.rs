@@ -17,7 +17,7 @@ use crate::text::scope::Scope;
 use crate::text::secret::{Secret, is_printable};
 use crate::text::time::{LONGEST, digits};
 use crate::text::uri::Resource;
-use crate::token::{TokenResponse, TokenType};
+use crate::token::{Requested, TokenResponse, TokenType};
 
 /// The context that the reader of a token response needs.
 pub struct TokenContext {
@@ -150,8 +150,8 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
             expires_in: access.expires_in,
             refresh_token_is_new: refresh_token.is_some(),
             refresh_token,
+            requested_scope: Requested::new(context.requested_scope.as_ref(), access.scope.as_ref()),
             scope: access.scope,
-            requested_scope: context.requested_scope.clone(),
             compared_scope: compared_scope(context),
             is_refresh: false,
             refresh_token_expires_in: read_refresh_token_expires_in(&extras),
