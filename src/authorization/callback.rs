@@ -166,10 +166,9 @@ impl<'a> Verdict<'a> {
                 return Self::Broken(Error::no_callback(format!("the parameter {name} is not UTF-8")));
             }
         };
-        // The address precedes the name of the first parameter, so that one is not found.
-        let is_address = callback.is_address();
         if let Err(why) = parameters.check_origin(expected) {
-            let is_lost = is_address && parameters.state.is_none();
+            // The address precedes the name of the first parameter, so that one is not found.
+            let is_lost = parameters.state.is_none() && callback.is_address();
             return Self::Forged(Error::suspect(if is_lost { ADDRESS.into() } else { why }));
         }
         match (parameters.code, parameters.error) {
@@ -183,7 +182,7 @@ impl<'a> Verdict<'a> {
                 uri: parameters.error_uri.map(Cow::into_owned),
                 ..Refusal::default()
             })),
-            (None, None) if is_address => Self::Broken(Error::no_callback(ADDRESS)),
+            (None, None) if callback.is_address() => Self::Broken(Error::no_callback(ADDRESS)),
             _ => Self::Broken(Error::no_callback("the callback has neither a code nor an error")),
         }
     }
