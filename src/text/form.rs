@@ -71,7 +71,7 @@ pub(crate) fn parts(body: &[u8]) -> impl Iterator<Item = (Option<Cow<'_, str>>, 
 
 /// Decodes a name or a value; `None` if it is not UTF-8. A `%` without two hex digits stays as it is.
 pub(crate) fn unescape(text: &str) -> Option<Cow<'_, str>> {
-    if !text.contains('+') && !text.contains('%') {
+    if !text.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
         return Some(Cow::Borrowed(text));
     }
     let mut bytes = Vec::with_capacity(text.len());
