@@ -103,7 +103,8 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
     if matches!(response.status, 300..=399) {
         return Err(unread(Error::invalid("it is a redirect, which this crate never follows"), shape()));
     }
-    let Parsed { members, extras, damage } = parse(&response, context.leniencies);
+    let mut members = [const { Member::Absent }; 8];
+    let (extras, damage) = parse(&response, context.leniencies, &mut members);
     let repeated = NAMES.iter().zip(&members).find(|(_, member)| matches!(member, Member::Repeated));
     let repeated = repeated.map(|(name, _)| Error::invalid(format!("the member {name} is there twice")));
     let is_whole = damage.is_none();
@@ -202,25 +203,20 @@ const NAMES: &[&str; 8] = &[
     "error_uri",
 ];
 
-/// The contents of a body.
-struct Parsed<'a> {
-    members: [Member<'a>; 8],
-    extras: Extras,
-    /// The damage to the body as a whole.
-    damage: Option<&'static str>,
-}
-
-fn parse<'a>(response: &Response<'a>, leniencies: Leniencies) -> Parsed<'a> {
-    let mut members = [const { Member::Absent }; 8];
-    let (extras, damage) =
-        if leniencies.has(Leniency::FormEncoded) && response.may_be_form && is_no_document(response.body) {
-            (parse_form(response.body, &mut members), None)
-        } else if let Some(extras) = json::read(response.body, NAMES, &mut members) {
-            (extras, None)
-        } else {
-            salvage::read(response.body, NAMES, &mut members)
-        };
-    Parsed { members, extras, damage }
+/// Parses a body into the known members, which start absent. Returns all others, and the damage to the body as
+/// a whole.
+fn parse<'a>(
+    response: &Response<'a>,
+    leniencies: Leniencies,
+    members: &mut [Member<'a>; 8],
+) -> (Extras, Option<&'static str>) {
+    if leniencies.has(Leniency::FormEncoded) && response.may_be_form && is_no_document(response.body) {
+        (parse_form(response.body, members), None)
+    } else if let Some(extras) = json::read(response.body, NAMES, members) {
+        (extras, None)
+    } else {
+        salvage::read(response.body, NAMES, members)
+    }
 }
 
 /// Parses a form-encoded body, which some servers send in place of JSON. Skips other parameters that are not
