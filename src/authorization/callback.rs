@@ -103,6 +103,7 @@ impl<'a> Callback<'a> {
     }
 
     /// Returns the parameters that are read or refused, in order; the value is `None` where it is not UTF-8.
+    /// Ignores unknown ones, whatever their bytes (RFC 6749 §4.1.2).
     fn known_parameters(&self) -> impl Iterator<Item = (&'static str, Option<Cow<'a, str>>)> {
         let (query, pairs) = match &self.0 {
             Source::Query(query) => (*query, &[][..]),
@@ -160,12 +161,15 @@ pub(crate) enum Verdict<'a> {
 impl<'a> Verdict<'a> {
     /// Judges a callback. Checks its origin first, so that nothing in a forged one has an effect.
     pub(crate) fn on(callback: &Callback<'a>, expected: &Expected<'_>) -> Self {
-        let parameters = match Parameters::collect(callback) {
-            Ok(parameters) => parameters,
-            Err(NotUtf8(name)) => {
-                return Self::Broken(Error::no_callback(format!("the parameter {name} is not UTF-8")));
+        let mut parameters = Parameters::default();
+        for (name, value) in callback.known_parameters() {
+            match value {
+                Some(value) => parameters.take(name, value),
+                None => {
+                    return Self::Broken(Error::no_callback(format!("the parameter {name} is not UTF-8")));
+                }
             }
-        };
+        }
         if let Err(why) = parameters.check_origin(expected) {
             // The address precedes the name of the first parameter, so that one is not found.
             let is_lost = parameters.state.is_none() && callback.is_address();
@@ -188,9 +192,6 @@ impl<'a> Verdict<'a> {
     }
 }
 
-/// A known parameter whose value is not UTF-8.
-struct NotUtf8(&'static str);
-
 /// The parameters of a callback, decoded.
 #[derive(Default)]
 struct Parameters<'a> {
@@ -208,15 +209,6 @@ struct Parameters<'a> {
 }
 
 impl<'a> Parameters<'a> {
-    /// Collects the known parameters; ignores unknown ones, whatever their bytes (RFC 6749 §4.1.2).
-    fn collect(callback: &Callback<'a>) -> Result<Self, NotUtf8> {
-        let mut parameters = Self::default();
-        for (name, value) in callback.known_parameters() {
-            parameters.take(name, value.ok_or(NotUtf8(name))?);
-        }
-        Ok(parameters)
-    }
-
     /// Records one known parameter.
     fn take(&mut self, name: &'static str, value: Cow<'a, str>) {
         let slot = match name {
