@@ -30,10 +30,7 @@ pub struct TokenResponse {
     refresh_token: Option<Secret>,
     refresh_token_is_new: bool,
     scope: Option<Scope>,
-    requested_scope: Requested,
-    /// The requested scopes in the form that is compared with the granted ones, if it differs from the form
-    /// that was sent.
-    compared_scope: Option<Scope>,
+    requested: Requested,
     /// True if the tokens come from a refresh.
     is_refresh: bool,
     /// The lifetime of the refresh token from the response on, where the server announces one.
@@ -54,6 +51,8 @@ enum Requested {
     /// Those in the response, which most servers repeat as they were.
     AsGranted,
     Other(Scope),
+    /// Those that were sent, with commas, and the same without, to compare with the granted ones.
+    WithCommas(Box<(Scope, Scope)>),
 }
 
 /// The type of an access token, which says how to send it (RFC 6749 §7.1).
@@ -175,10 +174,11 @@ impl TokenResponse {
 
     /// Returns the scopes that the request named.
     pub(crate) fn requested_scope(&self) -> Option<&Scope> {
-        match &self.requested_scope {
+        match &self.requested {
             Requested::Nothing => None,
             Requested::AsGranted => self.scope.as_ref(),
             Requested::Other(scope) => Some(scope),
+            Requested::WithCommas(scopes) => Some(&scopes.0),
         }
     }
 
@@ -201,7 +201,10 @@ impl TokenResponse {
 
     /// Returns the requested scopes to compare with the granted ones.
     fn compared(&self) -> Option<&Scope> {
-        self.compared_scope.as_ref().or(self.requested_scope())
+        match &self.requested {
+            Requested::WithCommas(scopes) => Some(&scopes.1),
+            _ => self.requested_scope(),
+        }
     }
 }
 
@@ -287,17 +290,6 @@ impl fmt::Debug for TokenResponse {
             .field("missing_scopes", &self.missing_scopes().map(Foreign).collect::<Vec<_>>())
             .field("extras", &self.extras)
             .finish_non_exhaustive()
-    }
-}
-
-impl Requested {
-    /// Copies the requested scopes, unless `granted` is the same.
-    fn new(requested: Option<&Scope>, granted: Option<&Scope>) -> Self {
-        match requested {
-            None => Self::Nothing,
-            _ if requested == granted => Self::AsGranted,
-            Some(scope) => Self::Other(scope.clone()),
-        }
     }
 }
 

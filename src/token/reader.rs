@@ -151,9 +151,8 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
             expires_in: access.expires_in,
             refresh_token_is_new: refresh_token.is_some(),
             refresh_token,
-            requested_scope: Requested::new(context.requested_scope.as_ref(), access.scope.as_ref()),
+            requested: requested(context, access.scope.as_ref()),
             scope: access.scope,
-            compared_scope: compared_scope(context),
             is_refresh: false,
             refresh_token_expires_in: read_refresh_token_expires_in(&extras),
             resources: context.resources.clone(),
@@ -344,12 +343,17 @@ fn is_negative(text: &str) -> bool {
     text.strip_prefix('-').and_then(digits).is_some_and(|seconds| seconds > 0)
 }
 
-/// Returns the requested scopes split at commas, for a server that separates scopes by commas; `None` if they
-/// hold none.
-fn compared_scope(context: &TokenContext) -> Option<Scope> {
-    let requested = context.requested_scope.as_ref()?;
-    let has_commas = context.leniencies.has(Leniency::ScopeComma) && requested.as_str().contains(',');
-    has_commas.then(|| Scope::from_text(requested.as_str().replace(',', " ")))
+/// Returns the requested scopes; copies them only if the granted ones are others.
+fn requested(context: &TokenContext, granted: Option<&Scope>) -> Requested {
+    match &context.requested_scope {
+        None => Requested::Nothing,
+        Some(scope) if granted == Some(scope) => Requested::AsGranted,
+        Some(scope) if context.leniencies.has(Leniency::ScopeComma) && scope.as_str().contains(',') => {
+            let compared = Scope::from_text(scope.as_str().replace(',', " "));
+            Requested::WithCommas(Box::new((scope.clone(), compared)))
+        }
+        Some(scope) => Requested::Other(scope.clone()),
+    }
 }
 
 fn read_scope(member: Member<'_>, leniencies: Leniencies) -> Result<Option<Scope>, Error> {
