@@ -140,7 +140,7 @@ impl fmt::Debug for Callback<'_> {
 
 /// The values a callback must match.
 pub(crate) struct Expected<'a> {
-    pub(crate) state: &'a str,
+    pub(crate) state: &'a [u8],
     /// `None` means that `iss` is ignored.
     pub(crate) issuer: Option<&'a str>,
     pub(crate) iss_required: bool,
@@ -239,7 +239,7 @@ impl<'a> Parameters<'a> {
             return Err(format!("the parameter {name} is repeated").into());
         }
         match &self.state {
-            Some(state) if same(state, expected.state) => {}
+            Some(state) if same(state.as_bytes(), expected.state) => {}
             Some(_) => return Err("state is not the one that was sent; this answers another request".into()),
             None => return Err("state is missing; nothing ties this callback to our request".into()),
         }

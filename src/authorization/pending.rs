@@ -106,7 +106,7 @@ impl PendingAuthorization {
             return Err(Error::misuse(USED));
         }
         let expected = Expected {
-            state: self.state.expose(),
+            state: self.state.as_bytes(),
             issuer: client.server.issuer.as_ref().map(Issuer::as_str),
             iss_required: client.server.authorization_response_iss_parameter_supported,
         };
