@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -136,8 +137,11 @@ impl<R: Reply> fmt::Debug for Call<R> {
 #[derive(Clone)]
 pub struct Request {
     method: Cow<'static, str>,
-    url: String,
-    headers: Vec<(Cow<'static, str>, HeaderValue)>,
+    url: Arc<str>,
+    /// All headers but `authorization`.
+    headers: Cow<'static, [(Cow<'static, str>, HeaderValue)]>,
+    /// The header `authorization`, which all requests of a client share.
+    authorization: Option<Arc<Secret>>,
     body: Secret,
     /// True if form-encoding changed the credentials of HTTP Basic, which some servers do not expect.
     pub(crate) credentials_are_encoded: bool,
@@ -154,23 +158,24 @@ impl Request {
     pub fn new(method: impl Into<Cow<'static, str>>, url: impl Into<String>) -> Self {
         Self {
             method: method.into(),
-            url: url.into(),
-            headers: Vec::new(),
+            url: url.into().into(),
+            headers: Cow::Borrowed(&[]),
+            authorization: None,
             body: Secret::new(""),
             credentials_are_encoded: false,
         }
     }
 
     /// Makes a form that is sent by POST (RFC 6749 §3.2).
-    pub(crate) fn form_post(url: &str, body: String, authorization: Option<&Secret>) -> Self {
-        let mut headers = Vec::with_capacity(3);
-        headers.push(("content-type".into(), HeaderValue::Constant(FORM)));
-        headers.push(("accept".into(), HeaderValue::Constant("application/json")));
-        if let Some(value) = authorization {
-            headers.push(("authorization".into(), HeaderValue::Secret(value.clone())));
+    pub(crate) fn form_post(url: Arc<str>, body: String, authorization: Option<Arc<Secret>>) -> Self {
+        Self {
+            method: "POST".into(),
+            url,
+            headers: Cow::Borrowed(FORM_HEADERS),
+            authorization,
+            body: Secret::new(body),
+            credentials_are_encoded: false,
         }
-        let body = Secret::new(body);
-        Self { method: "POST".into(), url: url.to_owned(), headers, body, credentials_are_encoded: false }
     }
 
     /// Returns the method: `POST` for every request that this crate makes.
@@ -183,10 +188,11 @@ impl Request {
         &self.url
     }
 
-    /// Returns the headers: names in lower case, and values. The HTTP client adds `Content-Length` and
-    /// `Host`.
+    /// Returns the headers: names in lower case, and values, with `authorization` at the end. The HTTP client
+    /// adds `Content-Length` and `Host`.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.headers.iter().map(|(name, value)| (&**name, value.text()))
+        let authorization = self.authorization.iter().map(|value| (AUTHORIZATION, value.expose()));
+        self.headers.iter().map(|(name, value)| (&**name, value.text())).chain(authorization)
     }
 
     /// Returns the value of one header, whatever the case of its name.
@@ -224,18 +230,27 @@ impl Request {
 
     /// Changes the URL.
     pub fn set_url(&mut self, url: impl Into<String>) {
-        self.url = url.into();
+        self.url = url.into().into();
     }
 
     /// Sets a header, and replaces one of the same name.
     pub fn set_header(&mut self, name: &str, value: impl Into<Secret>) {
         self.remove_header(name);
-        self.headers.push((name.to_ascii_lowercase().into(), HeaderValue::Secret(value.into())));
+        let (name, value) = (name.to_ascii_lowercase(), value.into());
+        if name == AUTHORIZATION {
+            self.authorization = Some(Arc::new(value));
+        } else {
+            self.headers.to_mut().push((name.into(), HeaderValue::Secret(value)));
+        }
     }
 
     /// Removes a header, whatever the case of its name.
     pub fn remove_header(&mut self, name: &str) {
-        self.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        if name.eq_ignore_ascii_case(AUTHORIZATION) {
+            self.authorization = None;
+        } else {
+            self.headers.to_mut().retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        }
     }
 
     /// Sets the body.
@@ -347,16 +362,18 @@ impl Request {
             _ => value.len() >= MIN_ADDED_SECRET,
         });
         let mut secrets: Vec<Secret> = form.map(|(_, value)| Secret::new(value)).collect();
-        for (name, value) in &self.headers {
-            let HeaderValue::Secret(value) = value else { continue };
-            let value = value.expose();
-            if name.eq_ignore_ascii_case("authorization") {
-                let credentials = value.split_once(' ').map_or(value, |(_, credentials)| credentials);
-                secrets.push(Secret::new(credentials));
-                secrets.extend(basic_secret(credentials));
-            } else if value.len() >= MIN_ADDED_SECRET {
-                secrets.push(Secret::new(value));
+        for (_, value) in &*self.headers {
+            if let HeaderValue::Secret(value) = value
+                && value.expose().len() >= MIN_ADDED_SECRET
+            {
+                secrets.push(value.clone());
             }
+        }
+        if let Some(value) = &self.authorization {
+            let credentials =
+                value.expose().split_once(' ').map_or(value.expose(), |(_, credentials)| credentials);
+            secrets.push(Secret::new(credentials));
+            secrets.extend(basic_secret(credentials));
         }
         let decoded = secrets.iter().filter_map(|sent| {
             let decoded = form::unescape(sent.expose())?;
@@ -401,12 +418,20 @@ impl fmt::Debug for Request {
             .field("method", &self.method)
             .field("url", &format_args!("{}", ForeignAddress(&self.url)))
             .field("headers", &self.headers)
+            .field("authorization", &self.authorization)
             .field("body", &self.body)
             .finish()
     }
 }
 
+const AUTHORIZATION: &str = "authorization";
+
 const FORM: &str = "application/x-www-form-urlencoded";
+
+const FORM_HEADERS: &[(Cow<'static, str>, HeaderValue)] = &[
+    (Cow::Borrowed("content-type"), HeaderValue::Constant(FORM)),
+    (Cow::Borrowed("accept"), HeaderValue::Constant("application/json")),
+];
 
 pub(crate) const RESPONSE_LIMIT: usize = 1 << 20;
 
@@ -508,10 +533,15 @@ impl TryFrom<&Request> for http::Request<Secret> {
 
     fn try_from(request: &Request) -> Result<Self, http::Error> {
         let mut builder = http::Request::builder().method(request.method()).uri(request.url());
-        for (name, value) in &request.headers {
-            let mut header = http::HeaderValue::try_from(value.text())?;
-            header.set_sensitive(matches!(value, HeaderValue::Secret(_)));
-            builder = builder.header(&**name, header);
+        let authorization = request.authorization.iter().map(|value| (AUTHORIZATION, value.expose(), true));
+        let others = request.headers.iter().map(|(name, value)| {
+            let is_secret = matches!(value, HeaderValue::Secret(_));
+            (&**name, value.text(), is_secret)
+        });
+        for (name, value, is_secret) in others.chain(authorization) {
+            let mut header = http::HeaderValue::try_from(value)?;
+            header.set_sensitive(is_secret);
+            builder = builder.header(name, header);
         }
         builder.body(request.body.clone())
     }

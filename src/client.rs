@@ -40,7 +40,7 @@ pub struct Client {
     client_id: String,
     auth: ClientAuth,
     /// The `Authorization` header of every token request.
-    authorization: Option<Secret>,
+    authorization: Option<Arc<Secret>>,
     credentials_are_encoded: bool,
     /// The part of the authorization URL that every request shares.
     pub(crate) authorization_url_start: String,
@@ -100,7 +100,7 @@ impl Client {
             ));
         }
         Ok(Self {
-            authorization: auth.authorization(&client_id),
+            authorization: auth.authorization(&client_id).map(Arc::new),
             credentials_are_encoded: auth.encodes(&client_id),
             authorization_url_start: authorization_url_start(&server.authorization_endpoint, &client_id),
             started_by: StartedBy::of(&server, &client_id, Endpoint::normalized),
@@ -142,8 +142,8 @@ impl Client {
         };
         let mut body = String::with_capacity(pairs().map(|(name, value)| form::room_for(name, value)).sum());
         pairs().for_each(|(name, value)| form::push_pair(&mut body, name, value));
-        let endpoint = self.server.token_endpoint.as_str();
-        let mut request = Request::form_post(endpoint, body, self.authorization.as_ref());
+        let url = self.server.token_endpoint.to_shared();
+        let mut request = Request::form_post(url, body, self.authorization.clone());
         request.credentials_are_encoded = self.credentials_are_encoded;
         request
     }

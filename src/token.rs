@@ -31,10 +31,7 @@ pub struct TokenResponse {
     refresh_token: Option<Secret>,
     refresh_token_is_new: bool,
     scope: Option<Scope>,
-    requested_scope: Option<Scope>,
-    /// The requested scopes in the form that is compared with the granted ones, if it differs from the form
-    /// that was sent.
-    compared_scope: Option<Scope>,
+    requested: Requested,
     /// True if the tokens come from a refresh.
     is_refresh: bool,
     /// The lifetime of the refresh token from the response on, where the server announces one.
@@ -46,6 +43,17 @@ pub struct TokenResponse {
     extras: Extras,
     /// The client the tokens were issued to.
     pub(crate) holder: Arc<Holder>,
+}
+
+/// The scopes that a request named.
+#[derive(Clone)]
+enum Requested {
+    Nothing,
+    /// Those in the response, which most servers repeat as they were.
+    AsGranted,
+    Other(Scope),
+    /// Those that were sent, with commas, and the same without, to compare with the granted ones.
+    WithCommas(Box<(Scope, Scope)>),
 }
 
 /// The type of an access token, which says how to send it (RFC 6749 §7.1).
@@ -167,7 +175,12 @@ impl TokenResponse {
 
     /// Returns the scopes that the request named.
     pub(crate) fn requested_scope(&self) -> Option<&Scope> {
-        self.requested_scope.as_ref()
+        match &self.requested {
+            Requested::Nothing => None,
+            Requested::AsGranted => self.scope.as_ref(),
+            Requested::Other(scope) => Some(scope),
+            Requested::WithCommas(scopes) => Some(&scopes.0),
+        }
     }
 
     /// Turns the response into one to a refresh: the refresh token that was sent stays if the response
@@ -189,7 +202,10 @@ impl TokenResponse {
 
     /// Returns the requested scopes to compare with the granted ones.
     fn compared(&self) -> Option<&Scope> {
-        self.compared_scope.as_ref().or(self.requested_scope.as_ref())
+        match &self.requested {
+            Requested::WithCommas(scopes) => Some(&scopes.1),
+            _ => self.requested_scope(),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::error::{Error, Refusal};
 use crate::text::foreign::ForeignAddress;
 use crate::text::form;
-use crate::text::secret::{Secret, same};
+use crate::text::secret::{Text, same};
 
 /// The authorization response, as the redirect URI received it.
 ///
@@ -103,6 +103,7 @@ impl<'a> Callback<'a> {
     }
 
     /// Returns the parameters that are read or refused, in order; the value is `None` where it is not UTF-8.
+    /// Ignores unknown ones, whatever their bytes (RFC 6749 §4.1.2).
     fn known_parameters(&self) -> impl Iterator<Item = (&'static str, Option<Cow<'a, str>>)> {
         let (query, pairs) = match &self.0 {
             Source::Query(query) => (*query, &[][..]),
@@ -139,58 +140,57 @@ impl fmt::Debug for Callback<'_> {
 
 /// The values a callback must match.
 pub(crate) struct Expected<'a> {
-    pub(crate) state: &'a str,
+    pub(crate) state: &'a [u8],
     /// `None` means that `iss` is ignored.
     pub(crate) issuer: Option<&'a str>,
     pub(crate) iss_required: bool,
 }
 
 /// The verdict on a callback.
-pub(crate) enum Verdict {
+pub(crate) enum Verdict<'a> {
     /// Not ours: it answers another request, comes from another server, or was tampered with.
     Forged(Error),
     /// Our request was granted, with this code.
-    Code(Secret),
+    Code(Text<'a>),
     /// Our request was refused.
     Refused(Error),
     /// Neither a code nor an error; the real callback may still come.
     Broken(Error),
 }
 
-impl Verdict {
+impl<'a> Verdict<'a> {
     /// Judges a callback. Checks its origin first, so that nothing in a forged one has an effect.
-    pub(crate) fn on(callback: &Callback<'_>, expected: &Expected<'_>) -> Self {
-        let parameters = match Parameters::collect(callback) {
-            Ok(parameters) => parameters,
-            Err(NotUtf8(name)) => {
-                return Self::Broken(Error::no_callback(format!("the parameter {name} is not UTF-8")));
+    pub(crate) fn on(callback: &Callback<'a>, expected: &Expected<'_>) -> Self {
+        let mut parameters = Parameters::default();
+        for (name, value) in callback.known_parameters() {
+            match value {
+                Some(value) => parameters.take(name, value),
+                None => {
+                    return Self::Broken(Error::no_callback(format!("the parameter {name} is not UTF-8")));
+                }
             }
-        };
-        // The address precedes the name of the first parameter, so that one is not found.
-        let is_address = callback.is_address();
+        }
         if let Err(why) = parameters.check_origin(expected) {
-            let is_lost = is_address && parameters.state.is_none();
+            // The address precedes the name of the first parameter, so that one is not found.
+            let is_lost = parameters.state.is_none() && callback.is_address();
             return Self::Forged(Error::suspect(if is_lost { ADDRESS.into() } else { why }));
         }
         match (parameters.code, parameters.error) {
             (Some(_), Some(_)) => {
                 Self::Forged(Error::suspect("the callback has both a code and an error; a server sends one"))
             }
-            (Some(code), None) if !code.is_empty() => Self::Code(Secret::new(code)),
+            (Some(code), None) if !code.is_empty() => Self::Code(code.into()),
             (None, Some(error)) if !error.is_empty() => Self::Refused(Error::refused_by_callback(Refusal {
                 code: Some(error.into_owned()),
                 description: parameters.error_description.map(Cow::into_owned),
                 uri: parameters.error_uri.map(Cow::into_owned),
                 ..Refusal::default()
             })),
-            (None, None) if is_address => Self::Broken(Error::no_callback(ADDRESS)),
+            (None, None) if callback.is_address() => Self::Broken(Error::no_callback(ADDRESS)),
             _ => Self::Broken(Error::no_callback("the callback has neither a code nor an error")),
         }
     }
 }
-
-/// A known parameter whose value is not UTF-8.
-struct NotUtf8(&'static str);
 
 /// The parameters of a callback, decoded.
 #[derive(Default)]
@@ -209,15 +209,6 @@ struct Parameters<'a> {
 }
 
 impl<'a> Parameters<'a> {
-    /// Collects the known parameters; ignores unknown ones, whatever their bytes (RFC 6749 §4.1.2).
-    fn collect(callback: &Callback<'a>) -> Result<Self, NotUtf8> {
-        let mut parameters = Self::default();
-        for (name, value) in callback.known_parameters() {
-            parameters.take(name, value.ok_or(NotUtf8(name))?);
-        }
-        Ok(parameters)
-    }
-
     /// Records one known parameter.
     fn take(&mut self, name: &'static str, value: Cow<'a, str>) {
         let slot = match name {
@@ -248,7 +239,7 @@ impl<'a> Parameters<'a> {
             return Err(format!("the parameter {name} is repeated").into());
         }
         match &self.state {
-            Some(state) if same(state, expected.state) => {}
+            Some(state) if same(state.as_bytes(), expected.state) => {}
             Some(_) => return Err("state is not the one that was sent; this answers another request".into()),
             None => return Err("state is missing; nothing ties this callback to our request".into()),
         }

@@ -9,7 +9,7 @@ use crate::call::Call;
 use crate::client::{Client, StartedBy};
 use crate::error::Error;
 use crate::text::scope::Scope;
-use crate::text::secret::{Secret, ShortSecret};
+use crate::text::secret::ShortSecret;
 use crate::text::time::{system_time, unix_seconds};
 use crate::text::uri::{Issuer, RedirectUri, Resource};
 use crate::token::TokenResponse;
@@ -106,7 +106,7 @@ impl PendingAuthorization {
             return Err(Error::misuse(USED));
         }
         let expected = Expected {
-            state: self.state.expose(),
+            state: self.state.as_bytes(),
             issuer: client.server.issuer.as_ref().map(Issuer::as_str),
             iss_required: client.server.authorization_response_iss_parameter_supported,
         };
@@ -132,11 +132,11 @@ impl PendingAuthorization {
     }
 
     /// Makes the token request (RFC 6749 §4.1.3), which takes the code verifier.
-    fn token_request(&mut self, client: &Client, code: &Secret) -> Result<Call<TokenResponse>, Error> {
+    fn token_request(&mut self, client: &Client, code: &str) -> Result<Call<TokenResponse>, Error> {
         let verifier = self.verifier.take().ok_or_else(|| Error::misuse(USED))?;
         let parameters = [
             ("grant_type", "authorization_code"),
-            ("code", code.expose()),
+            ("code", code),
             ("redirect_uri", self.redirect_uri.as_str()),
             ("code_verifier", verifier.expose()),
         ];

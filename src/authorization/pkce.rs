@@ -4,7 +4,7 @@ use std::fmt;
 
 use rand::TryCryptoRng;
 use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
+use zeroize::Zeroize;
 
 use crate::error::Error;
 use crate::text::secret::{Secret, ShortSecret};
@@ -93,7 +93,7 @@ impl fmt::Debug for CodeVerifier {
 /// # Ok(())
 /// # }
 /// ```
-pub struct Entropy(Zeroizing<[[u8; 32]; 4]>);
+pub struct Entropy([[u8; 32]; 4]);
 
 impl Entropy {
     /// Takes bytes from the operating system's generator, which a forked process does not repeat.
@@ -116,23 +116,30 @@ impl Entropy {
     ///
     /// The generator's own error; `Infallible` for one that cannot fail.
     pub fn from_rng<R: TryCryptoRng>(rng: &mut R) -> Result<Self, R::Error> {
-        let mut parts = Zeroizing::new([[0; 32]; 4]);
-        rng.try_fill_bytes(parts.as_flattened_mut())?;
-        Ok(Self(parts))
+        let mut entropy = Self([[0; 32]; 4]);
+        rng.try_fill_bytes(entropy.0.as_flattened_mut())?;
+        Ok(entropy)
     }
 
     /// Takes your own bytes, which must come from a cryptographic generator outside tests.
-    pub fn from_bytes(block: [u8; 128]) -> Self {
-        let block = Zeroizing::new(block);
-        let mut parts = Zeroizing::new([[0; 32]; 4]);
-        parts.as_flattened_mut().copy_from_slice(&*block);
-        Self(parts)
+    pub fn from_bytes(mut block: [u8; 128]) -> Self {
+        let mut entropy = Self([[0; 32]; 4]);
+        entropy.0.as_flattened_mut().copy_from_slice(&block);
+        block.as_mut_slice().zeroize();
+        entropy
     }
 
     /// Returns the bytes for `state` and for the code verifier.
     pub(crate) fn state_and_verifier(&self) -> (&[u8; 32], &[u8; 32]) {
-        let [state, verifier, _nonce, _jti] = &*self.0;
+        let [state, verifier, _nonce, _jti] = &self.0;
         (state, verifier)
+    }
+}
+
+/// Wipes the bytes as one slice, which is faster than an array of arrays.
+impl Drop for Entropy {
+    fn drop(&mut self) {
+        self.0.as_flattened_mut().zeroize();
     }
 }
 

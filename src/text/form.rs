@@ -19,26 +19,25 @@ pub(crate) fn push_pair(out: &mut String, name: &str, value: &str) {
     push_escaped(out, value);
 }
 
-/// Appends a value, escaped: copies runs of literal bytes, and escapes the characters between them.
+/// Appends a value, escaped: copies the runs of literal bytes, and escapes each byte between them.
 pub(crate) fn push_escaped(out: &mut String, value: &str) {
-    let mut rest = value;
-    while let Some(end) = rest.bytes().position(|byte| !is_literal(byte)) {
-        let (literal, special) = rest.split_at_checked(end).unwrap_or((rest, ""));
-        out.push_str(literal);
-        let mut characters = special.chars();
-        if let Some(character) = characters.next() {
-            push_special(out, character);
+    let mut start = 0;
+    for (index, byte) in value.bytes().enumerate() {
+        if is_literal(byte) {
+            continue;
         }
-        rest = characters.as_str();
+        // A run that is not empty is ASCII, so it begins and ends between two characters.
+        out.push_str(value.get(start..index).unwrap_or_default());
+        push_escape(out, byte);
+        start = index + 1;
     }
-    out.push_str(rest);
+    out.push_str(value.get(start..).unwrap_or_default());
 }
 
-fn push_special(out: &mut String, character: char) {
-    if character == ' ' {
-        return out.push('+');
-    }
-    for byte in character.encode_utf8(&mut [0; 4]).bytes() {
+fn push_escape(out: &mut String, byte: u8) {
+    if byte == b' ' {
+        out.push('+');
+    } else {
         out.push('%');
         out.push(hex_digit(byte >> 4));
         out.push(hex_digit(byte & 15));
@@ -72,7 +71,7 @@ pub(crate) fn parts(body: &[u8]) -> impl Iterator<Item = (Option<Cow<'_, str>>, 
 
 /// Decodes a name or a value; `None` if it is not UTF-8. A `%` without two hex digits stays as it is.
 pub(crate) fn unescape(text: &str) -> Option<Cow<'_, str>> {
-    if !text.contains('+') && !text.contains('%') {
+    if !text.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
         return Some(Cow::Borrowed(text));
     }
     let mut bytes = Vec::with_capacity(text.len());

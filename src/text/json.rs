@@ -3,16 +3,14 @@
 //! The errors of a `#[derive(Deserialize)]` quote the body, which may hold a token, and its way to collect
 //! the other members copies every value twice.
 
-use std::borrow::Cow;
 use std::fmt;
-use std::ops::Deref;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::text::foreign::Foreign;
-use crate::text::secret::Secret;
+use crate::text::secret::{Secret, Text};
 
 /// The value of a known member.
 #[derive(Debug)]
@@ -32,12 +30,6 @@ pub(crate) enum Member<'a> {
     Unreadable,
     /// A boolean, an object or a broken number, which no known member may be.
     Other(Wiped),
-}
-
-/// A text from a body: a part of the body or, if it had to be decoded, a copy that is wiped on drop.
-pub(crate) enum Text<'a> {
-    Borrowed(&'a str),
-    Owned(Secret),
 }
 
 /// The members of a response that this crate does not read, such as an `id_token`.
@@ -102,41 +94,6 @@ pub(crate) fn read_alone<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Option<T>
     let value = T::deserialize(&mut reader).ok()?;
     reader.end().ok()?;
     Some(value)
-}
-
-impl<'a> Text<'a> {
-    pub(crate) fn into_secret(self) -> Secret {
-        match self {
-            Self::Borrowed(text) => Secret::new(text),
-            Self::Owned(secret) => secret,
-        }
-    }
-}
-
-impl<'a> From<Cow<'a, str>> for Text<'a> {
-    fn from(text: Cow<'a, str>) -> Self {
-        match text {
-            Cow::Borrowed(text) => Self::Borrowed(text),
-            Cow::Owned(text) => Self::Owned(Secret::new(text)),
-        }
-    }
-}
-
-impl Deref for Text<'_> {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        match self {
-            Self::Borrowed(text) => text,
-            Self::Owned(secret) => secret.expose(),
-        }
-    }
-}
-
-impl fmt::Debug for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Text([redacted])")
-    }
 }
 
 impl Member<'_> {

@@ -12,7 +12,7 @@ pub(crate) fn unix(time: SystemTime) -> u64 {
 
 /// Converts to whole seconds of Unix time, the unit of a pending authorization.
 pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
-    unix(time) / 1000
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs().min(END / 1000)
 }
 
 pub(crate) fn system_time(time: u64) -> SystemTime {

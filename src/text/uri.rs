@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use url::{Host, Url};
 
@@ -13,18 +14,23 @@ use crate::text::form;
 
 /// The URL of an endpoint: a web address whose query decodes to UTF-8.
 #[derive(Clone)]
-pub(crate) struct Endpoint(Cow<'static, str>);
+pub(crate) struct Endpoint(Arc<str>);
 
 impl Endpoint {
     /// Parses an endpoint; its query must contain no parameter named in `reserved`.
     pub(crate) fn parse(text: &str, reserved: &[&str]) -> Result<Self, Refused> {
-        refuse_parameters(text, parse_server_address(text)?.query(), reserved)?;
-        Ok(Self(Cow::Owned(text.to_owned())))
+        refuse_parameters(text, parse_server_address(text)?.query, reserved)?;
+        Ok(Self(text.into()))
     }
 
     /// Wraps a constant that a test of its module has parsed.
-    pub(crate) const fn constant(text: &'static str) -> Self {
-        Self(Cow::Borrowed(text))
+    pub(crate) fn constant(text: &'static str) -> Self {
+        Self(text.into())
+    }
+
+    /// Returns the text, shared.
+    pub(crate) fn to_shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -33,21 +39,23 @@ impl Endpoint {
 
     /// Returns the decoded parameters of the query.
     pub(crate) fn parameters(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-        form::pairs(Parts::of(&self.0).query()).flatten()
+        let (parts, _) = Parts::split(&self.0);
+        form::pairs(parts.query.unwrap_or_default()).flatten()
     }
 
     /// Returns the form in which endpoints are compared: scheme and host in lower case, without the scheme's
     /// default port, and `/` for an empty path (RFC 3986 §6.2.2.1 and §6.2.3). The rest stays byte for byte.
     pub(crate) fn normalized(&self) -> String {
-        let Parts { scheme, authority, path_and_query } = Parts::of(&self.0);
+        let (Parts { scheme, authority, path, query }, _) = Parts::split(&self.0);
         let scheme = scheme.to_ascii_lowercase();
         let authority = authority.unwrap_or_default().to_ascii_lowercase();
         let (host, port) = split_port(&authority);
         let default_port = if scheme == "https" { 443 } else { 80 };
-        let root = if path_and_query.starts_with('/') { "" } else { "/" };
+        let path = if path.is_empty() { "/" } else { path };
+        let query = query.map(|query| format!("?{query}")).unwrap_or_default();
         match port.parse::<u16>() {
-            Ok(port) if port != default_port => format!("{scheme}://{host}:{port}{root}{path_and_query}"),
-            _ => format!("{scheme}://{host}{root}{path_and_query}"),
+            Ok(port) if port != default_port => format!("{scheme}://{host}:{port}{path}{query}"),
+            _ => format!("{scheme}://{host}{path}{query}"),
         }
     }
 }
@@ -65,7 +73,7 @@ pub(crate) struct Issuer(String);
 
 impl Issuer {
     pub(crate) fn parse(text: &str) -> Result<Self, Refused> {
-        if parse_server_address(text)?.path_and_query.contains('?') {
+        if parse_server_address(text)?.query.is_some() {
             return Err(Refused::new(text, "has a query; leave it out"));
         }
         Ok(Self(text.to_owned()))
@@ -92,7 +100,7 @@ impl<'a> RedirectUri<'a> {
     pub(crate) fn parse(text: impl Into<Cow<'a, str>>, reserved: &[&str]) -> Result<Self, Refused> {
         let text = text.into();
         let uri = parse_absolute_uri(&text)?;
-        if NO_APP.iter().any(|known| uri.scheme.eq_ignore_ascii_case(known)) {
+        if !uri.is_web() && NO_APP.iter().any(|known| uri.scheme.eq_ignore_ascii_case(known)) {
             let why = "has a scheme that leads to no app; use https, http to a loopback address, or a scheme of \
                        your app, such as com.example.app";
             return Err(Refused::new(&text, why));
@@ -104,7 +112,7 @@ impl<'a> RedirectUri<'a> {
         if uri.has_user_information() {
             return Err(Refused::new(&text, USER_INFORMATION));
         }
-        refuse_parameters(&text, uri.query(), reserved)?;
+        refuse_parameters(&text, uri.query, reserved)?;
         Ok(Self(text))
     }
 
@@ -174,7 +182,7 @@ impl fmt::Display for Refused {
 fn parse_server_address(text: &str) -> Result<Parts<'_>, Refused> {
     // A server program resolves names under localhost by the DNS, and may be led elsewhere.
     let address = parse_web_address(text, |name| name == "localhost")?;
-    match address.path().split('/').any(is_dot_segment) {
+    match address.path.split('/').any(is_dot_segment) {
         true => Err(Refused::new(text, "has a path with . or .. in it; write the path that is meant")),
         false => Ok(address),
     }
@@ -225,15 +233,14 @@ fn parse_web_address(text: &str, is_loopback_name: fn(&str) -> bool) -> Result<P
 /// Parses an absolute URI without a fragment: a scheme, then something (RFC 3986 §4.3).
 fn parse_absolute_uri(text: &str) -> Result<Parts<'_>, Refused> {
     let refuse = |why: &str| Err(Refused::new(text, why));
-    let uri = Parts::of(text);
+    let (uri, rest) = Parts::split(text);
     let names_something = match uri.authority {
         Some(authority) => !uri.is_web() || !authority.is_empty(),
-        None => !uri.is_web() && !uri.path_and_query.is_empty(),
+        None => !uri.is_web() && (!uri.path.is_empty() || uri.query.is_some()),
     };
-    if !is_scheme(uri.scheme) || !names_something {
-        return refuse("is not an absolute URI; begin it with a scheme, as in https://host/path");
-    }
-    if text.bytes().all(is_uri_character) {
+    if uri.scheme.is_empty() || !names_something {
+        refuse("is not an absolute URI; begin it with a scheme, as in https://host/path")
+    } else if rest.is_empty() {
         Ok(uri)
     } else if text.contains('#') {
         refuse("has a fragment; leave out the # and what follows it")
@@ -243,8 +250,8 @@ fn parse_absolute_uri(text: &str) -> Result<Parts<'_>, Refused> {
 }
 
 /// Refuses a query that holds one of the `reserved` parameters, or one that is not UTF-8.
-fn refuse_parameters(text: &str, query: &str, reserved: &[&str]) -> Result<(), Refused> {
-    for pair in form::pairs(query) {
+fn refuse_parameters(text: &str, query: Option<&str>, reserved: &[&str]) -> Result<(), Refused> {
+    for pair in query.into_iter().flat_map(form::pairs) {
         match pair {
             None => return Err(Refused::new(text, "has a query that does not decode to UTF-8; correct it")),
             Some((name, _)) if reserved.contains(&&*name) => {
@@ -257,24 +264,31 @@ fn refuse_parameters(text: &str, query: &str, reserved: &[&str]) -> Result<(), R
     Ok(())
 }
 
-/// A URI split into its components (RFC 3986 §3), which are not checked.
+/// The components of a URI without a fragment (RFC 3986 §3).
 struct Parts<'a> {
     /// Empty where there is none.
     scheme: &'a str,
     /// The text between `//` and the path.
     authority: Option<&'a str>,
-    path_and_query: &'a str,
+    path: &'a str,
+    /// The text after the `?`.
+    query: Option<&'a str>,
 }
 
 impl<'a> Parts<'a> {
-    fn of(uri: &'a str) -> Self {
-        let (scheme, rest) = uri.split_once(':').unwrap_or(("", uri));
-        let Some(rest) = rest.strip_prefix("//") else {
-            return Self { scheme, authority: None, path_and_query: rest };
-        };
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let (authority, path_and_query) = rest.split_at_checked(end).unwrap_or((rest, ""));
-        Self { scheme, authority: Some(authority), path_and_query }
+    /// Splits a text in one pass, and returns what begins with the first character that no URI has before its
+    /// fragment, too. Without a scheme, this is the whole text.
+    fn split(text: &'a str) -> (Self, &'a str) {
+        let mut rest = text;
+        let scheme = take_while(&mut rest, is_scheme_character);
+        if !scheme.starts_with(|first: char| first.is_ascii_alphabetic()) || !skip(&mut rest, ":") {
+            return (Self { scheme: "", authority: None, path: "", query: None }, text);
+        }
+        let authority = skip(&mut rest, "//")
+            .then(|| take_while(&mut rest, |byte| is_uri_character(byte) && !matches!(byte, b'/' | b'?')));
+        let path = take_while(&mut rest, |byte| is_uri_character(byte) && byte != b'?');
+        let query = skip(&mut rest, "?").then(|| take_while(&mut rest, is_uri_character));
+        (Self { scheme, authority, path, query }, rest)
     }
 
     fn is_web(&self) -> bool {
@@ -284,15 +298,21 @@ impl<'a> Parts<'a> {
     fn has_user_information(&self) -> bool {
         self.authority.is_some_and(|authority| authority.contains('@'))
     }
+}
 
-    fn path(&self) -> &'a str {
-        self.path_and_query.split_once('?').map_or(self.path_and_query, |(path, _)| path)
-    }
+/// Takes the bytes at the start of a text that are of one kind of ASCII.
+fn take_while<'a>(text: &mut &'a str, is_of_kind: impl Fn(u8) -> bool) -> &'a str {
+    let end = text.bytes().position(|byte| !is_of_kind(byte)).unwrap_or(text.len());
+    let (taken, rest) = text.split_at_checked(end).unwrap_or((text, ""));
+    *text = rest;
+    taken
+}
 
-    /// Returns the text after the `?`.
-    fn query(&self) -> &'a str {
-        self.path_and_query.split_once('?').map_or("", |(_, query)| query)
-    }
+/// Skips a prefix; returns whether it was there.
+fn skip(text: &mut &str, prefix: &str) -> bool {
+    let rest = text.strip_prefix(prefix);
+    *text = rest.unwrap_or(text);
+    rest.is_some()
 }
 
 /// Splits an authority into host and port; the colons of an IPv6 address belong to its host.
@@ -303,11 +323,8 @@ fn split_port(authority: &str) -> (&str, &str) {
     }
 }
 
-fn is_scheme(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text
-            .bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'+' | b'-' | b'.'))
+fn is_scheme_character(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'+' | b'-' | b'.')
 }
 
 fn is_host_character(byte: u8) -> bool {

@@ -17,7 +17,7 @@ use crate::text::scope::Scope;
 use crate::text::secret::{Secret, is_printable};
 use crate::text::time::{LONGEST, digits};
 use crate::text::uri::Resource;
-use crate::token::{TokenResponse, TokenType};
+use crate::token::{Requested, TokenResponse, TokenType};
 
 /// The context that the reader of a token response needs.
 pub struct TokenContext {
@@ -103,7 +103,8 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
     if matches!(response.status, 300..=399) {
         return Err(unread(Error::invalid("it is a redirect, which this crate never follows"), shape()));
     }
-    let Parsed { members, extras, damage } = parse(&response, context.leniencies);
+    let mut members = [const { Member::Absent }; 8];
+    let (extras, damage) = parse(&response, context.leniencies, &mut members);
     let repeated = NAMES.iter().zip(&members).find(|(_, member)| matches!(member, Member::Repeated));
     let repeated = repeated.map(|(name, _)| Error::invalid(format!("the member {name} is there twice")));
     let is_whole = damage.is_none();
@@ -150,9 +151,8 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
             expires_in: access.expires_in,
             refresh_token_is_new: refresh_token.is_some(),
             refresh_token,
+            requested: requested(context, access.scope.as_ref()),
             scope: access.scope,
-            requested_scope: context.requested_scope.clone(),
-            compared_scope: compared_scope(context),
             is_refresh: false,
             refresh_token_expires_in: read_refresh_token_expires_in(&extras),
             resources: context.resources.clone(),
@@ -202,25 +202,20 @@ const NAMES: &[&str; 8] = &[
     "error_uri",
 ];
 
-/// The contents of a body.
-struct Parsed<'a> {
-    members: [Member<'a>; 8],
-    extras: Extras,
-    /// The damage to the body as a whole.
-    damage: Option<&'static str>,
-}
-
-fn parse<'a>(response: &'a Response<'_>, leniencies: Leniencies) -> Parsed<'a> {
-    let mut members = [const { Member::Absent }; 8];
-    let (extras, damage) =
-        if leniencies.has(Leniency::FormEncoded) && response.may_be_form && is_no_document(response.body()) {
-            (parse_form(response.body(), &mut members), None)
-        } else if let Some(extras) = json::read(response.body(), NAMES, &mut members) {
-            (extras, None)
-        } else {
-            salvage::read(response.body(), NAMES, &mut members)
-        };
-    Parsed { members, extras, damage }
+/// Parses a body into the known members, which start absent. Returns all others, and the damage to the body as
+/// a whole.
+fn parse<'a>(
+    response: &'a Response<'_>,
+    leniencies: Leniencies,
+    members: &mut [Member<'a>; 8],
+) -> (Extras, Option<&'static str>) {
+    if leniencies.has(Leniency::FormEncoded) && response.may_be_form && is_no_document(response.body()) {
+        (parse_form(response.body(), members), None)
+    } else if let Some(extras) = json::read(response.body(), NAMES, members) {
+        (extras, None)
+    } else {
+        salvage::read(response.body(), NAMES, members)
+    }
 }
 
 /// Parses a form-encoded body, which some servers send in place of JSON. Skips other parameters that are not
@@ -348,12 +343,17 @@ fn is_negative(text: &str) -> bool {
     text.strip_prefix('-').and_then(digits).is_some_and(|seconds| seconds > 0)
 }
 
-/// Returns the requested scopes split at commas, for a server that separates scopes by commas; `None` if they
-/// hold none.
-fn compared_scope(context: &TokenContext) -> Option<Scope> {
-    let requested = context.requested_scope.as_ref()?;
-    let has_commas = context.leniencies.has(Leniency::ScopeComma) && requested.as_str().contains(',');
-    has_commas.then(|| Scope::from_text(requested.as_str().replace(',', " ")))
+/// Returns the requested scopes; copies them only if the granted ones are others.
+fn requested(context: &TokenContext, granted: Option<&Scope>) -> Requested {
+    match &context.requested_scope {
+        None => Requested::Nothing,
+        Some(scope) if granted == Some(scope) => Requested::AsGranted,
+        Some(scope) if context.leniencies.has(Leniency::ScopeComma) && scope.as_str().contains(',') => {
+            let compared = Scope::from_text(scope.as_str().replace(',', " "));
+            Requested::WithCommas(Box::new((scope.clone(), compared)))
+        }
+        Some(scope) => Requested::Other(scope.clone()),
+    }
 }
 
 fn read_scope(member: Member<'_>, leniencies: Leniencies) -> Result<Option<Scope>, Error> {

@@ -26,8 +26,8 @@ fn a_request_can_be_taken_apart_changed_and_put_together() {
         headers,
         [
             ("content-type", "application/x-www-form-urlencoded"),
-            ("authorization", "Basic fake"),
             ("x-trace", "1"),
+            ("authorization", "Basic fake"),
         ]
     );
     assert_eq!(
