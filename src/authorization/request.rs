@@ -241,10 +241,8 @@ impl<'a> AuthorizationRequest<'a> {
         if !scope.is_empty() {
             form::push_pair(&mut url, "scope", scope);
         }
-        // Both are base64url, which needs no escapes.
-        for text in ["&state=", state, "&code_challenge=", challenge] {
-            url.push_str(text);
-        }
+        form::push_pair(&mut url, "state", state);
+        form::push_pair(&mut url, "code_challenge", challenge);
         for (name, value) in others() {
             url.push('&');
             form::push_escaped(&mut url, name);
@@ -319,6 +317,6 @@ mod tests {
                 (result, expected) => panic!("{id}: expected {expected:?}, got {result:?}"),
             }
         }
-        assert_eq!(cases.len(), 49);
+        assert_eq!(cases.len(), 50);
     }
 }
