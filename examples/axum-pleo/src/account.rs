@@ -8,9 +8,9 @@ use axum::http::HeaderMap;
 use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Redirect, Response};
 use oauth2_proto::keeper::KeeperError;
-use oauth2_proto::session::{self, TroubleKind, WaitReason};
+use oauth2_proto::session::{Trouble, TroubleKind, WaitReason};
 
-use crate::api::Trouble;
+use crate::api::ApiError;
 use crate::browsers::is_from_our_page;
 use crate::{App, Failure, pages};
 
@@ -26,23 +26,23 @@ pub async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Res
             let expires_at = session.and_then(|session| session.expires_at());
             pages::connected(&connection, expires_at, now).into_response()
         }
-        Err(Trouble::NoToken(KeeperError::SignIn(reason))) => pages::sign_in_again(reason).into_response(),
-        Err(Trouble::NoToken(error)) => match &error {
+        Err(ApiError::NoToken(KeeperError::SignIn(reason))) => pages::sign_in_again(reason).into_response(),
+        Err(ApiError::NoToken(error)) => match &error {
             KeeperError::NotNow { reason, trouble, .. } if !is_our_fault(*reason, trouble.as_deref()) => {
                 pages::connection_trouble(trouble.as_deref(), now)
             }
             _ => return Err(error.into()),
         },
-        Err(trouble @ Trouble::NoAnswer(_)) => {
-            eprintln!("{trouble}");
+        Err(error @ ApiError::NoAnswer(_)) => {
+            eprintln!("{error}");
             pages::connection_trouble(None, now)
         }
-        Err(trouble @ Trouble::Rejected(_)) => return Err(trouble.into()),
+        Err(error @ ApiError::Unexpected(_)) => return Err(error.into()),
     })
 }
 
 /// Returns whether only an operator can end the wait for a token.
-fn is_our_fault(reason: WaitReason, trouble: Option<&session::Trouble>) -> bool {
+fn is_our_fault(reason: WaitReason, trouble: Option<&Trouble>) -> bool {
     reason == WaitReason::AnotherClient
         || trouble.is_some_and(|trouble| trouble.kind() == TroubleKind::ClientRejected)
 }

@@ -25,12 +25,12 @@ pub struct Connection {
 
 /// Why a call to the API has no result.
 #[derive(Debug)]
-pub enum Trouble {
+pub enum ApiError {
     NoToken(KeeperError),
     /// No answer, or one of a server in trouble.
     NoAnswer(String),
     /// An answer that a later call would get again, with its status.
-    Rejected(u16),
+    Unexpected(u16),
 }
 
 impl Api {
@@ -40,10 +40,10 @@ impl Api {
 
     /// Asks Pleo about a company's connection, and once more after a 401: another process may have refreshed
     /// meanwhile, or the token has ended early.
-    pub async fn connection(&self, company: &str) -> Result<Connection, Trouble> {
+    pub async fn connection(&self, company: &str) -> Result<Connection, ApiError> {
         let token = self.keeper.access_token(company).await?;
         match self.ask(&token).await {
-            Err(Trouble::Rejected(401)) => {
+            Err(ApiError::Unexpected(401)) => {
                 self.keeper.access_token_rejected(company, &token);
                 self.ask(&self.keeper.access_token(company).await?).await
             }
@@ -52,16 +52,16 @@ impl Api {
     }
 
     /// Asks Pleo whose access token this is.
-    pub async fn ask(&self, access_token: &Secret) -> Result<Connection, Trouble> {
+    pub async fn ask(&self, access_token: &Secret) -> Result<Connection, ApiError> {
         let mut request = Request::new("GET", self.introspection.as_str());
         request.set_header("authorization", format!("Bearer {}", access_token.expose()));
-        let (status, body) = self.transport.get(&request).await.map_err(Trouble::NoAnswer)?;
+        let (status, body) = self.transport.get(&request).await.map_err(ApiError::NoAnswer)?;
         match status {
             200 => {
-                Connection::parse(&body).ok_or_else(|| Trouble::NoAnswer("it names no company".to_owned()))
+                Connection::parse(&body).ok_or_else(|| ApiError::NoAnswer("it names no company".to_owned()))
             }
-            429 | 500..=599 => Err(Trouble::NoAnswer(format!("status {status}"))),
-            _ => Err(Trouble::Rejected(status)),
+            429 | 500..=599 => Err(ApiError::NoAnswer(format!("status {status}"))),
+            _ => Err(ApiError::Unexpected(status)),
         }
     }
 }
@@ -78,20 +78,20 @@ impl Connection {
     }
 }
 
-impl From<KeeperError> for Trouble {
+impl From<KeeperError> for ApiError {
     fn from(error: KeeperError) -> Self {
         Self::NoToken(error)
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoToken(error) => error.fmt(f),
             Self::NoAnswer(what) => write!(f, "no answer of Pleo's API: {what}"),
-            Self::Rejected(status) => write!(f, "Pleo's API rejects the request: status {status}"),
+            Self::Unexpected(status) => write!(f, "unexpected answer of Pleo's API: status {status}"),
         }
     }
 }
 
-impl std::error::Error for Trouble {}
+impl std::error::Error for ApiError {}

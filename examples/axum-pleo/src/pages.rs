@@ -46,21 +46,17 @@ pub fn connected(connection: &Connection, expires_at: Option<SystemTime>, now: S
         dl {
             dt { "Company" }
             dd { code { (connection.company) } }
-            dt { "Tally may use" }
+            dt { "Permissions" }
             dd { ul.words { @for scope in &connection.scopes { li { code { (scope) } } } } }
-            @if let Some(application) = &connection.application {
-                dt { "Known at Pleo as" }
-                dd { (application) }
-            }
             @if let Some(expires_at) = expires_at {
-                dt { "Access" }
-                dd {
-                    "Renews by itself; this one lasts "
-                    (in_words(expires_at.duration_since(now).unwrap_or_default())) "."
-                }
+                dt { "Access lasts" }
+                dd { (in_words(expires_at.duration_since(now).unwrap_or_default())) ", and is then renewed" }
             }
             dt { "Checked" }
-            dd { "Just now: Pleo answered." }
+            dd {
+                "Just now; Pleo answered"
+                @if let Some(application) = &connection.application { ", and knows us as “" (application) "”" }
+            }
         }
     };
     let actions = html! {
@@ -148,7 +144,7 @@ pub fn sign_in(outcome: Outcome) -> Page {
     match outcome {
         Outcome::Refused => {
             let text = html! {
-                p.lead { "You said no at Pleo, so Tally got no access." }
+                p.lead { "You said no at Pleo, so Tally got no new access." }
                 p { "That is all right. If you pressed the wrong button, try again." }
             };
             let actions = html! { (connect("Try again")) (back()) };
@@ -163,7 +159,7 @@ pub fn sign_in(outcome: Outcome) -> Page {
         }
         Outcome::NotValid => {
             let text = html! {
-                p.lead { "It belongs to no sign-in that this browser has under way, so we did nothing." }
+                p.lead { "It does not belong to a sign-in that you started in this browser, so we did nothing." }
                 p {
                     "Are you in the middle of connecting? Go back to the tab with Pleo's page and finish there: "
                     "that sign-in still works."

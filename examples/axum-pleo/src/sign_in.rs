@@ -9,6 +9,7 @@ use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Redirect, Response};
 use oauth2_proto::{Advice, Call, Callback, Error, TokenResponse};
 
+use crate::api::ApiError;
 use crate::browsers::{BrowserId, is_from_our_page};
 use crate::{App, Failure};
 
@@ -49,9 +50,13 @@ pub async fn callback(
     // Pleo says whose tokens these are. The answer is the key, so that no company gets the tokens of another.
     let company = match app.api.ask(tokens.access_token()).await {
         Ok(connection) => connection.company,
-        Err(trouble) => {
-            eprintln!("the sign-in is dropped, because the API does not name the company: {trouble}");
-            return Ok(Outcome::Busy.into_response());
+        Err(error) => {
+            eprintln!("a sign-in failed, because Pleo did not name the company: {error}");
+            let outcome = match error {
+                ApiError::NoAnswer(_) => Outcome::Busy,
+                ApiError::NoToken(_) | ApiError::Unexpected(_) => Outcome::OurFault,
+            };
+            return Ok(outcome.into_response());
         }
     };
     app.keeper.signed_in(&company, tokens).await?;

@@ -1,0 +1,118 @@
+//! The application with its stand-in for Pleo, on ports of their own.
+
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+#[path = "../../../support/server.rs"]
+pub mod server;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum_pleo::{Failure, Settings, serve};
+use oauth2_proto::{Client, ClientAuth, RefreshPolicy, pleo};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use server::{AuthorizationServer, Config, Running};
+
+pub const BAKERY: &str = "urn:pleo:company:blue-bakery";
+pub const GARAGE: &str = "urn:pleo:company:green-garage";
+
+/// What differs between the tests.
+pub struct Options {
+    pub access_token_lifetime: Duration,
+    pub sign_in_lifetime: Duration,
+    pub client_secret: &'static str,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            access_token_lifetime: Duration::from_secs(3600),
+            sign_in_lifetime: Duration::from_secs(600),
+            client_secret: "fake-secret",
+        }
+    }
+}
+
+pub struct World {
+    pub stand_in: Running,
+    options: Options,
+    address: SocketAddr,
+    directory: TempDir,
+    app: Option<(oneshot::Sender<()>, JoinHandle<Result<(), Failure>>)>,
+}
+
+impl World {
+    pub async fn start(options: Options) -> Self {
+        // The tests' own HTTP clients need it before the application installs it. A second time it fails.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let config = Config {
+            scopes: "export-jobs:read users:read".to_owned(),
+            owners: vec![BAKERY.to_owned(), GARAGE.to_owned()],
+            access_token_lifetime: options.access_token_lifetime,
+            ..Config::new(format!("http://{address}/callback"))
+        };
+        let stand_in = server::spawn(AuthorizationServer::new(config), 0).unwrap();
+        let mut world =
+            Self { stand_in, options, address, directory: tempfile::tempdir().unwrap(), app: None };
+        world.run(listener);
+        world
+    }
+
+    /// The scheme, the host and the port of the application.
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub async fn stop(&mut self) {
+        let (stop, running) = self.app.take().unwrap();
+        stop.send(()).unwrap();
+        running.await.unwrap().unwrap();
+    }
+
+    pub async fn run_again(&mut self) {
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        self.run(listener);
+    }
+
+    /// Deletes the application's database, as a restored machine without its disk.
+    pub fn lose_database(&self) {
+        for file in std::fs::read_dir(self.directory.path()).unwrap() {
+            std::fs::remove_file(file.unwrap().path()).unwrap();
+        }
+    }
+
+    fn run(&mut self, listener: TcpListener) {
+        let base = self.stand_in.base_url();
+        let auth = ClientAuth::basic(self.options.client_secret);
+        let client = Client::new(pleo::at(&base).unwrap(), "fake-client", auth).unwrap();
+        let redirect_uri = format!("{}/callback", self.origin());
+        let settings = Settings {
+            scopes: vec!["export-jobs:read".to_owned(), "users:read".to_owned()],
+            policy: impatient(),
+            sign_in_lifetime: self.options.sign_in_lifetime,
+            ..Settings::new(client, redirect_uri, base, self.directory.path().join("fake.sqlite"))
+        };
+        let (stop, stopped) = oneshot::channel();
+        let running = tokio::spawn(serve(listener, settings, async {
+            // A world that is dropped stops its application, too.
+            let _ = stopped.await;
+        }));
+        self.app = Some((stop, running));
+    }
+}
+
+/// A policy for tokens of seconds.
+fn impatient() -> RefreshPolicy {
+    RefreshPolicy::default()
+        .min_interval(Duration::from_millis(100))
+        .clock_skew(Duration::from_millis(100))
+        .claim_duration(Duration::from_secs(2))
+        .backoff(Duration::from_millis(200), Duration::from_secs(1))
+        .patience(Duration::from_millis(300))
+}
