@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::browser::Browser;
 use crate::support::server::Failure;
@@ -67,6 +67,20 @@ async fn a_restart_with_an_expired_token_is_not_noticed() {
 }
 
 #[tokio::test]
+async fn a_refresh_that_is_under_way_at_a_shutdown_is_saved() {
+    let options = Options { token_latency: Duration::from_millis(800), ..Options::default() };
+    let mut world = World::start(options).await;
+    let mut browser = Browser::new(&world);
+    browser.sign_in(BAKERY).await.assert(200, &[CONNECTED]);
+    world.stand_in.server().end_access_tokens();
+    timeout(Duration::from_millis(300), browser.open("/")).await.expect_err("the refresh takes longer");
+    world.stop().await;
+    world.run_again().await;
+    browser.open("/").await.assert(200, &[CONNECTED]);
+    assert_eq!(world.stand_in.server().counts().refreshes, 1);
+}
+
+#[tokio::test]
 async fn a_server_that_forgot_everything_asks_for_another_sign_in() {
     let world = World::start(Options::default()).await;
     let mut browser = Browser::new(&world);
@@ -97,9 +111,13 @@ async fn a_disconnect_ends_the_connection_in_every_browser() {
     let (mut browser, mut other) = (Browser::new(&world), Browser::new(&world));
     browser.sign_in(BAKERY).await.assert(200, &[CONNECTED]);
     other.sign_in(BAKERY).await.assert(200, &[CONNECTED]);
+    let copied = browser.cookies.clone();
     browser.press("/disconnect").await.assert(200, &["You are disconnected"]);
     assert!(browser.cookies.is_empty());
-    browser.open("/").await.assert(200, &["Connect your company to Pleo"]);
+    for cookies in [browser.cookies.clone(), copied] {
+        browser.cookies = cookies;
+        browser.open("/").await.assert(200, &["Connect your company to Pleo"]);
+    }
     other.open("/").await.assert(200, &["Please connect again", "The connection was ended here"]);
 }
 

@@ -25,6 +25,8 @@ pub struct Options {
     pub access_token_lifetime: Duration,
     pub sign_in_lifetime: Duration,
     pub client_secret: &'static str,
+    /// The time that an answer of the token endpoint is under way.
+    pub token_latency: Duration,
 }
 
 impl Default for Options {
@@ -33,6 +35,7 @@ impl Default for Options {
             access_token_lifetime: Duration::from_secs(3600),
             sign_in_lifetime: Duration::from_secs(600),
             client_secret: "fake-secret",
+            token_latency: Duration::ZERO,
         }
     }
 }
@@ -55,6 +58,7 @@ impl World {
             scopes: "export-jobs:read users:read".to_owned(),
             owners: vec![BAKERY.to_owned(), GARAGE.to_owned()],
             access_token_lifetime: options.access_token_lifetime,
+            token_latency: options.token_latency,
             ..Config::new(format!("http://{address}/callback"))
         };
         let stand_in = server::spawn(AuthorizationServer::new(config), 0).unwrap();
