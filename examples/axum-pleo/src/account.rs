@@ -49,8 +49,8 @@ fn is_our_fault(reason: WaitReason, trouble: Option<&Trouble>) -> bool {
 
 /// Ends the connection of the browser's company.
 ///
-/// `end` returns the refresh token. At a server that can revoke it (RFC 7009), do so here; Pleo's users remove
-/// the permission in Pleo's settings.
+/// `end` returns the refresh token. At a server that can revoke it (RFC 7009), do so here; Pleo's users
+/// remove the permission in Pleo's settings.
 pub async fn disconnect(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Failure> {
     if !is_from_our_page(&headers) {
         return Ok(pages::from_elsewhere().into_response());

@@ -1,4 +1,4 @@
-//! Calls Pleo's API.
+//! Calls Pleo's API: `GET /v1/introspect`, which says whose connection it is.
 
 use std::fmt;
 

@@ -1,8 +1,8 @@
 //! The session behind the cookie: whose browser it is, and the sign-ins that it has started.
 //!
-//! The session is in the database and the cookie is only its random name. An encrypted cookie would need no
-//! database, but a browser could not hold ten sign-ins in it, it could not be ended, and two callbacks at once
-//! could both use it.
+//! The session is in the database, and the cookie is only its random name. An encrypted cookie would need no
+//! database, but it is too small for ten sign-ins, cannot be ended from here, and two callbacks that come at
+//! the same time could both use it.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,9 +40,9 @@ CREATE INDEX IF NOT EXISTS pending_of_browser ON pending_authorizations (browser
 /// Returns whether a request was made by one of our own pages, and not by another site (cross-site request
 /// forgery).
 ///
-/// Browsers say so in `Sec-Fetch-Site`. `Origin` would not do: it is `null` under `Referrer-Policy: no-referrer`.
-/// For a browser from before 2023, which sends no such header, `SameSite=Lax` has to be enough: it withholds the
-/// cookie from the forms of other sites.
+/// Browsers say so in `Sec-Fetch-Site`. `Origin` would not do, because our pages have the referrer policy
+/// `no-referrer`, which makes it `null`. For a browser from before 2023, which sends no `Sec-Fetch-Site`,
+/// `SameSite=Lax` has to be enough: it withholds the cookie from the forms of other sites.
 pub fn is_from_our_page(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin")
 }
@@ -111,8 +111,8 @@ impl Browsers {
         Ok(company.await?.flatten())
     }
 
-    /// Records who has signed in, and renames the session: whoever has planted or learned the earlier name does
-    /// not share the new one (session fixation). The other sign-ins that are under way stay.
+    /// Records who has signed in, and renames the session, so that whoever has planted the earlier name does
+    /// not share it (session fixation). The browser's other sign-ins stay under way.
     pub async fn sign_in(&self, browser: BrowserId, company: String) -> Result<BrowserId, Failure> {
         let id = random_id()?;
         let renamed = id.clone();
@@ -141,8 +141,8 @@ impl Browsers {
         self.run(move |db| {
             let insert = "INSERT INTO pending_authorizations (browser, state, pending) VALUES (?1, ?2, ?3)";
             db.execute(insert, params![browser.0, state, json])?;
-            let prune = "DELETE FROM pending_authorizations WHERE browser = ?1 AND number NOT IN \
-                         (SELECT number FROM pending_authorizations WHERE browser = ?1 ORDER BY number DESC LIMIT ?2)";
+            let prune = "DELETE FROM pending_authorizations WHERE browser = ?1 AND number NOT IN (
+                SELECT number FROM pending_authorizations WHERE browser = ?1 ORDER BY number DESC LIMIT ?2)";
             db.execute(prune, params![browser.0, MAX_PENDING])?;
             Ok(())
         })
@@ -189,7 +189,7 @@ impl Browsers {
         format!("{name}={value}; Path=/; Max-Age={}; HttpOnly; SameSite=Lax{secure}", age.as_secs())
     }
 
-    /// Browsers take a cookie with the prefix from this host only, not from a neighbour under the same domain.
+    /// Returns a name with the prefix that browsers accept from this very host only, and over https only.
     fn cookie_name(&self) -> &'static str {
         if self.is_https { "__Host-browser" } else { "browser" }
     }
@@ -219,4 +219,20 @@ fn end() -> i64 {
 fn unix_seconds(time: SystemTime) -> i64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_of_an_https_site_stays_with_https_and_with_this_host() {
+        let browsers = Browsers::open(Path::new(":memory:"), true).unwrap();
+        let cookie = browsers.cookie(&BrowserId("fake-id".to_owned()));
+        let expected = "__Host-browser=fake-id; Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax; Secure";
+        assert_eq!(cookie, expected);
+        let mut headers = HeaderMap::new();
+        headers.insert(COOKIE, "browser=planted; __Host-browser=fake-id".parse().unwrap());
+        assert_eq!(browsers.id(&headers).as_deref(), Some("fake-id"));
+    }
 }

@@ -1,11 +1,11 @@
 //! A web application whose users connect their companies to Pleo, with axum and SQLite.
 //!
-//! - [`sign_in`]: to Pleo and back.
-//! - [`account`]: what a connected company sees, and the disconnect.
-//! - [`browsers`]: the session behind the cookie, and the sign-ins that a browser has started.
-//! - [`api`]: a call to Pleo's API, repeated once after a 401.
-//! - [`transport`]: how requests are sent, for the sign-in, the keeper and the API.
-//! - [`pages`]: every page.
+//! - `sign_in`: to Pleo and back.
+//! - `account`: what a connected company sees, and the disconnect.
+//! - `browsers`: the session behind the cookie, and the sign-ins that a browser has started.
+//! - `api`: a call to Pleo's API, repeated once after a 401.
+//! - `transport`: how requests are sent, for the sign-in, the keeper and the API.
+//! - `pages`: every page.
 
 mod account;
 mod api;
@@ -53,6 +53,7 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Returns settings for no scopes, with the default lifetimes.
     pub fn new(client: Client, redirect_uri: String, api: String, database: impl Into<PathBuf>) -> Self {
         Self {
             client,

@@ -12,9 +12,12 @@ use std::process::ExitCode;
 use std::thread;
 
 use arguments::{Arguments, Command, Environment};
+use axum::http::Uri;
 use axum_pleo::{Failure, Settings, serve};
 use oauth2_proto::{Client, ClientAuth, pleo};
 use tokio::net::TcpListener;
+use tokio::signal::ctrl_c;
+use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str = "\
 Usage: axum-pleo        with a stand-in for Pleo on this computer
@@ -81,10 +84,8 @@ async fn with_stand_in() -> Result<(), Failure> {
 
 /// Lets the stand-in get into trouble, as the person at the terminal wishes.
 fn play(stand_in: &server::Running) {
-    println!(
-        "Type `expire` to end the access tokens, `overload` to let also the next five refreshes fail, or"
-    );
-    println!("`forget` to let the stand-in forget everything. Then load the page again.");
+    println!("Type `expire` (the access tokens end), `overload` (and the next five refreshes fail) or");
+    println!("`forget` (the stand-in forgets everything), and load the page again.");
     for line in std::io::stdin().lines().map_while(Result::ok) {
         let mut server = stand_in.server();
         match line.trim() {
@@ -102,17 +103,20 @@ fn play(stand_in: &server::Running) {
 }
 
 async fn run(settings: Settings) -> Result<(), Failure> {
-    let listener = TcpListener::bind(("127.0.0.1", port(&settings.redirect_uri))).await?;
+    let redirect_uri: Uri = settings.redirect_uri.parse()?;
+    if redirect_uri.path() != "/callback" {
+        return Err("give a --redirect-uri whose path is /callback".into());
+    }
+    let is_loopback = redirect_uri.scheme_str() == Some("http");
+    let port = redirect_uri.port_u16().filter(|_| is_loopback).unwrap_or(PORT);
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     println!("Open http://{} in a browser. Ctrl-C ends the program.", listener.local_addr()?);
-    serve(listener, settings, async {
-        // Without signals, the program cannot be asked to stop.
-        let _ = tokio::signal::ctrl_c().await;
+    let mut terminate = signal(SignalKind::terminate())?;
+    serve(listener, settings, async move {
+        tokio::select! {
+            _ = ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
     })
     .await
-}
-
-/// Returns the port of a loopback redirect URI, or that for a proxy.
-fn port(redirect_uri: &str) -> u16 {
-    let uri: Option<axum::http::Uri> = redirect_uri.parse().ok();
-    uri.filter(|uri| uri.scheme_str() == Some("http")).and_then(|uri| uri.port_u16()).unwrap_or(PORT)
 }

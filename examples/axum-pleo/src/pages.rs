@@ -55,7 +55,7 @@ pub fn connected(connection: &Connection, expires_at: Option<SystemTime>, now: S
             dt { "Checked" }
             dd {
                 "Just now; Pleo answered"
-                @if let Some(application) = &connection.application { ", and knows us as “" (application) "”" }
+                @if let Some(name) = &connection.application { ", and knows us as “" (name) "”" }
             }
         }
     };
@@ -99,8 +99,8 @@ pub fn connection_trouble(trouble: Option<&Trouble>, now: SystemTime) -> Respons
 pub fn sign_in_again(reason: Reason) -> Page {
     let why = match reason {
         Reason::Refused => {
-            "Pleo no longer accepts our access. Perhaps somebody removed it in Pleo's settings, or it was unused \
-             for too long."
+            "Pleo no longer accepts our access. Perhaps somebody removed it in Pleo's settings, or it was \
+             unused for too long."
         }
         Reason::GaveUp => "Pleo has refused to renew our access, and did not say why.",
         Reason::Ended => "The connection was ended here, perhaps in another browser.",
@@ -159,10 +159,12 @@ pub fn sign_in(outcome: Outcome) -> Page {
         }
         Outcome::NotValid => {
             let text = html! {
-                p.lead { "It does not belong to a sign-in that you started in this browser, so we did nothing." }
+                p.lead {
+                    "It does not belong to a sign-in that you started in this browser, so we did nothing."
+                }
                 p {
-                    "Are you in the middle of connecting? Go back to the tab with Pleo's page and finish there: "
-                    "that sign-in still works."
+                    "Are you in the middle of connecting? Go back to the tab with Pleo's page and finish "
+                    "there: that sign-in still works."
                 }
                 p { "Did somebody send you this link? Close this page." }
             };
@@ -263,8 +265,8 @@ fn back() -> Markup {
     html! { a.link href="/" { "Go to the start page" } }
 }
 
-/// The seconds after which the page about trouble loads itself again. A refresh happens only when somebody asks
-/// for a token.
+/// The seconds after which the page about trouble loads itself again. A refresh happens only when somebody
+/// asks for a token.
 const RELOAD: &str = "10";
 
 /// The colour and the sign of a page.

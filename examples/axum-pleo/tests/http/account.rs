@@ -9,6 +9,7 @@ use crate::support::server::Failure;
 use crate::support::{BAKERY, GARAGE, Options, World};
 
 const CONNECTED: &str = "Your company is connected";
+const OUR_FAULT: &str = "Something is wrong on our side";
 const TROUBLE: &str = "Pleo is not answering at the moment";
 
 #[tokio::test]
@@ -41,7 +42,7 @@ async fn a_server_that_is_gone_is_connection_trouble_that_passes() {
     let mut browser = Browser::new(&world);
     browser.sign_in(BAKERY).await.assert(200, &[CONNECTED]);
     std::thread::scope(|scope| {
-        let outage = scope.spawn(|| world.stand_in.outage(Duration::from_secs(1)));
+        let outage = scope.spawn(|| world.stand_in.outage(Duration::from_secs(2)));
         std::thread::sleep(Duration::from_millis(300));
         tokio::task::block_in_place(|| {
             tokio::runtime::Handle::current().block_on(async {
@@ -55,12 +56,12 @@ async fn a_server_that_is_gone_is_connection_trouble_that_passes() {
 
 #[tokio::test]
 async fn a_restart_with_an_expired_token_is_not_noticed() {
-    let options = Options { access_token_lifetime: Duration::from_secs(2), ..Options::default() };
+    let options = Options { access_token_lifetime: Duration::from_secs(4), ..Options::default() };
     let mut world = World::start(options).await;
     let mut browser = Browser::new(&world);
     browser.sign_in(BAKERY).await.assert(200, &[CONNECTED]);
     world.stop().await;
-    sleep(Duration::from_millis(2500)).await;
+    sleep(Duration::from_millis(4500)).await;
     world.run_again().await;
     browser.open("/").await.assert(200, &[CONNECTED, BAKERY]);
     assert_eq!(world.stand_in.server().counts().refreshes, 1);
@@ -88,6 +89,32 @@ async fn a_server_that_forgot_everything_asks_for_another_sign_in() {
     world.stand_in.server().forget_everything();
     browser.open("/").await.assert(200, &["Please connect again", "Pleo no longer accepts our access"]);
     browser.sign_in(BAKERY).await.assert(200, &[CONNECTED]);
+}
+
+#[tokio::test]
+async fn a_secret_that_was_rotated_is_our_fault_and_asks_nobody_to_sign_in() {
+    let mut world = World::start(Options::default()).await;
+    let mut browser = Browser::new(&world);
+    browser.sign_in(BAKERY).await.assert(200, &[CONNECTED]);
+    world.stop().await;
+    world.options.client_secret = "fake-outdated";
+    world.run_again().await;
+    world.stand_in.server().end_access_tokens();
+    browser.open("/").await.assert(500, &[OUR_FAULT]);
+    world.stop().await;
+    world.options.client_secret = "fake-secret";
+    world.run_again().await;
+    sleep(Duration::from_millis(1500)).await;
+    browser.open("/").await.assert(200, &[CONNECTED]);
+}
+
+#[tokio::test]
+async fn a_broken_database_is_our_fault() {
+    let world = World::start(Options::default()).await;
+    let mut browser = Browser::new(&world);
+    browser.sign_in(BAKERY).await.assert(200, &[CONNECTED]);
+    world.break_database();
+    browser.open("/").await.assert(500, &[OUR_FAULT]);
 }
 
 #[tokio::test]

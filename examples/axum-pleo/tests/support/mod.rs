@@ -6,6 +6,7 @@
 pub mod server;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use axum_pleo::{Failure, Settings, serve};
@@ -42,10 +43,15 @@ impl Default for Options {
 
 pub struct World {
     pub stand_in: Running,
-    options: Options,
+    pub options: Options,
     address: SocketAddr,
     directory: TempDir,
-    app: Option<(oneshot::Sender<()>, JoinHandle<Result<(), Failure>>)>,
+    app: Option<App>,
+}
+
+struct App {
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<Result<(), Failure>>,
 }
 
 impl World {
@@ -74,7 +80,7 @@ impl World {
     }
 
     pub async fn stop(&mut self) {
-        let (stop, running) = self.app.take().unwrap();
+        let App { stop, running } = self.app.take().unwrap();
         stop.send(()).unwrap();
         running.await.unwrap().unwrap();
     }
@@ -84,11 +90,21 @@ impl World {
         self.run(listener);
     }
 
-    /// Deletes the application's database, as a restored machine without its disk.
+    /// Destroys the table of the browsers' sessions.
+    pub fn break_database(&self) {
+        let database = rusqlite::Connection::open(self.database()).unwrap();
+        database.execute_batch("PRAGMA foreign_keys = OFF; DROP TABLE browsers").unwrap();
+    }
+
+    /// Deletes the application's database, as on a machine that lost its disk.
     pub fn lose_database(&self) {
         for file in std::fs::read_dir(self.directory.path()).unwrap() {
             std::fs::remove_file(file.unwrap().path()).unwrap();
         }
+    }
+
+    fn database(&self) -> PathBuf {
+        self.directory.path().join("fake.sqlite")
     }
 
     fn run(&mut self, listener: TcpListener) {
@@ -100,14 +116,14 @@ impl World {
             scopes: vec!["export-jobs:read".to_owned(), "users:read".to_owned()],
             policy: impatient(),
             sign_in_lifetime: self.options.sign_in_lifetime,
-            ..Settings::new(client, redirect_uri, base, self.directory.path().join("fake.sqlite"))
+            ..Settings::new(client, redirect_uri, base, self.database())
         };
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(serve(listener, settings, async {
             // A world that is dropped stops its application, too.
             let _ = stopped.await;
         }));
-        self.app = Some((stop, running));
+        self.app = Some(App { stop, running });
     }
 }
 
