@@ -1,5 +1,5 @@
-//! An authorization server for examples and tests, with one client and one resource owner. The owner
-//! always consents, unless the requested scope contains `deny:me`.
+//! An authorization server for examples and tests, with one client. Its resource owner always consents, unless
+//! the requested scope contains `deny:me`; or a page asks one of several owners.
 //!
 //! `oxide-auth` implements the protocol; this file adds the requirements of RFC 6749 that it omits.
 
@@ -17,12 +17,14 @@ use oxide_auth::endpoint::{AccessTokenFlow, AuthorizationFlow, RefreshFlow};
 use oxide_auth::endpoint::{Endpoint, OwnerConsent, Solicitation};
 use oxide_auth::frontends::simple::endpoint::{Error, FnSolicitor, Generic, Vacant};
 use oxide_auth::frontends::simple::extensions::{AddonList, Extended, Pkce};
-use oxide_auth::frontends::simple::request::{Request, Response, Status};
+use oxide_auth::frontends::simple::request::{Body, Request, Response, Status};
 use oxide_auth::primitives::prelude::{AuthMap, Client, ClientMap, IssuedToken, RandomGenerator};
 use oxide_auth::primitives::prelude::{Issuer, TokenMap};
 use oxide_auth::primitives::{grant::Grant, registrar::ExactUrl};
 use serde_json::{Value, json};
 
+#[path = "consent.rs"]
+mod consent;
 #[path = "web.rs"]
 pub mod web;
 
@@ -50,6 +52,9 @@ pub struct Config {
     pub revokes_on_reuse: bool,
     /// The time between the processing of a token request and the delivery of its answer.
     pub token_latency: Duration,
+    /// The owners of whom the consent page lets the browser choose one. Without any there is no page, and the
+    /// owner `user` consents.
+    pub owners: Vec<String>,
 }
 
 impl Config {
@@ -66,6 +71,7 @@ impl Config {
             scopes: "users:read".into(),
             revokes_on_reuse: false,
             token_latency: Duration::ZERO,
+            owners: Vec::new(),
         }
     }
 }
@@ -273,16 +279,28 @@ impl AuthorizationServer {
         self.ended.insert(token.to_owned());
     }
 
+    /// Ends every access token before its time; the refresh tokens stay valid.
+    pub fn end_access_tokens(&mut self) {
+        self.ended.extend(self.families.all.iter().map(|family| family.access_token.clone()));
+    }
+
+    /// Forgets every code and every token, as after the loss of a database.
+    pub fn forget_everything(&mut self) {
+        *self = Self::new(self.config.clone());
+    }
+
     /// Returns what has happened to the refresh tokens so far.
     pub fn counts(&self) -> Counts {
         self.families.counts
     }
 
-    /// Answers `GET /oauth/authorize`, `POST /oauth/token` and `GET /api/me`; any other request gets 404.
+    /// Answers `/oauth/authorize`, `POST /oauth/token` and the API, which is `GET /api/me` and Pleo's
+    /// `GET /v1/introspect`; any other request gets 404.
     pub fn handle(&mut self, request: HttpRequest<'_>) -> HttpResponse {
         let (path, query) = request.target.split_once('?').unwrap_or((request.target, ""));
         match (request.method, path) {
-            ("GET", "/oauth/authorize") => self.authorize(query),
+            ("GET", "/oauth/authorize") => self.authorize(query, &[]),
+            ("POST", "/oauth/authorize") => self.authorize(query, request.body),
             ("POST", "/oauth/token") => {
                 let failure = self.failures.pop_front();
                 let mut process = || self.token(&request).unwrap_or_else(|refusal| refusal);
@@ -291,7 +309,16 @@ impl AuthorizationServer {
                     None => process(),
                 }
             }
-            ("GET", "/api/me") => self.me(&request),
+            ("GET", "/api/me") => self.api(&request, |grant| json!({ "id": grant.owner_id })),
+            ("GET", "/v1/introspect") => self.api(&request, |grant| {
+                json!({ "data": {
+                    "applicationName": "Stand-in",
+                    "authMethod": "OAUTH2",
+                    "clientId": grant.client_id,
+                    "scope": grant.scope.to_string(),
+                    "subjectURN": grant.owner_id,
+                }})
+            }),
             _ => HttpResponse::page(404, "There is nothing here."),
         }
     }
@@ -311,21 +338,30 @@ impl AuthorizationServer {
     }
 
     fn endpoint(&mut self) -> impl Endpoint<Request, Error = Error<Request>> {
-        let Self { registrar, authorizer, issuer, addons, .. } = self;
-        let (solicitor, scopes, response) = (FnSolicitor(ask_owner), Vacant, Vacant);
+        let Self { config, registrar, authorizer, issuer, addons, .. } = self;
+        let solicitor =
+            FnSolicitor(|request: &mut Request, _: Solicitation<'_>| ask_owner(&config.owners, request));
+        let (scopes, response) = (Vacant, Vacant);
         let inner = Generic { registrar: &*registrar, authorizer, issuer, solicitor, scopes, response };
         Extended::extend_with(inner, addons)
     }
 
-    fn authorize(&mut self, query: &str) -> HttpResponse {
-        let location = unique_parameters(query.as_bytes()).and_then(|query| {
-            let request = Request { query, ..Request::default() };
+    /// Answers an authorization request; `form` is the owner's answer to the consent page.
+    fn authorize(&mut self, query: &str, form: &[u8]) -> HttpResponse {
+        let parameters = unique_parameters(query.as_bytes()).zip(unique_parameters(form));
+        let answer = parameters.and_then(|(query, urlbody)| {
+            let request = Request { query, urlbody, ..Request::default() };
             let flow = AuthorizationFlow::prepare(self.endpoint());
-            flow.and_then(|mut flow| flow.execute(request)).ok()?.location
+            flow.and_then(|mut flow| flow.execute(request)).ok()
         });
-        match location {
-            Some(url) => HttpResponse::page(302, "").with_header("Location", url),
-            None => HttpResponse::page(400, "This authorization request cannot be trusted."),
+        match answer {
+            Some(Response { location: Some(url), .. }) => {
+                HttpResponse::page(302, "").with_header("Location", url)
+            }
+            Some(Response { body: Some(Body::Text(page)), .. }) => {
+                HttpResponse::new(200, "text/html; charset=utf-8", page)
+            }
+            _ => HttpResponse::page(400, "This authorization request cannot be trusted."),
         }
     }
 
@@ -402,10 +438,11 @@ impl AuthorizationServer {
         Some(HttpResponse::json(400, &body))
     }
 
-    fn me(&self, request: &HttpRequest<'_>) -> HttpResponse {
+    /// Answers a request to the API, which needs an access token.
+    fn api(&self, request: &HttpRequest<'_>, body: impl FnOnce(Grant) -> Value) -> HttpResponse {
         let token = request.authorization("Bearer");
         match token.and_then(|token| self.live_grant(token)) {
-            Some(grant) => HttpResponse::json(200, &json!({ "id": grant.owner_id })),
+            Some(grant) => HttpResponse::json(200, &body(grant)),
             None => HttpResponse::error(401, "invalid_token")
                 .with_header("WWW-Authenticate", "Bearer error=\"invalid_token\""),
         }
@@ -436,10 +473,18 @@ fn refresh_window(config: &Config) -> Duration {
     config.refresh_token_lifetime.saturating_sub(config.access_token_lifetime)
 }
 
-fn ask_owner(request: &mut Request, _: Solicitation<'_>) -> OwnerConsent<Response> {
-    let scope = request.query.get("scope").map_or("", String::as_str);
-    let refused = scope.split(' ').any(|word| word == "deny:me");
-    if refused { OwnerConsent::Denied } else { OwnerConsent::Authorized("user".into()) }
+fn ask_owner(owners: &[String], request: &Request) -> OwnerConsent<Response> {
+    let parameter = |name| request.query.get(name).map_or("", String::as_str);
+    match request.urlbody.get("owner") {
+        _ if parameter("scope").split(' ').any(|word| word == "deny:me") => OwnerConsent::Denied,
+        _ if owners.is_empty() => OwnerConsent::Authorized("user".into()),
+        None => {
+            let page = consent::page(owners, parameter("client_id"), parameter("scope"));
+            OwnerConsent::InProgress(Response { body: Some(Body::Text(page)), ..Response::default() })
+        }
+        Some(owner) if owners.contains(owner) => OwnerConsent::Authorized(owner.clone()),
+        Some(_) => OwnerConsent::Denied,
+    }
 }
 
 /// Decodes form parameters. RFC 6749 §3.1 forbids repeated parameters and ignores empty ones.
