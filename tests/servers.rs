@@ -2,7 +2,7 @@
 //!
 //! The embedded server always takes part. The others need `tests/servers/install.sh`; a server that is not
 //! installed is skipped with its reason printed, or is a failure with `OAUTH2_PROTO_REQUIRE_SERVERS=1`. The
-//! program ends with a matrix of the results; where all servers are required, README.md must hold the same
+//! program ends with a matrix of the results; where all servers are required, docs/servers.md must hold the same
 //! one.
 
 #![allow(clippy::disallowed_methods, reason = "a program has a clock and an environment; the crate has none")]
@@ -89,7 +89,7 @@ fn main() -> ExitCode {
     // A filtered run fills only a part of the matrix.
     if required
         && result.num_filtered_out == 0
-        && let Err(reason) = matrix.is_in_readme()
+        && let Err(reason) = matrix.is_on_page()
     {
         eprintln!("{reason}");
         return ExitCode::FAILURE;

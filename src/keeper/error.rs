@@ -5,19 +5,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::error::Error;
-use crate::session::{Reason, Trouble, WaitReason};
+use crate::error::{Advice, Error};
+use crate::session::{Reason, Trouble, TroubleKind, WaitReason};
 use crate::text::time::{system_time, unix};
 
 /// The reason why a keeper has no access token, or could not save.
 ///
 /// ```
-/// use oauth2_proto::keeper::KeeperError;
+/// use oauth2_proto::{Advice, keeper::KeeperError};
 ///
 /// fn page(error: &KeeperError) -> &'static str {
-///     match error {
-///         KeeperError::SignIn(_) => "Connect your account",
-///         KeeperError::NotNow { .. } | KeeperError::Store(_) => "We cannot reach Pleo; we keep trying",
+///     match error.advice() {
+///         Advice::Reauthorize => "Connect your account",
+///         Advice::RetryLater => "We cannot reach Pleo at the moment",
 ///         _ => "Something is wrong on our side",
 ///     }
 /// }
@@ -51,6 +51,25 @@ pub enum KeeperError {
 }
 
 impl KeeperError {
+    /// Returns what to do; a program can obey it without inspecting anything else.
+    ///
+    /// - [`Reauthorize`](Advice::Reauthorize): let the user sign in.
+    /// - [`RetryLater`](Advice::RetryLater): show "connection trouble", and ask again later. The keeper tries only when
+    ///   somebody asks.
+    /// - [`FixConfiguration`](Advice::FixConfiguration): report the message to an operator.
+    /// - [`Stop`](Advice::Stop): the program is broken or shutting down.
+    pub fn advice(&self) -> Advice {
+        match self {
+            Self::SignIn(_) => Advice::Reauthorize,
+            Self::NotNow { trouble: Some(trouble), .. } if trouble.kind() == TroubleKind::ClientRejected => {
+                Advice::FixConfiguration
+            }
+            Self::NotNow { .. } | Self::Store(_) => Advice::RetryLater,
+            Self::Misuse(error) => error.advice(),
+            Self::Panicked | Self::Stopped => Advice::Stop,
+        }
+    }
+
     pub(super) fn store(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::Store(error.into().into())
     }

@@ -1,10 +1,10 @@
-//! The result of each flow at each server, as a table that README.md holds too.
+//! The result of each flow at each server, as a table that docs/servers.md holds too.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::sync::{Mutex, PoisonError};
 
-/// The lines of README.md before and after the table.
+/// The lines of docs/servers.md before and after the table.
 const BEGIN: &str = "<!-- begin of the servers' matrix -->\n";
 const END: &str = "<!-- end of the servers' matrix -->\n";
 
@@ -42,15 +42,14 @@ impl Matrix {
         self.cells.lock().unwrap_or_else(PoisonError::into_inner).insert((server, flow), cell);
     }
 
-    /// Compares the table in README.md with this one.
-    pub fn is_in_readme(&self) -> Result<(), String> {
-        let readme = include_str!("../../README.md");
-        let table =
-            readme.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END)).map(|(table, _)| table);
+    /// Compares the table in docs/servers.md with this one.
+    pub fn is_on_page(&self) -> Result<(), String> {
+        let page = include_str!("../../docs/servers.md");
+        let table = page.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END)).map(|(table, _)| table);
         match table {
             Some(table) if table == self.to_string() => Ok(()),
-            Some(_) => Err("README.md holds another matrix: put the one above there".to_owned()),
-            None => Err(format!("README.md lacks the lines {BEGIN}and {END}")),
+            Some(_) => Err("docs/servers.md holds another matrix: put the one above there".to_owned()),
+            None => Err(format!("docs/servers.md lacks the lines {BEGIN}and {END}")),
         }
     }
 }

@@ -7,8 +7,8 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Redirect, Response};
+use oauth2_proto::Advice;
 use oauth2_proto::keeper::KeeperError;
-use oauth2_proto::session::{Trouble, TroubleKind, WaitReason};
 
 use crate::api::ApiError;
 use crate::browsers::is_from_our_page;
@@ -27,24 +27,17 @@ pub async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Res
             pages::connected(&connection, expires_at, now).into_response()
         }
         Err(ApiError::NoToken(KeeperError::SignIn(reason))) => pages::sign_in_again(reason).into_response(),
-        Err(ApiError::NoToken(error)) => match &error {
-            KeeperError::NotNow { reason, trouble, .. } if !is_our_fault(*reason, trouble.as_deref()) => {
-                pages::connection_trouble(trouble.as_deref(), now)
-            }
+        Err(ApiError::NoToken(error)) if error.advice() == Advice::RetryLater => match &error {
+            KeeperError::NotNow { trouble, .. } => pages::connection_trouble(trouble.as_deref(), now),
             _ => return Err(error.into()),
         },
+        Err(ApiError::NoToken(error)) => return Err(error.into()),
         Err(error @ ApiError::NoAnswer(_)) => {
             eprintln!("{error}");
             pages::connection_trouble(None, now)
         }
         Err(error @ ApiError::Unexpected(_)) => return Err(error.into()),
     })
-}
-
-/// Returns whether only an operator can end the wait for a token.
-fn is_our_fault(reason: WaitReason, trouble: Option<&Trouble>) -> bool {
-    reason == WaitReason::AnotherClient
-        || trouble.is_some_and(|trouble| trouble.kind() == TroubleKind::ClientRejected)
 }
 
 /// Ends the connection of the browser's company.
