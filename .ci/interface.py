@@ -2,7 +2,7 @@
 """Writes the public interface into docs/public-api.txt, so that each change of it shows in a diff.
 
 python3 .ci/interface.py          writes the file
-python3 .ci/interface.py --check  fails if the file differs from the sources
+python3 .ci/interface.py --check  fails if the file differs from the sources, or CHANGELOG.md names an item nowhere
 
 Reads the pages that rustdoc writes with the settings of docs.rs. Their text is the same for many versions of Rust,
 unlike rustdoc's JSON, whose form changes with most of them.
@@ -27,14 +27,22 @@ HEADER = """\
 def main():
     os.chdir(Path(__file__).parent.parent)
     build()
-    new = HEADER + "".join(f"\n{item}\n" for item in interface())
+    items = list(interface())
+    new = HEADER + "".join(f"\n{item}\n" for item in items)
     if sys.argv[1:] != ["--check"]:
         FILE.write_text(new)
         return
     old = FILE.read_text()
     if old != new:
         diff = difflib.unified_diff(old.splitlines(True), new.splitlines(True), str(FILE), "the sources")
-        sys.exit("".join(diff) + f"\nThe public interface changed. If it should: python3 .ci/interface.py, and CHANGELOG.md.")
+        advice = "\nThe public interface changed. If it should: python3 .ci/interface.py, and CHANGELOG.md."
+        sys.exit("".join(diff) + advice)
+
+    # The first line of an item is its path, and the first item is the root.
+    names = {item.split("\n")[0].split("::")[-1] for item in items[1:]}
+    missing = names - set(re.findall(r"\w+", Path("CHANGELOG.md").read_text()))
+    if missing:
+        sys.exit(f"CHANGELOG.md does not name {', '.join(sorted(missing))}: say what changed and what to do.")
 
 
 def build():
