@@ -108,6 +108,17 @@
 //! refresh tokens work once. Treat the statuses 400 and 500 as answers, not as errors of the HTTP client. The
 //! feature `http` converts to and from the types of the `http` crate.
 //!
+//! # Features
+//!
+//! - `os-random`, on by default: `AuthorizationRequest::start` and `Entropy::from_os`, which take random bytes
+//!   from the operating system. Without it, if the compiler does not find `start`, call
+//!   [`start_with`](authorization::AuthorizationRequest::start_with) and pass an [`Entropy`] of your own. The
+//!   crate then builds for `wasm32-unknown-unknown`, too.
+//! - `http`: conversions from a [`Request`] into an `http::Request`, and from an `http::Response` into a
+//!   [`Response`].
+//!
+//! Neither adds a part of the protocol; the rest of the crate is always there.
+//!
 //! # Modules
 //!
 //! The root exports the types that a program with one server needs. The modules hold the rest: the requests

@@ -141,7 +141,10 @@ impl<'a> AuthorizationRequest<'a> {
         self.start_with(Entropy::from_os()?, now)
     }
 
-    /// Like `start`, which needs the feature `os-random` (on by default), with your own random bytes.
+    /// Like `start`, with your own random bytes.
+    ///
+    /// `start` needs the feature `os-random` (on by default): if the compiler does not find `start`, the
+    /// feature is off.
     ///
     /// # Errors
     ///
