@@ -64,10 +64,7 @@ fn redirects_are_noticed() {
 
 #[test]
 fn statuses_as_errors_are_noticed() {
-    assert_noticed(
-        Transport { http_status_as_error: true, ..RIGHT },
-        "makes a status of 4xx or 5xx an error",
-    );
+    assert_noticed(Transport { http_status_as_error: true, ..RIGHT }, "makes 4xx or 5xx an error");
 }
 
 #[test]
@@ -87,5 +84,5 @@ fn a_missing_time_limit_is_noticed() {
 
 #[test]
 fn retries_are_noticed() {
-    assert_noticed(Transport { tries: 2, ..RIGHT }, "sends a request again when the connection ends");
+    assert_noticed(Transport { tries: 2, ..RIGHT }, "repeats a request after a lost answer");
 }

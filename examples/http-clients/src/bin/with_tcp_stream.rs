@@ -17,7 +17,7 @@ fn send(request: &Request, time: Duration) -> Result<Response<'static>, Failure>
     let (host, target) = url.split_once('/').ok_or("the URL has no path")?;
     let (mut stream, end) = (TcpStream::connect(host)?, Instant::now() + time);
     stream.set_read_timeout(Some(time))?;
-    let mut head = format!("POST /{target} HTTP/1.0\r\nhost: {host}\r\n");
+    let mut head = format!("{} /{target} HTTP/1.0\r\nhost: {host}\r\n", request.method());
     head.extend(request.headers().map(|(name, value)| format!("{name}: {value}\r\n")));
     write!(stream, "{head}content-length: {}\r\n\r\n{}", request.body().len(), request.body())?;
     // The body is bounded: the rest is left unread, and `Call::read` refuses a body beyond the limit. 64 KiB are
