@@ -147,8 +147,7 @@ pub fn header(directory: &Path) -> Result<(), Failure> {
             "the token is no Bearer token, so a header alone does not do; use another client",
         ));
     }
-    writeln!(io::stdout(), "Authorization: Bearer {}", token.expose())
-        .map_err(|error| Failure::new(format!("cannot write to standard output: {error}")))
+    print(&format!("Authorization: Bearer {}", token.expose()))
 }
 
 /// Shows what is stored, without a request.
@@ -161,14 +160,14 @@ pub fn status(directory: &Path) -> Result<(), Failure> {
     let now = SystemTime::now();
     let mut session = Session::restore(&profile.client()?, snapshot, RefreshPolicy::default(), now)?;
     let scopes: Vec<_> = session.granted_scopes().collect();
-    println!("client    {}", profile.client_id);
-    println!("scopes    {}", if scopes.is_empty() { "unknown".to_owned() } else { scopes.join(" ") });
-    println!("expiry    {}", session.expires_at().map_or("unknown".to_owned(), |at| distance(at, now)));
-    println!(
-        "refresh   {}",
-        if session.refresh_token().is_some() { "when it is due" } else { "not possible" }
-    );
-    println!("trouble   {}", session.trouble().map_or("none".to_owned(), ToString::to_string));
+    print(&format!(
+        "client    {}\nscopes    {}\nexpiry    {}\nrefresh   {}\ntrouble   {}",
+        profile.client_id,
+        if scopes.is_empty() { "unknown".to_owned() } else { scopes.join(" ") },
+        session.expires_at().map_or("unknown".to_owned(), |at| distance(at, now)),
+        if session.refresh_token().is_some() { "when it is due" } else { "not possible" },
+        session.trouble().map_or("none".to_owned(), ToString::to_string),
+    ))?;
     match session.poll(now) {
         Step::Reauthorize(reason) => Err(Failure::new(format!("{reason}: run `token sign-in`"))),
         _ => Ok(()),
@@ -196,11 +195,15 @@ pub fn end(directory: &Path) -> Result<(), Failure> {
         }
     }
     Profile::delete(directory).map_err(|error| cannot(directory, &error))?;
-    println!(
+    print(
         "The tokens are deleted here. This program cannot revoke them: to end them at the server, disconnect \
-         the app there."
-    );
-    Ok(())
+         the app there.",
+    )
+}
+
+/// Prints to standard output, whose reader may be gone.
+pub fn print(text: &str) -> Result<(), Failure> {
+    writeln!(io::stdout(), "{text}").map_err(|error| Failure::new(format!("standard output: {error}")))
 }
 
 fn signed_in(directory: &Path) -> Result<Profile, Failure> {

@@ -1,6 +1,6 @@
 //! Receives the callback: at a listener on 127.0.0.1 (RFC 8252 §7.3), or pasted at the terminal.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -117,8 +117,14 @@ impl Landing {
         let sender = self.sender.clone();
         thread::spawn(move || {
             for line in io::stdin().lines() {
-                // Bytes that are no text are no address.
-                if sender.send(Event::Line(line.unwrap_or_default())).is_err() {
+                let line = match line {
+                    Ok(line) => line,
+                    // Bytes that are no text are no address.
+                    Err(error) if error.kind() == ErrorKind::InvalidData => String::new(),
+                    // The terminal is gone.
+                    Err(_) => break,
+                };
+                if sender.send(Event::Line(line)).is_err() {
                     return;
                 }
             }

@@ -23,10 +23,7 @@ use oauth2_proto::{Advice, Error};
 
 fn main() -> ExitCode {
     let outcome = Arguments::read().and_then(|arguments| match arguments.command {
-        Command::Help => {
-            println!("{USAGE}");
-            Ok(())
-        }
+        Command::Help => commands::print(USAGE),
         Command::SignIn => commands::sign_in(arguments),
         Command::Header => commands::header(&arguments.directory),
         Command::Status => commands::status(&arguments.directory),

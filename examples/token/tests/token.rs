@@ -14,7 +14,7 @@ use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
@@ -312,15 +312,15 @@ fn an_interrupt_leaves_nothing() {
 #[test]
 fn two_headers_at_once_share_one_refresh() {
     let user = User::new();
+    let lifetime = Duration::from_secs(11);
     let server = serve(ELSEWHERE, 0, |config| {
-        // A keeper refreshes after 10 seconds at the earliest.
-        config.access_token_lifetime = Duration::from_secs(2);
+        config.access_token_lifetime = lifetime;
         config.revokes_on_reuse = true;
         config.token_latency = Duration::from_millis(200);
     });
     user.sign_in_by_paste(&server);
     let first = user.read(&["header"]);
-    sleep(Duration::from_secs(10));
+    sleep(lifetime);
     let headers = thread::scope(|scope| {
         let other = scope.spawn(|| user.run(&["header"]));
         let output = user.run(&["header"]);
@@ -367,6 +367,7 @@ fn a_revoked_token_says_to_sign_in_again() {
     let user = User::new();
     let server = serve(ELSEWHERE, 0, |config| config.access_token_lifetime = Duration::from_secs(2));
     user.sign_in_by_paste(&server);
+    // A keeper refreshes after 10 seconds at the earliest.
     sleep(Duration::from_secs(10));
     // Another server at the same address knows none of the tokens.
     let port = server.base_url().rsplit_once(':').unwrap().1.parse().unwrap();
@@ -417,6 +418,21 @@ fn wrong_usage_is_one_line_and_status_2() {
         assert!(complaint.contains(advice) && complaint.lines().count() == 1, "{complaint}");
     }
     assert!(!user.directory().exists());
+}
+
+#[test]
+fn a_reader_that_is_gone_is_one_line() {
+    let user = User::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = user.command(PROGRAM, &["--help"]).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    let output = output.wait_with_output().unwrap();
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{complaint}");
+    assert!(
+        complaint.starts_with("token: standard output:") && complaint.lines().count() == 1,
+        "{complaint}"
+    );
 }
 
 #[test]
