@@ -14,6 +14,8 @@ pub struct Tasks {
     world: World,
     tasks: Vec<Option<(Job, Arc<Ready>)>>,
     random: u64,
+    /// The number of steps so far, to notice what never ends.
+    steps: u32,
 }
 
 /// The number of a task.
@@ -36,7 +38,12 @@ impl Wake for Ready {
 
 impl Tasks {
     pub fn new(world: &World, seed: u64) -> Self {
-        Self { world: world.clone(), tasks: Vec::new(), random: seed.wrapping_mul(2).wrapping_add(1) }
+        Self {
+            world: world.clone(),
+            tasks: Vec::new(),
+            random: seed.wrapping_mul(2).wrapping_add(1),
+            steps: 0,
+        }
     }
 
     pub fn spawn(&mut self, job: impl Future<Output = ()> + Send + 'static) -> Task {
@@ -74,7 +81,10 @@ impl Tasks {
     }
 
     /// Runs one task that is ready to its next await; where none is ready, lets time pass. False if nothing can happen.
+    #[track_caller]
     pub fn step(&mut self) -> bool {
+        self.steps += 1;
+        assert!(self.steps < 1_000_000, "a million steps, and no end");
         let ready = self.ready();
         if ready.is_empty() {
             return self.world.pass_to_next_timer();
@@ -95,6 +105,7 @@ impl Tasks {
     }
 
     /// Runs this many steps, or fewer if nothing can happen any more.
+    #[track_caller]
     pub fn steps(&mut self, number: usize) {
         let _ = (0..number).all(|_| self.step());
     }
