@@ -252,7 +252,7 @@ impl Server {
     /// The newest access token of the last sign-in.
     pub fn current_access_token(&self) -> Secret {
         let number = self.families.last().and_then(|family| family.numbers.last());
-        Secret::new(&format!("fake-access-{}", number.expect("there was a sign-in")))
+        Secret::new(format!("fake-access-{}", number.expect("there was a sign-in")))
     }
 
     /// The number of a refresh token, and the index of its family.
