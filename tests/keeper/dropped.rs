@@ -119,8 +119,8 @@ const PROGRAM: [Event; 12] = [
     ProcessRestarts,
 ];
 
-/// Two processes, and events in an order that the seed chooses. At the end each process, and a new one, has a good
-/// token of the last sign-in. Returns the number of refreshes.
+/// Two processes, and events in an order that the seed chooses. At the end each process, and a new one, has
+/// a good token of the last sign-in. Returns the number of refreshes.
 fn history(seed: u64, events: &[Event]) -> u32 {
     let context = format!("seed {seed}");
     let world = World::default();

@@ -135,7 +135,8 @@ fn an_errand_that_is_not_reported_comes_again() {
     assert_eq!(holder.until_done(over), "load, swap 3, send fake-refresh-1, swap 4, fake-access-2");
 }
 
-/// Two tasks that share a machine carry out one errand. The store accepts the first save and refuses the second.
+/// Two tasks that share a machine carry out one errand. The store accepts the first save and refuses the
+/// second.
 #[test]
 fn a_save_that_is_reported_twice_is_done_when_it_was_accepted_once() {
     for (reports_refusal_first, last_words) in
