@@ -6,14 +6,15 @@
 mod responses;
 mod support;
 
-use std::error::Error as _;
+use std::error::Error as StdError;
 use std::fmt::{Debug, Display};
 use std::time::{Instant, SystemTime};
 
+use oauth2_proto::keeper::{Errand, Errands, Keeper, KeeperError, Refreshed, Runtime, Store, blocking};
 use oauth2_proto::{
     Advice, AuthorizationServer, Callback, Client, ClientAuth, Entropy, Error, PendingAuthorization,
     RefreshPolicy, Request, Response, Secret, Session, Snapshot, Step, authorization::CodeVerifier, pleo,
-    server::Leniency, session::Reason,
+    server::Leniency, session::Reason, session::Save,
 };
 
 use responses::json;
@@ -38,7 +39,7 @@ impl Printed {
     }
 
     /// An error with all its sources.
-    fn error(&mut self, what: &'static str, error: &Error) {
+    fn error(&mut self, what: &'static str, error: &(impl StdError + 'static)) {
         self.debug(what, error);
         self.display(what, error);
         let mut source = error.source();
@@ -119,6 +120,7 @@ fn no_public_type_prints_a_secret() {
     let body = r#"{"access_token":"planted-access","token_type":"Bearer","refresh_token":"planted-refresh",
                    "id_token":"planted-id-token","nested":{"deep":["planted"]}}"#;
     printed.debug("Response", &json(body));
+    printed.debug("Response, owned", &json(body).into_owned());
     let tokens = call.read(json(body)).unwrap();
     printed.debug("TokenResponse", &tokens);
     printed.debug("TokenType", tokens.token_type());
@@ -272,6 +274,170 @@ fn no_part_of_a_session_prints_a_secret() {
     printed.error("adopt", &stranger.adopt(snapshot, now()).unwrap_err());
     printed.holds_no_secret();
     assert!(stored.contains("planted-refresh-1"), "the mark was in the session");
+}
+
+/// A machine of errands, printed at each step, with a store of one row.
+struct Machine {
+    printed: Printed,
+    errands: Errands,
+    row: Option<Snapshot>,
+}
+
+impl Machine {
+    /// Does the errands until one ends the wait, with this answer to a refresh, and returns the last one.
+    #[track_caller]
+    fn until_done(&mut self, answer: Option<(u16, &str)>, now: SystemTime) -> Errand {
+        for _ in 0..100 {
+            let errand = self.errands.next(now);
+            self.printed.debug("Errand", &errand);
+            match errand {
+                Errand::Load => self.errands.loaded(self.row.clone(), now),
+                Errand::Swap(save) => {
+                    self.row = Some(save.snapshot().clone());
+                    self.errands.swapped(save, true, now);
+                }
+                Errand::Send { call, .. } => {
+                    let response = answer.map(|(status, body)| {
+                        Response::new(status, [("x-planted", "planted")], body.as_bytes()).into_owned()
+                    });
+                    self.printed.debug("Option<Response>", &response);
+                    let refreshed = self.errands.answered(call, response, now);
+                    self.refreshed(&refreshed);
+                }
+                last => return last,
+            }
+            self.printed.debug("Errands", &self.errands);
+        }
+        panic!("the errands have no end")
+    }
+
+    fn refreshed(&mut self, refreshed: &Refreshed) {
+        self.printed.debug("Refreshed", refreshed);
+        self.printed.display("Refreshed", refreshed);
+        if let Refreshed::Failed(error) = refreshed {
+            self.printed.error("Refreshed::Failed", error);
+        }
+    }
+}
+
+#[test]
+fn no_part_of_a_machine_of_errands_prints_a_secret() {
+    let auth = || ClientAuth::basic("planted-client-secret");
+    let client = Client::new(server(), "fake-client", auth()).unwrap();
+    let body = |name: &str| {
+        format!(
+            r#"{{"access_token":"planted-access-{name}","token_type":"Bearer","expires_in":60,
+                 "refresh_token":"planted-refresh-{name}","id_token":"planted-id-token","extra":"planted"}}"#
+        )
+    };
+    let tokens = token_call(&client).read(json(&body("1"))).unwrap();
+    let errands = Errands::new(client.clone(), RefreshPolicy::default());
+    let mut machine = Machine { printed: Printed::default(), errands, row: None };
+    machine.errands.signed_in(tokens.clone(), now()).unwrap();
+    let Errand::Token(token) = machine.until_done(None, now()) else { panic!("a user has signed in") };
+    assert_eq!(token.expose(), "planted-access-1");
+    machine.errands.access_token_rejected(&token, now());
+    machine.printed.debug("Errands, with a rejected token", &machine.errands);
+
+    let (mut time, mut errors) = (0, Vec::new());
+    for answer in [
+        Some((503, "<html>planted</html>")),
+        Some((200, r#"{"access_token":"planted"#)),
+        Some((401, r#"{"error":"invalid_client","error_description":"planted-client-secret"}"#)),
+        None,
+        Some((200, body("2").as_str())),
+        Some((400, r#"{"error":"invalid_grant","error_description":"planted-refresh-2"}"#)),
+    ] {
+        time += 10_000;
+        match machine.until_done(answer, later(time)) {
+            Errand::Token(token) => assert_eq!(token.expose(), "planted-access-2"),
+            Errand::NoToken(error) => errors.push(error),
+            Errand::Sleep(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(matches!(errors.last(), Some(KeeperError::SignIn(Reason::Refused))), "{errors:?}");
+    assert!(errors.iter().any(|error| matches!(error, KeeperError::NotNow { .. })), "{errors:?}");
+
+    let other = Client::new(server(), "fake-other-client", auth()).unwrap();
+    let mut other = Errands::new(other, RefreshPolicy::default());
+    let misuse = other.signed_in(tokens, now()).unwrap_err();
+    errors.push(KeeperError::Misuse(misuse));
+    let control = other.start_from_refresh_token(Secret::new("planted\n")).unwrap_err();
+    errors.push(KeeperError::Misuse(control));
+    let mut waiting = Errands::new(client, RefreshPolicy::default());
+    waiting.start_from_refresh_token(Secret::new("planted-refresh")).unwrap();
+    waiting.access_token_rejected(&Secret::new("planted-access"), now());
+    machine.printed.debug("Errands, with wishes", &waiting);
+    errors.extend([KeeperError::Panicked, KeeperError::Stopped]);
+    for error in &errors {
+        machine.printed.error("KeeperError", error);
+    }
+    machine.printed.holds_no_secret();
+}
+
+/// A program without a store, an HTTP client and a timer.
+struct Nothing;
+
+impl Store for Nothing {
+    type Error = String;
+
+    async fn load(&self, _: &str) -> Result<Option<Snapshot>, String> {
+        Ok(None)
+    }
+
+    async fn compare_and_swap(&self, _: &str, _: &Save) -> Result<bool, String> {
+        Err("the database is away".to_owned())
+    }
+}
+
+impl Runtime for Nothing {
+    async fn send(&self, _: &Request, _: SystemTime) -> Option<Response<'static>> {
+        None
+    }
+
+    async fn sleep(&self, _: SystemTime) {}
+}
+
+impl blocking::Store for Nothing {
+    type Error = String;
+
+    fn load(&self, _: &str) -> Result<Option<Snapshot>, String> {
+        Ok(None)
+    }
+
+    fn compare_and_swap(&self, _: &str, _: &Save) -> Result<bool, String> {
+        Err("the database is away".to_owned())
+    }
+}
+
+impl blocking::Runtime for Nothing {
+    fn send(&self, _: &Request, _: SystemTime) -> Option<Response<'static>> {
+        None
+    }
+
+    fn sleep(&self, _: SystemTime) {}
+}
+
+/// Each keeper holds tokens that it could not save.
+#[test]
+fn no_keeper_prints_a_secret() {
+    let client = Client::new(server(), "fake-client", ClientAuth::basic("planted-client-secret")).unwrap();
+    let body = r#"{"access_token":"planted-access","token_type":"Bearer","refresh_token":"planted-refresh"}"#;
+    let tokens = token_call(&client).read(json(body)).unwrap();
+    let mut printed = Printed::default();
+
+    let (keeper, driver) = Keeper::new(client.clone(), RefreshPolicy::default(), now, Nothing, Nothing);
+    drop(keeper.signed_in("fake-key", tokens.clone()));
+    printed.debug("Keeper", &keeper);
+    printed.debug("Driver", &driver);
+
+    let keeper = blocking::Keeper::new(client, RefreshPolicy::default(), now, Nothing, Nothing);
+    let error = keeper.signed_in("fake-key", tokens).unwrap_err();
+    printed.error("KeeperError", &error);
+    assert_eq!(error.to_string(), "the store failed: the database is away");
+    printed.debug("blocking::Keeper", &keeper);
+    printed.holds_no_secret();
 }
 
 /// Found by fuzzing: a secret that is sent unencoded was searched for in its decoded form only.

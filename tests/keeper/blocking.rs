@@ -1,13 +1,13 @@
 //! The keeper of programs with threads.
 #![allow(clippy::disallowed_methods, reason = "the tests have threads of their own, and so real time")]
 
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Barrier, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use oauth2_proto::keeper::KeeperError;
 use oauth2_proto::keeper::blocking::{Keeper, Runtime, Store};
+use oauth2_proto::keeper::{KeeperError, Refreshed};
 use oauth2_proto::session::{Reason, Save};
 use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Request, Response, Snapshot};
 
@@ -155,4 +155,102 @@ fn while_another_thread_refreshes_a_living_token_is_given_unless_the_refresh_end
             );
         });
     }
+}
+
+/// A program that counts the threads in its store, and holds them there until the test opens it.
+#[derive(Default)]
+struct Counts {
+    world: World,
+    inside: Mutex<Inside>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Inside {
+    is_closed: bool,
+    threads: u32,
+    most: u32,
+}
+
+impl Counts {
+    /// Counts this thread in while the store is closed.
+    fn enter(&self) {
+        let mut inside = self.inside.lock().unwrap();
+        inside.threads += 1;
+        inside.most = inside.most.max(inside.threads);
+        self.changed.notify_all();
+        let mut inside = self.changed.wait_while(inside, |inside| inside.is_closed).unwrap();
+        inside.threads -= 1;
+    }
+
+    fn set_closed(&self, is_closed: bool) {
+        self.inside.lock().unwrap().is_closed = is_closed;
+        self.changed.notify_all();
+    }
+
+    fn wait_for_a_thread(&self) {
+        let inside = self.inside.lock().unwrap();
+        drop(self.changed.wait_while(inside, |inside| inside.threads == 0).unwrap());
+    }
+}
+
+impl Store for &Counts {
+    type Error = String;
+
+    fn load(&self, key: &str) -> Result<Option<Snapshot>, String> {
+        self.enter();
+        Store::load(&self.world, key)
+    }
+
+    fn compare_and_swap(&self, key: &str, save: &Save) -> Result<bool, String> {
+        self.enter();
+        Store::compare_and_swap(&self.world, key, save)
+    }
+}
+
+/// A log at which a thread waits until another one is in the store.
+impl Runtime for &Counts {
+    fn send(&self, request: &Request, until: SystemTime) -> Option<Response<'static>> {
+        let response = Runtime::send(&self.world, request, until);
+        self.world.state.lock().unwrap().store_fails.push_back(StoreFailure::Before);
+        response
+    }
+
+    fn sleep(&self, until: SystemTime) {
+        Runtime::sleep(&self.world, until);
+    }
+
+    fn refreshed(&self, _: &str, _: Refreshed) {
+        self.set_closed(true);
+        self.wait_for_a_thread();
+    }
+}
+
+/// The job of one thread is over, and the next one has begun, while the first still logs the outcome.
+#[test]
+fn a_key_has_one_job_at_a_time() {
+    let counts = Counts::default();
+    let world = &counts.world;
+    keeper(world).signed_in(KEY, world.sign_in()).unwrap();
+    world.pass(Duration::from_secs(LIFETIME));
+    let keeper = Keeper::new(client(), policy(), world.clock(), &counts, &counts);
+    thread::scope(|scope| {
+        let first = scope.spawn(|| keeper.access_token(KEY));
+        // The first thread has the answer, cannot save it, and logs it until the second one is in the store.
+        while !counts.inside.lock().unwrap().is_closed {
+            thread::yield_now();
+        }
+        let second = scope.spawn(|| keeper.access_token(KEY));
+        let first = first.join();
+        let third = scope.spawn(|| keeper.access_token(KEY));
+        // A third thread that would not wait for the second one is in the store by now.
+        thread::sleep(Duration::from_millis(50));
+        counts.set_closed(false);
+        let error = first.unwrap().unwrap_err();
+        assert!(matches!(error, KeeperError::Store(_)), "{error}");
+        for thread in [second, third] {
+            assert!(world.accepts(&thread.join().unwrap().unwrap()));
+        }
+    });
+    assert_eq!(counts.inside.lock().unwrap().most, 1);
 }

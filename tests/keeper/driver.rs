@@ -2,17 +2,18 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
-use oauth2_proto::keeper::{Keeper, KeeperError, Runtime, Store};
-use oauth2_proto::session::Save;
+use oauth2_proto::keeper::{Driver, Keeper, KeeperError, Refreshed, Runtime, Store};
+use oauth2_proto::session::{Reason, Save};
 use oauth2_proto::{Request, Response, Snapshot};
 
-use crate::shared::{signed_in, started};
+use crate::calls::{ask, end, reason, sign_in, signed_in, started, token};
 use crate::tasks::Tasks;
-use crate::world::{Answer, KEY, LIFETIME, World, client, policy};
+use crate::world::{Answer, KEY, LIFETIME, StoreFailure, World, client, policy};
 
-fn keeper_and_driver(world: &World) -> (Keeper, oauth2_proto::keeper::Driver<World, World>) {
+fn keeper_and_driver(world: &World) -> (Keeper, Driver<World, World>) {
     Keeper::new(client(), policy(), world.clock(), world.clone(), world.clone())
 }
 
@@ -173,4 +174,244 @@ fn many_users_are_served_side_by_side() {
     }
     // A load takes 20 ms, however many run.
     assert_eq!(world.now(), start + Duration::from_millis(20));
+}
+
+/// A process that has sent a request to which no answer comes. It gives up after a minute.
+#[track_caller]
+fn with_a_request_that_hangs(world: &World, tasks: &mut Tasks) -> Keeper {
+    let keeper = signed_in(world, tasks);
+    world.pass(Duration::from_secs(LIFETIME));
+    world.state.lock().unwrap().server.answers.push_back(Answer::Nothing);
+    ask(tasks, &keeper);
+    while !world.state.lock().unwrap().server.answers.is_empty() {
+        assert!(tasks.step());
+    }
+    keeper
+}
+
+#[test]
+fn a_sign_in_is_stored_and_used_while_a_request_hangs() {
+    let world = World::default();
+    let mut tasks = Tasks::new(&world, 1);
+    let keeper = with_a_request_that_hangs(&world, &mut tasks);
+    let start = world.now();
+    sign_in(&world, &mut tasks, &keeper);
+    assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-access-2");
+    assert!(world.now() < start + Duration::from_secs(1));
+    let elsewhere = started(&world, &mut tasks);
+    assert_eq!(token(&mut tasks, &elsewhere).unwrap().expose(), "fake-access-2");
+}
+
+#[test]
+fn an_end_is_stored_while_a_request_hangs() {
+    let world = World::default();
+    let mut tasks = Tasks::new(&world, 1);
+    let keeper = with_a_request_that_hangs(&world, &mut tasks);
+    let start = world.now();
+    assert_eq!(end(&mut tasks, &keeper).unwrap().expose(), "fake-refresh-1");
+    assert!(world.now() < start + Duration::from_secs(1));
+    let elsewhere = started(&world, &mut tasks);
+    assert_eq!(reason(&mut tasks, &elsewhere), Reason::Ended);
+    assert_eq!(reason(&mut tasks, &keeper), Reason::Ended);
+}
+
+#[test]
+fn a_store_that_fails_while_a_request_hangs_is_tried_again() {
+    let world = World::default();
+    let mut tasks = Tasks::new(&world, 1);
+    let keeper = with_a_request_that_hangs(&world, &mut tasks);
+    world.state.lock().unwrap().store_fails.extend([StoreFailure::Before; 2]);
+    let start = world.now();
+    sign_in(&world, &mut tasks, &keeper);
+    let waited = world.now().duration_since(start).unwrap();
+    assert!(waited > Duration::from_secs(2) && waited < Duration::from_secs(3), "{waited:?}");
+}
+
+/// No answer comes, whatever is asked.
+#[test]
+fn a_caller_waits_for_its_patience_and_one_request_at_most() {
+    let world = World::default();
+    let mut tasks = Tasks::new(&world, 1);
+    let keeper = signed_in(&world, &mut tasks);
+    world.pass(Duration::from_secs(LIFETIME));
+    world.state.lock().unwrap().server.answers.extend([Answer::Nothing; 9]);
+    let start = world.now();
+    let error = token(&mut tasks, &keeper).unwrap_err();
+    assert!(matches!(error, KeeperError::NotNow { .. }), "{error}");
+    let waited = world.now().duration_since(start).unwrap();
+    assert!(waited < Duration::from_secs(30 + 60 + 1), "{waited:?}");
+}
+
+/// Another process has claimed the refresh and hangs, and a function has two seconds.
+#[test]
+fn run_until_returns_although_another_process_refreshes() {
+    let world = World::default();
+    let mut tasks = Tasks::new(&world, 1);
+    let _other = with_a_request_that_hangs(&world, &mut tasks);
+    let (keeper, driver) = keeper_and_driver(&world);
+    let start = world.now();
+    tasks.block_on({
+        let world = world.clone();
+        async move { driver.run_until(patient(&keeper, &world, Duration::from_secs(2))).await }
+    });
+    assert!(world.now() < start + Duration::from_millis(3100), "{:?}", world.now().duration_since(start));
+}
+
+/// The server was busy, and a pause runs.
+#[test]
+fn run_until_returns_although_a_pause_runs() {
+    let world = World::default();
+    let mut tasks = Tasks::new(&world, 1);
+    drop(signed_in(&world, &mut tasks));
+    world.pass(Duration::from_secs(LIFETIME));
+    world.state.lock().unwrap().server.answers.extend([Answer::Busy; 99]);
+    let (keeper, driver) = keeper_and_driver(&world);
+    let start = world.now();
+    tasks.block_on({
+        let world = world.clone();
+        async move { driver.run_until(patient(&keeper, &world, Duration::from_secs(5))).await }
+    });
+    assert!(world.now() < start + Duration::from_millis(6100), "{:?}", world.now().duration_since(start));
+}
+
+/// Asks for a token for this time at most.
+async fn patient(keeper: &Keeper, world: &World, time: Duration) {
+    let (mut token, mut end) = (std::pin::pin!(keeper.access_token(KEY)), std::pin::pin!(world.sleep(time)));
+    std::future::poll_fn(|context| match token.as_mut().poll(context) {
+        std::task::Poll::Ready(_) => std::task::Poll::Ready(()),
+        std::task::Poll::Pending => end.as_mut().poll(context),
+    })
+    .await;
+}
+
+/// A program whose parts panic where the test says so.
+struct Panics {
+    world: World,
+    /// The loads and the swaps that panic from now on.
+    loads: AtomicU32,
+    swaps: AtomicU32,
+    /// The key whose operations panic.
+    key: &'static str,
+    log: bool,
+}
+
+impl Panics {
+    fn new(world: &World) -> Self {
+        let [loads, swaps] = [0, 0].map(AtomicU32::new);
+        Self { world: world.clone(), loads, swaps, key: KEY, log: false }
+    }
+
+    /// Starts a process with these parts.
+    fn started(self, tasks: &mut Tasks) -> Keeper {
+        let world = self.world.clone();
+        let log = PanicsInLog(world.clone(), self.log);
+        let (keeper, driver) = Keeper::new(client(), policy(), world.clock(), self, log);
+        tasks.spawn(driver.run());
+        keeper
+    }
+
+    fn count_down(&self, left: &AtomicU32, key: &str) {
+        let is_left = |left: u32| left.checked_sub(1);
+        let panics =
+            key == self.key && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_left).is_ok();
+        assert!(!panics, "the store panics for {key}");
+    }
+}
+
+impl Store for Panics {
+    type Error = String;
+
+    async fn load(&self, key: &str) -> Result<Option<Snapshot>, String> {
+        self.count_down(&self.loads, key);
+        Store::load(&self.world, key).await
+    }
+
+    async fn compare_and_swap(&self, key: &str, save: &Save) -> Result<bool, String> {
+        self.count_down(&self.swaps, key);
+        Store::compare_and_swap(&self.world, key, save).await
+    }
+}
+
+struct PanicsInLog(World, bool);
+
+impl Runtime for PanicsInLog {
+    async fn send(&self, request: &Request, until: SystemTime) -> Option<Response<'static>> {
+        Runtime::send(&self.0, request, until).await
+    }
+
+    async fn sleep(&self, until: SystemTime) {
+        Runtime::sleep(&self.0, until).await;
+    }
+
+    fn refreshed(&self, _: &str, outcome: Refreshed) {
+        assert!(!self.1, "the log panics: {outcome}");
+    }
+}
+
+#[test]
+fn a_panic_of_the_log_loses_no_token() {
+    let world = World::default();
+    let mut tasks = Tasks::new(&world, 1);
+    drop(signed_in(&world, &mut tasks));
+    let keeper = Panics { log: true, ..Panics::new(&world) }.started(&mut tasks);
+    for lifetime in 1..=3 {
+        world.pass(Duration::from_secs(LIFETIME));
+        let good = token(&mut tasks, &keeper).unwrap();
+        assert!(world.accepts(&good));
+        let elsewhere = started(&world, &mut tasks);
+        assert_eq!(token(&mut tasks, &elsewhere).unwrap(), good);
+        assert_eq!(world.state.lock().unwrap().server.refreshes, lifetime);
+    }
+}
+
+#[test]
+fn a_panic_of_the_store_is_told_and_the_next_call_works() {
+    let world = World::default();
+    let mut tasks = Tasks::new(&world, 1);
+    drop(signed_in(&world, &mut tasks));
+    let keeper = Panics { loads: AtomicU32::new(1), ..Panics::new(&world) }.started(&mut tasks);
+    let error = token(&mut tasks, &keeper).unwrap_err();
+    assert!(matches!(error, KeeperError::Panicked), "{error}");
+    assert_eq!(error.to_string(), "the store or the HTTP client has panicked");
+    assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-access-1");
+}
+
+#[test]
+fn tokens_are_saved_after_a_panic_of_the_store() {
+    let world = World::default();
+    let mut tasks = Tasks::new(&world, 1);
+    let keeper = Panics { swaps: AtomicU32::new(2), ..Panics::new(&world) }.started(&mut tasks);
+    let (saved, tokens) = (keeper.clone(), world.sign_in());
+    let error = tasks.block_on(async move { saved.signed_in(KEY, tokens).await }).unwrap_err();
+    assert!(matches!(error, KeeperError::Panicked), "{error}");
+    let start = world.now();
+    while world.revision() == 0 {
+        assert!(tasks.step(), "the tokens are not saved");
+    }
+    let waited = world.now().duration_since(start).unwrap();
+    assert!(waited > Duration::from_secs(2) && waited < Duration::from_secs(3), "{waited:?}");
+}
+
+/// The store panics for one user while the answer of another one is on its way.
+#[test]
+fn a_panic_for_one_user_leaves_the_others_alone() {
+    let world = World::default();
+    let mut tasks = Tasks::new(&world, 1);
+    drop(signed_in(&world, &mut tasks));
+    world.pass(Duration::from_secs(LIFETIME));
+    let store = Panics { key: "customer 18", loads: AtomicU32::new(9), ..Panics::new(&world) };
+    let keeper = store.started(&mut tasks);
+    let refresh = tasks.start({
+        let keeper = keeper.clone();
+        async move { keeper.access_token(KEY).await }
+    });
+    while world.state.lock().unwrap().server.refreshes == 0 {
+        assert!(tasks.step());
+    }
+    let error = tasks.block_on(async move { keeper.access_token("customer 18").await }).unwrap_err();
+    assert!(matches!(error, KeeperError::Panicked), "{error}");
+    let good = tasks.finish(refresh).unwrap();
+    assert!(world.accepts(&good));
+    let elsewhere = started(&world, &mut tasks);
+    assert_eq!(token(&mut tasks, &elsewhere).unwrap(), good);
 }

@@ -2,26 +2,26 @@
 
 use std::time::Duration;
 
-use oauth2_proto::keeper::Keeper;
+use oauth2_proto::keeper::{Keeper, KeeperError};
+use oauth2_proto::session::Reason;
 
-use crate::shared::{signed_in, started};
+use crate::calls::{ask, session, sign_in, signed_in, started, token};
 use crate::tasks::{Task, Tasks};
 use crate::world::{Answer, KEY, LIFETIME, StoreFailure, World};
-
-/// Asks for a token and forgets it.
-fn ask(tasks: &mut Tasks, keeper: &Keeper) -> Task {
-    let keeper = keeper.clone();
-    tasks.spawn(async move { drop(keeper.access_token(KEY).await) })
-}
 
 /// Another process gets a token that the API accepts.
 #[track_caller]
 fn assert_nobody_is_stranded(world: &World, tasks: &mut Tasks, context: &str) {
     let elsewhere = started(world, tasks);
-    let token = tasks.block_on(async move { elsewhere.access_token(KEY).await });
-    let token = token.unwrap_or_else(|error| panic!("{context}: {error}"));
-    assert!(world.accepts(&token), "{context}: the API refuses the token");
+    assert_is_served(world, tasks, &elsewhere, context);
     assert_eq!(world.state.lock().unwrap().server.reuses, 0, "{context}");
+}
+
+/// A process gets a token that the API accepts.
+#[track_caller]
+fn assert_is_served(world: &World, tasks: &mut Tasks, keeper: &Keeper, context: &str) {
+    let token = token(tasks, keeper).unwrap_or_else(|error| panic!("{context}: {error}"));
+    assert!(world.accepts(&token), "{context}: the API refuses the token");
 }
 
 #[test]
@@ -71,39 +71,67 @@ fn a_sign_in_may_be_dropped_at_every_await_point() {
 
 #[test]
 fn callers_of_two_processes_are_dropped_at_random() {
-    let refreshes: u32 = (0..10_000).map(history).sum();
+    let refreshes: u32 = (0..5_000).map(|seed| history(seed, &CALLERS)).sum();
     // One on the last day of each history, and more before.
-    assert!(refreshes > 11_000, "{refreshes} refreshes only");
+    assert!(refreshes > 5_500, "{refreshes} refreshes only");
 }
 
-/// Two processes with callers that come, wait and are dropped in an order that the seed chooses, while the server is
-/// busy and the store fails now and then. Returns the number of refreshes.
-fn history(seed: u64) -> u32 {
+#[test]
+fn everything_else_that_a_program_does_comes_in_between_at_random() {
+    let refreshes: u32 = (0..2_000).map(|seed| history(seed, &PROGRAM)).sum();
+    assert!(refreshes > 2_200, "{refreshes} refreshes only");
+}
+
+/// An event of a history.
+#[derive(Clone, Copy)]
+enum Event {
+    TimePasses,
+    CallerComes,
+    CallerIsDropped,
+    ServerIsAway,
+    StoreFails,
+    UserSignsIn,
+    TokenIsRejected,
+    OperatorResumes,
+    OperatorRebinds,
+    UserDisconnects,
+    ProcessRestarts,
+}
+
+use Event::*;
+
+/// The events that a history draws from; more of one kind make it more frequent.
+const CALLERS: [Event; 7] =
+    [TimePasses, CallerComes, CallerComes, CallerIsDropped, CallerIsDropped, ServerIsAway, StoreFails];
+
+const PROGRAM: [Event; 12] = [
+    TimePasses,
+    CallerComes,
+    CallerComes,
+    CallerIsDropped,
+    ServerIsAway,
+    StoreFails,
+    UserSignsIn,
+    TokenIsRejected,
+    OperatorResumes,
+    OperatorRebinds,
+    UserDisconnects,
+    ProcessRestarts,
+];
+
+/// Two processes, and events in an order that the seed chooses. At the end each process, and a new one, has
+/// a good token of the last sign-in. Returns the number of refreshes.
+fn history(seed: u64, events: &[Event]) -> u32 {
+    let context = format!("seed {seed}");
     let world = World::default();
     let mut tasks = Tasks::new(&world, seed);
-    let keepers = [signed_in(&world, &mut tasks), started(&world, &mut tasks)];
+    let mut keepers = [signed_in(&world, &mut tasks), started(&world, &mut tasks)];
     let mut callers = Vec::new();
     for _ in 0..60 {
-        match tasks.random(12) {
-            // An answer that is on its way while hours pass is lost, which no client can mend.
-            0 if tasks.are_quiet() => world.pass(Duration::from_secs(LIFETIME / 3)),
-            1 | 2 => {
-                let keeper = tasks.random(2) as usize;
-                callers.push(ask(&mut tasks, &keepers[keeper]));
-            }
-            3 | 4 if !callers.is_empty() => {
-                let caller = tasks.random(callers.len() as u64) as usize;
-                tasks.cancel(callers.swap_remove(caller));
-            }
-            5 if tasks.random(4) == 0 => {
-                let answer = if tasks.random(2) == 0 { Answer::Busy } else { Answer::Nothing };
-                world.state.lock().unwrap().server.answers.push_back(answer);
-            }
-            6 if tasks.random(4) == 0 => {
-                let failure = if tasks.random(2) == 0 { StoreFailure::Before } else { StoreFailure::After };
-                world.state.lock().unwrap().store_fails.push_back(failure);
-            }
-            _ => tasks.steps(1),
+        // The tasks have their turn between two events.
+        match events.get(tasks.random(events.len() as u64 + 5) as usize) {
+            Some(event) => happens(*event, &world, &mut tasks, &mut keepers, &mut callers),
+            None => tasks.steps(1),
         }
     }
     callers.into_iter().for_each(|caller| tasks.cancel(caller));
@@ -112,8 +140,82 @@ fn history(seed: u64) -> u32 {
     let mut state = world.state.lock().unwrap();
     (state.store_fails, state.server.answers) = Default::default();
     drop(state);
+    sign_in_again_after_an_end(&world, &mut tasks, &context);
     world.pass(Duration::from_secs(24 * 3600));
-    assert_nobody_is_stranded(&world, &mut tasks, &format!("seed {seed}"));
+    for keeper in &keepers {
+        assert_is_served(&world, &mut tasks, keeper, &context);
+    }
+    assert_nobody_is_stranded(&world, &mut tasks, &context);
     let state = world.state.lock().unwrap();
     state.server.refreshes
+}
+
+fn happens(event: Event, world: &World, tasks: &mut Tasks, keepers: &mut [Keeper], callers: &mut Vec<Task>) {
+    let process = tasks.random(keepers.len() as u64) as usize;
+    let keeper = keepers[process].clone();
+    // The rare events.
+    let is_likely = match event {
+        TimePasses | CallerComes | CallerIsDropped => true,
+        ServerIsAway | StoreFails | UserSignsIn | TokenIsRejected => tasks.random(4) == 0,
+        OperatorResumes | OperatorRebinds | UserDisconnects | ProcessRestarts => tasks.random(4) == 0,
+    };
+    match event {
+        _ if !is_likely => tasks.steps(1),
+        // An answer that is on its way while hours pass is lost, which no client can mend.
+        TimePasses if !tasks.are_quiet() => {}
+        TimePasses => world.pass(Duration::from_secs(LIFETIME / 3)),
+        CallerComes => callers.push(ask(tasks, &keeper)),
+        CallerIsDropped if callers.is_empty() => {}
+        CallerIsDropped => {
+            let caller = tasks.random(callers.len() as u64) as usize;
+            tasks.cancel(callers.swap_remove(caller));
+        }
+        ServerIsAway => {
+            let answer = if tasks.random(2) == 0 { Answer::Busy } else { Answer::Nothing };
+            world.state.lock().unwrap().server.answers.push_back(answer);
+        }
+        StoreFails => {
+            let failure = if tasks.random(2) == 0 { StoreFailure::Before } else { StoreFailure::After };
+            world.state.lock().unwrap().store_fails.push_back(failure);
+        }
+        UserSignsIn => {
+            // Of two sign-ins at one time, no clock can tell the later one.
+            world.pass(Duration::from_millis(1));
+            drop(keeper.signed_in(KEY, world.sign_in()));
+        }
+        TokenIsRejected => {
+            let token = world.state.lock().unwrap().server.current_access_token();
+            keeper.access_token_rejected(KEY, &token);
+        }
+        OperatorResumes => drop(keeper.resume(KEY)),
+        OperatorRebinds => drop(keeper.rebind(KEY)),
+        UserDisconnects => disconnect(world, tasks, keeper),
+        // The old process stores what it knows, and ends.
+        ProcessRestarts => keepers[process] = started(world, tasks),
+    }
+}
+
+/// Ends the authorization, and revokes its refresh token at the server.
+fn disconnect(world: &World, tasks: &mut Tasks, keeper: Keeper) {
+    let world = world.clone();
+    tasks.spawn(async move {
+        if let Ok(Some(refresh_token)) = keeper.end(KEY).await {
+            world.state.lock().unwrap().server.revoke(&refresh_token);
+        }
+    });
+}
+
+/// Signs in if the user has disconnected, which an earlier sign-in than the last one does not survive.
+#[track_caller]
+fn sign_in_again_after_an_end(world: &World, tasks: &mut Tasks, context: &str) {
+    let elsewhere = started(world, tasks);
+    if matches!(token(tasks, &elsewhere), Err(KeeperError::SignIn(Reason::Ended))) {
+        let ended = session(tasks, &elsewhere).unwrap();
+        let is_of_the_last = {
+            let state = world.state.lock().unwrap();
+            state.server.is_of_the_last_sign_in(ended.refresh_token().unwrap())
+        };
+        assert!(is_of_the_last, "{context}: an end of an earlier sign-in has replaced the last one");
+        sign_in(world, tasks, &elsewhere);
+    }
 }

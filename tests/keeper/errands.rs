@@ -135,6 +135,54 @@ fn an_errand_that_is_not_reported_comes_again() {
     assert_eq!(holder.until_done(over), "load, swap 3, send fake-refresh-1, swap 4, fake-access-2");
 }
 
+/// Two tasks that share a machine carry out one errand. The store accepts the first save and refuses the
+/// second.
+#[test]
+fn a_save_that_is_reported_twice_is_done_when_it_was_accepted_once() {
+    for (reports_refusal_first, last_words) in
+        [(false, "swap 3, fake-access-2"), (true, "swap 3, load, fake-access-2")]
+    {
+        let mut holder = Holder::signed_in();
+        let due = later(DUE as f64);
+        assert_eq!(holder.next(due), "load");
+        holder.report(0, "", due);
+        let saves = [(); 2].map(|()| {
+            assert_eq!(holder.next(due), "swap 2");
+            let Some(Errand::Swap(save)) = holder.open.take() else { panic!() };
+            save
+        });
+        let accepted = saves.each_ref().map(|save| holder.compare_and_swap(save));
+        assert_eq!(accepted, [true, false]);
+        let mut reports: Vec<_> = saves.into_iter().zip(accepted).collect();
+        if reports_refusal_first {
+            reports.reverse();
+        }
+        for (save, accepted) in reports {
+            holder.errands.swapped(save, accepted, due);
+        }
+        assert_eq!(holder.until_done(due), format!("send fake-refresh-1, {last_words}"));
+    }
+}
+
+/// A virtual machine was suspended, or the clock is coarse.
+#[test]
+fn the_store_is_looked_into_after_each_sleep_although_the_clock_stands_still() {
+    let mut holder = Holder::signed_in();
+    let mut other = Holder::new(holder.row.clone());
+    let late = later(LIFETIME as f64);
+    for word in ["load", "swap 2"] {
+        assert_eq!(other.next(late), word);
+        other.report(0, "", late);
+    }
+    holder.row = other.row.clone();
+    for sleep in ["50ms", "100ms", "200ms"] {
+        assert_eq!(holder.until_done(late), format!("load, sleep {sleep}"));
+    }
+    assert_eq!(other.until_done(late), "send fake-refresh-1, swap 3, fake-access-2");
+    holder.row = other.row;
+    assert_eq!(holder.until_done(late), "load, fake-access-2");
+}
+
 /// The store accepted the save, and its answer was lost.
 #[test]
 fn a_save_whose_outcome_is_unknown_comes_again() {

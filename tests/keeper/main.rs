@@ -1,6 +1,7 @@
 //! The keeper, in a world whose clock, store and server the tests own.
 
 mod blocking;
+mod calls;
 mod driver;
 mod dropped;
 mod errands;

@@ -1,28 +1,16 @@
 //! Many callers, one refresh.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use oauth2_proto::keeper::Keeper;
+use oauth2_proto::session::Reason;
 
+use crate::calls::{reason, session, signed_in, started, token};
 use crate::tasks::Tasks;
-use crate::world::{KEY, LIFETIME, World, client, policy};
-
-/// Starts a keeper and its driver, signs a user in, and returns the keeper.
-pub fn signed_in(world: &World, tasks: &mut Tasks) -> Keeper {
-    let keeper = started(world, tasks);
-    let tokens = world.sign_in();
-    let signed_in = keeper.clone();
-    tasks.block_on(async move { signed_in.signed_in(KEY, tokens).await }).unwrap();
-    keeper
-}
-
-pub fn started(world: &World, tasks: &mut Tasks) -> Keeper {
-    let (keeper, driver) = Keeper::new(client(), policy(), world.clock(), world.clone(), world.clone());
-    tasks.spawn(driver.run());
-    keeper
-}
+use crate::world::{KEY, LIFETIME, World};
 
 #[test]
 fn fifty_callers_share_one_refresh() {
@@ -47,4 +35,61 @@ fn fifty_callers_share_one_refresh() {
         assert_eq!(good.load(Ordering::Relaxed), 50);
         assert_eq!(world.state.lock().unwrap().server.refreshes, lifetime);
     }
+}
+
+/// Polls a caller whose task does nothing by itself, as one that is busy elsewhere.
+fn poll<F: Future>(caller: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+    caller.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[test]
+fn a_caller_that_is_polled_late_gets_no_token_that_has_ended() {
+    let world = World::default();
+    let mut tasks = Tasks::new(&world, 1);
+    drop(signed_in(&world, &mut tasks));
+    let keeper = started(&world, &mut tasks);
+    let mut late = pin!(keeper.access_token(KEY));
+    assert!(poll(late.as_mut()).is_pending());
+    assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-access-1");
+    world.pass(Duration::from_secs(LIFETIME));
+    assert!(poll(late.as_mut()).is_pending(), "the token has ended");
+    // The question was asked again, so the keeper refreshes for this caller.
+    while world.state.lock().unwrap().server.refreshes == 0 {
+        assert!(tasks.step(), "nobody refreshes");
+    }
+    tasks.steps(20);
+    let Poll::Ready(Ok(token)) = poll(late.as_mut()) else { panic!("there is a token") };
+    assert!(world.accepts(&token));
+}
+
+#[test]
+fn a_caller_that_is_polled_late_gets_no_token_that_was_rejected() {
+    let world = World::default();
+    let mut tasks = Tasks::new(&world, 1);
+    drop(signed_in(&world, &mut tasks));
+    let keeper = started(&world, &mut tasks);
+    let mut late = pin!(keeper.access_token(KEY));
+    assert!(poll(late.as_mut()).is_pending());
+    let rejected = token(&mut tasks, &keeper).unwrap();
+    keeper.access_token_rejected(KEY, &rejected);
+    assert!(poll(late.as_mut()).is_pending(), "the token was rejected");
+    let next = token(&mut tasks, &keeper).unwrap();
+    let Poll::Ready(Ok(token)) = poll(late.as_mut()) else { panic!("there is a token") };
+    assert!(token == next && next != rejected);
+}
+
+#[test]
+fn a_look_at_nobodys_session_is_answered_however_late_it_is_polled() {
+    let world = World::default();
+    let mut tasks = Tasks::new(&world, 1);
+    let keeper = started(&world, &mut tasks);
+    let mut late = pin!(keeper.session(KEY));
+    assert!(poll(late.as_mut()).is_pending());
+    assert_eq!(reason(&mut tasks, &keeper), Reason::NotSignedIn);
+    world.pass(Duration::from_secs(2));
+    // What was read two seconds ago is read again, and the outcome of another caller is no answer.
+    assert!(poll(late.as_mut()).is_pending());
+    assert!(session(&mut tasks, &keeper).is_none());
+    let Poll::Ready(nobody) = poll(late.as_mut()) else { panic!("the store was read") };
+    assert!(nobody.unwrap().is_none());
 }

@@ -1,8 +1,8 @@
 //! An executor whose order is chosen by a seed, and whose clock is the world's.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::world::World;
@@ -14,11 +14,19 @@ pub struct Tasks {
     world: World,
     tasks: Vec<Option<(Job, Arc<Ready>)>>,
     random: u64,
+    /// The number of steps so far, to notice what never ends.
+    steps: u32,
 }
 
 /// The number of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Task(usize);
+
+/// A future that was spawned, and the place of its output.
+pub struct Started<T> {
+    pub task: Task,
+    output: Arc<Mutex<Option<T>>>,
+}
 
 struct Ready(AtomicBool);
 
@@ -30,7 +38,12 @@ impl Wake for Ready {
 
 impl Tasks {
     pub fn new(world: &World, seed: u64) -> Self {
-        Self { world: world.clone(), tasks: Vec::new(), random: seed.wrapping_mul(2).wrapping_add(1) }
+        Self {
+            world: world.clone(),
+            tasks: Vec::new(),
+            random: seed.wrapping_mul(2).wrapping_add(1),
+            steps: 0,
+        }
     }
 
     pub fn spawn(&mut self, job: impl Future<Output = ()> + Send + 'static) -> Task {
@@ -68,22 +81,31 @@ impl Tasks {
     }
 
     /// Runs one task that is ready to its next await; where none is ready, lets time pass. False if nothing can happen.
+    #[track_caller]
     pub fn step(&mut self) -> bool {
+        self.steps += 1;
+        assert!(self.steps < 1_000_000, "a million steps, and no end");
         let ready = self.ready();
         if ready.is_empty() {
             return self.world.pass_to_next_timer();
         }
         let number = ready[self.random(ready.len() as u64) as usize];
-        let (job, ready) = self.tasks[number].as_mut().unwrap();
-        ready.0.store(false, Ordering::Relaxed);
-        let waker = Waker::from(ready.clone());
-        if let Poll::Ready(()) = job.as_mut().poll(&mut Context::from_waker(&waker)) {
-            self.tasks[number] = None;
-        }
+        self.poll(Task(number));
         true
     }
 
+    /// Runs one task to its next await.
+    pub fn poll(&mut self, task: Task) {
+        let (job, ready) = self.tasks[task.0].as_mut().unwrap();
+        ready.0.store(false, Ordering::Relaxed);
+        let waker = Waker::from(ready.clone());
+        if let Poll::Ready(()) = job.as_mut().poll(&mut Context::from_waker(&waker)) {
+            self.tasks[task.0] = None;
+        }
+    }
+
     /// Runs this many steps, or fewer if nothing can happen any more.
+    #[track_caller]
     pub fn steps(&mut self, number: usize) {
         let _ = (0..number).all(|_| self.step());
     }
@@ -91,13 +113,28 @@ impl Tasks {
     /// Runs until this future is done, and returns its output.
     #[track_caller]
     pub fn block_on<T: Send + 'static>(&mut self, future: impl Future<Output = T> + Send + 'static) -> T {
-        let output = Arc::new(std::sync::Mutex::new(None));
+        let started = self.start(future);
+        self.finish(started)
+    }
+
+    /// Spawns a future whose output is wanted.
+    pub fn start<T: Send + 'static>(
+        &mut self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> Started<T> {
+        let output = Arc::new(Mutex::new(None));
         let slot = output.clone();
         let task = self.spawn(async move { *slot.lock().unwrap() = Some(future.await) });
-        while !self.is_done(task) {
+        Started { task, output }
+    }
+
+    /// Runs until a future that was started is done, and returns its output.
+    #[track_caller]
+    pub fn finish<T>(&mut self, started: Started<T>) -> T {
+        while !self.is_done(started.task) {
             assert!(self.step(), "nothing can happen any more, and the future is not done");
         }
-        let mut output = output.lock().unwrap();
+        let mut output = started.output.lock().unwrap();
         output.take().unwrap()
     }
 }

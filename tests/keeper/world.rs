@@ -11,7 +11,8 @@ use std::time::{Duration, SystemTime};
 use oauth2_proto::keeper::{Refreshed, Runtime, Store, blocking};
 use oauth2_proto::session::Save;
 use oauth2_proto::{
-    Client, ClientAuth, RefreshPolicy, Request, Response, Secret, Snapshot, TokenResponse, pleo,
+    AuthorizationServer, Client, ClientAuth, RefreshPolicy, Request, Response, Secret, Snapshot,
+    TokenResponse, pleo,
 };
 
 /// The lifetime of an access token, in seconds.
@@ -57,15 +58,25 @@ pub enum StoreFailure {
 /// An authorization server and its API.
 #[derive(Default)]
 pub struct Server {
-    /// The number of the current tokens, and when the access token ends; `None` if the family is revoked.
-    pub current: Option<(u32, u64)>,
-    /// The highest number so far.
+    /// One family of tokens for each sign-in, the last one at the end.
+    families: Vec<Family>,
+    /// The highest number of a token so far.
     issued: u32,
     pub refreshes: u32,
     /// The uses of a refresh token that was used before.
     pub reuses: u32,
     /// What the server does with the next refreshes; it refreshes when this is empty.
     pub answers: VecDeque<Answer>,
+}
+
+/// The tokens of one sign-in.
+#[derive(Default)]
+struct Family {
+    /// The numbers of its tokens, the current ones at the end.
+    numbers: Vec<u32>,
+    /// The time at which the current access token ends.
+    end: u64,
+    is_revoked: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,21 +142,20 @@ impl World {
         Sleep { clock: self.clock.clone(), until }
     }
 
-    /// The tokens of a new sign-in, which the server begins.
+    /// The tokens of a new sign-in, which begins a family at the server.
     pub fn sign_in(&self) -> TokenResponse {
         let now = self.clock.now.load(Ordering::Relaxed);
-        let body = self.state.lock().unwrap().server.issue(now);
+        let body = self.state.lock().unwrap().server.sign_in(now);
         TokenResponse::for_test(&client(), &body).unwrap()
     }
 
-    /// Calls the API, which says whether the token is good.
+    /// Calls the API, which says whether the token is good, and of the last sign-in.
     pub fn accepts(&self, token: &Secret) -> bool {
         let now = self.clock.now.load(Ordering::Relaxed);
         let state = self.state.lock().unwrap();
-        state
-            .server
-            .current
-            .is_some_and(|(number, end)| token.expose() == format!("fake-access-{number}") && now < end)
+        let last = state.server.families.last();
+        last.is_some_and(|family| !family.is_revoked && now < family.end)
+            && state.server.current_access_token() == *token
     }
 
     pub fn revision(&self) -> u64 {
@@ -191,10 +201,16 @@ impl World {
 }
 
 impl Server {
-    fn issue(&mut self, now: u64) -> String {
+    fn sign_in(&mut self, now: u64) -> String {
+        self.families.push(Family::default());
+        self.issue(self.families.len() - 1, now)
+    }
+
+    fn issue(&mut self, family: usize, now: u64) -> String {
         self.issued += 1;
-        self.current = Some((self.issued, now + LIFETIME * 1000));
-        let number = self.issued;
+        let (number, family) = (self.issued, &mut self.families[family]);
+        family.numbers.push(number);
+        family.end = now + LIFETIME * 1000;
         format!(
             r#"{{"access_token":"fake-access-{number}","token_type":"Bearer","expires_in":{LIFETIME},"refresh_token":"fake-refresh-{number}"}}"#
         )
@@ -204,18 +220,46 @@ impl Server {
         match self.answers.pop_front().unwrap_or(Answer::Tokens) {
             Answer::Busy => Some((503, "busy".to_owned())),
             Answer::Nothing => None,
-            Answer::Tokens => Some(match self.current {
-                Some((number, _)) if token == format!("fake-refresh-{number}") => {
-                    self.refreshes += 1;
-                    (200, self.issue(now))
-                }
-                _ => {
-                    self.reuses += 1;
-                    self.current = None;
-                    (400, r#"{"error":"invalid_grant"}"#.to_owned())
-                }
-            }),
+            Answer::Tokens => Some(self.rotate(token, now)),
         }
+    }
+
+    fn rotate(&mut self, token: &str, now: u64) -> (u16, String) {
+        let (number, index) = self.family_of(token);
+        let family = &mut self.families[index];
+        if family.numbers.last() != Some(&number) {
+            self.reuses += 1;
+            family.is_revoked = true;
+        }
+        if family.is_revoked {
+            return (400, r#"{"error":"invalid_grant"}"#.to_owned());
+        }
+        self.refreshes += 1;
+        (200, self.issue(index, now))
+    }
+
+    /// Revokes the family of a refresh token.
+    pub fn revoke(&mut self, token: &Secret) {
+        let (_, index) = self.family_of(token.expose());
+        self.families[index].is_revoked = true;
+    }
+
+    /// Returns whether a refresh token belongs to the last sign-in.
+    pub fn is_of_the_last_sign_in(&self, token: &Secret) -> bool {
+        self.family_of(token.expose()).1 == self.families.len() - 1
+    }
+
+    /// The newest access token of the last sign-in.
+    pub fn current_access_token(&self) -> Secret {
+        let number = self.families.last().and_then(|family| family.numbers.last());
+        Secret::new(format!("fake-access-{}", number.expect("there was a sign-in")))
+    }
+
+    /// The number of a refresh token, and the index of its family.
+    fn family_of(&self, token: &str) -> (u32, usize) {
+        let number = token.strip_prefix("fake-refresh-").unwrap().parse().unwrap();
+        let index = self.families.iter().position(|family| family.numbers.contains(&number));
+        (number, index.unwrap())
     }
 }
 
@@ -300,6 +344,13 @@ fn response(status: u16, body: &str) -> Response<'static> {
 pub fn client() -> Client {
     Client::new(pleo::at("https://as.example").unwrap(), "fake-client", ClientAuth::basic("fake-secret"))
         .unwrap()
+}
+
+/// The client after the server has moved its token endpoint.
+pub fn moved_client() -> Client {
+    let server =
+        AuthorizationServer::new("https://as.example/authorize", "https://as.example/v2/token").unwrap();
+    Client::new(server, "fake-client", ClientAuth::basic("fake-secret")).unwrap()
 }
 
 pub fn policy() -> RefreshPolicy {
