@@ -84,6 +84,7 @@ mod error;
 mod jobs;
 mod shared;
 mod table;
+mod wishes;
 
 pub use self::driver::Driver;
 pub use self::errands::{Errand, Errands, Refreshed};

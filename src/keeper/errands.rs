@@ -9,6 +9,7 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::grants::refresh::check_refresh_token;
 use crate::keeper::error::KeeperError;
+use crate::keeper::wishes::{End, Stage, Wishes};
 use crate::session::{
     Outlook, Reason, RefreshPolicy, Save, Session, SessionRefresh, Snapshot, Step, WaitReason,
 };
@@ -120,34 +121,6 @@ pub struct Errands {
     has_slept: bool,
     /// The time at which the first errand for a token was asked for.
     waiting_since: Option<SystemTime>,
-}
-
-/// What was asked for and is not in the store yet. A wish is carried out on what the store holds, and again
-/// if another holder was faster to save.
-#[derive(Default)]
-struct Wishes {
-    /// To start from this refresh token, if nothing is stored.
-    refresh_token: Option<Secret>,
-    /// To replace this access token, which the API has rejected.
-    rejected: Option<Secret>,
-    /// To end the authorization.
-    end: Option<End>,
-    resume: Option<Stage>,
-    rebind: Option<Stage>,
-}
-
-/// The wish to end an authorization.
-struct End {
-    /// The sign-in to end, once the store was read. A later one is not ended.
-    of: Option<([u8; 16], (u64, u32))>,
-}
-
-/// How far a wish has come.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Stated,
-    /// Carried out here, and not stored yet.
-    Unsaved,
 }
 
 impl Errands {
@@ -383,7 +356,7 @@ impl Errands {
 
     /// Ends what the store holds at the next load; see [`Session::end`]. A later sign-in goes on.
     pub fn end(&mut self) {
-        self.wishes.end = Some(End { of: None });
+        self.wishes.end = Some(End::default());
         self.read_at = None;
     }
 
@@ -414,6 +387,13 @@ impl Errands {
         session.begin_anew().then_some(session)
     }
 
+    fn carry_out_wishes(&mut self, now: SystemTime) {
+        match &mut self.session {
+            Some(session) => self.wishes.carry_out(session, &self.client, now),
+            None => self.wishes = Wishes::default(),
+        }
+    }
+
     fn with_snapshot(&mut self, mut session: Session, snapshot: Snapshot, now: SystemTime) -> Session {
         if session.revision() > 0 && !session.is_of(&snapshot) {
             // The stored snapshot was deleted, and another sign-in was stored since.
@@ -434,61 +414,6 @@ impl Errands {
             reads => reads.map(|reads| reads.saturating_add(1)),
         };
         session
-    }
-
-    /// Carries out the wishes on what the store holds.
-    fn carry_out_wishes(&mut self, now: SystemTime) {
-        let Some(session) = &mut self.session else {
-            self.wishes = Wishes::default();
-            return;
-        };
-        self.wishes.refresh_token = None;
-        if let Some(rejected) = self.wishes.rejected.take() {
-            session.access_token_rejected(&rejected);
-        }
-        if self.wishes.rebind.is_some() {
-            let is_ours = session.check_issued_to(&self.client).is_ok();
-            if !is_ours {
-                session.move_to(&self.client);
-            }
-            self.wishes.rebind = (!session.is_saved()).then_some(Stage::Unsaved);
-        }
-        if self.wishes.resume == Some(Stage::Stated) && session.is_saved() {
-            session.resume(now);
-            self.wishes.resume = (!session.is_saved()).then_some(Stage::Unsaved);
-        }
-        if let Some(end) = &mut self.wishes.end {
-            let of = *end.of.get_or_insert(session.sign_in());
-            if of == session.sign_in() && !session.is_ended() {
-                session.end(now);
-            }
-            if of != session.sign_in() || session.is_saved() {
-                self.wishes.end = None;
-            }
-        }
-    }
-}
-
-impl Wishes {
-    fn are_none(&self) -> bool {
-        let Self { refresh_token, rejected, end, resume, rebind } = self;
-        refresh_token.is_none() && rejected.is_none() && end.is_none() && resume.is_none() && rebind.is_none()
-    }
-
-    /// Drops the wishes that the last save has stored.
-    fn are_stored(&mut self) {
-        for wish in [&mut self.resume, &mut self.rebind] {
-            if *wish == Some(Stage::Unsaved) {
-                *wish = None;
-            }
-        }
-    }
-
-    /// Has the wishes carried out again, because the store has refused them.
-    fn are_refused(&mut self) {
-        for wish in [&mut self.resume, &mut self.rebind].into_iter().flatten() {
-            *wish = Stage::Stated;
-        }
     }
 }
 
