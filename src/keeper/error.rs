@@ -54,8 +54,8 @@ impl KeeperError {
     /// Returns what to do; a program can obey it without inspecting anything else.
     ///
     /// - [`Reauthorize`](Advice::Reauthorize): let the user sign in.
-    /// - [`RetryLater`](Advice::RetryLater): show "connection trouble", and ask again later. The keeper tries only when
-    ///   somebody asks.
+    /// - [`RetryLater`](Advice::RetryLater): show "connection trouble", and ask again later. The keeper tries
+    ///   only when somebody asks.
     /// - [`FixConfiguration`](Advice::FixConfiguration): report the message to an operator.
     /// - [`Stop`](Advice::Stop): the program is broken or shutting down.
     pub fn advice(&self) -> Advice {
