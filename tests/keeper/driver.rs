@@ -215,6 +215,30 @@ fn an_end_is_stored_while_a_request_hangs() {
     assert_eq!(reason(&mut tasks, &keeper), Reason::Ended);
 }
 
+/// The other process refreshes, and its user signs in meanwhile.
+#[test]
+fn while_a_process_refreshes_another_one_looks_for_its_outcome() {
+    let world = World::default();
+    let mut tasks = Tasks::new(&world, 1);
+    let keeper = signed_in(&world, &mut tasks);
+    world.pass(Duration::from_secs(LIFETIME * 4 / 5));
+    world.state.lock().unwrap().server.answers.push_back(Answer::Nothing);
+    ask(&mut tasks, &keeper);
+    while !world.state.lock().unwrap().server.answers.is_empty() {
+        assert!(tasks.step());
+    }
+    let elsewhere = started(&world, &mut tasks);
+    assert_eq!(token(&mut tasks, &elsewhere).unwrap().expose(), "fake-access-1");
+    sign_in(&world, &mut tasks, &keeper);
+    world.pass(Duration::from_secs(1));
+    // This call gets the living token, and has the store looked into.
+    assert_eq!(token(&mut tasks, &elsewhere).unwrap().expose(), "fake-access-1");
+    while !tasks.are_quiet() {
+        assert!(tasks.step());
+    }
+    assert_eq!(token(&mut tasks, &elsewhere).unwrap().expose(), "fake-access-2");
+}
+
 #[test]
 fn a_store_that_fails_while_a_request_hangs_is_tried_again() {
     let world = World::default();

@@ -164,6 +164,32 @@ fn a_save_that_is_reported_twice_is_done_when_it_was_accepted_once() {
     }
 }
 
+#[test]
+fn a_resume_that_lost_a_race_is_carried_out_again() {
+    let mut holder = Holder::signed_in();
+    let late = later(LIFETIME as f64);
+    for word in ["load", "swap 2", "send fake-refresh-1", "swap 3"] {
+        assert_eq!(holder.next(late), word);
+        holder.report(503, "", late);
+    }
+    let mut other = Holder::new(holder.row.clone());
+    holder.errands.resume();
+    assert_eq!(holder.next(late), "load");
+    holder.report(0, "", late);
+    assert_eq!(holder.next(late), "swap 4");
+    // The pause is over, and another holder fails again.
+    let over = late + Duration::from_secs(2);
+    for word in ["load", "swap 4", "send fake-refresh-1", "swap 5"] {
+        assert_eq!(other.next(over), word);
+        other.report(503, "", over);
+    }
+    holder.row = other.row;
+    assert_eq!(
+        holder.until_done(over),
+        "swap 4, load, swap 6, swap 7, send fake-refresh-1, swap 8, fake-access-2"
+    );
+}
+
 /// A virtual machine was suspended, or the clock is coarse.
 #[test]
 fn the_store_is_looked_into_after_each_sleep_although_the_clock_stands_still() {

@@ -57,9 +57,11 @@ fn after_a_401_the_next_token_is_another() {
     keeper.access_token_rejected(KEY, &rejected);
     let next = token(&mut tasks, &keeper).unwrap();
     assert!(next != rejected && world.accepts(&next));
-    // A late report about the old token changes nothing.
+    // A late report about the old token changes nothing, and asks nobody.
+    let before = world.now();
     keeper.access_token_rejected(KEY, &rejected);
     assert_eq!(token(&mut tasks, &keeper).unwrap(), next);
+    assert_eq!(world.now(), before);
     let state = world.state.lock().unwrap();
     assert_eq!(state.server.refreshes, 1);
 }
