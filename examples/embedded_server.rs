@@ -27,7 +27,7 @@ Options:
   --redirect-uri URI...             default: http://127.0.0.1:8912/callback; can be repeated
   --scopes SCOPE...                 the scopes of every grant (default: export:read)
   --revoke-on-reuse                 end all tokens of a sign-in when a refresh token is used twice
-  --fail-next KIND=N...             let the next N requests to the token endpoint fail; can be repeated
+  --fail-next KIND=N...             let the next N requests to the token endpoint fail, code exchanges too; can be repeated
 
 Kinds of failure:
   503, 429       with Retry-After: 1

@@ -44,6 +44,7 @@
 //!
 //! /// Your HTTP client, without redirects and without retries, and your timer.
 //! impl Runtime for Http {
+//!     // The keeper drops this future at `until`; a shorter timeout is yours to set.
 //!     async fn send(&self, request: &Request, _until: SystemTime) -> Option<Response<'static>> {
 //!         let (status, headers, body) = self.post(request).await.ok()?;
 //!         Some(Response::new(status, headers, &body).into_owned())
@@ -115,7 +116,7 @@ pub trait Store {
     fn load(&self, key: &str) -> impl Future<Output = Result<Option<Snapshot>, Self::Error>>;
 
     /// Stores `save.snapshot()` under this key if the store still holds `save.expected_revision()`, or
-    /// nothing where that is 0. Returns whether it did.
+    /// nothing where that is 0. Returns whether it did. A revision fits into an `i64`.
     fn compare_and_swap(&self, key: &str, save: &Save) -> impl Future<Output = Result<bool, Self::Error>>;
 }
 
@@ -146,7 +147,8 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Makes a keeper and its driver. `now` is your clock: `SystemTime::now`.
+    /// Makes a keeper and its driver. `now` is your clock: `SystemTime::now`. Spawn [`Driver::run`]; until it
+    /// runs, every call waits.
     pub fn new<S: Store, R: Runtime>(
         client: impl Into<Arc<Client>>,
         policy: RefreshPolicy,
@@ -156,7 +158,10 @@ impl Keeper {
     ) -> (Self, Driver<S, R>) {
         let shared = Arc::new(Shared::new(client.into(), policy, now));
         let handle = Arc::new(Handle(shared.clone()));
-        (Self { shared: shared.clone(), handle }, Driver { shared, store, runtime })
+        (
+            Self { shared: shared.clone(), handle },
+            Driver { shared, store, runtime, patience: policy.max_wait() },
+        )
     }
 
     /// Returns an access token that is usable now.

@@ -969,6 +969,6 @@ impl fmt::Debug for Session {
 fn another_client() -> Error {
     Error::misuse(
         "these tokens were issued to another client, because the token endpoint or the client_id differs: use that \
-         client or, if the token endpoint has moved, Session::rebind",
+         client or, if the token endpoint has moved, call rebind",
     )
 }

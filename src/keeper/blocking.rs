@@ -1,4 +1,8 @@
 //! The keeper of programs with threads.
+//!
+//! It has the methods of the async [`Keeper`](crate::keeper::Keeper), and no driver. The guide [Tokens over
+//! time](crate::guide::tokens_over_time) has the lines to copy, and [Testing](crate::guide::testing) a whole
+//! test with a store and a runtime.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -230,11 +234,7 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
     /// Changes an entry, and wakes the threads that wait if there is news.
     fn with_entry<T>(&self, key: &str, change: impl FnOnce(&mut Entry, SystemTime) -> T) -> T {
         let now = (self.now)();
-        let mut table = self.lock();
-        let entry = table.entry(key);
-        let value = change(entry, now);
-        let has_news = entry.take_news(now);
-        drop(table);
+        let (value, has_news) = self.lock().entry(key).change(change, now);
         if has_news {
             self.changed.notify_all();
         }

@@ -20,44 +20,57 @@ pub struct Driver<S, R> {
     pub(super) shared: Arc<Shared>,
     pub(super) store: S,
     pub(super) runtime: R,
+    /// How long to try to save at the end.
+    pub(super) patience: Duration,
 }
 
 impl<S: Store, R: Runtime> Driver<S, R> {
     /// Carries out errands until every clone of the keeper is dropped and everything is stored. Spawn it
     /// once.
     ///
-    /// The future is `Send` where your store and runtime are, and their futures.
+    /// At the end it tries to save for at most the policy's [`patience`](crate::RefreshPolicy::patience), in
+    /// case that the store is down. The future is `Send` where your store and runtime are, and their futures.
     pub async fn run(self) {
         let mut jobs = Jobs::new();
-        poll_fn(|context| match self.advance(&mut jobs, |key| self.serve(key), context) {
-            true if self.shared.is_released() => Poll::Ready(()),
-            _ => Poll::Pending,
+        poll_fn(|context| {
+            self.advance(&mut jobs, |key| self.serve(key), context);
+            if self.shared.is_released() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
+        self.finish(&mut jobs, |key| self.serve(key)).await;
     }
 
     /// Carries out errands until `future` is done and everything is stored. It suits a function that starts
     /// from nothing for each request, where nothing outlives the response.
+    ///
+    /// After `future` it tries to save for at most the policy's [`patience`](crate::RefreshPolicy::patience).
+    /// Put a timeout around `future`, not around this function: dropping the driver also drops the answer to
+    /// a refresh.
     pub async fn run_until<T>(self, future: impl Future<Output = T>) -> T {
         let mut future = pin!(future);
-        let mut output = None;
         let mut jobs = Jobs::new();
-        poll_fn(|context| {
-            if output.is_none()
-                && let Poll::Ready(value) = future.as_mut().poll(context)
-            {
-                output = Some(value);
-            }
-            match self.advance(&mut jobs, |key| self.serve(key), context) {
-                true => output.take().map_or(Poll::Pending, Poll::Ready),
-                false => Poll::Pending,
-            }
+        let output = poll_fn(|context| {
+            let output = future.as_mut().poll(context);
+            self.advance(&mut jobs, |key| self.serve(key), context);
+            output
         })
-        .await
+        .await;
+        self.finish(&mut jobs, |key| self.serve(key)).await;
+        output
     }
 }
 
 impl<S: Store, R: Runtime> Driver<S, R> {
+    /// Waits for the last jobs, within the patience.
+    async fn finish<F: Future<Output = ()>>(&self, jobs: &mut Jobs<F>, start: impl Fn(String) -> F) {
+        let patience = self.sleep(self.patience);
+        let jobs = poll_fn(|context| match self.advance(jobs, &start, context) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        });
+        race(jobs, patience).await;
+    }
+
     /// Starts the jobs that were asked for, polls those that are ready, and returns whether none is left.
     fn advance<F: Future<Output = ()>>(
         &self,
@@ -70,6 +83,11 @@ impl<S: Store, R: Runtime> Driver<S, R> {
         jobs.poll(context)
     }
 
+    async fn sleep(&self, time: Duration) {
+        let now = self.shared.now();
+        self.runtime.sleep(now.checked_add(time).unwrap_or(now)).await;
+    }
+
     /// Serves one authorization. A panic of the store or of the HTTP client ends this job alone.
     async fn serve(&self, key: String) {
         loop {
@@ -79,13 +97,8 @@ impl<S: Store, R: Runtime> Driver<S, R> {
                 return;
             }
             // Something is not stored yet, so the job goes on although nobody may wait for it.
-            self.pause().await;
+            self.sleep(PAUSE).await;
         }
-    }
-
-    async fn pause(&self) {
-        let now = self.shared.now();
-        self.runtime.sleep(now.checked_add(PAUSE).unwrap_or(now)).await;
     }
 
     /// Carries out the errands of one authorization, one at a time, until there is an outcome.
@@ -101,10 +114,7 @@ impl<S: Store, R: Runtime> Driver<S, R> {
                     refreshed =
                         Some(self.shared.with(key, |errands, now| errands.answered(call, answer, now)));
                 }
-                errand => {
-                    let done = self.carry_out_one(key, errand, &mut refreshed).await;
-                    done.map_err(KeeperError::store)?;
-                }
+                errand => self.carry_out_one(key, errand, &mut refreshed).await?,
             }
         }
         self.log(key, &mut refreshed);
@@ -117,14 +127,14 @@ impl<S: Store, R: Runtime> Driver<S, R> {
         key: &str,
         errand: Errand,
         refreshed: &mut Option<Refreshed>,
-    ) -> Result<(), S::Error> {
+    ) -> Result<(), KeeperError> {
         match errand {
             Errand::Load => {
-                let snapshot = self.store.load(key).await?;
+                let snapshot = self.store.load(key).await.map_err(KeeperError::store)?;
                 self.shared.with(key, |errands, now| errands.loaded(snapshot, now));
             }
             Errand::Swap(save) => {
-                let accepted = self.store.compare_and_swap(key, &save).await?;
+                let accepted = self.store.compare_and_swap(key, &save).await.map_err(KeeperError::store)?;
                 self.shared.with(key, |errands, now| errands.swapped(save, accepted, now));
                 // The tokens are safe before foreign code runs.
                 self.log(key, refreshed);
@@ -147,9 +157,11 @@ impl<S: Store, R: Runtime> Driver<S, R> {
             loop {
                 self.shared.order(key).await;
                 while let Some(errand) = self.shared.with(key, Errands::next_save) {
-                    if self.carry_out_one(key, errand, &mut None).await.is_err() {
-                        self.pause().await;
-                    }
+                    // A panic must not drop the request.
+                    let done = unless_it_panics(self.carry_out_one(key, errand, &mut None)).await;
+                    let Err(error) = done.unwrap_or(Err(KeeperError::Panicked)) else { continue };
+                    self.shared.with_entry(key, |entry, _| entry.failed(error));
+                    self.sleep(PAUSE).await;
                 }
             }
         };

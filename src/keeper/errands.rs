@@ -465,6 +465,11 @@ impl Errands {
         self.is_saved() && self.reads_since_refusal.is_none() && !self.is_outdated(now)
     }
 
+    /// Returns whether the program has ended the authorization.
+    pub(super) fn is_ended(&self) -> bool {
+        self.session.as_ref().is_some_and(Session::is_ended)
+    }
+
     /// Returns whether the store has everything that is known.
     pub(super) fn is_forgettable(&self) -> bool {
         self.is_saved() && !self.session.as_ref().is_some_and(Session::is_rejected)

@@ -119,12 +119,12 @@ impl Shared {
         let now = self.now();
         let mut state = self.lock();
         let entry = state.table.entry(key);
-        let value = change(entry, now);
-        let callers = entry.take_news(now).then(|| entry.take_waiting());
+        let (value, has_news) = entry.change(change, now);
+        let callers = if has_news { entry.waiting() } else { Vec::new() };
         let has_errand = !entry.errands.is_saved();
         let driver = if has_errand { state.request(key) } else { None };
         drop(state);
-        callers.into_iter().flatten().chain(driver).for_each(Waker::wake);
+        callers.into_iter().chain(driver).for_each(Waker::wake);
         value
     }
 
@@ -153,7 +153,7 @@ impl Shared {
     pub(super) fn stop(&self) {
         let mut state = self.lock();
         state.is_stopped = true;
-        let callers = state.table.take_waiting();
+        let callers = state.table.waiting();
         drop(state);
         callers.into_iter().for_each(Waker::wake);
     }

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use crate::client::Client;
 use crate::keeper::errands::{Errand, Errands};
 use crate::keeper::error::KeeperError;
-use crate::session::{RefreshPolicy, Session};
+use crate::session::{Reason, RefreshPolicy, Session};
 use crate::text::secret::Secret;
 
 /// The authorizations that a keeper knows, by key.
@@ -43,9 +43,9 @@ impl Table {
         })
     }
 
-    /// Takes every caller that waits.
-    pub(super) fn take_waiting(&mut self) -> Vec<Waker> {
-        self.entries.values_mut().flat_map(Entry::take_waiting).collect()
+    /// Returns every caller that waits.
+    pub(super) fn waiting(&self) -> Vec<Waker> {
+        self.entries.values().flat_map(Entry::waiting).collect()
     }
 
     /// Forgets the idle entries: the store has what they know.
@@ -91,6 +91,11 @@ impl Entry {
     /// Answers a caller who wants a token, and knows the outcomes up to `known`.
     pub(super) fn token(&mut self, known: &mut Option<u64>, now: SystemTime) -> Answer<Secret> {
         let outcome = self.outcome_since(known);
+        // The job may wait for an answer to an earlier request, which nobody needs any more.
+        if self.is_served && self.errands.is_settled(now) && self.errands.is_ended() {
+            let ended = KeeperError::SignIn(Reason::Ended);
+            return Answer { value: Some(Err(ended)), has_errand: false };
+        }
         let (token, has_errand) = self.errands.at_once(now);
         self.wants_token |= has_errand;
         let value = match (token, outcome) {
@@ -182,15 +187,22 @@ impl Entry {
         !self.is_served && !self.is_awaited() && self.errands.is_forgettable()
     }
 
-    /// Returns whether the callers that wait should ask again: there was an outcome, or what is stored is
-    /// known.
-    pub(super) fn take_news(&mut self, now: SystemTime) -> bool {
-        std::mem::take(&mut self.has_news) || self.errands.is_settled(now)
+    /// Changes the entry. Returns whether the callers that wait should ask again: there was an outcome, or
+    /// what is stored has become known.
+    pub(super) fn change<T>(
+        &mut self,
+        change: impl FnOnce(&mut Self, SystemTime) -> T,
+        now: SystemTime,
+    ) -> (T, bool) {
+        let was_settled = self.errands.is_settled(now);
+        let value = change(self, now);
+        let is_outcome = std::mem::take(&mut self.has_news);
+        (value, is_outcome || (!was_settled && self.errands.is_settled(now)))
     }
 
-    /// Takes the callers that wait, to wake them.
-    pub(super) fn take_waiting(&mut self) -> impl Iterator<Item = Waker> + use<> {
-        std::mem::take(&mut self.waiting).into_values()
+    /// Returns the callers that wait, to wake them. They wait on until they have asked again.
+    pub(super) fn waiting(&self) -> Vec<Waker> {
+        self.waiting.values().cloned().collect()
     }
 }
 
@@ -215,6 +227,6 @@ mod tests {
         }
         assert!(table.entry("served").is_served);
         assert!(!table.entry("unsaved").errands.is_saved());
-        assert_eq!(table.take_waiting().len(), 1);
+        assert_eq!(table.waiting().len(), 1);
     }
 }

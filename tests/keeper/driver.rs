@@ -211,8 +211,10 @@ fn an_end_is_stored_while_a_request_hangs() {
     assert_eq!(end(&mut tasks, &keeper).unwrap().expose(), "fake-refresh-1");
     assert!(world.now() < start + Duration::from_secs(1));
     let elsewhere = started(&world, &mut tasks);
-    assert_eq!(reason(&mut tasks, &elsewhere), Reason::Ended);
     assert_eq!(reason(&mut tasks, &keeper), Reason::Ended);
+    assert_eq!(reason(&mut tasks, &elsewhere), Reason::Ended);
+    // Nobody waits for the answer to the request.
+    assert!(world.now() < start + Duration::from_secs(1));
 }
 
 /// The other process refreshes, and its user signs in meanwhile.
@@ -245,10 +247,52 @@ fn a_store_that_fails_while_a_request_hangs_is_tried_again() {
     let mut tasks = Tasks::new(&world, 1);
     let keeper = with_a_request_that_hangs(&world, &mut tasks);
     world.state.lock().unwrap().store_fails.extend([StoreFailure::Before; 2]);
-    let start = world.now();
-    sign_in(&world, &mut tasks, &keeper);
+    let (start, before) = (world.now(), world.revision());
+    let (saved, tokens) = (keeper.clone(), world.sign_in());
+    let error = tasks.block_on(async move { saved.signed_in(KEY, tokens).await }).unwrap_err();
+    assert!(matches!(error, KeeperError::Store(_)), "{error}");
+    while world.revision() == before {
+        assert!(tasks.step(), "the tokens are not saved");
+    }
     let waited = world.now().duration_since(start).unwrap();
     assert!(waited > Duration::from_secs(2) && waited < Duration::from_secs(3), "{waited:?}");
+}
+
+/// A pause of seconds is no reason to ask the store all the time.
+#[test]
+fn while_a_pause_runs_the_store_is_asked_now_and_then() {
+    let world = World::default();
+    let mut tasks = Tasks::new(&world, 1);
+    let keeper = signed_in(&world, &mut tasks);
+    world.pass(Duration::from_secs(LIFETIME));
+    world.state.lock().unwrap().server.answers.extend([Answer::Busy; 3]);
+    let (start, before) = (world.now(), world.state.lock().unwrap().loads);
+    token(&mut tasks, &keeper).unwrap();
+    let waited = world.now().duration_since(start).unwrap();
+    let loads = world.state.lock().unwrap().loads - before;
+    assert!(waited > Duration::from_secs(3) && loads < 25, "{loads} loads in {waited:?}");
+}
+
+#[test]
+fn a_driver_does_not_try_for_ever_to_save_at_the_end() {
+    let world = World::default();
+    let mut tasks = Tasks::new(&world, 1);
+    world.state.lock().unwrap().store_fails.extend([StoreFailure::Before; 1000]);
+    let start = world.now();
+
+    let (keeper, driver) = keeper_and_driver(&world);
+    let driver = tasks.spawn(driver.run());
+    drop(keeper.signed_in(KEY, world.sign_in()));
+    drop(keeper);
+    while !tasks.is_done(driver) {
+        assert!(tasks.step(), "the driver does not end");
+    }
+    let (keeper, driver) = keeper_and_driver(&world);
+    let tokens = world.sign_in();
+    let saved = tasks.block_on(async move { driver.run_until(keeper.signed_in(KEY, tokens)).await });
+    assert!(matches!(saved, Err(KeeperError::Store(_))), "{saved:?}");
+    let waited = world.now().duration_since(start).unwrap();
+    assert!(waited >= Duration::from_secs(60) && waited < Duration::from_secs(63), "{waited:?}");
 }
 
 /// No answer comes, whatever is asked.

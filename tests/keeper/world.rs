@@ -45,6 +45,8 @@ pub struct State {
     pub store_fails: VecDeque<StoreFailure>,
     /// The lines that the keepers logged.
     pub log: Vec<String>,
+    /// The number of loads.
+    pub loads: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,6 +166,7 @@ impl World {
 
     fn load_now(&self, key: &str) -> Result<Option<Snapshot>, String> {
         let mut state = self.state.lock().unwrap();
+        state.loads += 1;
         if state.store_fails.pop_front().is_some() {
             return Err("the database is away".to_owned());
         }

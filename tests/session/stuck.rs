@@ -76,7 +76,7 @@ fn a_holder_with_another_client_is_told_before_anything_is_claimed() {
     for client in [&other_id, &moved] {
         let error = Session::restore(client, store.load(), policy(), later(DUE)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Misuse);
-        assert!(error.to_string().contains("Session::rebind"), "{error}");
+        assert!(error.to_string().contains("call rebind"), "{error}");
     }
     // The user signs in by another client, and a holder of the former one learns of it from the store.
     let mut session = store.holder(later(1));
