@@ -1,4 +1,4 @@
-//! One call for a good access token, on top of [`Session`], for as many users as you have.
+//! Good access tokens by one call, for any number of users, on top of [`Session`].
 //!
 //! You write a [`Store`] (load, compare-and-swap) and a [`Runtime`] (send, sleep). Then
 //! [`Keeper::access_token`] returns a token that works: it refreshes when a refresh is due, waits for another
@@ -7,7 +7,8 @@
 //!
 //! ```
 //! use oauth2_proto::keeper::{Keeper, KeeperError, Runtime, Store};
-//! use oauth2_proto::{Client, RefreshPolicy, Request, Response, Secret, Snapshot, session::Save};
+//! use oauth2_proto::{Client, RefreshPolicy, Request, Response, Secret, Snapshot};
+//! use oauth2_proto::session::Save;
 //! use std::time::SystemTime;
 //! # mod tokio {
 //! #     pub fn spawn(_: impl Future<Output = ()> + Send + 'static) {}
@@ -30,14 +31,19 @@
 //!     type Error = std::io::Error;
 //!
 //!     async fn load(&self, key: &str) -> Result<Option<Snapshot>, Self::Error> {
-//!         let text = self.text("SELECT snapshot FROM sessions WHERE key = $1", &[key]).await?;
+//!         // SELECT snapshot FROM sessions WHERE key = $1
+//!         let text = self.text(SELECT, &[key]).await?;
 //!         Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
 //!     }
 //!
-//!     async fn compare_and_swap(&self, key: &str, save: &Save) -> Result<bool, Self::Error> {
+//!     async fn compare_and_swap(
+//!         &self,
+//!         key: &str,
+//!         save: &Save,
+//!     ) -> Result<bool, Self::Error> {
 //!         let text = serde_json::to_string(save.snapshot())?;
 //!         let (expected, next) = (save.expected_revision(), save.snapshot().revision());
-//!         // An INSERT if `expected` is 0, and otherwise an UPDATE … WHERE revision = expected.
+//!         // An INSERT if `expected` is 0, otherwise an UPDATE … WHERE revision = expected.
 //!         Ok(self.execute(CHANGE, key, text, expected, next).await? == 1)
 //!     }
 //! }
@@ -45,17 +51,22 @@
 //! /// Your HTTP client, without redirects and without retries, and your timer.
 //! impl Runtime for Http {
 //!     // The keeper drops this future at `until`; a shorter timeout is yours to set.
-//!     async fn send(&self, request: &Request, _until: SystemTime) -> Option<Response<'static>> {
+//!     async fn send(
+//!         &self,
+//!         request: &Request,
+//!         _until: SystemTime,
+//!     ) -> Option<Response<'static>> {
 //!         let (status, headers, body) = self.post(request).await.ok()?;
 //!         Some(Response::new(status, headers, &body).into_owned())
 //!     }
 //!
 //!     async fn sleep(&self, until: SystemTime) {
-//!         tokio::time::sleep(until.duration_since(SystemTime::now()).unwrap_or_default()).await;
+//!         let time = until.duration_since(SystemTime::now()).unwrap_or_default();
+//!         tokio::time::sleep(time).await;
 //!     }
 //! }
 //!
-//! /// At the start of the program. `keeper` is cheap to clone.
+//! /// Call this at the start of the program. The keeper is cheap to clone.
 //! fn keeper(client: Client, database: Database, http: Http) -> Keeper {
 //!     let (keeper, driver) =
 //!         Keeper::new(client, RefreshPolicy::default(), SystemTime::now, database, http);
@@ -63,7 +74,7 @@
 //!     keeper
 //! }
 //!
-//! /// In each request handler.
+//! /// Call this in each request handler.
 //! async fn token(keeper: &Keeper) -> Result<Secret, KeeperError> {
 //!     keeper.access_token("customer 17").await
 //! }
@@ -73,10 +84,9 @@
 //!
 //! - [`Keeper`] is for async programs, on any runtime. It has no runtime of its own: its [`Driver`] is one
 //!   future, which you spawn.
-//! - [`blocking::Keeper`] is for programs with threads. It has no driver: the thread that finds something to
-//!   do does it.
-//! - [`Errands`] is the machine below both, for programs that own every step: it says what to load, save and
-//!   send, and you do it.
+//! - [`blocking::Keeper`] is for programs with threads. It has no driver: the thread that finds work does it.
+//! - [`Errands`] is the state machine inside both, for programs that do every step themselves: it says what
+//!   to load, save and send.
 
 pub mod blocking;
 mod driver;
@@ -104,7 +114,7 @@ use crate::session::{RefreshPolicy, Save, Session, Snapshot};
 use crate::text::secret::Secret;
 use crate::token::TokenResponse;
 
-/// Your store: one snapshot under each key, which changes by compare-and-swap only.
+/// Your store: one snapshot under each key, changed by compare-and-swap only.
 ///
 /// A load must see every save that was accepted before it. Limit the time of both methods: while the store
 /// hangs, a refresh cannot be saved. A save that is dropped halfway may have happened or not.
@@ -115,20 +125,20 @@ pub trait Store {
     /// Loads the snapshot under this key; `None` if there is none.
     fn load(&self, key: &str) -> impl Future<Output = Result<Option<Snapshot>, Self::Error>>;
 
-    /// Stores `save.snapshot()` under this key if the store still holds `save.expected_revision()`, or
-    /// nothing where that is 0. Returns whether it did. A revision fits into an `i64`.
+    /// Stores `save.snapshot()` under this key if the stored revision is `save.expected_revision()`; 0 means
+    /// that nothing is stored. Returns whether it stored the snapshot. A revision fits into an `i64`.
     fn compare_and_swap(&self, key: &str, save: &Save) -> impl Future<Output = Result<bool, Self::Error>>;
 }
 
-/// What your program lends to a keeper: its HTTP client and its timer.
+/// The HTTP client and the timer that your program lends to a keeper.
 pub trait Runtime {
-    /// Sends a request and returns the response, whatever its status; `None` if none came. After `until` a
-    /// response is of no use, and the keeper drops the future.
+    /// Sends a request and returns the response, whatever its status; `None` if no response came. At `until`,
+    /// the keeper drops the future, because a later response is of no use.
     ///
     /// Follow no redirects and do not send the request twice.
     fn send(&self, request: &Request, until: SystemTime) -> impl Future<Output = Option<Response<'static>>>;
 
-    /// Returns at this time.
+    /// Sleeps until this time.
     fn sleep(&self, until: SystemTime) -> impl Future<Output = ()>;
 
     /// Takes the outcome of each refresh, to log it. The default does nothing.
@@ -137,7 +147,7 @@ pub trait Runtime {
     }
 }
 
-/// Returns good access tokens to async programs, for as many users as you have; cheap to clone.
+/// Returns good access tokens to async programs, for any number of users; cheap to clone.
 ///
 /// All callers in the process share one refresh, and all processes that share the store have one refresh at a
 /// time. The [`Driver`] does the work, so a caller that is dropped while it waits loses nothing.
@@ -147,8 +157,8 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Makes a keeper and its driver. `now` is your clock: `SystemTime::now`. Spawn [`Driver::run`]; until it
-    /// runs, every call waits.
+    /// Makes a keeper and its driver. `now` is your clock, usually `SystemTime::now`. Spawn [`Driver::run`];
+    /// until it runs, every call waits.
     pub fn new<S: Store, R: Runtime>(
         client: impl Into<Arc<Client>>,
         policy: RefreshPolicy,
@@ -184,8 +194,8 @@ impl Keeper {
 
     /// Takes the tokens of a sign-in, the first or a later one, and returns when they are stored.
     ///
-    /// The keeper has the tokens as soon as you call; dropping the future loses nothing. Verify that the same
-    /// user signed in: another user's tokens belong under another key.
+    /// The keeper has the tokens as soon as you call this method; dropping the future loses nothing. Verify
+    /// that the same user signed in: another user's tokens belong under another key.
     ///
     /// # Errors
     ///
@@ -205,13 +215,13 @@ impl Keeper {
         }
     }
 
-    /// Starts from a refresh token that you obtained without this crate, for users who signed in earlier.
-    /// What is stored already stays, so a migration may run twice; see [`Session::from_refresh_token`].
+    /// Starts from a refresh token that you obtained without this crate, for users who signed in earlier. A
+    /// stored session stays as it is, so a migration may run twice; see [`Session::from_refresh_token`].
     ///
     /// # Errors
     ///
-    /// [`KeeperError::Misuse`]: the refresh token is empty or holds control characters.
-    /// [`KeeperError::Store`]: the keeper keeps trying to save it.
+    /// - [`KeeperError::Misuse`]: the refresh token is empty or holds control characters.
+    /// - [`KeeperError::Store`]: the keeper keeps trying to save the session.
     pub fn start_from_refresh_token(
         &self,
         key: &str,
@@ -225,9 +235,9 @@ impl Keeper {
         }
     }
 
-    /// Ends an authorization for a disconnect or a sign-out, and returns its refresh token when the end is
-    /// stored: revoke it at the server (RFC 7009). `None` if there is none, or if the user has signed in
-    /// again meanwhile.
+    /// Ends an authorization for a disconnect or a sign-out. When the end is stored, returns the refresh
+    /// token: revoke it at the server (RFC 7009). `None` if there is no refresh token, or if the user has
+    /// signed in again meanwhile.
     ///
     /// # Errors
     ///
@@ -241,29 +251,30 @@ impl Keeper {
         }
     }
 
-    /// Makes a refresh due at once, after the cause of a trouble is fixed; see [`Session::resume`].
+    /// Makes a refresh due at once during a pause or after [`GaveUp`](crate::session::Reason::GaveUp). Call
+    /// it when the cause of the trouble is fixed; see [`Session::resume`].
     ///
     /// # Errors
     ///
-    /// [`KeeperError::Store`]: the keeper keeps trying to save it.
+    /// [`KeeperError::Store`]: the keeper keeps trying to save the change.
     pub fn resume(&self, key: &str) -> impl Future<Output = Result<(), KeeperError>> {
         self.shared.order_by(key, |errands, _| errands.resume());
         self.saved(key)
     }
 
-    /// Binds tokens to the keeper's client that were issued to it at another token endpoint or under another
-    /// `client_id`; see [`Session::rebind`].
+    /// Binds tokens that were issued at another token endpoint, or under another `client_id`, to the keeper's
+    /// client; see [`Session::rebind`].
     ///
     /// # Errors
     ///
-    /// [`KeeperError::Store`]: the keeper keeps trying to save it.
+    /// [`KeeperError::Store`]: the keeper keeps trying to save the change.
     pub fn rebind(&self, key: &str) -> impl Future<Output = Result<(), KeeperError>> {
         self.shared.order_by(key, |errands, _| errands.rebind());
         self.saved(key)
     }
 
     /// Returns the stored session under a key, to read its trouble, scopes or expiry; `None` if nothing is
-    /// stored. What another process changed in the last minute may be missing.
+    /// stored. A change that another process saved in the last minute may be missing.
     ///
     /// # Errors
     ///
@@ -272,6 +283,7 @@ impl Keeper {
         self.shared.wait(key, Entry::session)
     }
 
+    /// Waits until everything that was reported is stored.
     fn saved(&self, key: &str) -> impl Future<Output = Result<(), KeeperError>> {
         let session = self.session(key);
         async { session.await.map(drop) }

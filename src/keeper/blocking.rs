@@ -1,4 +1,4 @@
-//! The keeper of programs with threads.
+//! The keeper for programs with threads.
 //!
 //! It has the methods of the async [`Keeper`](crate::keeper::Keeper), and no driver. The guide [Tokens over
 //! time](crate::guide::tokens_over_time) has the lines to copy, and [Testing](crate::guide::testing) a whole
@@ -26,19 +26,20 @@ pub trait Store {
     /// Loads the snapshot under this key; `None` if there is none.
     fn load(&self, key: &str) -> Result<Option<Snapshot>, Self::Error>;
 
-    /// Stores `save.snapshot()` under this key if the store still holds `save.expected_revision()`, or
-    /// nothing where that is 0. Returns whether it did.
+    /// Stores `save.snapshot()` under this key if the stored revision is `save.expected_revision()`; 0 means
+    /// that nothing is stored. Returns whether it stored the snapshot.
     fn compare_and_swap(&self, key: &str, save: &Save) -> Result<bool, Self::Error>;
 }
 
 /// Like [`keeper::Runtime`](crate::keeper::Runtime), with methods that block.
 pub trait Runtime {
-    /// Sends a request and returns the response, whatever its status; `None` if none came before `until`.
+    /// Sends a request and returns the response, whatever its status; `None` if no response came before
+    /// `until`.
     ///
     /// Follow no redirects and do not send the request twice.
     fn send(&self, request: &Request, until: SystemTime) -> Option<Response<'static>>;
 
-    /// Returns at this time.
+    /// Sleeps until this time.
     fn sleep(&self, until: SystemTime);
 
     /// Takes the outcome of each refresh, to log it. The default does nothing.
@@ -49,9 +50,9 @@ pub trait Runtime {
 
 /// Returns good access tokens to the threads of a program, which share one refresh.
 ///
-/// The thread that finds something to do does it; the others wait if they need its outcome.
+/// The thread that finds work for a key does it; the others wait if they need its outcome.
 pub struct Keeper<S, R> {
-    /// Not locked while a store or a runtime is called.
+    /// Never locked while the store or the runtime is called.
     table: Mutex<Table>,
     changed: Condvar,
     now: Box<dyn Fn() -> SystemTime + Send + Sync>,
@@ -60,7 +61,7 @@ pub struct Keeper<S, R> {
 }
 
 impl<S: Store, R: Runtime> Keeper<S, R> {
-    /// Makes a keeper. `now` is your clock: `SystemTime::now`.
+    /// Makes a keeper. `now` is your clock, usually `SystemTime::now`.
     pub fn new(
         client: impl Into<Arc<Client>>,
         policy: RefreshPolicy,
@@ -90,8 +91,8 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
         self.with(key, |errands, now| errands.access_token_rejected(access_token, now));
     }
 
-    /// Takes the tokens of a sign-in, the first or a later one, and stores them. If a refresh of this key is
-    /// under way, it ends first.
+    /// Takes the tokens of a sign-in, the first or a later one, and stores them. If a refresh for this key is
+    /// under way, waits for its end first.
     ///
     /// Verify that the same user signed in: another user's tokens belong under another key.
     ///
@@ -106,21 +107,22 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
         checked.map_err(KeeperError::Misuse)
     }
 
-    /// Starts from a refresh token that you obtained without this crate, for users who signed in earlier.
-    /// What is stored already stays, so a migration may run twice; see [`Session::from_refresh_token`].
+    /// Starts from a refresh token that you obtained without this crate, for users who signed in earlier. A
+    /// stored session stays as it is, so a migration may run twice; see [`Session::from_refresh_token`].
     ///
     /// # Errors
     ///
-    /// [`KeeperError::Misuse`]: the refresh token is empty or holds control characters.
-    /// [`KeeperError::Store`]: the next call for this key saves it.
+    /// - [`KeeperError::Misuse`]: the refresh token is empty or holds control characters.
+    /// - [`KeeperError::Store`]: the next call for this key saves the session.
     pub fn start_from_refresh_token(&self, key: &str, refresh_token: Secret) -> Result<(), KeeperError> {
         self.with(key, |errands, _| errands.start_from_refresh_token(refresh_token))
             .map_err(KeeperError::Misuse)?;
         self.session(key).map(drop)
     }
 
-    /// Ends an authorization for a disconnect or a sign-out, and returns its refresh token when the end is
-    /// stored: revoke it at the server (RFC 7009).
+    /// Ends an authorization for a disconnect or a sign-out. When the end is stored, returns the refresh
+    /// token: revoke it at the server (RFC 7009). `None` if there is no refresh token, or if the user has
+    /// signed in again meanwhile.
     ///
     /// # Errors
     ///
@@ -131,29 +133,30 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
         Ok(ended.and_then(|session| session.refresh_token().cloned()))
     }
 
-    /// Makes a refresh due at once, after the cause of a trouble is fixed; see [`Session::resume`].
+    /// Makes a refresh due at once during a pause or after [`GaveUp`](crate::session::Reason::GaveUp). Call
+    /// it when the cause of the trouble is fixed; see [`Session::resume`].
     ///
     /// # Errors
     ///
-    /// [`KeeperError::Store`]: the next call for this key saves it.
+    /// [`KeeperError::Store`]: the next call for this key saves the change.
     pub fn resume(&self, key: &str) -> Result<(), KeeperError> {
         self.with(key, |errands, _| errands.resume());
         self.session(key).map(drop)
     }
 
-    /// Binds tokens to the keeper's client that were issued to it at another token endpoint or under another
-    /// `client_id`; see [`Session::rebind`].
+    /// Binds tokens that were issued at another token endpoint, or under another `client_id`, to the keeper's
+    /// client; see [`Session::rebind`].
     ///
     /// # Errors
     ///
-    /// [`KeeperError::Store`]: the next call for this key saves it.
+    /// [`KeeperError::Store`]: the next call for this key saves the change.
     pub fn rebind(&self, key: &str) -> Result<(), KeeperError> {
         self.with(key, |errands, _| errands.rebind());
         self.session(key).map(drop)
     }
 
     /// Returns the stored session under a key, to read its trouble, scopes or expiry; `None` if nothing is
-    /// stored. What another process changed in the last minute may be missing.
+    /// stored. A change that another process saved in the last minute may be missing.
     ///
     /// # Errors
     ///
@@ -164,7 +167,7 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
 }
 
 impl<S: Store, R: Runtime> Keeper<S, R> {
-    /// Waits until `ask` has an answer. Serves the entry if it has an errand and nobody else serves it.
+    /// Waits until `ask` has an answer. Serves the entry if it has an errand and no other thread serves it.
     fn wait<T>(&self, key: &str, ask: Ask<T>) -> Result<T, KeeperError> {
         let mut known = None;
         let mut has_served = false;
@@ -197,7 +200,7 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
                 }),
                 Errand::Swap(save) => self.store.compare_and_swap(key, &save).map(|accepted| {
                     self.with(key, |errands, now| errands.swapped(save, accepted, now));
-                    // The tokens are safe before foreign code runs.
+                    // The tokens are stored before the program's code runs, which may panic.
                     self.log(key, &mut refreshed);
                 }),
                 Errand::Send { call, until } => {
@@ -209,7 +212,7 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
                     self.runtime.sleep(until);
                     Ok(())
                 }
-                // `next` publishes the outcome, and returns no such errand.
+                // `Entry::next` publishes these outcomes and never returns them.
                 Errand::Token(_) | Errand::NoToken(_) => break,
             };
             if let Err(error) = done {
@@ -231,7 +234,7 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
         }
     }
 
-    /// Changes an entry, and wakes the threads that wait if there is news.
+    /// Changes an entry. Wakes the waiting threads if there is news.
     fn with_entry<T>(&self, key: &str, change: impl FnOnce(&mut Entry, SystemTime) -> T) -> T {
         let now = (self.now)();
         let (value, has_news) = self.lock().entry(key).change(change, now);
@@ -258,12 +261,12 @@ impl<S, R> fmt::Debug for Keeper<S, R> {
     }
 }
 
-/// The job of the thread that serves an entry. After a panic, the threads that wait look again, and one of
-/// them serves the entry.
+/// The job of the thread that serves an entry. If that thread panics, the drop wakes the waiting threads, and
+/// one of them serves the entry.
 struct Job<'a, S, R> {
     keeper: &'a Keeper<S, R>,
     key: &'a str,
-    /// True if the entry may have another job by now.
+    /// True once this job has ended, after which the entry may have another one.
     is_over: bool,
 }
 

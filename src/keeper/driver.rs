@@ -20,7 +20,7 @@ pub struct Driver<S, R> {
     pub(super) shared: Arc<Shared>,
     pub(super) store: S,
     pub(super) runtime: R,
-    /// How long to try to save at the end.
+    /// The longest time that the driver waits for its last jobs.
     pub(super) patience: Duration,
 }
 
@@ -28,8 +28,9 @@ impl<S: Store, R: Runtime> Driver<S, R> {
     /// Carries out errands until every clone of the keeper is dropped and everything is stored. Spawn it
     /// once.
     ///
-    /// At the end it tries to save for at most the policy's [`patience`](crate::RefreshPolicy::patience), in
-    /// case that the store is down. The future is `Send` where your store and runtime are, and their futures.
+    /// After the last clone is dropped, the driver waits for answers and saves for at most the policy's
+    /// [`patience`](crate::RefreshPolicy::patience), because the store may be down. The future is `Send` if
+    /// your store, your runtime and their futures are.
     pub async fn run(self) {
         let mut jobs = Jobs::new();
         poll_fn(|context| {
@@ -40,10 +41,11 @@ impl<S: Store, R: Runtime> Driver<S, R> {
         self.finish(&mut jobs, |key| self.serve(key)).await;
     }
 
-    /// Carries out errands until `future` is done and everything is stored. It suits a function that starts
-    /// from nothing for each request, where nothing outlives the response.
+    /// Carries out errands until `future` is done and everything is stored, for serverless functions, where
+    /// no task outlives the response.
     ///
-    /// After `future` it tries to save for at most the policy's [`patience`](crate::RefreshPolicy::patience).
+    /// When `future` is done, the driver waits for answers and saves for at most the policy's
+    /// [`patience`](crate::RefreshPolicy::patience).
     /// Put a timeout around `future`, not around this function: dropping the driver also drops the answer to
     /// a refresh.
     pub async fn run_until<T>(self, future: impl Future<Output = T>) -> T {
@@ -61,7 +63,7 @@ impl<S: Store, R: Runtime> Driver<S, R> {
 }
 
 impl<S: Store, R: Runtime> Driver<S, R> {
-    /// Waits for the last jobs, within the patience.
+    /// Waits for the last jobs, for at most the patience.
     async fn finish<F: Future<Output = ()>>(&self, jobs: &mut Jobs<F>, start: impl Fn(String) -> F) {
         let patience = self.sleep(self.patience);
         let jobs = poll_fn(|context| match self.advance(jobs, &start, context) {
@@ -71,7 +73,7 @@ impl<S: Store, R: Runtime> Driver<S, R> {
         race(jobs, patience).await;
     }
 
-    /// Starts the jobs that were asked for, polls those that are ready, and returns whether none is left.
+    /// Starts the requested jobs, polls the ready ones, and returns whether no job is left.
     fn advance<F: Future<Output = ()>>(
         &self,
         jobs: &mut Jobs<F>,
@@ -88,7 +90,7 @@ impl<S: Store, R: Runtime> Driver<S, R> {
         self.runtime.sleep(now.checked_add(time).unwrap_or(now)).await;
     }
 
-    /// Serves one authorization. A panic of the store or of the HTTP client ends this job alone.
+    /// Serves one authorization. A panic of the store or of the HTTP client ends this job only.
     async fn serve(&self, key: String) {
         loop {
             let outcome = unless_it_panics(self.carry_out(&key)).await;
@@ -96,7 +98,7 @@ impl<S: Store, R: Runtime> Driver<S, R> {
             if !self.shared.with_entry(&key, |entry, _| entry.failed(error)) {
                 return;
             }
-            // Something is not stored yet, so the job goes on although nobody may wait for it.
+            // Something is not stored yet, so the job goes on even if no caller waits for it.
             self.sleep(PAUSE).await;
         }
     }
@@ -136,17 +138,17 @@ impl<S: Store, R: Runtime> Driver<S, R> {
             Errand::Swap(save) => {
                 let accepted = self.store.compare_and_swap(key, &save).await.map_err(KeeperError::store)?;
                 self.shared.with(key, |errands, now| errands.swapped(save, accepted, now));
-                // The tokens are safe before foreign code runs.
+                // The tokens are stored before the program's code runs, which may panic.
                 self.log(key, refreshed);
             }
             Errand::Sleep(until) => race(self.runtime.sleep(until), self.shared.order(key)).await,
-            // The other errands are not for the store.
+            // `carry_out` sends, and `Entry::next` keeps the outcomes.
             Errand::Send { .. } | Errand::Token(_) | Errand::NoToken(_) => {}
         }
         Ok(())
     }
 
-    /// Sends a request. Gives up at `until`, and saves meanwhile what a sign-in or an end brings.
+    /// Sends a request. Gives up at `until`. Meanwhile, saves a new sign-in or an end of the authorization.
     async fn send(&self, key: &str, request: &Request, until: SystemTime) -> Option<Response<'static>> {
         let send = self.runtime.send(request, until);
         let give_up = async {
@@ -175,7 +177,7 @@ impl<S: Store, R: Runtime> Driver<S, R> {
     }
 }
 
-/// Without a driver nobody carries out errands, so the callers that wait must not wait on.
+/// Tells the waiting callers to stop, because without a driver nothing carries out their errands.
 impl<S, R> Drop for Driver<S, R> {
     fn drop(&mut self) {
         self.shared.stop();

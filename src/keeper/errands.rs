@@ -1,4 +1,5 @@
-//! The machine of errands: what to do next to get a good token, for one holder of one authorization.
+//! The state machine of a keeper: returns errands until there is a good token, for one holder of one
+//! authorization.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::session::{
 use crate::text::secret::Secret;
 use crate::token::{Extras, TokenResponse};
 
-/// The next thing to do for a good access token; returned by [`Errands::next`].
+/// The next step towards a good access token; returned by [`Errands::next`].
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is one errand at a time")]
 #[must_use = "do the errand and report its outcome"]
@@ -29,7 +30,7 @@ pub enum Errand {
     Send {
         /// The request, and the only reader of its answer.
         call: Call<SessionRefresh>,
-        /// The time until which the answer may arrive. After that, report that there was none.
+        /// The time until which the answer may arrive. After that, report `None`.
         until: SystemTime,
     },
     /// Wait until this time, then ask for the next errand.
@@ -45,7 +46,7 @@ pub enum Errand {
 pub enum Refreshed {
     /// The tokens arrived. The value holds the members of the response that this crate does not read.
     Done(Extras),
-    /// The server refused, or its answer is unreadable.
+    /// The server refused the refresh, or its answer is unreadable.
     Failed(Error),
     /// No answer came.
     NoAnswer,
@@ -61,12 +62,12 @@ impl fmt::Display for Refreshed {
     }
 }
 
-/// One holder of one authorization: a [`Session`] and the rules by which a program drives it.
+/// Drives the [`Session`] of one holder of one authorization, without I/O.
 ///
 /// Ask for the [`next`](Self::next) errand, do it, report its outcome, and ask again, until there is a token
-/// or a reason why there is none. An errand that is never reported is asked for again. Keep the machine
-/// between two tokens: it remembers what the store holds. For many authorizations, keep one machine for each
-/// key.
+/// or a reason why there is none. An errand whose outcome is not reported comes again. Keep the machine
+/// between two tokens, because it remembers the stored session. For many authorizations, keep one machine
+/// for each key.
 ///
 /// ```
 /// use oauth2_proto::keeper::{Errand, Errands, KeeperError};
@@ -108,18 +109,19 @@ impl fmt::Display for Refreshed {
 pub struct Errands {
     client: Arc<Client>,
     policy: RefreshPolicy,
-    /// What is known; `None` while nothing is stored, or nothing was read.
+    /// The session; `None` until a load finds one, or a user signs in.
     session: Option<Session>,
     wishes: Wishes,
-    /// The time at which the store was last read; `None` if it is to be read at once.
+    /// The time of the last load; `None` if a load is due at once.
     read_at: Option<SystemTime>,
-    /// The number of reads since the store refused a save, all of which brought nothing newer.
+    /// The number of loads since the store refused a save, none of which found a newer snapshot; `None` if
+    /// the store refused none.
     reads_since_refusal: Option<u32>,
-    /// The number of reads in a row that brought nothing newer.
+    /// The number of loads in a row that found no newer snapshot.
     idle_reads: u32,
-    /// True if the last errand was to sleep, so that the store is read next.
+    /// True if the last errand was to sleep, so that a load comes next.
     has_slept: bool,
-    /// The time at which the first errand for a token was asked for.
+    /// The time of the first call of `next` since the last outcome.
     waiting_since: Option<SystemTime>,
 }
 
@@ -139,8 +141,8 @@ impl Errands {
         }
     }
 
-    /// Returns the next errand. Until its outcome is reported, the same errand comes again; only a request is
-    /// handed out once.
+    /// Returns the next errand. Until you report its outcome, the same errand comes again; only a request
+    /// comes once.
     pub fn next(&mut self, now: SystemTime) -> Errand {
         let since =
             self.waiting_since.filter(|since| *since <= now && now <= after(*since, self.longest_wait()));
@@ -174,12 +176,12 @@ impl Errands {
         let token = session.access_token(now).cloned();
         match (step, session.check_issued_to(&self.client), token) {
             (Step::Save(save), Err(error), _) if save.claims => Errand::NoToken(KeeperError::Misuse(error)),
-            // A claim and a first sign-in need to know what is stored. What is known here alone is saved at
-            // once.
+            // A claim and a first sign-in need a fresh load. Everything else is known to this holder only,
+            // and is saved at once.
             (Step::Save(save), ..) if !((save.claims || is_first_save) && is_outdated) => Errand::Swap(save),
             (Step::Send { until }, ..) => match session.send(&self.client, now) {
                 Ok(Some(call)) => Errand::Send { call, until },
-                // It does not happen: `poll` has just returned `Send`.
+                // Does not happen, because `poll` has just returned `Send`.
                 Ok(None) => self.sleep(after(now, READ_AGAIN_AFTER)),
                 Err(error) => Errand::NoToken(KeeperError::Misuse(error)),
             },
@@ -192,7 +194,7 @@ impl Errands {
                 true => Errand::NoToken(KeeperError::Misuse(error)),
                 false => Errand::Load,
             },
-            // The refresh of another holder may end this token.
+            // Another holder's refresh may end this token.
             (Step::Wait { reason: WaitReason::AnotherHolder, .. }, Ok(()), Some(_))
                 if !self.has_looked(now) =>
             {
@@ -200,14 +202,14 @@ impl Errands {
             }
             (_, Ok(()), Some(token)) => Errand::Token(token),
             (Step::Wait { until, reason }, Ok(()), None) => self.wait(until, reason, now),
-            // A session that is idle has a token, and an up-to-date one has saved above.
+            // Does not happen: an idle session has a token, and the arms above carry out a save.
             (Step::Idle(_) | Step::Save(_), Ok(()), None) => {
                 self.wait(after(now, READ_AGAIN_AFTER), WaitReason::Pause, now)
             }
         }
     }
 
-    /// Waits for a pause or another holder, and looks into the store after each sleep.
+    /// Waits for a pause or another holder, and loads after each sleep.
     fn wait(&mut self, until: SystemTime, reason: WaitReason, now: SystemTime) -> Errand {
         if self.has_slept || !self.has_read_within(READ_AGAIN_AFTER, now) {
             return Errand::Load;
@@ -226,29 +228,30 @@ impl Errands {
         Errand::Sleep(until)
     }
 
-    /// Returns how long one call waits at most: its patience, and the time of its own request.
+    /// Returns the longest wait of one call: the patience, plus the time of its own request.
     fn longest_wait(&self) -> Duration {
         self.policy.max_wait().saturating_add(self.policy.max_request())
     }
 
-    /// Returns whether another holder may have changed the store in a way that matters.
+    /// Returns whether the last load is too old to act on.
     fn is_outdated(&self, now: SystemTime) -> bool {
         let time = if self.session.is_some() { TRUST_FOR } else { READ_AGAIN_AFTER };
         !self.has_read_within(time, now)
     }
 
-    /// Returns whether the store was read within the interval.
+    /// Returns whether the last load was within the interval.
     fn has_looked(&self, now: SystemTime) -> bool {
         self.has_read_within(self.interval(), now)
     }
 
-    /// Returns how often to look for another holder's outcome: often at first, then once a second.
+    /// Returns the time between two loads that look for another holder's outcome: short at first, then a
+    /// second.
     fn interval(&self) -> Duration {
         FIRST_INTERVAL.saturating_mul(1 << self.idle_reads.min(8)).min(READ_AGAIN_AFTER)
     }
 
-    /// Returns whether the store was read within this time before `now`. A clock that was set back makes any
-    /// reading too old.
+    /// Returns whether the last load was within this time before `now`. If the clock was set back since, it
+    /// was not.
     fn has_read_within(&self, time: Duration, now: SystemTime) -> bool {
         self.read_at.is_some_and(|read_at| now.duration_since(read_at).is_ok_and(|age| age < time))
     }
@@ -256,7 +259,7 @@ impl Errands {
 
 /// Reports of outcomes.
 impl Errands {
-    /// Takes what the store holds; `None` if it holds nothing under the key.
+    /// Takes the stored snapshot; `None` if nothing is stored under the key.
     pub fn loaded(&mut self, snapshot: Option<Snapshot>, now: SystemTime) {
         (self.read_at, self.has_slept) = (Some(now), false);
         self.session = match (self.session.take(), snapshot) {
@@ -268,8 +271,8 @@ impl Errands {
         self.carry_out_wishes(now);
     }
 
-    /// Records whether the store accepted a save. After an error of the store, whose effect is unknown, do
-    /// not report: the same save comes again.
+    /// Records whether the store accepted a save. After an error of the store, report nothing, because the
+    /// save may have happened or not: the same save comes again.
     pub fn swapped(&mut self, save: Save, accepted: bool, now: SystemTime) {
         let Some(session) = &mut self.session else { return };
         if accepted {
@@ -304,8 +307,7 @@ impl Errands {
     }
 
     /// Records that the API answered 401 to this access token (RFC 6750 §3.1). Another holder may have
-    /// replaced it, so the next errand looks into the store first. A token other than the current one changes
-    /// nothing.
+    /// replaced it, so the next errand is to load. A token other than the current one changes nothing.
     pub fn access_token_rejected(&mut self, access_token: &Secret, now: SystemTime) {
         match &mut self.session {
             Some(session) if session.access_token(now) == Some(access_token) => {
@@ -317,8 +319,8 @@ impl Errands {
         }
     }
 
-    /// Takes the tokens of a sign-in, the first or a later one, received at `now`. They are safe once the
-    /// next errands are done.
+    /// Takes the tokens of a sign-in, the first or a later one, received at `now`. They are stored once
+    /// [`is_saved`](Self::is_saved) returns true.
     ///
     /// Verify that the same user signed in: another user's tokens belong under another key.
     ///
@@ -327,7 +329,7 @@ impl Errands {
     /// Misuse: the tokens were issued to another client. They are kept and stored, and the machine of that
     /// client can use them.
     pub fn signed_in(&mut self, tokens: TokenResponse, now: SystemTime) -> Result<(), Error> {
-        // Every wish was about an earlier sign-in.
+        // All wishes were for an earlier sign-in.
         self.wishes = Wishes::default();
         match &mut self.session {
             Some(session) => session.reauthorized(tokens, now),
@@ -354,13 +356,13 @@ impl Errands {
         Ok(())
     }
 
-    /// Ends what the store holds at the next load; see [`Session::end`]. A later sign-in goes on.
+    /// Ends the authorization that the next load finds; see [`Session::end`]. A later sign-in is not ended.
     pub fn end(&mut self) {
         self.wishes.end = Some(End::default());
         self.read_at = None;
     }
 
-    /// Tries again at once; see [`Session::resume`].
+    /// Makes a refresh due at once during a pause or after giving up; see [`Session::resume`].
     pub fn resume(&mut self) {
         self.wishes.resume = Some(Stage::Stated);
         self.read_at = None;
@@ -372,13 +374,13 @@ impl Errands {
         self.read_at = None;
     }
 
-    /// Starts from the refresh token that was given, as nothing is stored.
+    /// Makes a session from the given refresh token, because nothing is stored.
     fn begin(&mut self, now: SystemTime) -> Option<Session> {
         let refresh_token = self.wishes.refresh_token.take()?;
         Session::from_refresh_token(&self.client, refresh_token, self.policy, now).ok()
     }
 
-    /// Continues without a snapshot: a first sign-in is not stored yet, or the snapshot was deleted.
+    /// Continues although nothing is stored: a first sign-in is not saved yet, or the snapshot was deleted.
     fn without_snapshot(&mut self, mut session: Session) -> Option<Session> {
         self.reads_since_refusal = match session.revision() {
             0 => self.reads_since_refusal.map(|reads| reads.saturating_add(1)),
@@ -407,7 +409,7 @@ impl Errands {
         self.reads_since_refusal = match self.reads_since_refusal {
             _ if is_newer => None,
             Some(reads) if reads >= READS_BEFORE_ROLL_BACK => {
-                // It fails for another authorization's snapshot only, which was ruled out above.
+                // Fails only for the snapshot of another authorization, which is ruled out above.
                 let _ = session.roll_back(snapshot, now);
                 None
             }
@@ -417,10 +419,10 @@ impl Errands {
     }
 }
 
-/// What the machine knows.
+/// The state of the machine.
 impl Errands {
-    /// Returns the session, to read its scopes, trouble or refresh token; `None` if nothing is stored or the
-    /// store was not read yet.
+    /// Returns the session, to read its scopes, trouble or refresh token; `None` if nothing is stored, or
+    /// before the first load.
     pub fn session(&self) -> Option<&Session> {
         self.session.as_ref()
     }
@@ -430,15 +432,15 @@ impl Errands {
         self.session.as_ref()?.access_token(now)
     }
 
-    /// Returns whether the store has everything that was reported and asked for.
+    /// Returns whether everything that was reported and asked for is stored.
     pub fn is_saved(&self) -> bool {
         self.wishes.are_none() && self.session.as_ref().is_none_or(Session::is_saved)
     }
 }
 
-/// What a keeper asks in addition.
+/// Methods for a keeper's table.
 impl Errands {
-    /// Returns the access token, unless an errand may take it away, and whether there is an errand to do.
+    /// Returns the access token, unless the next errands may end it, and whether there is an errand.
     pub(super) fn at_once(&mut self, now: SystemTime) -> (Option<Secret>, bool) {
         let is_outdated = self.is_outdated(now);
         let Some(session) = &mut self.session else { return (None, true) };
@@ -455,12 +457,12 @@ impl Errands {
         (token, has_errand)
     }
 
-    /// Returns the next errand that saves, while a request is under way; `None` if everything is saved.
+    /// Returns the next errand while a request is under way; `None` if everything is saved.
     pub(super) fn next_save(&mut self, now: SystemTime) -> Option<Errand> {
         if self.is_saved() { None } else { Some(self.errand(now)) }
     }
 
-    /// Returns whether the stored snapshot is known, and everything that was reported is in the store.
+    /// Returns whether the last load is recent enough, and everything that was reported is stored.
     pub(super) fn is_settled(&self, now: SystemTime) -> bool {
         self.is_saved() && self.reads_since_refusal.is_none() && !self.is_outdated(now)
     }
@@ -470,7 +472,7 @@ impl Errands {
         self.session.as_ref().is_some_and(Session::is_ended)
     }
 
-    /// Returns whether the store has everything that is known.
+    /// Returns whether the store has everything that this machine knows.
     pub(super) fn is_forgettable(&self) -> bool {
         self.is_saved() && !self.session.as_ref().is_some_and(Session::is_rejected)
     }
@@ -486,19 +488,19 @@ fn after(time: SystemTime, by: Duration) -> SystemTime {
     time.checked_add(by).unwrap_or(time)
 }
 
-/// How long a session is trusted without a look into the store, where another holder may have ended the
+/// The longest time between two loads of a session that is in use. Another holder may have ended the
 /// authorization.
 const TRUST_FOR: Duration = Duration::from_secs(60);
 
-/// How long to wait before reading the store again where it had no token, or nothing newer.
+/// The time between two loads where the last one found no usable token or no newer snapshot.
 const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// How long to wait before looking for another holder's outcome for the first time.
+/// The time to the first load that looks for another holder's outcome.
 const FIRST_INTERVAL: Duration = Duration::from_millis(50);
 
 const HIDDEN: &str =
     "the store refuses a first save and has nothing under the key; test the store by its contract";
 
-/// The number of repeated reads after which a store that refuses a save and has nothing newer has lost a
-/// write.
+/// The number of repeated loads after which a store that refused a save and has no newer snapshot counts as
+/// having lost a write.
 const READS_BEFORE_ROLL_BACK: u32 = 3;

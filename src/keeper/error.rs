@@ -30,23 +30,24 @@ pub enum KeeperError {
     SignIn(Reason),
     /// There is no token now, and there may be one later. Show "connection trouble" to the user.
     NotNow {
-        /// The time from which on asking again may help.
+        /// The time from which on it may help to ask again.
         until: SystemTime,
-        /// What a token waits for.
+        /// The event that the keeper waits for.
         reason: WaitReason,
         /// The failed refreshes so far, if any.
         trouble: Option<Box<Trouble>>,
     },
-    /// The store failed. The keeper still has what it could not save, and tries again when you ask again.
+    /// The store failed. The keeper still has what it could not save, and tries again at your next call at
+    /// the latest.
     Store(Arc<dyn StdError + Send + Sync>),
-    /// The keeper is used wrongly: the tokens belong to another client, for example. Fix the program or its
-    /// configuration.
+    /// The program uses the keeper wrongly; for example, the tokens were issued to another client. Fix the
+    /// program or its configuration.
     Misuse(Error),
-    /// Your store or HTTP client has panicked. The keeper goes on with other users, and with this one when
-    /// you ask again.
+    /// Your store or HTTP client has panicked. The keeper still serves the other keys, and tries this one
+    /// when you ask again. A blocking keeper passes the panic on to the caller instead.
     Panicked,
-    /// The driver was dropped or has panicked, so nothing carries out the errands. Spawn
-    /// [`Driver::run`](crate::keeper::Driver::run) for as long as the keeper is used.
+    /// The driver was dropped or has panicked, so nothing carries out the errands. Run
+    /// [`Driver::run`](crate::keeper::Driver::run) for as long as you use the keeper.
     Stopped,
 }
 
@@ -54,8 +55,8 @@ impl KeeperError {
     /// Returns what to do; a program can obey it without inspecting anything else.
     ///
     /// - [`Reauthorize`](Advice::Reauthorize): let the user sign in.
-    /// - [`RetryLater`](Advice::RetryLater): show "connection trouble", and ask again later. The keeper tries
-    ///   only when somebody asks.
+    /// - [`RetryLater`](Advice::RetryLater): show "connection trouble", and ask again later. The keeper
+    ///   refreshes only when somebody asks.
     /// - [`FixConfiguration`](Advice::FixConfiguration): report the message to an operator.
     /// - [`Stop`](Advice::Stop): the program is broken or shutting down.
     pub fn advice(&self) -> Advice {
@@ -98,7 +99,7 @@ impl fmt::Display for KeeperError {
     }
 }
 
-/// `Display` tells the cause, so `source` begins with what is below it.
+/// `Display` shows the cause, so `source` returns the source of the cause.
 impl StdError for KeeperError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {

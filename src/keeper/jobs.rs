@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
-/// Futures that run side by side; each is polled only after it was woken.
+/// Futures that run side by side; each is polled only after it has been woken.
 pub(super) struct Jobs<F> {
     running: HashMap<u64, (Pin<Box<F>>, Arc<Flag>)>,
-    /// The number of jobs so far, which gives each a number of its own.
+    /// The number of jobs started so far; it numbers the next one.
     started: u64,
     ready: Arc<Ready>,
 }

@@ -15,18 +15,18 @@ use crate::session::RefreshPolicy;
 
 /// The state that a keeper, its clones and its driver share.
 pub(super) struct Shared {
-    /// Never locked across an await, nor while a waker is woken or dropped, because both may run foreign
-    /// code.
+    /// Never locked across an await, nor while a waker is woken or dropped, because a waker may run any code
+    /// of the executor.
     state: Mutex<State>,
     now: Box<dyn Fn() -> SystemTime + Send + Sync>,
 }
 
 struct State {
     table: Table,
-    /// The keys that the driver has to serve.
+    /// The keys whose jobs the driver has to start.
     requests: Vec<String>,
     driver: Option<Waker>,
-    /// The number of callers that have waited, which gives each a number of its own.
+    /// The number of callers that have waited so far; it numbers the next one.
     callers: u64,
     /// True if every clone of the keeper was dropped.
     is_released: bool,
@@ -60,14 +60,14 @@ impl Shared {
     }
 }
 
-/// What the keeper does with it.
+/// Methods for the keeper.
 impl Shared {
     /// Makes a future that waits until `ask` has an answer.
     pub(super) fn wait<T>(&self, key: &str, ask: Ask<T>) -> Wait<'_, T> {
         Wait { shared: self, key: key.to_owned(), caller: None, known: None, ask }
     }
 
-    /// Changes a machine of errands, and has it served if something is not stored.
+    /// Changes the `Errands` of a key, and requests a job if something is not stored.
     pub(super) fn order_by<T>(&self, key: &str, change: impl FnOnce(&mut Errands, SystemTime) -> T) -> T {
         let now = self.now();
         let mut state = self.lock();
@@ -96,9 +96,9 @@ impl Shared {
     }
 }
 
-/// What the driver does with it.
+/// Methods for the driver.
 impl Shared {
-    /// Takes the keys to serve, and has this task woken when there are more.
+    /// Takes the keys whose jobs to start, and registers this task to be woken when there are more.
     pub(super) fn take_requests(&self, task: &Waker) -> Vec<String> {
         let mut state = self.lock();
         let earlier = state.driver.replace(task.clone());
@@ -108,13 +108,13 @@ impl Shared {
         requests
     }
 
-    /// Changes a machine of errands.
+    /// Changes the `Errands` of a key.
     pub(super) fn with<T>(&self, key: &str, change: impl FnOnce(&mut Errands, SystemTime) -> T) -> T {
         self.with_entry(key, |entry, now| change(&mut entry.errands, now))
     }
 
-    /// Changes an entry, wakes its callers if there is news, and has it served again if its job is over and
-    /// something is not stored.
+    /// Changes an entry. Wakes its callers if there is news, and requests a new job if the last one has ended
+    /// and something is not stored.
     pub(super) fn with_entry<T>(&self, key: &str, change: impl FnOnce(&mut Entry, SystemTime) -> T) -> T {
         let now = self.now();
         let mut state = self.lock();
@@ -128,8 +128,8 @@ impl Shared {
         value
     }
 
-    /// Waits until the keeper asks for something, which a job does while it waits for an answer or for time
-    /// to pass.
+    /// Waits until the keeper asks for something. A job awaits this while it also waits for an answer or for
+    /// a time.
     pub(super) async fn order(&self, key: &str) {
         poll_fn(|context| {
             let mut state = self.lock();
@@ -160,7 +160,7 @@ impl Shared {
 }
 
 impl State {
-    /// Has the driver serve an entry, unless it does so already. Returns the driver to wake.
+    /// Requests a job for a key, unless it has one. Returns the waker of the driver, to wake it.
     fn request(&mut self, key: &str) -> Option<Waker> {
         let entry = self.table.entry(key);
         if entry.is_served || self.is_stopped {
@@ -183,7 +183,7 @@ pub(super) struct Wait<'a, T> {
     key: String,
     /// The number of this caller, once it has waited.
     caller: Option<u64>,
-    /// The number of outcomes that the caller knows of.
+    /// The number of outcomes when the caller last asked.
     known: Option<u64>,
     ask: Ask<T>,
 }

@@ -1,4 +1,4 @@
-//! The table of a keeper: one machine of errands for each key, and what its callers wait for.
+//! The table of a keeper: for each key its `Errands`, and the callers that wait for an outcome.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ impl Table {
         Self { client, policy, entries: HashMap::new(), sweep_at: MAX_IDLE }
     }
 
-    /// Returns the entry of a key, a new one if there is none.
+    /// Returns the entry of a key; makes one if there is none.
     pub(super) fn entry(&mut self, key: &str) -> &mut Entry {
         if self.entries.len() >= self.sweep_at {
             self.sweep();
@@ -43,43 +43,43 @@ impl Table {
         })
     }
 
-    /// Returns every caller that waits.
+    /// Returns the wakers of all waiting callers.
     pub(super) fn waiting(&self) -> Vec<Waker> {
         self.entries.values().flat_map(Entry::waiting).collect()
     }
 
-    /// Forgets the idle entries: the store has what they know.
+    /// Drops the idle entries, because the store has everything that they know.
     fn sweep(&mut self) {
         self.entries.retain(|_, entry| !entry.is_idle());
         self.sweep_at = self.entries.len().saturating_mul(2).max(MAX_IDLE);
     }
 }
 
-/// One authorization: its machine, and its callers.
+/// One authorization: its `Errands`, its job and its callers.
 pub(super) struct Entry {
     pub(super) errands: Errands,
     /// True while a job carries out errands; there is one at a time.
     pub(super) is_served: bool,
-    /// The task of the job, while it waits for time to pass or for an answer.
+    /// The waker of the job, while the job waits for a time or for an answer.
     pub(super) job: Option<Waker>,
-    /// True if the keeper has asked for something since the job looked.
+    /// True if the keeper has asked for something since the job last checked.
     pub(super) has_order: bool,
-    /// True if somebody wants a token. Otherwise the job ends when what is stored is known.
+    /// True if a caller wants a token. Otherwise the job ends as soon as the errands are settled.
     wants_token: bool,
-    /// The number of outcomes so far, which tells a caller whether there was one since it asked.
+    /// The number of outcomes so far, by which a caller detects a new one.
     outcomes: u64,
     /// The last outcome.
     outcome: Option<Result<Secret, KeeperError>>,
-    /// True if the callers that wait do not know the last outcome.
+    /// True if the waiting callers have not been woken for the last outcome.
     has_news: bool,
     /// The callers that wait, by their number.
     waiting: HashMap<u64, Waker>,
 }
 
-/// A question of a caller, who knows of a number of outcomes.
+/// A caller's question to an entry. The number is that of the outcomes when the caller last asked.
 pub(super) type Ask<T> = fn(&mut Entry, &mut Option<u64>, SystemTime) -> Answer<T>;
 
-/// What a caller gets.
+/// The reply to a caller's question.
 pub(super) struct Answer<T> {
     /// The answer; `None` if the caller must wait for the next outcome.
     pub(super) value: Option<Result<T, KeeperError>>,
@@ -88,10 +88,10 @@ pub(super) struct Answer<T> {
 }
 
 impl Entry {
-    /// Answers a caller who wants a token, and knows the outcomes up to `known`.
+    /// Answers a caller who wants a token. `known` is the number of outcomes when the caller last asked.
     pub(super) fn token(&mut self, known: &mut Option<u64>, now: SystemTime) -> Answer<Secret> {
         let outcome = self.outcome_since(known);
-        // The job may wait for an answer to an earlier request, which nobody needs any more.
+        // The job may still wait for an answer to a request that was sent before the end.
         if self.is_served && self.errands.is_settled(now) && self.errands.is_ended() {
             let ended = KeeperError::SignIn(Reason::Ended);
             return Answer { value: Some(Err(ended)), has_errand: false };
@@ -100,7 +100,8 @@ impl Entry {
         self.wants_token |= has_errand;
         let value = match (token, outcome) {
             (Some(token), _) => Some(Ok(token)),
-            // The token lives, although the store does not say whether somebody has ended it.
+            // The store failed, so it is unknown whether another holder ended the authorization. The token
+            // may still work until it expires.
             (None, Some(Err(error @ KeeperError::Store(_)))) => {
                 Some(self.errands.access_token(now).cloned().ok_or(error))
             }
@@ -112,8 +113,8 @@ impl Entry {
         Answer { value, has_errand }
     }
 
-    /// Answers a caller who waits until everything that was reported is stored: another holder of what is
-    /// stored.
+    /// Answers a caller who waits until everything that was reported is stored. The answer is a new holder of
+    /// the stored session.
     pub(super) fn session(&mut self, known: &mut Option<u64>, now: SystemTime) -> Answer<Option<Session>> {
         let outcome = self.outcome_since(known);
         if self.errands.is_settled(now) {
@@ -133,8 +134,8 @@ impl Entry {
         if is_news { self.outcome.clone() } else { None }
     }
 
-    /// Returns the next errand of the job; `None` if the job is over, because there is an outcome, or because
-    /// nobody waits for one.
+    /// Returns the next errand of the job. Returns `None`, and ends the job, if there is an outcome or if no
+    /// caller waits for one.
     pub(super) fn next(&mut self, now: SystemTime, is_awaited: bool) -> Option<Errand> {
         let is_enough = !self.wants_token && self.errands.is_settled(now);
         if is_enough {
@@ -155,8 +156,8 @@ impl Entry {
         self.publish(outcome);
     }
 
-    /// Publishes that the job failed. Returns whether something is not stored yet, so that the job has to try
-    /// again.
+    /// Publishes a failure of the job. Returns whether the job must try again, because something is not
+    /// stored yet.
     pub(super) fn failed(&mut self, error: KeeperError) -> bool {
         self.publish(Err(error));
         self.is_served = !self.errands.is_saved();
@@ -169,12 +170,12 @@ impl Entry {
         self.has_news = true;
     }
 
-    /// Registers a caller that waits. Returns its earlier waker, to drop it when the table is unlocked.
+    /// Registers a waiting caller. Returns its earlier waker, to drop it when the table is unlocked.
     pub(super) fn wait(&mut self, caller: u64, waker: &Waker) -> Option<Waker> {
         self.waiting.insert(caller, waker.clone())
     }
 
-    /// Forgets a caller. Returns its waker, to drop it when the table is unlocked.
+    /// Removes a caller. Returns its waker, to drop it when the table is unlocked.
     pub(super) fn leave(&mut self, caller: u64) -> Option<Waker> {
         self.waiting.remove(&caller)
     }
@@ -187,8 +188,8 @@ impl Entry {
         !self.is_served && !self.is_awaited() && self.errands.is_forgettable()
     }
 
-    /// Changes the entry. Returns whether the callers that wait should ask again: there was an outcome, or
-    /// what is stored has become known.
+    /// Changes the entry. Returns whether the waiting callers should ask again, because there is an outcome
+    /// or the errands have become settled.
     pub(super) fn change<T>(
         &mut self,
         change: impl FnOnce(&mut Self, SystemTime) -> T,
@@ -200,13 +201,14 @@ impl Entry {
         (value, is_outcome || (!was_settled && self.errands.is_settled(now)))
     }
 
-    /// Returns the callers that wait, to wake them. They wait on until they have asked again.
+    /// Returns the wakers of the waiting callers. The callers stay registered until their futures are
+    /// dropped.
     pub(super) fn waiting(&self) -> Vec<Waker> {
         self.waiting.values().cloned().collect()
     }
 }
 
-/// The number of authorizations that are kept although nothing happens to them.
+/// The number of entries up to which idle ones are kept.
 const MAX_IDLE: usize = 10_000;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What was asked of a machine of errands and is not in the store yet.
+//! The wishes of a program that are not stored yet, such as the end of an authorization.
 
 use std::time::SystemTime;
 
@@ -6,34 +6,34 @@ use crate::client::Client;
 use crate::session::Session;
 use crate::text::secret::Secret;
 
-/// What was asked for and is not in the store yet. A wish is carried out on what the store holds, and again
-/// if another holder was faster to save.
+/// The wishes that are not stored yet. A wish is carried out on the session as last loaded, and again if
+/// another holder saves first.
 #[derive(Default)]
 pub(super) struct Wishes {
-    /// To start from this refresh token, if nothing is stored.
+    /// Start from this refresh token if nothing is stored.
     pub(super) refresh_token: Option<Secret>,
-    /// To replace this access token, which the API has rejected.
+    /// Replace this access token, which the API has rejected.
     pub(super) rejected: Option<Secret>,
-    /// To end the authorization.
+    /// End the authorization.
     pub(super) end: Option<End>,
-    /// To try again at once.
+    /// Refresh at once.
     pub(super) resume: Option<Stage>,
-    /// To bind the tokens to the machine's client.
+    /// Bind the tokens to the machine's client.
     pub(super) rebind: Option<Stage>,
 }
 
 /// The wish to end an authorization.
 #[derive(Default)]
 pub(super) struct End {
-    /// The sign-in to end, once the store was read. A later one is not ended.
+    /// The sign-in to end; `None` before the next load. A later sign-in is not ended.
     of: Option<([u8; 16], (u64, u32))>,
 }
 
-/// How far a wish has come.
+/// The progress of a wish.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     Stated,
-    /// Carried out here, and not stored yet.
+    /// Carried out on the session, and not stored yet.
     Unsaved,
 }
 
@@ -43,7 +43,7 @@ impl Wishes {
         refresh_token.is_none() && rejected.is_none() && end.is_none() && resume.is_none() && rebind.is_none()
     }
 
-    /// Carries out the wishes on the session, which knows what the store holds.
+    /// Carries out the wishes on the session, which has just been loaded or saved.
     pub(super) fn carry_out(&mut self, session: &mut Session, client: &Client, now: SystemTime) {
         self.refresh_token = None;
         if let Some(rejected) = self.rejected.take() {
@@ -70,7 +70,7 @@ impl Wishes {
         }
     }
 
-    /// Drops the wishes that the last save has stored.
+    /// Drops the wishes that the last save stored.
     pub(super) fn are_stored(&mut self) {
         for wish in [&mut self.resume, &mut self.rebind] {
             if *wish == Some(Stage::Unsaved) {
@@ -79,7 +79,7 @@ impl Wishes {
         }
     }
 
-    /// Has the wishes carried out again, because the store has refused them.
+    /// Resets the wishes to be carried out again, because the store refused the save.
     pub(super) fn are_refused(&mut self) {
         for wish in [&mut self.resume, &mut self.rebind].into_iter().flatten() {
             *wish = Stage::Stated;
