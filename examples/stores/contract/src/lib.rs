@@ -1,4 +1,4 @@
-//! One test for every store: [`check`] finds what a store does wrong and says how to mend it.
+//! One test for every store: [`check`] finds the first fault of a store and says how to mend it.
 //!
 //! ```
 //! use std::collections::HashMap;
@@ -26,7 +26,8 @@
 //! let violation = store_contract::check(&[LastWriteWins::default()]).unwrap_err();
 //! assert_eq!(
 //!     violation.to_string(),
-//!     "the store accepts a save that expects revision 1 where nothing is stored: change only what exists"
+//!     "the store accepts a save that expects revision 1 where nothing is stored: \
+//!      change only what exists"
 //! );
 //! ```
 
@@ -45,7 +46,7 @@ use oauth2_proto::keeper::blocking::Store;
 
 use crate::subject::Subject;
 
-/// Checks a store through one or more handles to it: several connections find more than one does.
+/// Checks a store through one or more handles to it; several handles find more faults than one.
 ///
 /// The check takes new keys and leaves them in the store, so give it a database for tests. An error of the
 /// store counts as a violation.

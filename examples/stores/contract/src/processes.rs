@@ -14,7 +14,7 @@ const PROCESSES: u64 = 4;
 const PLACE: &str = "STORE_CONTRACT_PLACE";
 const KEY: &str = "STORE_CONTRACT_KEY";
 
-/// Checks that processes lose no update of each other.
+/// Checks that no process overwrites another one's save.
 ///
 /// Call it from the test called `test`: the function runs that test in further processes of the same program.
 /// `open` opens the store at a place, such as a path or an address.
@@ -31,13 +31,14 @@ const KEY: &str = "STORE_CONTRACT_KEY";
 /// #[test]
 /// # );
 /// fn holds_across_processes() -> Result<(), store_contract::Violation> {
-///     store_contract::check_processes("holds_across_processes", "/tmp/tokens", FileStore::new)
+///     let test = "holds_across_processes";
+///     store_contract::check_processes(test, "/tmp/tokens", FileStore::new)
 /// }
 /// ```
 ///
 /// # Errors
 ///
-/// An update is lost, or a process fails.
+/// A save is lost, or a process fails.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! One holder at a time: what a store accepts, what it refuses, and what it returns.
+//! One holder at a time: the saves that a store accepts and refuses, and the snapshots that it loads.
 
 use oauth2_proto::Snapshot;
 use oauth2_proto::keeper::blocking::Store;

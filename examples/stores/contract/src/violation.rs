@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
-/// A violation of the contract. `Display` and `Debug` are one sentence: what the store does wrong, and how to
-/// mend it.
+/// A violation of the contract. `Display` and `Debug` are one sentence, which names the fault of the store
+/// and the way to mend it.
 #[non_exhaustive]
 pub enum Violation {
     /// A method returned an error.

@@ -3,20 +3,21 @@
 //! ```text
 //! tokens/                     the directory, mode 0700
 //!   lock                      locked while a process saves
-//!   new                       the next content of a file, or what a crash left of it; never loaded
-//!   2c70e12b7a06….json        one snapshot; the name is the SHA-256 of its key, so that every key is safe
+//!   new                       the next content of a file, complete or not; never loaded
+//!   2c70e12b7a06….json        one snapshot; the name is the SHA-256 of its key
 //! ```
 //!
-//! The lock excludes other processes and threads from the comparison to the write. A save fills the file
-//! `new`, flushes it to the disk and renames it. A rename is atomic: a load without the lock finds the old
-//! content or the new one, and so does a program that starts after a crash at any point.
+//! Every key is safe, because its digest names the file. The lock excludes other processes and threads from
+//! the comparison to the write. A save fills the file `new`, flushes it to the disk and renames it. A rename
+//! is atomic: a load without the lock finds the old content or the new one, and so does a program that starts
+//! after a crash at any point.
 //!
-//! A save waits 5 seconds at most for the lock. The operating system releases the lock of a process that
+//! A save waits at most 5 seconds for the lock. The operating system releases the lock of a process that
 //! dies.
 //!
 //! For production: the directory must be on a local disk, because locks do not work on every network file
-//! system. The modes are Unix's; other systems need their own protection. Encrypt the disk, or the content,
-//! if somebody can take it away.
+//! system. The modes protect files on Unix only. Encrypt the disk, or the content, if somebody can take the
+//! disk away.
 
 use std::error::Error;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError, read, rename};
@@ -40,7 +41,7 @@ pub struct FileStore {
 }
 
 impl FileStore {
-    /// Opens the store in a directory, which is created if it does not exist.
+    /// Opens the store in a directory, and creates the directory if it does not exist.
     ///
     /// # Errors
     ///
@@ -96,7 +97,7 @@ impl Store for FileStore {
         let new = self.directory.join("new");
         let mut file = private().truncate(true).open(&new)?;
         file.write_all(&serde_json::to_vec(save.snapshot())?)?;
-        // The content must be on the disk before the name is, and the name before the save counts.
+        // The content must be on the disk before its name is, and the name before the save is accepted.
         file.sync_all()?;
         rename(new, self.path(key))?;
         File::open(&self.directory)?.sync_all()?;

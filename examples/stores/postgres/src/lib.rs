@@ -5,22 +5,22 @@
 //! ```
 //!
 //! The compare-and-swap is one statement, which is atomic: of two updates of one row the second waits for the
-//! first, compares the revision again, and changes nothing. (At a stricter isolation level than the default it
-//! fails, and the keeper tries again.)
+//! first, compares the revision again, and changes nothing. (At a stricter isolation level than the default
+//! it fails, and the keeper tries again.)
 //!
-//! The waits for a connection, for a statement and for a network that is down are limited to 5 seconds each. A
-//! connection that was lost, by a restart of the server for example, is replaced before its next use. One
-//! wait has no limit in `postgres`: for a server process that neither answers nor dies, on a disk that hangs
-//! for example. Where that matters, use `tokio-postgres` with a timeout around each call.
+//! The waits for a connection, for a statement and for a network that is down are limited to 5 seconds each.
+//! A connection that was lost, for example by a restart of the server, is replaced before its next use. In
+//! `postgres`, one wait has no limit: that for a server process that neither answers nor dies, for example on
+//! a disk that hangs. If that matters, use `tokio-postgres` with a timeout around each call.
 //!
 //! For production:
 //!
-//! - Use a TLS connector in place of `NoTls` for a server on another machine.
+//! - Use a TLS connector instead of `NoTls` for a server on another machine.
 //! - Load from the primary: a lagging replica returns old snapshots.
 //! - Leave `synchronous_commit` on: a save that is reported as done and then lost brings an old refresh token
 //!   back.
 //! - Protect backups, and do not log the parameters of statements: they contain tokens.
-//! - PostgreSQL accepts no NUL in a key, and at most 2700 bytes.
+//! - PostgreSQL accepts no NUL in a key, and keys of at most 2700 bytes.
 
 use std::error::Error;
 use std::fmt;
@@ -110,7 +110,8 @@ impl Store for PostgresStore {
     }
 }
 
-/// A client waits for its end when it is dropped, which tokio refuses within a task.
+/// Drops the clients on another thread, because a dropped client waits for its end, which panics in a task of
+/// tokio.
 impl Drop for PostgresStore {
     fn drop(&mut self) {
         let idle = take(&mut *self.idle());

@@ -7,7 +7,7 @@
 //! The compare-and-swap is a script, which Redis runs without any other command in between. The script
 //! compares revisions as texts, because numbers in Lua lose digits.
 //!
-//! Each wait for an answer is limited to 5 seconds. A connection that was lost is replaced before its next use.
+//! Each wait for an answer is limited to 5 seconds. A lost connection is replaced before its next use.
 //!
 //! For production, Redis must not lose a save that it has accepted, because an old refresh token would come
 //! back:
@@ -18,7 +18,8 @@
 //! - Load from the primary. A failover loses what the new primary has not received; `min-replicas-to-write`
 //!   narrows that, and PostgreSQL avoids it.
 //! - A password of this program's own, with access to `oauth_session:*` only, and `rediss://` (the feature
-//!   `tls-rustls` of `redis`) for a server on another machine. Protect the files of Redis: they contain tokens.
+//!   `tls-rustls` of `redis`) for a server on another machine. Protect the files of Redis: they contain
+//!   tokens.
 
 use std::error::Error;
 use std::fmt;
@@ -42,7 +43,7 @@ redis.call('HSET', KEYS[1], 'revision', ARGV[2], 'snapshot', ARGV[3])
 return true
 ";
 
-/// Hashes of snapshots, with as many connections as threads use them at once.
+/// One Redis hash for each snapshot, with as many connections as threads use at once.
 pub struct RedisStore {
     client: Client,
     compare_and_swap: Script,

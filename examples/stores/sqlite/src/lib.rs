@@ -5,17 +5,17 @@
 //! ```
 //!
 //! The compare-and-swap is one statement, and SQLite lets one connection write at a time, so no other save
-//! can come between the comparison and the write. The `revision` column is what the statement compares;
-//! nothing reads the snapshot but a load.
+//! can come between the comparison and the write. The statement compares the
+//! `revision` column; only a load reads the snapshot.
 //!
-//! A save waits 5 seconds at most while others write.
+//! A save waits at most 5 seconds while others write.
 //!
 //! The journal is a write-ahead log, so that loads do not wait for saves. `synchronous=FULL` flushes it at
 //! each save; with less, a loss of power brings an old refresh token back.
 //!
 //! For production: keep the file on a local disk, because SQLite's locks and its log do not work on network
 //! file systems. The file is created for its user alone, and its log gets the same mode. A backup contains
-//! the tokens; make it by SQLite's own means.
+//! the tokens; make it with SQLite's own tools, such as `VACUUM INTO`.
 
 use std::error::Error;
 use std::fs::OpenOptions;
@@ -38,11 +38,11 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the store in a file, which is created with its table if it does not exist.
+    /// Opens the store in a file, and creates the file and its table if they do not exist.
     ///
     /// # Errors
     ///
-    /// The file cannot be opened, or is no database.
+    /// The file cannot be opened, or is not a database.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Box<dyn Error + Send + Sync>> {
         // SQLite itself would create a file that every user can read.
         OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;

@@ -1,4 +1,4 @@
-//! Blocking stores in async programs, and async stores in the test of the contract.
+//! Adapters for blocking stores in async programs, and for async stores in the test of the contract.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -9,7 +9,10 @@
 //! use oauth2_proto::{Client, RefreshPolicy};
 //! use tokio_store::Blocking;
 //!
-//! fn keeper<R: Runtime>(client: Client, runtime: R) -> (Keeper, Driver<Blocking<MemoryStore>, R>) {
+//! fn keeper<R: Runtime>(
+//!     client: Client,
+//!     runtime: R,
+//! ) -> (Keeper, Driver<Blocking<MemoryStore>, R>) {
 //!     let store = Blocking(Arc::new(MemoryStore::default()));
 //!     Keeper::new(client, RefreshPolicy::default(), SystemTime::now, store, runtime)
 //! }
@@ -49,7 +52,7 @@ impl<S: blocking::Store + Send + Sync + 'static> Store for Blocking<S> {
 pub struct Awaited<S> {
     /// The async store.
     pub store: S,
-    /// The runtime that the store needs. Call the store from threads that are not its own.
+    /// The runtime that the store needs. Call `Awaited` from threads outside this runtime.
     pub runtime: Handle,
 }
 
