@@ -119,7 +119,7 @@ use crate::token::TokenResponse;
 /// A load must see every save that was accepted before it. Limit the time of both methods: while the store
 /// hangs, a refresh cannot be saved. A save that is dropped halfway may have happened or not.
 pub trait Store {
-    /// The error of your database.
+    /// The error of your store.
     type Error: Into<Box<dyn StdError + Send + Sync>>;
 
     /// Loads the snapshot under this key; `None` if there is none.

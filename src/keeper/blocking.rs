@@ -20,7 +20,7 @@ use crate::token::TokenResponse;
 
 /// Like [`keeper::Store`](crate::keeper::Store), with methods that block.
 pub trait Store {
-    /// The error of your database.
+    /// The error of your store.
     type Error: Into<Box<dyn StdError + Send + Sync>>;
 
     /// Loads the snapshot under this key; `None` if there is none.

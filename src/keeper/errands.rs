@@ -65,9 +65,9 @@ impl fmt::Display for Refreshed {
 /// Drives the [`Session`] of one holder of one authorization, without I/O.
 ///
 /// Ask for the [`next`](Self::next) errand, do it, report its outcome, and ask again, until there is a token
-/// or a reason why there is none. An errand whose outcome is not reported comes again. Keep the machine
-/// between two tokens, because it remembers the stored session. For many authorizations, keep one machine
-/// for each key.
+/// or a reason why there is none. An errand whose outcome is not reported comes again. Keep the `Errands`
+/// between two tokens, because they remember the stored session. For many authorizations, keep one
+/// `Errands` for each key.
 ///
 /// ```
 /// use oauth2_proto::keeper::{Errand, Errands, KeeperError};
@@ -126,7 +126,7 @@ pub struct Errands {
 }
 
 impl Errands {
-    /// Makes a machine that knows nothing yet; its first errand is to load.
+    /// Makes a holder that knows nothing yet; its first errand is to load.
     pub fn new(client: impl Into<Arc<Client>>, policy: RefreshPolicy) -> Self {
         Self {
             client: client.into(),
@@ -202,7 +202,7 @@ impl Errands {
             }
             (_, Ok(()), Some(token)) => Errand::Token(token),
             (Step::Wait { until, reason }, Ok(()), None) => self.wait(until, reason, now),
-            // Does not happen: an idle session has a token, and the arms above carry out a save.
+            // An idle session has a token, and the arms above carry out a save.
             (Step::Idle(_) | Step::Save(_), Ok(()), None) => {
                 self.wait(after(now, READ_AGAIN_AFTER), WaitReason::Pause, now)
             }
@@ -307,7 +307,8 @@ impl Errands {
     }
 
     /// Records that the API answered 401 to this access token (RFC 6750 §3.1). Another holder may have
-    /// replaced it, so the next errand is to load. A token other than the current one changes nothing.
+    /// replaced it, so a load comes before the next claim. A token other than the current one changes
+    /// nothing.
     pub fn access_token_rejected(&mut self, access_token: &Secret, now: SystemTime) {
         match &mut self.session {
             Some(session) if session.access_token(now) == Some(access_token) => {
@@ -326,7 +327,7 @@ impl Errands {
     ///
     /// # Errors
     ///
-    /// Misuse: the tokens were issued to another client. They are kept and stored, and the machine of that
+    /// Misuse: the tokens were issued to another client. They are kept and stored, and the holder of that
     /// client can use them.
     pub fn signed_in(&mut self, tokens: TokenResponse, now: SystemTime) -> Result<(), Error> {
         // All wishes were for an earlier sign-in.
@@ -368,7 +369,7 @@ impl Errands {
         self.read_at = None;
     }
 
-    /// Binds the tokens to this machine's client; see [`Session::rebind`].
+    /// Binds the tokens to this holder's client; see [`Session::rebind`].
     pub fn rebind(&mut self) {
         self.wishes.rebind = Some(Stage::Stated);
         self.read_at = None;
@@ -419,7 +420,7 @@ impl Errands {
     }
 }
 
-/// The state of the machine.
+/// The state of the holder.
 impl Errands {
     /// Returns the session, to read its scopes, trouble or refresh token; `None` if nothing is stored, or
     /// before the first load.
@@ -472,7 +473,7 @@ impl Errands {
         self.session.as_ref().is_some_and(Session::is_ended)
     }
 
-    /// Returns whether the store has everything that this machine knows.
+    /// Returns whether the store has everything that this holder knows.
     pub(super) fn is_forgettable(&self) -> bool {
         self.is_saved() && !self.session.as_ref().is_some_and(Session::is_rejected)
     }

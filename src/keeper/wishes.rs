@@ -18,7 +18,7 @@ pub(super) struct Wishes {
     pub(super) end: Option<End>,
     /// Refresh at once.
     pub(super) resume: Option<Stage>,
-    /// Bind the tokens to the machine's client.
+    /// Bind the tokens to the holder's client.
     pub(super) rebind: Option<Stage>,
 }
 

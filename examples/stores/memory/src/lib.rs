@@ -3,7 +3,7 @@
 //! One lock covers the comparison and the write, so no other thread can save in between. Every clone of the
 //! `Arc` around the store shares the snapshots; another process does not, and nothing survives the process.
 //!
-//! For production: where a sign-in must survive a restart, use another store.
+//! For production: if a sign-in must survive a restart, use another store.
 
 use std::collections::HashMap;
 use std::convert::Infallible;

@@ -11,7 +11,7 @@ use oauth2_proto::session::Save;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fault {
     None,
-    // What the store compares.
+    // Faults of the comparison.
     LastWriteWins,
     ReplacesAtFirst,
     ComparesOnlyExistence,
@@ -19,16 +19,16 @@ pub enum Fault {
     AcceptsAnyLater,
     InsertsNothing,
     KeepsOneDigitOfTheRevision,
-    // What the store reports.
+    // Faults of the report.
     ReturnsTrueAlways,
     ReturnsFalseAlways,
     WritesBeforeItCompares,
-    // What the store keeps and loads.
+    // Faults of the stored snapshots.
     KeepsNothing,
     LoadsTheFirst,
     KeepsAsciiOnly,
     Keeps64KiB,
-    // Which keys the store tells apart.
+    // Faults of the keys.
     IgnoresTheKey,
     FoldsCase,
     ReplacesSlashes,
@@ -90,7 +90,7 @@ impl Faulty {
             }
     }
 
-    /// Returns what the store keeps of a snapshot.
+    /// Returns the snapshot as the store keeps it.
     fn kept(&self, snapshot: &Snapshot) -> String {
         let json = serde_json::to_string(snapshot).unwrap();
         match self.fault {
