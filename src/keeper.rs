@@ -43,7 +43,7 @@
 //!     ) -> Result<bool, Self::Error> {
 //!         let text = serde_json::to_string(save.snapshot())?;
 //!         let (expected, next) = (save.expected_revision(), save.snapshot().revision());
-//!         // An INSERT if `expected` is 0, otherwise an UPDATE … WHERE revision = expected.
+//!         // INSERT if `expected` is 0, otherwise UPDATE … WHERE revision = expected.
 //!         Ok(self.execute(CHANGE, key, text, expected, next).await? == 1)
 //!     }
 //! }
