@@ -170,7 +170,7 @@ impl Keeper {
         let handle = Arc::new(Handle(shared.clone()));
         (
             Self { shared: shared.clone(), handle },
-            Driver { shared, store, runtime, patience: policy.max_wait() },
+            Driver { shared, store, runtime, longest_end: policy.max_wait().max(policy.max_request()) },
         )
     }
 

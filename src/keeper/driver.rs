@@ -21,16 +21,17 @@ pub struct Driver<S, R> {
     pub(super) store: S,
     pub(super) runtime: R,
     /// The longest time that the driver waits for its last jobs.
-    pub(super) patience: Duration,
+    pub(super) longest_end: Duration,
 }
 
 impl<S: Store, R: Runtime> Driver<S, R> {
     /// Carries out errands until every clone of the keeper is dropped and everything is stored. Spawn it
     /// once.
     ///
-    /// After the last clone is dropped, the driver waits for answers and saves for at most the policy's
-    /// [`patience`](crate::RefreshPolicy::patience), because the store may be down. The future is `Send` if
-    /// your store, your runtime and their futures are.
+    /// After the last clone is dropped, the driver waits for answers and saves for at most one minute (the
+    /// longer of the policy's [`patience`](crate::RefreshPolicy::patience) and
+    /// [`claim_duration`](crate::RefreshPolicy::claim_duration)), because the store may be down. The future is
+    /// `Send` if your store, your runtime and their futures are.
     pub async fn run(self) {
         let mut jobs = Jobs::new();
         poll_fn(|context| {
@@ -44,10 +45,9 @@ impl<S: Store, R: Runtime> Driver<S, R> {
     /// Carries out errands until `future` is done and everything is stored, for serverless functions, where
     /// no task outlives the response.
     ///
-    /// When `future` is done, the driver waits for answers and saves for at most the policy's
-    /// [`patience`](crate::RefreshPolicy::patience).
-    /// Put a timeout around `future`, not around this function: dropping the driver also drops the answer to
-    /// a refresh.
+    /// When `future` is done, the driver waits for answers and saves like [`run`](Self::run) at its end. Put a
+    /// timeout around `future`, not around this function: dropping the driver also drops the answer to a
+    /// refresh.
     pub async fn run_until<T>(self, future: impl Future<Output = T>) -> T {
         let mut future = pin!(future);
         let mut jobs = Jobs::new();
@@ -63,14 +63,14 @@ impl<S: Store, R: Runtime> Driver<S, R> {
 }
 
 impl<S: Store, R: Runtime> Driver<S, R> {
-    /// Waits for the last jobs, for at most the patience.
+    /// Waits for the last jobs.
     async fn finish<F: Future<Output = ()>>(&self, jobs: &mut Jobs<F>, start: impl Fn(String) -> F) {
-        let patience = self.sleep(self.patience);
+        let end = self.sleep(self.longest_end);
         let jobs = poll_fn(|context| match self.advance(jobs, &start, context) {
             true => Poll::Ready(()),
             false => Poll::Pending,
         });
-        race(jobs, patience).await;
+        race(jobs, end).await;
     }
 
     /// Starts the requested jobs, polls the ready ones, and returns whether no job is left.
