@@ -170,7 +170,12 @@ impl Keeper {
         let handle = Arc::new(Handle(shared.clone()));
         (
             Self { shared: shared.clone(), handle },
-            Driver { shared, store, runtime, longest_end: policy.max_wait().max(policy.max_request()) },
+            Driver {
+                shared,
+                store,
+                runtime,
+                longest_end: policy.max_wait().saturating_add(policy.max_request()),
+            },
         )
     }
 

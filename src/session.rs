@@ -376,6 +376,11 @@ impl Session {
         session
     }
 
+    /// Makes this client the holder.
+    pub(crate) fn hold_for(&mut self, client: &Client) {
+        self.holder = client.holder.clone();
+    }
+
     /// Binds the tokens to this client, whatever client they were issued to.
     pub(crate) fn move_to(&mut self, client: &Client) {
         let moved = Record { issued_to: client.holder.issued_to, ..self.newest().clone() };

@@ -28,10 +28,10 @@ impl<S: Store, R: Runtime> Driver<S, R> {
     /// Carries out errands until every clone of the keeper is dropped and everything is stored. Spawn it
     /// once.
     ///
-    /// After the last clone is dropped, the driver waits for answers and saves for at most one minute (the
-    /// longer of the policy's [`patience`](crate::RefreshPolicy::patience) and
-    /// [`claim_duration`](crate::RefreshPolicy::claim_duration)), because the store may be down. The future is
-    /// `Send` if your store, your runtime and their futures are.
+    /// After the last clone is dropped, the driver waits for answers and saves for at most 90 seconds by
+    /// default (the sum of the policy's [`patience`](crate::RefreshPolicy::patience) and
+    /// [`claim_duration`](crate::RefreshPolicy::claim_duration)), because the store may be down. The future
+    /// is `Send` if your store, your runtime and their futures are.
     pub async fn run(self) {
         let mut jobs = Jobs::new();
         poll_fn(|context| {
@@ -45,8 +45,8 @@ impl<S: Store, R: Runtime> Driver<S, R> {
     /// Carries out errands until `future` is done and everything is stored, for serverless functions, where
     /// no task outlives the response.
     ///
-    /// When `future` is done, the driver waits for answers and saves like [`run`](Self::run) at its end. Put a
-    /// timeout around `future`, not around this function: dropping the driver also drops the answer to a
+    /// When `future` is done, the driver waits for answers and saves like [`run`](Self::run) at its end. Put
+    /// a timeout around `future`, not around this function: dropping the driver also drops the answer to a
     /// refresh.
     pub async fn run_until<T>(self, future: impl Future<Output = T>) -> T {
         let mut future = pin!(future);
@@ -82,7 +82,7 @@ impl<S: Store, R: Runtime> Driver<S, R> {
     ) -> bool {
         let requests = self.shared.take_requests(context.waker());
         requests.into_iter().for_each(|key| jobs.push(start(key)));
-        jobs.poll(context)
+        jobs.poll(context) && !self.shared.has_requests()
     }
 
     async fn sleep(&self, time: Duration) {
@@ -106,6 +106,13 @@ impl<S: Store, R: Runtime> Driver<S, R> {
     /// Carries out the errands of one authorization, one at a time, until there is an outcome.
     async fn carry_out(&self, key: &str) -> Result<(), KeeperError> {
         let mut refreshed = None;
+        let done = self.carry_out_all(key, &mut refreshed).await;
+        // The entry may have another job by now, which a panic of the log must not end.
+        unless_it_panics(async { self.log(key, &mut refreshed) }).await;
+        done
+    }
+
+    async fn carry_out_all(&self, key: &str, refreshed: &mut Option<Refreshed>) -> Result<(), KeeperError> {
         while let Some(errand) = self.shared.with_entry(key, |entry, now| {
             let is_awaited = entry.is_awaited();
             entry.next(now, is_awaited)
@@ -113,13 +120,12 @@ impl<S: Store, R: Runtime> Driver<S, R> {
             match errand {
                 Errand::Send { call, until } => {
                     let answer = self.send(key, call.request(), until).await;
-                    refreshed =
+                    *refreshed =
                         Some(self.shared.with(key, |errands, now| errands.answered(call, answer, now)));
                 }
-                errand => self.carry_out_one(key, errand, &mut refreshed).await?,
+                errand => self.carry_out_one(key, errand, refreshed).await?,
             }
         }
-        self.log(key, &mut refreshed);
         Ok(())
     }
 
@@ -142,8 +148,9 @@ impl<S: Store, R: Runtime> Driver<S, R> {
                 self.log(key, refreshed);
             }
             Errand::Sleep(until) => race(self.runtime.sleep(until), self.shared.order(key)).await,
-            // `carry_out` sends, and `Entry::next` keeps the outcomes.
-            Errand::Send { .. } | Errand::Token(_) | Errand::NoToken(_) => {}
+            Errand::NoToken(error) => return Err(error),
+            // `carry_out_all` sends, and `Entry::next` keeps the outcomes.
+            Errand::Send { .. } | Errand::Token(_) => {}
         }
         Ok(())
     }

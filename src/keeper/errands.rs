@@ -117,12 +117,16 @@ pub struct Errands {
     /// The number of loads since the store refused a save, none of which found a newer snapshot; `None` if
     /// the store refused none.
     reads_since_refusal: Option<u32>,
+    /// True if the store has lost a write and has accepted none since.
+    has_rolled_back: bool,
     /// The number of loads in a row that found no newer snapshot.
     idle_reads: u32,
     /// True if the last errand was to sleep, so that a load comes next.
     has_slept: bool,
     /// The time of the first call of `next` since the last outcome.
     waiting_since: Option<SystemTime>,
+    /// True if a request has ended since then.
+    has_sent: bool,
 }
 
 impl Errands {
@@ -135,9 +139,11 @@ impl Errands {
             wishes: Wishes::default(),
             read_at: None,
             reads_since_refusal: None,
+            has_rolled_back: false,
             idle_reads: 0,
             has_slept: false,
             waiting_since: None,
+            has_sent: false,
         }
     }
 
@@ -146,10 +152,11 @@ impl Errands {
     pub fn next(&mut self, now: SystemTime) -> Errand {
         let since =
             self.waiting_since.filter(|since| *since <= now && now <= after(*since, self.longest_wait()));
+        self.has_sent &= since.is_some();
         self.waiting_since = Some(since.unwrap_or(now));
         let errand = self.errand(now);
         if matches!(errand, Errand::Token(_) | Errand::NoToken(_)) {
-            self.waiting_since = None;
+            self.stop_waiting();
         }
         errand
     }
@@ -160,7 +167,7 @@ impl Errands {
                 self.reads_since_refusal = None;
                 return Errand::NoToken(KeeperError::store(HIDDEN));
             }
-            Some(_) if self.read_at.is_none() || self.has_slept => return Errand::Load,
+            Some(_) if self.has_slept || !self.has_read_within(READ_AGAIN_AFTER, now) => return Errand::Load,
             Some(_) => return self.sleep(after(now, READ_AGAIN_AFTER)),
             None => {}
         }
@@ -171,11 +178,20 @@ impl Errands {
                 false => Errand::NoToken(KeeperError::SignIn(Reason::NotSignedIn)),
             };
         };
+        let deadline = after(self.waiting_since.unwrap_or(now), self.policy.max_wait());
         let is_first_save = session.revision() == 0;
         let step = session.poll(now);
         let token = session.access_token(now).cloned();
         match (step, session.check_issued_to(&self.client), token) {
             (Step::Save(save), Err(error), _) if save.claims => Errand::NoToken(KeeperError::Misuse(error)),
+            // One request is enough for the patience of a caller.
+            (Step::Save(save), _, token) if save.claims && self.has_sent && deadline <= now => match token {
+                Some(token) => Errand::Token(token),
+                None => {
+                    let trouble = session.trouble().cloned().map(Box::new);
+                    Errand::NoToken(KeeperError::NotNow { until: now, reason: WaitReason::Pause, trouble })
+                }
+            },
             // A claim and a first sign-in need a fresh load. Everything else is known to this holder only,
             // and is saved at once.
             (Step::Save(save), ..) if !((save.claims || is_first_save) && is_outdated) => Errand::Swap(save),
@@ -230,7 +246,7 @@ impl Errands {
 
     /// Returns the longest wait of one call: the patience, plus the time of its own request.
     fn longest_wait(&self) -> Duration {
-        self.policy.max_wait().saturating_add(self.policy.max_request())
+        self.policy.max_wait().saturating_add(self.policy.max_request().saturating_mul(2))
     }
 
     /// Returns whether the last load is too old to act on.
@@ -265,7 +281,7 @@ impl Errands {
         self.session = match (self.session.take(), snapshot) {
             (None, None) => self.begin(now),
             (None, Some(snapshot)) => Some(Session::of_stored(&self.client, snapshot, self.policy, now)),
-            (Some(session), None) => self.without_snapshot(session),
+            (Some(session), None) => self.without_snapshot(session).or_else(|| self.begin(now)),
             (Some(session), Some(snapshot)) => Some(self.with_snapshot(session, snapshot, now)),
         };
         self.carry_out_wishes(now);
@@ -278,6 +294,7 @@ impl Errands {
         if accepted {
             session.saved(save);
             (self.reads_since_refusal, self.idle_reads) = (None, 0);
+            self.has_rolled_back = false;
             self.wishes.are_stored();
             self.carry_out_wishes(now);
         } else if save.expected_revision() == session.revision() {
@@ -293,6 +310,7 @@ impl Errands {
         answer: Option<Response<'_>>,
         now: SystemTime,
     ) -> Refreshed {
+        self.has_sent = true;
         let Some(session) = &mut self.session else { return Refreshed::NoAnswer };
         match answer {
             Some(response) => match session.received(call, response, now) {
@@ -316,7 +334,12 @@ impl Errands {
                 self.read_at = None;
             }
             Some(_) => {}
-            None => self.wishes.rejected = Some(access_token.clone()),
+            None => {
+                if !self.wishes.rejected.contains(access_token) {
+                    self.wishes.rejected.push(access_token.clone());
+                }
+                self.read_at = None;
+            }
         }
     }
 
@@ -339,7 +362,9 @@ impl Errands {
                 self.read_at = None;
             }
         }
-        self.session.as_ref().map_or(Ok(()), |session| session.check_issued_to(&self.client))
+        let Some(session) = &mut self.session else { return Ok(()) };
+        session.hold_for(&self.client);
+        session.check_issued_to(&self.client)
     }
 
     /// Starts from a refresh token that you obtained without this crate, if nothing is stored; see
@@ -350,10 +375,8 @@ impl Errands {
     /// Misuse: the refresh token is empty or holds control characters, such as the line break of a file.
     pub fn start_from_refresh_token(&mut self, refresh_token: Secret) -> Result<(), Error> {
         check_refresh_token(&refresh_token)?;
-        if self.session.is_none() {
-            self.wishes.refresh_token = Some(refresh_token);
-            self.read_at = None;
-        }
+        self.wishes.refresh_token = Some(refresh_token);
+        self.read_at = None;
         Ok(())
     }
 
@@ -412,7 +435,7 @@ impl Errands {
             Some(reads) if reads >= READS_BEFORE_ROLL_BACK => {
                 // Fails only for the snapshot of another authorization, which is ruled out above.
                 let _ = session.roll_back(snapshot, now);
-                None
+                std::mem::replace(&mut self.has_rolled_back, true).then_some(reads.saturating_add(1))
             }
             reads => reads.map(|reads| reads.saturating_add(1)),
         };
@@ -468,6 +491,11 @@ impl Errands {
         self.is_saved() && self.reads_since_refusal.is_none() && !self.is_outdated(now)
     }
 
+    /// Forgets since when somebody waits.
+    pub(super) fn stop_waiting(&mut self) {
+        (self.waiting_since, self.has_slept, self.has_sent) = (None, false, false);
+    }
+
     /// Returns whether the program has ended the authorization.
     pub(super) fn is_ended(&self) -> bool {
         self.session.as_ref().is_some_and(Session::is_ended)
@@ -499,8 +527,8 @@ const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// The time to the first load that looks for another holder's outcome.
 const FIRST_INTERVAL: Duration = Duration::from_millis(50);
 
-const HIDDEN: &str =
-    "the store refuses a first save and has nothing under the key; test the store by its contract";
+/// What a store does wrong that refuses a save again and again.
+const HIDDEN: &str = "the store refuses to save and shows nothing newer; test the store by its contract";
 
 /// The number of repeated loads after which a store that refused a save and has no newer snapshot counts as
 /// having lost a write.

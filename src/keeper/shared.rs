@@ -145,6 +145,10 @@ impl Shared {
         .await;
     }
 
+    pub(super) fn has_requests(&self) -> bool {
+        !self.lock().requests.is_empty()
+    }
+
     pub(super) fn is_released(&self) -> bool {
         self.lock().is_released
     }
@@ -202,7 +206,7 @@ impl<T> Future for Wait<'_, T> {
             let caller = *caller.get_or_insert_with(|| state.next_caller());
             state.table.entry(key).wait(caller, context.waker())
         } else {
-            None
+            caller.take().and_then(|caller| state.table.entry(key).leave(caller))
         };
         drop(state);
         drop(earlier);

@@ -97,7 +97,6 @@ impl Entry {
             return Answer { value: Some(Err(ended)), has_errand: false };
         }
         let (token, has_errand) = self.errands.at_once(now);
-        self.wants_token |= has_errand;
         let value = match (token, outcome) {
             (Some(token), _) => Some(Ok(token)),
             // The store failed, so it is unknown whether another holder ended the authorization. The token
@@ -110,6 +109,9 @@ impl Entry {
             (None, Some(Ok(token))) if self.errands.access_token(now) != Some(&token) => None,
             (None, outcome) => outcome,
         };
+        // A caller who goes away with an error wants no more.
+        let has_errand = has_errand && !matches!(value, Some(Err(_)));
+        self.wants_token |= has_errand;
         Answer { value, has_errand }
     }
 
@@ -125,7 +127,8 @@ impl Entry {
             Some(Err(error @ (KeeperError::Store(_) | KeeperError::Panicked))) => Some(Err(error)),
             _ => None,
         };
-        Answer { value, has_errand: true }
+        let has_errand = value.is_none();
+        Answer { value, has_errand }
     }
 
     fn outcome_since(&self, known: &mut Option<u64>) -> Option<Result<Secret, KeeperError>> {
@@ -140,12 +143,16 @@ impl Entry {
         let is_enough = !self.wants_token && self.errands.is_settled(now);
         if is_enough {
             self.is_served = false;
+            self.errands.stop_waiting();
             return None;
         }
         match self.errands.next(now) {
             Errand::Token(token) => self.end_job(Ok(token)),
             Errand::NoToken(error) => self.end_job(Err(error)),
-            Errand::Sleep(_) if !is_awaited && self.errands.is_saved() => self.is_served = false,
+            Errand::Sleep(_) if !is_awaited && self.errands.is_saved() => {
+                (self.is_served, self.wants_token) = (false, false);
+                self.errands.stop_waiting();
+            }
             errand => return Some(errand),
         }
         None
@@ -160,6 +167,8 @@ impl Entry {
     /// stored yet.
     pub(super) fn failed(&mut self, error: KeeperError) -> bool {
         self.publish(Err(error));
+        self.wants_token = false;
+        self.errands.stop_waiting();
         self.is_served = !self.errands.is_saved();
         self.is_served
     }

@@ -13,7 +13,7 @@ pub(super) struct Wishes {
     /// Start from this refresh token if nothing is stored.
     pub(super) refresh_token: Option<Secret>,
     /// Replace this access token, which the API has rejected.
-    pub(super) rejected: Option<Secret>,
+    pub(super) rejected: Vec<Secret>,
     /// End the authorization.
     pub(super) end: Option<End>,
     /// Refresh at once.
@@ -40,13 +40,17 @@ pub(super) enum Stage {
 impl Wishes {
     pub(super) fn are_none(&self) -> bool {
         let Self { refresh_token, rejected, end, resume, rebind } = self;
-        refresh_token.is_none() && rejected.is_none() && end.is_none() && resume.is_none() && rebind.is_none()
+        refresh_token.is_none()
+            && rejected.is_empty()
+            && end.is_none()
+            && resume.is_none()
+            && rebind.is_none()
     }
 
     /// Carries out the wishes on the session, which has just been loaded or saved.
     pub(super) fn carry_out(&mut self, session: &mut Session, client: &Client, now: SystemTime) {
         self.refresh_token = None;
-        if let Some(rejected) = self.rejected.take() {
+        for rejected in self.rejected.drain(..) {
             session.access_token_rejected(&rejected);
         }
         if self.rebind.is_some() {

@@ -354,3 +354,61 @@ fn a_401_counts_on_a_process_that_has_not_read_the_store_yet() {
     let next = token(&mut tasks, &restarted).unwrap();
     assert!(next != rejected && world.accepts(&next));
 }
+
+/// The call is a mistake of the program, which must end all the same.
+#[test]
+fn the_keeper_of_another_client_ends_looks_at_and_rebinds_tokens_that_are_due() {
+    for call in ["session", "end", "rebind", "token"] {
+        let world = World::default();
+        let mut tasks = Tasks::new(&world, 1);
+        let wrong = started_with(&world, &mut tasks, moved_client());
+        let (saved, tokens) = (wrong.clone(), world.sign_in());
+        let error = tasks.block_on(async move { saved.signed_in(KEY, tokens).await }).unwrap_err();
+        assert!(matches!(error, KeeperError::Misuse(_)), "{error}");
+        pass(&world, LIFETIME);
+        match call {
+            "session" => assert!(session(&mut tasks, &wrong).is_some()),
+            "end" => assert_eq!(end(&mut tasks, &wrong).unwrap().expose(), "fake-refresh-1"),
+            "rebind" => {
+                rebind(&mut tasks, &wrong);
+                assert_eq!(token(&mut tasks, &wrong).unwrap().expose(), "fake-access-2");
+            }
+            _ => {
+                let error = token(&mut tasks, &wrong).unwrap_err();
+                assert!(matches!(error, KeeperError::Misuse(_)), "{error}");
+                // Another process binds the tokens to this client.
+                let elsewhere = started_with(&world, &mut tasks, moved_client());
+                rebind(&mut tasks, &elsewhere);
+                pass(&world, 2);
+                assert!(token(&mut tasks, &wrong).is_ok());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_401_for_a_user_without_a_snapshot_is_looked_up_once() {
+    let world = World::default();
+    let mut tasks = Tasks::new(&world, 1);
+    let keeper = started(&world, &mut tasks);
+    assert_eq!(reason(&mut tasks, &keeper), Reason::NotSignedIn);
+    let before = world.state.lock().unwrap().loads;
+    keeper.access_token_rejected(KEY, &Secret::new("fake-access-1"));
+    keeper.access_token_rejected(KEY, &Secret::new("fake-access-2"));
+    tasks.steps(100);
+    assert_eq!(world.state.lock().unwrap().loads - before, 1);
+    assert!(tasks.are_quiet());
+}
+
+#[test]
+fn a_refresh_token_from_elsewhere_is_taken_after_the_row_was_deleted() {
+    let world = World::default();
+    let mut tasks = Tasks::new(&world, 1);
+    let keeper = signed_in(&world, &mut tasks);
+    world.state.lock().unwrap().rows.clear();
+    let moved = keeper.clone();
+    let token_of_old = Secret::new("fake-refresh-1");
+    tasks.block_on(async move { moved.start_from_refresh_token(KEY, token_of_old).await }).unwrap();
+    assert_eq!(world.revision(), 1);
+    assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-access-2");
+}

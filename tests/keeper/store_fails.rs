@@ -223,7 +223,7 @@ fn a_store_that_hides_its_row_is_told_and_not_asked_without_end() {
     let error = tasks.block_on(async move { saved.signed_in(KEY, tokens).await }).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the store failed: the store refuses a first save and has nothing under the key; test the store by \
+        "the store failed: the store refuses to save and shows nothing newer; test the store by \
          its contract"
     );
     while world.now() < start + Duration::from_secs(60) {
@@ -231,4 +231,37 @@ fn a_store_that_hides_its_row_is_told_and_not_asked_without_end() {
     }
     let swaps = swaps.load(Ordering::Relaxed);
     assert!((2..=20).contains(&swaps), "{swaps} swaps in a minute");
+}
+
+/// A store that loads, and refuses every save, as a replica does.
+struct ReadOnly(World);
+
+impl Store for ReadOnly {
+    type Error = String;
+
+    async fn load(&self, key: &str) -> Result<Option<Snapshot>, String> {
+        Store::load(&self.0, key).await
+    }
+
+    async fn compare_and_swap(&self, _: &str, _: &Save) -> Result<bool, String> {
+        Ok(false)
+    }
+}
+
+#[test]
+fn a_store_that_refuses_every_save_is_told() {
+    let world = World::default();
+    let mut tasks = Tasks::new(&world, 1);
+    drop(signed_in(&world, &mut tasks));
+    let (keeper, driver) =
+        Keeper::new(client(), policy(), world.clock(), ReadOnly(world.clone()), world.clone());
+    tasks.spawn(driver.run());
+    world.pass(Duration::from_secs(LIFETIME));
+    let start = world.now();
+    let error = token(&mut tasks, &keeper).unwrap_err();
+    assert!(matches!(error, KeeperError::Store(_)), "{error}");
+    let (saved, tokens) = (keeper.clone(), world.sign_in());
+    let error = tasks.block_on(async move { saved.signed_in(KEY, tokens).await }).unwrap_err();
+    assert!(matches!(error, KeeperError::Store(_)), "{error}");
+    assert!(world.now() < start + Duration::from_secs(30), "{:?}", world.now().duration_since(start));
 }
