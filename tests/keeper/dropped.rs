@@ -71,15 +71,21 @@ fn a_sign_in_may_be_dropped_at_every_await_point() {
 
 #[test]
 fn callers_of_two_processes_are_dropped_at_random() {
-    let refreshes: u32 = (0..5_000).map(|seed| history(seed, &CALLERS)).sum();
-    // One on the last day of each history, and more before.
+    let (refreshes, dropped) = histories(5_000, &CALLERS);
+    // One refresh on the last day of each history, and more before.
     assert!(refreshes > 5_500, "{refreshes} refreshes only");
+    assert!(dropped > 10_000, "{dropped} callers dropped only");
 }
 
 #[test]
 fn everything_else_that_a_program_does_comes_in_between_at_random() {
-    let refreshes: u32 = (0..2_000).map(|seed| history(seed, &PROGRAM)).sum();
+    let (refreshes, _) = histories(2_000, &PROGRAM);
     assert!(refreshes > 2_200, "{refreshes} refreshes only");
+}
+
+/// Plays so many histories. Returns the number of refreshes, and of callers that were dropped while they waited.
+fn histories(number: u64, events: &[Event]) -> (u32, u32) {
+    (0..number).map(|seed| history(seed, events)).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
 }
 
 /// An event of a history.
@@ -120,13 +126,13 @@ const PROGRAM: [Event; 12] = [
 ];
 
 /// Two processes, and events in an order that the seed chooses. At the end each process, and a new one, has
-/// a good token of the last sign-in. Returns the number of refreshes.
-fn history(seed: u64, events: &[Event]) -> u32 {
+/// a good token of the last sign-in. Returns the numbers of refreshes and of dropped callers.
+fn history(seed: u64, events: &[Event]) -> (u32, u32) {
     let context = format!("seed {seed}");
     let world = World::default();
     let mut tasks = Tasks::new(&world, seed);
     let mut keepers = [signed_in(&world, &mut tasks), started(&world, &mut tasks)];
-    let mut callers = Vec::new();
+    let mut callers = Callers::default();
     for _ in 0..60 {
         // The tasks have their turn between two events.
         match events.get(tasks.random(events.len() as u64 + 5) as usize) {
@@ -134,7 +140,9 @@ fn history(seed: u64, events: &[Event]) -> u32 {
             None => tasks.steps(1),
         }
     }
-    callers.into_iter().for_each(|caller| tasks.cancel(caller));
+    while !callers.present.is_empty() {
+        callers.drop_one(&mut tasks);
+    }
     // What is under way ends, although nobody waits for it.
     tasks.steps(400);
     let mut state = world.state.lock().unwrap();
@@ -147,10 +155,27 @@ fn history(seed: u64, events: &[Event]) -> u32 {
     }
     assert_nobody_is_stranded(&world, &mut tasks, &context);
     let state = world.state.lock().unwrap();
-    state.server.refreshes
+    (state.server.refreshes, callers.dropped)
 }
 
-fn happens(event: Event, world: &World, tasks: &mut Tasks, keepers: &mut [Keeper], callers: &mut Vec<Task>) {
+/// The callers of a history.
+#[derive(Default)]
+struct Callers {
+    present: Vec<Task>,
+    /// The number of those that were dropped while they waited.
+    dropped: u32,
+}
+
+impl Callers {
+    fn drop_one(&mut self, tasks: &mut Tasks) {
+        let caller = tasks.random(self.present.len() as u64) as usize;
+        let caller = self.present.swap_remove(caller);
+        self.dropped += u32::from(!tasks.is_done(caller));
+        tasks.cancel(caller);
+    }
+}
+
+fn happens(event: Event, world: &World, tasks: &mut Tasks, keepers: &mut [Keeper], callers: &mut Callers) {
     let process = tasks.random(keepers.len() as u64) as usize;
     let keeper = keepers[process].clone();
     // The rare events.
@@ -164,12 +189,9 @@ fn happens(event: Event, world: &World, tasks: &mut Tasks, keepers: &mut [Keeper
         // An answer that is on its way while hours pass is lost, which no client can mend.
         TimePasses if !tasks.are_quiet() => {}
         TimePasses => world.pass(Duration::from_secs(LIFETIME / 3)),
-        CallerComes => callers.push(ask(tasks, &keeper)),
-        CallerIsDropped if callers.is_empty() => {}
-        CallerIsDropped => {
-            let caller = tasks.random(callers.len() as u64) as usize;
-            tasks.cancel(callers.swap_remove(caller));
-        }
+        CallerComes => callers.present.push(ask(tasks, &keeper)),
+        CallerIsDropped if callers.present.is_empty() => {}
+        CallerIsDropped => callers.drop_one(tasks),
         ServerIsAway => {
             let answer = if tasks.random(2) == 0 { Answer::Busy } else { Answer::Nothing };
             world.state.lock().unwrap().server.answers.push_back(answer);
