@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use crate::call::{Request, Response};
-use crate::keeper::errands::{Errand, Errands, Refreshed};
+use crate::keeper::errands::{Errand, Errands, Refreshed, after};
 use crate::keeper::error::KeeperError;
 use crate::keeper::jobs::{Jobs, race, unless_it_panics};
 use crate::keeper::shared::Shared;
@@ -86,8 +86,7 @@ impl<S: Store, R: Runtime> Driver<S, R> {
     }
 
     async fn sleep(&self, time: Duration) {
-        let now = self.shared.now();
-        self.runtime.sleep(now.checked_add(time).unwrap_or(now)).await;
+        self.runtime.sleep(after(self.shared.now(), time)).await;
     }
 
     /// Serves one authorization. A panic of the store or of the HTTP client ends this job only.

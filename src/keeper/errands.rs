@@ -171,26 +171,18 @@ impl Errands {
             Some(_) => return self.sleep(after(now, READ_AGAIN_AFTER)),
             None => {}
         }
-        let is_outdated = self.is_outdated(now);
+        let (is_outdated, deadline) = (self.is_outdated(now), self.deadline(now));
         let Some(session) = &mut self.session else {
-            return match is_outdated {
-                true => Errand::Load,
-                false => Errand::NoToken(KeeperError::SignIn(Reason::NotSignedIn)),
-            };
+            return self.after_a_look(KeeperError::SignIn(Reason::NotSignedIn), now);
         };
-        let deadline = after(self.waiting_since.unwrap_or(now), self.policy.max_wait());
         let is_first_save = session.revision() == 0;
         let step = session.poll(now);
         let token = session.access_token(now).cloned();
         match (step, session.check_issued_to(&self.client), token) {
-            (Step::Save(save), Err(error), _) if save.claims => Errand::NoToken(KeeperError::Misuse(error)),
             // One request is enough for the patience of a caller.
             (Step::Save(save), _, token) if save.claims && self.has_sent && deadline <= now => match token {
                 Some(token) => Errand::Token(token),
-                None => {
-                    let trouble = session.trouble().cloned().map(Box::new);
-                    Errand::NoToken(KeeperError::NotNow { until: now, reason: WaitReason::Pause, trouble })
-                }
+                None => self.not_now(now, WaitReason::Pause),
             },
             // A claim and a first sign-in need a fresh load. Everything else is known to this holder only,
             // and is saved at once.
@@ -202,14 +194,8 @@ impl Errands {
                 Err(error) => Errand::NoToken(KeeperError::Misuse(error)),
             },
             _ if is_outdated => Errand::Load,
-            (Step::Reauthorize(reason), _, None) => match self.has_read_within(READ_AGAIN_AFTER, now) {
-                true => Errand::NoToken(KeeperError::SignIn(reason)),
-                false => Errand::Load,
-            },
-            (_, Err(error), _) => match self.has_read_within(READ_AGAIN_AFTER, now) {
-                true => Errand::NoToken(KeeperError::Misuse(error)),
-                false => Errand::Load,
-            },
+            (Step::Reauthorize(reason), _, None) => self.after_a_look(KeeperError::SignIn(reason), now),
+            (_, Err(error), _) => self.after_a_look(KeeperError::Misuse(error), now),
             // Another holder's refresh may end this token.
             (Step::Wait { reason: WaitReason::AnotherHolder, .. }, Ok(()), Some(_))
                 if !self.has_looked(now) =>
@@ -230,13 +216,30 @@ impl Errands {
         if self.has_slept || !self.has_read_within(READ_AGAIN_AFTER, now) {
             return Errand::Load;
         }
-        let deadline = after(self.waiting_since.unwrap_or(now), self.policy.max_wait());
+        let deadline = self.deadline(now);
         let outlasts_patience = reason == WaitReason::Pause && deadline < until;
         if deadline <= now || outlasts_patience {
-            let trouble = self.session.as_ref().and_then(Session::trouble).cloned().map(Box::new);
-            return Errand::NoToken(KeeperError::NotNow { until, reason, trouble });
+            return self.not_now(until, reason);
         }
         self.sleep(until.min(deadline).min(after(now, self.interval())))
+    }
+
+    /// Returns this outcome if the last load is recent. Otherwise another holder may have changed it.
+    fn after_a_look(&self, outcome: KeeperError, now: SystemTime) -> Errand {
+        match self.has_read_within(READ_AGAIN_AFTER, now) {
+            true => Errand::NoToken(outcome),
+            false => Errand::Load,
+        }
+    }
+
+    fn not_now(&self, until: SystemTime, reason: WaitReason) -> Errand {
+        let trouble = self.session.as_ref().and_then(Session::trouble).cloned().map(Box::new);
+        Errand::NoToken(KeeperError::NotNow { until, reason, trouble })
+    }
+
+    /// Returns the end of the patience.
+    fn deadline(&self, now: SystemTime) -> SystemTime {
+        after(self.waiting_since.unwrap_or(now), self.policy.max_wait())
     }
 
     fn sleep(&mut self, until: SystemTime) -> Errand {
@@ -244,7 +247,8 @@ impl Errands {
         Errand::Sleep(until)
     }
 
-    /// Returns the longest wait of one call: the patience, plus the time of its own request.
+    /// Returns the time after which a wait is another call's: the patience, the time of a request, and as
+    /// much for the store.
     fn longest_wait(&self) -> Duration {
         self.policy.max_wait().saturating_add(self.policy.max_request().saturating_mul(2))
     }
@@ -355,16 +359,18 @@ impl Errands {
     pub fn signed_in(&mut self, tokens: TokenResponse, now: SystemTime) -> Result<(), Error> {
         // All wishes were for an earlier sign-in.
         self.wishes = Wishes::default();
-        match &mut self.session {
-            Some(session) => session.reauthorized(tokens, now),
-            None => {
-                self.session = Some(Session::new(tokens, self.policy, now));
-                self.read_at = None;
+        let mut session = match self.session.take() {
+            Some(mut session) => {
+                session.reauthorized(tokens, now);
+                session
             }
-        }
-        let Some(session) = &mut self.session else { return Ok(()) };
+            None => {
+                self.read_at = None;
+                Session::new(tokens, self.policy, now)
+            }
+        };
         session.hold_for(&self.client);
-        session.check_issued_to(&self.client)
+        self.session.insert(session).check_issued_to(&self.client)
     }
 
     /// Starts from a refresh token that you obtained without this crate, if nothing is stored; see
@@ -513,7 +519,8 @@ impl fmt::Debug for Errands {
     }
 }
 
-fn after(time: SystemTime, by: Duration) -> SystemTime {
+/// Adds to a time; one that would be out of range stays.
+pub(super) fn after(time: SystemTime, by: Duration) -> SystemTime {
     time.checked_add(by).unwrap_or(time)
 }
 
