@@ -38,7 +38,6 @@ impl Table {
             wants_token: false,
             outcomes: 0,
             outcome: None,
-            has_news: false,
             waiting: HashMap::new(),
         })
     }
@@ -70,8 +69,6 @@ pub(super) struct Entry {
     outcomes: u64,
     /// The last outcome.
     outcome: Option<Result<Secret, KeeperError>>,
-    /// True if the waiting callers have not been woken for the last outcome.
-    has_news: bool,
     /// The callers that wait, by their number.
     waiting: HashMap<u64, Waker>,
 }
@@ -142,33 +139,29 @@ impl Entry {
     pub(super) fn next(&mut self, now: SystemTime, is_awaited: bool) -> Option<Errand> {
         let is_enough = !self.wants_token && self.errands.is_settled(now);
         if is_enough {
-            self.is_served = false;
-            self.errands.stop_waiting();
+            self.end_job();
             return None;
         }
         match self.errands.next(now) {
-            Errand::Token(token) => self.end_job(Ok(token)),
-            Errand::NoToken(error) => self.end_job(Err(error)),
-            Errand::Sleep(_) if !is_awaited && self.errands.is_saved() => {
-                (self.is_served, self.wants_token) = (false, false);
-                self.errands.stop_waiting();
-            }
+            Errand::Token(token) => self.publish(Ok(token)),
+            Errand::NoToken(error) => self.publish(Err(error)),
+            Errand::Sleep(_) if !is_awaited && self.errands.is_saved() => {}
             errand => return Some(errand),
         }
+        self.end_job();
         None
     }
 
-    fn end_job(&mut self, outcome: Result<Secret, KeeperError>) {
+    fn end_job(&mut self) {
         (self.is_served, self.wants_token) = (false, false);
-        self.publish(outcome);
+        self.errands.stop_waiting();
     }
 
     /// Publishes a failure of the job. Returns whether the job must try again, because something is not
     /// stored yet.
     pub(super) fn failed(&mut self, error: KeeperError) -> bool {
         self.publish(Err(error));
-        self.wants_token = false;
-        self.errands.stop_waiting();
+        self.end_job();
         self.is_served = !self.errands.is_saved();
         self.is_served
     }
@@ -176,7 +169,6 @@ impl Entry {
     fn publish(&mut self, outcome: Result<Secret, KeeperError>) {
         self.outcomes = self.outcomes.wrapping_add(1);
         self.outcome = Some(outcome);
-        self.has_news = true;
     }
 
     /// Registers a waiting caller. Returns its earlier waker, to drop it when the table is unlocked.
@@ -204,14 +196,13 @@ impl Entry {
         change: impl FnOnce(&mut Self, SystemTime) -> T,
         now: SystemTime,
     ) -> (T, bool) {
-        let was_settled = self.errands.is_settled(now);
+        let (outcomes, was_settled) = (self.outcomes, self.errands.is_settled(now));
         let value = change(self, now);
-        let is_outcome = std::mem::take(&mut self.has_news);
-        (value, is_outcome || (!was_settled && self.errands.is_settled(now)))
+        (value, self.outcomes != outcomes || (!was_settled && self.errands.is_settled(now)))
     }
 
-    /// Returns the wakers of the waiting callers. The callers stay registered until their futures are
-    /// dropped.
+    /// Returns the wakers of the waiting callers. The callers stay registered until they have an
+    /// answer or are dropped.
     pub(super) fn waiting(&self) -> Vec<Waker> {
         self.waiting.values().cloned().collect()
     }
