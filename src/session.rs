@@ -201,7 +201,7 @@ pub struct Session {
     holder: Arc<Holder>,
 }
 
-/// What is about to happen to the tokens of a session.
+/// The next event for the tokens of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outlook {
     /// Nothing.
@@ -384,7 +384,7 @@ impl Session {
     /// Binds the tokens to this client, whatever client they were issued to.
     pub(crate) fn move_to(&mut self, client: &Client) {
         let moved = Record { issued_to: client.holder.issued_to, ..self.newest().clone() };
-        self.holder = client.holder.clone();
+        self.hold_for(client);
         self.hand = match self.hand {
             Hand::SignIn { keeps, .. } => Hand::SignIn { record: Box::new(moved), keeps },
             _ => Hand::Outcome(Box::new(moved)),

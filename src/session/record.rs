@@ -120,8 +120,7 @@ impl Generation {
 impl Record {
     /// Makes the record of a first sign-in, whose tokens arrived at `now`.
     pub(crate) fn of_sign_in(tokens: TokenResponse, now: u64, policy: &RefreshPolicy) -> Self {
-        let refresh_token = tokens.refresh_token().map(Secret::expose).unwrap_or_default();
-        let authorization = client::digest([tokens.access_token().expose(), refresh_token]);
+        let authorization = authorization_of(tokens.access_token(), tokens.refresh_token());
         let mut record = Self::without_tokens(authorization, tokens.holder.issued_to, now);
         record.begin(&tokens, now);
         record.take(tokens, now, now, policy);
@@ -130,14 +129,13 @@ impl Record {
 
     /// Makes an unsaved first sign-in of a later one.
     pub(crate) fn as_first_sign_in(&self) -> Self {
-        let refresh_token = self.refresh_token.as_ref().map(Secret::expose).unwrap_or_default();
-        let authorization = client::digest([self.access_token.expose(), refresh_token]);
+        let authorization = authorization_of(&self.access_token, self.refresh_token.as_ref());
         Self { authorization, revision: 0, ..self.clone() }
     }
 
     /// Makes the record of a refresh token alone, with a refresh due at once.
     pub(crate) fn of_refresh_token(refresh_token: Secret, client: &Client, now: u64) -> Self {
-        let authorization = client::digest(["", refresh_token.expose()]);
+        let authorization = authorization_of(&Secret::new(""), Some(&refresh_token));
         Self {
             refresh_token: Some(refresh_token),
             ends_together: client.server.access_tokens_end_with_refresh,
@@ -462,4 +460,9 @@ impl fmt::Debug for Record {
             .field("state", &self.state)
             .finish_non_exhaustive()
     }
+}
+
+/// Returns the first 16 bytes of a digest of the first tokens, which tells authorizations apart.
+fn authorization_of(access_token: &Secret, refresh_token: Option<&Secret>) -> [u8; 16] {
+    client::digest([access_token.expose(), refresh_token.map(Secret::expose).unwrap_or_default()])
 }
