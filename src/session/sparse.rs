@@ -1,4 +1,5 @@
-//! Values that are nearly always the same: a program may keep a million sessions, and the usual value takes no memory.
+//! Values that are nearly always the same: a program may keep a million sessions, and the usual value takes
+//! no memory.
 
 use std::ops::Deref;
 

@@ -105,8 +105,8 @@ pub(crate) fn is_sound(text: &str) -> bool {
 
 /// Returns whether a text holds no control characters, of ASCII and beyond.
 ///
-/// Looks for visible ASCII first, in one pass without an early exit, because most tokens are: going character by
-/// character makes the token response 10 % slower in `cargo bench --bench compare`.
+/// Looks for visible ASCII first, in one pass without an early exit, because most tokens are: going character
+/// by character makes the token response 10 % slower in `cargo bench --bench compare`.
 pub(crate) fn is_printable(text: &str) -> bool {
     text.bytes().fold(true, |is_visible, byte| is_visible & matches!(byte, b' '..=b'~'))
         || !text.chars().any(char::is_control)

@@ -202,8 +202,8 @@ const NAMES: &[&str; 8] = &[
     "error_uri",
 ];
 
-/// Parses a body into the known members, which start absent. Returns all others, and the damage to the body as
-/// a whole.
+/// Parses a body into the known members, which start absent. Returns all others, and the damage to the body
+/// as a whole.
 fn parse<'a>(
     response: &'a Response<'_>,
     leniencies: Leniencies,

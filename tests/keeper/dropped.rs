@@ -143,7 +143,7 @@ fn history(seed: u64, events: &[Event]) -> (u32, u32) {
     while !callers.present.is_empty() {
         callers.drop_one(&mut tasks);
     }
-    // What is under way ends, although nobody waits for it.
+    // The jobs end, although no caller waits for them.
     tasks.steps(400);
     let mut state = world.state.lock().unwrap();
     (state.store_fails, state.server.answers) = Default::default();

@@ -355,7 +355,7 @@ fn a_401_counts_on_a_process_that_has_not_read_the_store_yet() {
     assert!(next != rejected && world.accepts(&next));
 }
 
-/// The call is a mistake of the program, which must end all the same.
+/// The program makes a mistake, and each of its calls must still return.
 #[test]
 fn the_keeper_of_another_client_ends_looks_at_and_rebinds_tokens_that_are_due() {
     for call in ["session", "end", "rebind", "token"] {
