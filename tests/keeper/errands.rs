@@ -94,6 +94,15 @@ impl Holder {
         }
     }
 
+    /// Does these errands, with the answer to a refresh, and reports each.
+    #[track_caller]
+    fn does(&mut self, words: &[&str], status: u16, body: &str, now: SystemTime) {
+        for word in words {
+            assert_eq!(self.next(now), *word);
+            self.report(status, body, now);
+        }
+    }
+
     /// Does every errand at one time, and returns the words for them. A sleep ends it.
     fn until_done(&mut self, now: SystemTime) -> String {
         let mut words = Vec::new();
@@ -168,10 +177,7 @@ fn a_save_that_is_reported_twice_is_done_when_it_was_accepted_once() {
 fn a_resume_that_lost_a_race_is_carried_out_again() {
     let mut holder = Holder::signed_in();
     let late = later(LIFETIME as f64);
-    for word in ["load", "swap 2", "send fake-refresh-1", "swap 3"] {
-        assert_eq!(holder.next(late), word);
-        holder.report(503, "", late);
-    }
+    holder.does(&["load", "swap 2", "send fake-refresh-1", "swap 3"], 503, "", late);
     let mut other = Holder::new(holder.row.clone());
     holder.errands.resume();
     assert_eq!(holder.next(late), "load");
@@ -179,10 +185,7 @@ fn a_resume_that_lost_a_race_is_carried_out_again() {
     assert_eq!(holder.next(late), "swap 4");
     // The pause is over, and another holder fails again.
     let over = late + Duration::from_secs(2);
-    for word in ["load", "swap 4", "send fake-refresh-1", "swap 5"] {
-        assert_eq!(other.next(over), word);
-        other.report(503, "", over);
-    }
+    other.does(&["load", "swap 4", "send fake-refresh-1", "swap 5"], 503, "", over);
     holder.row = other.row;
     assert_eq!(
         holder.until_done(over),
@@ -196,10 +199,7 @@ fn the_store_is_looked_into_after_each_sleep_although_the_clock_stands_still() {
     let mut holder = Holder::signed_in();
     let mut other = Holder::new(holder.row.clone());
     let late = later(LIFETIME as f64);
-    for word in ["load", "swap 2"] {
-        assert_eq!(other.next(late), word);
-        other.report(0, "", late);
-    }
+    other.does(&["load", "swap 2"], 0, "", late);
     holder.row = other.row.clone();
     for sleep in ["50ms", "100ms", "200ms"] {
         assert_eq!(holder.until_done(late), format!("load, sleep {sleep}"));
@@ -214,10 +214,7 @@ fn the_store_is_looked_into_after_each_sleep_although_the_clock_stands_still() {
 fn a_save_whose_outcome_is_unknown_comes_again() {
     let mut holder = Holder::signed_in();
     let due = later(DUE as f64);
-    for word in ["load", "swap 2", "send fake-refresh-1"] {
-        assert_eq!(holder.next(due), word);
-        holder.report(200, &tokens(2), due);
-    }
+    holder.does(&["load", "swap 2", "send fake-refresh-1"], 200, &tokens(2), due);
     assert_eq!(holder.next(due), "swap 3");
     let Some(Errand::Swap(save)) = holder.open.take() else { panic!() };
     assert!(holder.compare_and_swap(&save));
@@ -246,10 +243,7 @@ fn another_holder_is_waited_for_and_its_outcome_is_looked_for_often_at_first() {
     let mut holder = Holder::signed_in();
     let mut other = Holder::new(holder.row.clone());
     let due = later(DUE as f64);
-    for word in ["load", "swap 2"] {
-        assert_eq!(other.next(due), word);
-        other.report(0, "", due);
-    }
+    other.does(&["load", "swap 2"], 0, "", due);
     // The other one dies after its claim.
     holder.row = other.row;
     holder.errands.access_token_rejected(&Secret::new("fake-access-1"), due);
@@ -276,10 +270,7 @@ fn while_another_holder_refreshes_the_old_token_is_given_and_the_new_one_looked_
     let mut holder = Holder::signed_in();
     let mut other = Holder::new(holder.row.clone());
     let due = later(DUE as f64);
-    for word in ["load", "swap 2"] {
-        assert_eq!(other.next(due), word);
-        other.report(0, "", due);
-    }
+    other.does(&["load", "swap 2"], 0, "", due);
     holder.row = other.row.clone();
     assert_eq!(holder.until_done(due), "load, fake-access-1");
     let at = |milliseconds| due + Duration::from_millis(milliseconds);
@@ -299,18 +290,12 @@ fn the_looks_begin_anew_with_the_claim_of_another_holder() {
     let mut holder = Holder::signed_in();
     let (mut dead, mut faster) = (Holder::new(holder.row.clone()), Holder::new(None));
     let late = later(LIFETIME as f64);
-    for word in ["load", "swap 2"] {
-        assert_eq!(dead.next(late), word);
-        dead.report(0, "", late);
-    }
+    dead.does(&["load", "swap 2"], 0, "", late);
     holder.row = dead.row.clone();
     faster.row = dead.row;
     let over = later(LIFETIME as f64 + 65.0);
     assert_eq!(holder.until_done(over - Duration::from_secs(1)), "load, sleep 50ms");
-    for word in ["load", "swap 3"] {
-        assert_eq!(faster.next(over), word);
-        faster.report(0, "", over);
-    }
+    faster.does(&["load", "swap 3"], 0, "", over);
     holder.row = faster.row;
     assert_eq!(holder.until_done(over), "swap 3, load, sleep 50ms");
 }
@@ -325,10 +310,7 @@ fn a_clock_that_was_set_back_makes_a_reading_too_old() {
 fn a_pause_that_outlasts_the_patience_is_not_waited_for() {
     let mut holder = Holder::signed_in();
     let late = later(LIFETIME as f64);
-    for word in ["load", "swap 2", "send fake-refresh-1"] {
-        assert_eq!(holder.next(late), word);
-        holder.report(429, r#"{"error":"slow_down"}"#, late);
-    }
+    holder.does(&["load", "swap 2", "send fake-refresh-1"], 429, r#"{"error":"slow_down"}"#, late);
     assert_eq!(holder.until_done(late).split(", ").next(), Some("swap 3"));
 
     let mut holder = Holder::signed_in();
