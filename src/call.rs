@@ -178,7 +178,28 @@ impl Request {
         }
     }
 
-    /// Returns the method: `POST` for every request that this crate makes.
+    /// Makes a request without a body that asks for JSON.
+    pub(crate) fn without_body(
+        method: &'static str,
+        url: Arc<str>,
+        authorization: Option<Arc<Secret>>,
+    ) -> Self {
+        let headers = Cow::Borrowed(ACCEPT_JSON);
+        Self { method: method.into(), headers, ..Self::form_post(url, String::new(), authorization) }
+    }
+
+    /// Makes a request whose body is JSON.
+    pub(crate) fn json(
+        method: &'static str,
+        url: Arc<str>,
+        body: String,
+        authorization: Option<Arc<Secret>>,
+    ) -> Self {
+        let headers = Cow::Borrowed(JSON_HEADERS);
+        Self { method: method.into(), headers, ..Self::form_post(url, body, authorization) }
+    }
+
+    /// Returns the method: `POST` for every request with a form.
     pub fn method(&self) -> &str {
         &self.method
     }
@@ -200,7 +221,7 @@ impl Request {
         self.headers().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// Returns the body: form-encoded text, which holds secrets.
+    /// Returns the body: a form, or JSON in [`registration`](crate::registration). It holds secrets.
     pub fn body(&self) -> &str {
         self.body.expose()
     }
@@ -345,7 +366,7 @@ impl Request {
         // JSON.
         if error.advice() == Advice::Stop && matches!(status, 300..=399 | 404 | 405 | 410) {
             let address = ForeignAddress(&self.url);
-            return Some(format!("the token endpoint's address {address} may be wrong").into());
+            return Some(format!("the endpoint's address {address} may be wrong").into());
         }
         None
     }
@@ -427,6 +448,14 @@ impl fmt::Debug for Request {
 const AUTHORIZATION: &str = "authorization";
 
 const FORM: &str = "application/x-www-form-urlencoded";
+
+const ACCEPT_JSON: &[(Cow<'static, str>, HeaderValue)] =
+    &[(Cow::Borrowed("accept"), HeaderValue::Constant("application/json"))];
+
+const JSON_HEADERS: &[(Cow<'static, str>, HeaderValue)] = &[
+    (Cow::Borrowed("content-type"), HeaderValue::Constant("application/json")),
+    (Cow::Borrowed("accept"), HeaderValue::Constant("application/json")),
+];
 
 const FORM_HEADERS: &[(Cow<'static, str>, HeaderValue)] = &[
     (Cow::Borrowed("content-type"), HeaderValue::Constant(FORM)),

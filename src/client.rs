@@ -102,7 +102,11 @@ impl Client {
         Ok(Self {
             authorization: auth.authorization(&client_id).map(Arc::new),
             credentials_are_encoded: auth.encodes(&client_id),
-            authorization_url_start: authorization_url_start(&server.authorization_endpoint, &client_id),
+            authorization_url_start: server
+                .authorization_endpoint
+                .as_ref()
+                .map(|endpoint| authorization_url_start(endpoint, &client_id))
+                .unwrap_or_default(),
             started_by: StartedBy::of(&server, &client_id, Endpoint::normalized),
             started_by_as_written: StartedBy::of(&server, &client_id, written),
             holder: Arc::new(Holder {
@@ -130,20 +134,36 @@ impl Client {
         parameters: &[(&str, &str)],
         resources: &[impl AsRef<str>],
     ) -> Request {
+        let resources = resources.iter().map(|resource| ("resource", resource.as_ref()));
+        self.request(&self.server.token_endpoint, parameters, resources)
+    }
+
+    /// Makes a request to any endpoint with this client's authentication: the parameters, then `more` of them.
+    /// Each name must need no escaping.
+    ///
+    /// Leaves out a parameter with an empty value, which counts as absent (RFC 6749 §3.2).
+    pub(crate) fn request<'a>(
+        &self,
+        endpoint: &Endpoint,
+        parameters: &[(&str, &str)],
+        more: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+    ) -> Request {
         let credentials: &[(&str, &str)] = match &self.auth.0 {
             Method::Basic(_) | Method::BasicUnencoded(_) => &[],
             Method::Post(secret) => &[("client_id", &self.client_id), ("client_secret", secret.expose())],
             Method::None => &[("client_id", &self.client_id)],
         };
-        let resources = resources.iter().map(|resource| ("resource", resource.as_ref()));
         let pairs = || {
-            let pairs = parameters.iter().chain(credentials).copied().chain(resources.clone());
+            let pairs = parameters
+                .iter()
+                .chain(credentials)
+                .copied()
+                .chain(more.clone().map(|pair| pair as (&str, &str)));
             pairs.filter(|(_, value)| !value.is_empty())
         };
         let mut body = String::with_capacity(pairs().map(|(name, value)| form::room_for(name, value)).sum());
         pairs().for_each(|(name, value)| form::push_pair(&mut body, name, value));
-        let url = self.server.token_endpoint.to_shared();
-        let mut request = Request::form_post(url, body, self.authorization.clone());
+        let mut request = Request::form_post(endpoint.to_shared(), body, self.authorization.clone());
         request.credentials_are_encoded = self.credentials_are_encoded;
         request
     }
@@ -168,7 +188,7 @@ pub(crate) struct StartedBy(pub(crate) [u8; 32]);
 impl StartedBy {
     fn of(server: &AuthorizationServer, client_id: &str, spell: fn(&Endpoint) -> String) -> Self {
         let issuer = server.issuer.as_ref().map_or("", Issuer::as_str);
-        let authorization_endpoint = spell(&server.authorization_endpoint);
+        let authorization_endpoint = server.authorization_endpoint.as_ref().map(spell).unwrap_or_default();
         let token_endpoint = spell(&server.token_endpoint);
         Self(sha256([issuer, &authorization_endpoint, &token_endpoint, client_id]))
     }

@@ -211,6 +211,11 @@ impl Error {
         Self::new(ErrorKind::Suspect, message, Advice::KeepWaiting)
     }
 
+    /// Makes the error of an answer that must not be trusted; the next one will be no better.
+    pub(crate) fn untrusted(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Suspect, message, Advice::Stop)
+    }
+
     /// Makes the error of a callback that says nothing; the real one may still come.
     pub(crate) fn no_callback(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Invalid, message, Advice::KeepWaiting)

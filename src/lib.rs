@@ -143,6 +143,7 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod answer;
 pub mod authorization;
 pub mod call;
 mod client;

@@ -26,7 +26,7 @@ use crate::text::uri::{Endpoint, Issuer};
 /// ```
 pub fn staging() -> AuthorizationServer {
     pleo(AuthorizationServer::with_endpoints(
-        Endpoint::constant("https://auth.staging.pleo.io/oauth/authorize"),
+        Some(Endpoint::constant("https://auth.staging.pleo.io/oauth/authorize")),
         Endpoint::constant("https://auth.staging.pleo.io/oauth/token"),
     ))
 }
@@ -51,7 +51,7 @@ pub fn staging() -> AuthorizationServer {
 /// ```
 pub fn production() -> AuthorizationServer {
     pleo(AuthorizationServer::with_endpoints(
-        Endpoint::constant("https://auth.pleo.io/oauth/authorize"),
+        Some(Endpoint::constant("https://auth.pleo.io/oauth/authorize")),
         Endpoint::constant("https://auth.pleo.io/oauth/token"),
     ))
     .https_redirect_uris_only()
@@ -107,10 +107,11 @@ mod tests {
             (at("http://127.0.0.1:8080").unwrap(), "http://127.0.0.1:8080"),
             (at("http://127.0.0.1:8080/").unwrap(), "http://127.0.0.1:8080"),
         ] {
-            assert_eq!(server.authorization_endpoint.as_str(), format!("{base}/oauth/authorize"));
+            let authorization_endpoint = server.authorization_endpoint.unwrap();
+            assert_eq!(authorization_endpoint.as_str(), format!("{base}/oauth/authorize"));
             assert_eq!(server.token_endpoint.as_str(), format!("{base}/oauth/token"));
             // `Endpoint::constant` took on trust what `new` accepts.
-            let endpoints = [&server.authorization_endpoint, &server.token_endpoint].map(Endpoint::as_str);
+            let endpoints = [&authorization_endpoint, &server.token_endpoint].map(Endpoint::as_str);
             AuthorizationServer::new(endpoints[0], endpoints[1]).unwrap();
         }
     }

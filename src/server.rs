@@ -38,8 +38,12 @@ use crate::text::uri::{Endpoint, Issuer};
 pub struct AuthorizationServer {
     pub(crate) name: Cow<'static, str>,
     pub(crate) issuer: Option<Issuer>,
-    pub(crate) authorization_endpoint: Endpoint,
+    pub(crate) authorization_endpoint: Option<Endpoint>,
     pub(crate) token_endpoint: Endpoint,
+    pub(crate) device_authorization_endpoint: Option<Endpoint>,
+    pub(crate) introspection_endpoint: Option<Endpoint>,
+    pub(crate) registration_endpoint: Option<Endpoint>,
+    pub(crate) revocation_endpoint: Option<Endpoint>,
     pub(crate) grant_types_supported: Option<Vec<Cow<'static, str>>>,
     pub(crate) token_endpoint_auth_methods_supported: Option<Vec<Cow<'static, str>>>,
     pub(crate) code_challenge_methods_supported: Option<Vec<Cow<'static, str>>>,
@@ -70,17 +74,30 @@ impl AuthorizationServer {
         let authorization_endpoint = Endpoint::parse(authorization_endpoint, AUTHORIZATION_PARAMETERS)
             .map_err(|refused| Error::misuse(format!("the authorization endpoint {refused}")))?;
         check_response_mode(&authorization_endpoint)?;
-        let token_endpoint = Endpoint::parse(token_endpoint, TOKEN_PARAMETERS)
-            .map_err(|refused| Error::misuse(format!("the token endpoint {refused}")))?;
-        Ok(Self::with_endpoints(authorization_endpoint, token_endpoint))
+        let token_endpoint = parse_endpoint("token endpoint", token_endpoint)?;
+        Ok(Self::with_endpoints(Some(authorization_endpoint), token_endpoint))
     }
 
-    pub(crate) fn with_endpoints(authorization_endpoint: Endpoint, token_endpoint: Endpoint) -> Self {
+    /// Describes a server without an authorization endpoint, for grants that need no browser. A client of it
+    /// refuses to start an authorization.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`new`](Self::new) for the token endpoint.
+    pub fn without_authorization_endpoint(token_endpoint: &str) -> Result<Self, Error> {
+        Ok(Self::with_endpoints(None, parse_endpoint("token endpoint", token_endpoint)?))
+    }
+
+    pub(crate) fn with_endpoints(authorization_endpoint: Option<Endpoint>, token_endpoint: Endpoint) -> Self {
         Self {
             name: "the server".into(),
             issuer: None,
             authorization_endpoint,
             token_endpoint,
+            device_authorization_endpoint: None,
+            introspection_endpoint: None,
+            registration_endpoint: None,
+            revocation_endpoint: None,
             grant_types_supported: None,
             token_endpoint_auth_methods_supported: None,
             code_challenge_methods_supported: None,
@@ -107,6 +124,48 @@ impl AuthorizationServer {
         let issuer = Issuer::parse(issuer)
             .map_err(|refused| Error::misuse(format!("the issuer {refused} (RFC 8414 section 2)")))?;
         self.issuer = Some(issuer);
+        Ok(self)
+    }
+
+    /// Sets the device authorization endpoint (RFC 8628 §3.1), which
+    /// [`Client::device_authorization`](crate::Client::device_authorization) needs.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`new`](Self::new) for an endpoint.
+    pub fn device_authorization_endpoint(mut self, url: &str) -> Result<Self, Error> {
+        self.device_authorization_endpoint = Some(parse_endpoint("device authorization endpoint", url)?);
+        Ok(self)
+    }
+
+    /// Sets the introspection endpoint (RFC 7662 §2), which
+    /// [`Client::introspect`](crate::Client::introspect) needs.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`new`](Self::new) for an endpoint.
+    pub fn introspection_endpoint(mut self, url: &str) -> Result<Self, Error> {
+        self.introspection_endpoint = Some(parse_endpoint("introspection endpoint", url)?);
+        Ok(self)
+    }
+
+    /// Sets the registration endpoint (RFC 7591 §3), which [`registration`](crate::registration) needs.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`new`](Self::new) for an endpoint.
+    pub fn registration_endpoint(mut self, url: &str) -> Result<Self, Error> {
+        self.registration_endpoint = Some(parse_endpoint("registration endpoint", url)?);
+        Ok(self)
+    }
+
+    /// Sets the revocation endpoint (RFC 7009 §2), which [`Client::revoke`](crate::Client::revoke) needs.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`new`](Self::new) for an endpoint.
+    pub fn revocation_endpoint(mut self, url: &str) -> Result<Self, Error> {
+        self.revocation_endpoint = Some(parse_endpoint("revocation endpoint", url)?);
         Ok(self)
     }
 
@@ -199,6 +258,17 @@ impl AuthorizationServer {
         self
     }
 
+    /// Returns an endpoint that not every server has; `what` is its name in a message.
+    pub(crate) fn require<'a>(
+        &self,
+        endpoint: &'a Option<Endpoint>,
+        what: &str,
+    ) -> Result<&'a Endpoint, Error> {
+        endpoint.as_ref().ok_or_else(|| {
+            Error::misuse(format!("{} has no {what}, as far as AuthorizationServer knows; set it", self.name))
+        })
+    }
+
     /// Refuses a grant type that the server is known not to support.
     pub(crate) fn check_grant_type(&self, grant_type: &str) -> Result<(), Error> {
         self.check_supported("grant types", self.grant_types_supported.as_deref(), grant_type)
@@ -284,6 +354,11 @@ impl Leniencies {
     }
 }
 
+/// Parses an endpoint that takes a form or JSON by POST; `what` is its name in a message.
+pub(crate) fn parse_endpoint(what: &str, url: &str) -> Result<Endpoint, Error> {
+    Endpoint::parse(url, TOKEN_PARAMETERS).map_err(|refused| Error::misuse(format!("the {what} {refused}")))
+}
+
 /// Refuses an authorization endpoint whose own query asks for a response that the page can read.
 fn check_response_mode(endpoint: &Endpoint) -> Result<(), Error> {
     match endpoint.parameters().any(|(name, value)| name == "response_mode" && !is_response_mode(&value)) {
@@ -331,7 +406,7 @@ pub(crate) const AUTHORIZATION_PARAMETERS: &[&str] = &[
     "client_secret",
 ];
 
-/// The parameters of a token request that a token endpoint's query must not contain.
+/// The parameters of a request to another endpoint that its query must not contain.
 const TOKEN_PARAMETERS: &[&str] = &[
     "grant_type",
     "code",
@@ -341,6 +416,12 @@ const TOKEN_PARAMETERS: &[&str] = &[
     "scope",
     "client_id",
     "client_secret",
+    "token",
+    "token_type_hint",
+    "device_code",
+    "assertion",
+    "subject_token",
+    "actor_token",
 ];
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The token response (RFC 6749 §5.1).
 
 pub(crate) mod reader;
+pub(crate) mod wanted;
 
 use std::fmt;
 use std::sync::Arc;

@@ -11,10 +11,10 @@ use crate::error::Error;
 use crate::server::{AUTHORIZATION_PARAMETERS, is_response_mode};
 use crate::text::foreign::{Foreign, ForeignAddress};
 use crate::text::form;
-use crate::text::scope::Scope;
 use crate::text::secret::ShortSecret;
 use crate::text::time::unix_seconds;
-use crate::text::uri::{RedirectUri, Resource};
+use crate::text::uri::{Endpoint, RedirectUri};
+use crate::token::wanted::Wanted;
 
 impl Client {
     /// Starts an authorization (RFC 6749 §4.1.1) that comes back to `redirect_uri`, which is sent byte for
@@ -23,11 +23,9 @@ impl Client {
         AuthorizationRequest {
             client: self,
             redirect_uri,
-            scope: Scope::default(),
+            wanted: Wanted::default(),
             parameters: Vec::new(),
-            resources: Vec::new(),
             lifetime: PendingAuthorization::LIFETIME,
-            misuse: None,
         }
     }
 }
@@ -77,20 +75,15 @@ impl Client {
 pub struct AuthorizationRequest<'a> {
     client: &'a Client,
     redirect_uri: &'a str,
-    scope: Scope,
+    wanted: Wanted<'a>,
     parameters: Vec<(&'a str, &'a str)>,
-    resources: Vec<Resource<'a>>,
     lifetime: Duration,
-    /// The first scope or resource that was refused; starting returns it.
-    misuse: Option<Error>,
 }
 
 impl<'a> AuthorizationRequest<'a> {
     /// Asks for scopes, each a token of its own (RFC 6749 §3.3); repeatable.
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        if let Err(refused) = self.scope.extend(scopes) {
-            self.misuse.get_or_insert_with(|| Error::misuse(format!("the scope {refused}")));
-        }
+        self.wanted.add_scopes(scopes);
         self
     }
 
@@ -104,12 +97,7 @@ impl<'a> AuthorizationRequest<'a> {
     /// Names a resource that the access token is for (RFC 8707 §2.1); repeatable, and repeated in the
     /// token request.
     pub fn resource(mut self, resource: &'a str) -> Self {
-        match Resource::parse(resource) {
-            Ok(resource) => self.resources.push(resource),
-            Err(refused) => {
-                self.misuse.get_or_insert_with(|| Error::misuse(format!("the resource {refused}")));
-            }
-        }
+        self.wanted.add_resource(resource);
         self
     }
 
@@ -150,14 +138,14 @@ impl<'a> AuthorizationRequest<'a> {
     ///
     /// The errors of `start`.
     pub fn start_with(
-        self,
+        mut self,
         entropy: Entropy,
         now: SystemTime,
     ) -> Result<(String, PendingAuthorization), Error> {
-        if let Some(misuse) = self.misuse {
-            return Err(misuse);
-        }
-        self.client.server.check_grant_type("authorization_code")?;
+        self.wanted.check()?;
+        let server = &self.client.server;
+        server.check_grant_type("authorization_code")?;
+        server.require(&server.authorization_endpoint, "authorization endpoint")?;
         let redirect_uri = self.parse_redirect_uri()?;
         self.check_parameters()?;
 
@@ -173,8 +161,8 @@ impl<'a> AuthorizationRequest<'a> {
             state,
             verifier: Some(verifier),
             redirect_uri: redirect_uri.into_owned(),
-            scope: self.scope,
-            resources: self.resources.into_iter().map(Resource::into_owned).collect(),
+            scope: std::mem::take(&mut self.wanted.scope),
+            resources: self.wanted.into_resources(),
         };
         Ok((url, pending))
     }
@@ -205,7 +193,8 @@ impl<'a> AuthorizationRequest<'a> {
     /// Returns why an extra parameter must not be sent after the `earlier` ones; `None` if it may be sent.
     fn why_refused(&self, name: &str, value: &str, earlier: &[(&str, &str)]) -> Option<&'static str> {
         let is_same = |known: &str| known == name;
-        let mut endpoint = self.client.server.authorization_endpoint.parameters();
+        let endpoint = self.client.server.authorization_endpoint.iter();
+        let mut endpoint = endpoint.flat_map(Endpoint::parameters);
         match name {
             "" => Some("has no name; give it one"),
             "resource" => Some("has a method of its own, `resource`, which adds it to the token request too"),
@@ -227,8 +216,8 @@ impl<'a> AuthorizationRequest<'a> {
 
     fn url(&self, state: &str, challenge: &str) -> String {
         let start = &self.client.authorization_url_start;
-        let (redirect_uri, scope) = (self.redirect_uri, self.scope.as_str());
-        let resources = self.resources.iter().map(|resource| ("resource", resource.as_str()));
+        let (redirect_uri, scope) = (self.redirect_uri, self.wanted.scope.as_str());
+        let resources = self.wanted.resources.iter().map(|resource| ("resource", resource.as_str()));
         let others = || resources.clone().chain(self.parameters.iter().copied());
 
         // Room for the case in which every byte is escaped, so that the URL is built in one allocation.
@@ -260,7 +249,7 @@ impl fmt::Debug for AuthorizationRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthorizationRequest")
             .field("redirect_uri", &format_args!("{}", ForeignAddress(self.redirect_uri)))
-            .field("scope", &self.scope)
+            .field("scope", &self.wanted.scope)
             .finish_non_exhaustive()
     }
 }

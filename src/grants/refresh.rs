@@ -5,11 +5,10 @@ use std::fmt;
 use crate::call::{Call, Readable, Reply, Response, sealed};
 use crate::client::Client;
 use crate::error::Error;
-use crate::text::scope::Scope;
 use crate::text::secret::{Secret, is_sound};
-use crate::text::uri::Resource;
 use crate::token::TokenResponse;
 use crate::token::reader::{self, TokenContext, Unread};
+use crate::token::wanted::Wanted;
 
 impl Client {
     /// Starts a refresh (RFC 6749 §6).
@@ -32,13 +31,7 @@ impl Client {
     /// # Ok::<(), oauth2_proto::Error>(())
     /// ```
     pub fn refresh<'a>(&'a self, refresh_token: &'a Secret) -> RefreshRequest<'a> {
-        RefreshRequest {
-            client: self,
-            refresh_token,
-            scope: Scope::default(),
-            resources: Vec::new(),
-            misuse: None,
-        }
+        RefreshRequest { client: self, refresh_token, wanted: Wanted::default() }
     }
 }
 
@@ -47,29 +40,20 @@ impl Client {
 pub struct RefreshRequest<'a> {
     client: &'a Client,
     refresh_token: &'a Secret,
-    scope: Scope,
-    resources: Vec<Resource<'a>>,
-    misuse: Option<Error>,
+    wanted: Wanted<'a>,
 }
 
 impl<'a> RefreshRequest<'a> {
     /// Asks for fewer scopes than were granted. Without this call the scopes stay. The server refuses more
     /// scopes than it granted.
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        if let Err(refused) = self.scope.extend(scopes) {
-            self.misuse.get_or_insert_with(|| Error::misuse(format!("the scope {refused}")));
-        }
+        self.wanted.add_scopes(scopes);
         self
     }
 
     /// Names a resource that the new access token is for (RFC 8707 §2.2); repeatable.
     pub fn resource(mut self, resource: &'a str) -> Self {
-        match Resource::parse(resource) {
-            Ok(resource) => self.resources.push(resource),
-            Err(refused) => {
-                self.misuse.get_or_insert_with(|| Error::misuse(format!("the resource {refused}")));
-            }
-        }
+        self.wanted.add_resource(resource);
         self
     }
 
@@ -85,23 +69,20 @@ impl<'a> RefreshRequest<'a> {
 
     /// Makes the request with another [`Reply`], which adds to the context.
     pub(crate) fn start_as<R: Reply>(
-        self,
+        mut self,
         context: impl FnOnce(RefreshContext) -> R::Context,
     ) -> Result<Call<R>, Error> {
-        if let Some(misuse) = self.misuse {
-            return Err(misuse);
-        }
+        self.wanted.check()?;
         self.client.server.check_grant_type("refresh_token")?;
         check_refresh_token(self.refresh_token)?;
         let parameters = [
             ("grant_type", "refresh_token"),
             ("refresh_token", self.refresh_token.expose()),
-            ("scope", self.scope.as_str()),
+            ("scope", self.wanted.scope.as_str()),
         ];
-        let request = self.client.token_request(&parameters, &self.resources);
-        let requested_scope = Some(self.scope).filter(|scope| !scope.as_str().is_empty());
-        let resources = self.resources.into_iter().map(Resource::into_owned).collect();
-        let tokens = self.client.token_context(requested_scope, resources);
+        let request = self.client.token_request(&parameters, &self.wanted.resources);
+        let requested_scope = self.wanted.requested_scope();
+        let tokens = self.client.token_context(requested_scope, self.wanted.into_resources());
         Ok(Call::new(request, context(RefreshContext { tokens, refresh_token: self.refresh_token.clone() })))
     }
 }
@@ -142,7 +123,7 @@ impl Readable for Refresh {
 
 impl fmt::Debug for RefreshRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RefreshRequest").field("scope", &self.scope).finish_non_exhaustive()
+        f.debug_struct("RefreshRequest").field("scope", &self.wanted.scope).finish_non_exhaustive()
     }
 }
 

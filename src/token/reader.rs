@@ -96,12 +96,10 @@ impl Shape {
 /// Reads a response of the token endpoint.
 pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<TokenResponse, Unread> {
     let unread = |error: Error, shape: Shape| Unread { error, refresh_token: None, shape };
-    if response.body().len() > RESPONSE_LIMIT {
-        return Err(unread(Error::invalid("the body is longer than 1 MiB"), Shape::Other));
-    }
     let shape = || Shape::of(response.body());
-    if matches!(response.status, 300..=399) {
-        return Err(unread(Error::invalid("it is a redirect, which this crate never follows"), shape()));
+    if let Err(error) = check_envelope(&response) {
+        let is_read = response.body().len() <= RESPONSE_LIMIT;
+        return Err(unread(error, if is_read { shape() } else { Shape::Other }));
     }
     let mut members = [const { Member::Absent }; 8];
     let (extras, damage) = parse(&response, context.leniencies, &mut members);
@@ -119,14 +117,14 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
         let rotated_to = (is_success && !is_refusal).then_some(refresh_token);
         let details = Details { description, uri, dpop_nonce: response.dpop_nonce.clone(), extras };
         return Err(Unread {
-            error: damage.unwrap_or_else(|| read_refusal(error, details, context)),
+            error: damage
+                .unwrap_or_else(|| read_refusal(error, details, context.invalid_grant_codes.as_deref())),
             refresh_token: rotated_to.and_then(|token| read_token("refresh_token", token).ok().flatten()),
             shape: if is_whole { Shape::JsonError } else { shape() },
         });
     }
     if !is_success {
-        let message = "there is no OAuth error in it, and the HTTP status is not a success";
-        let error = damage.unwrap_or_else(|| Error::invalid(message));
+        let error = damage.unwrap_or_else(|| Error::invalid(NO_OAUTH_ERROR));
         return Err(unread(if is_whole { error.with_extras(extras) } else { error }, shape()));
     }
 
@@ -163,6 +161,40 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
         Err(error) => Err(Unread { error, refresh_token, shape: shape() }),
     }
 }
+
+/// Reads the failure that an answer of another endpoint reports, in the form of RFC 6749 §5.2: any answer that is
+/// no success, and a success with an `error`. Returns `None` for any other success.
+pub(crate) fn read_failure(response: &Response<'_>) -> Option<Error> {
+    if let Err(error) = check_envelope(response) {
+        return Some(error);
+    }
+    let mut members = [const { Member::Absent }; 8];
+    let (extras, damage) = parse(response, Leniencies::default(), &mut members);
+    let [.., error, description, uri] = members;
+    let is_success = matches!(response.status, 200..=299);
+    match (error.says_nothing(), damage) {
+        (true, _) if is_success => None,
+        (_, Some(damage)) => Some(Error::invalid(damage)),
+        (true, None) => Some(Error::invalid(NO_OAUTH_ERROR).with_extras(extras)),
+        (false, None) => {
+            let details = Details { description, uri, dpop_nonce: response.dpop_nonce.clone(), extras };
+            Some(read_refusal(error, details, None))
+        }
+    }
+}
+
+/// Refuses a body that is too long, and a redirect.
+fn check_envelope(response: &Response<'_>) -> Result<(), Error> {
+    if response.body().len() > RESPONSE_LIMIT {
+        return Err(Error::invalid("the body is longer than 1 MiB"));
+    }
+    match response.status {
+        300..=399 => Err(Error::invalid("it is a redirect, which this crate never follows")),
+        _ => Ok(()),
+    }
+}
+
+const NO_OAUTH_ERROR: &str = "there is no OAuth error in it, and the HTTP status is not a success";
 
 /// Returns whether a member is missing or an empty text, which is neither an error code nor a token type (RFC
 /// 6749 appendix A.7 and A.13).
@@ -241,7 +273,11 @@ fn is_no_document(body: &[u8]) -> bool {
     !matches!(text.first(), Some(b'{' | b'[' | b'"' | b'<'))
 }
 
-fn read_refusal(error: Member<'_>, mut details: Details<'_>, context: &TokenContext) -> Error {
+fn read_refusal(
+    error: Member<'_>,
+    mut details: Details<'_>,
+    invalid_grant_codes: Option<&[String]>,
+) -> Error {
     let code = match error {
         Member::Text(code) => code,
         other => {
@@ -252,8 +288,7 @@ fn read_refusal(error: Member<'_>, mut details: Details<'_>, context: &TokenCont
         }
     };
     let interval = details.extras.get("interval").and_then(Value::as_u64);
-    let is_invalid_grant =
-        context.invalid_grant_codes.iter().flat_map(|codes| codes.iter()).any(|it| **it == *code);
+    let is_invalid_grant = invalid_grant_codes.iter().copied().flatten().any(|it| **it == *code);
     let refusal = Refusal {
         code: Some(code.to_owned()),
         description: lenient_text(details.description),
@@ -313,7 +348,7 @@ fn read_token_type(member: Member<'_>, leniencies: Leniencies) -> Result<TokenTy
     }
 }
 
-fn read_expires_in(member: Member<'_>, leniencies: Leniencies) -> Result<Option<Duration>, Error> {
+pub(crate) fn read_expires_in(member: Member<'_>, leniencies: Leniencies) -> Result<Option<Duration>, Error> {
     let seconds = match member {
         Member::Absent => return Ok(None),
         Member::Unsigned(seconds) => Some(seconds),
