@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules whose every test `docs/attacks.md` must name.
-const MODULES_OF_ATTACKS: &[&str] = &["authorization::attacks", "token::attacks", "session::attacks"];
+const MODULES_OF_ATTACKS: &[&str] =
+    &["authorization::attacks", "token::attacks", "session::attacks", "discovery::attacks"];
 
 /// The folders whose every test with a section in its name the guide must name.
 const FOLDERS_OF_SECTIONS: &[&str] = &["challenge", "discovery", "grants", "management", "registration"];
