@@ -7,10 +7,9 @@ use std::time::Duration;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::challenge::Challenge;
+use crate::challenge::{Challenge, debug_some};
 use crate::error::echo::PlainCode;
 use crate::error::{Error, Refusal};
-use crate::text::foreign::Foreign;
 use crate::text::scope::Scope;
 
 /// The demands that an API made and no sign-in has met yet: more scopes (RFC 6750 §3.1), or a stronger or newer
@@ -215,11 +214,21 @@ impl StepUp {
 impl fmt::Debug for StepUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StepUp")
-            .field("scope", &self.scope)
-            .field("acr_values", &Foreign(&self.acr_values))
+            .field("scopes", &Shown(self.scope.as_str()))
+            .field("acr_values", &Shown(&self.acr_values))
             .field("max_age", &self.max_age())
             .field("attempts", &self.attempts)
             .finish()
+    }
+}
+
+/// A list with spaces, of which the API chose the texts: one may be the token that it got.
+struct Shown<'a>(&'a str);
+
+impl fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts: Vec<_> = self.0.split(' ').filter(|text| !text.is_empty()).map(PlainCode).collect();
+        debug_some(f, texts)
     }
 }
 

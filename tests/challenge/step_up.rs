@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use oauth2_proto::challenge::{Challenges, StepUp, StepUpPolicy, Verdict};
 use oauth2_proto::error::ErrorKind;
-use oauth2_proto::{Advice, Error, TokenResponse};
+use oauth2_proto::{Advice, Error, Response};
 
-use crate::support::{REDIRECT_URI, client, entropy, now};
+use crate::support::{REDIRECT_URI, client, entropy, now, token_call};
 
 const SCOPE: &str = "Bearer error=insufficient_scope";
 const AUTHENTICATION: &str = "Bearer error=insufficient_user_authentication";
@@ -100,7 +100,7 @@ fn the_request_asks_for_the_union_of_granted_earlier_and_demanded_scopes() {
 fn the_granted_scopes_of_a_response_are_taken_as_they_are() {
     let client = client();
     let json = r#"{"access_token":"fake-1","token_type":"Bearer","scope":"a  größe b a"}"#;
-    let tokens = TokenResponse::for_test(&client, json).unwrap();
+    let tokens = token_call(&client).read(Response::new(200, [("a", "b")], json.as_bytes())).unwrap();
     let mut step_up = StepUp::default();
     let challenges = Challenges::parse([format!("{SCOPE}, scope=c")]);
     let policy = StepUpPolicy::any_scope();
@@ -224,7 +224,7 @@ fn debug_shows_the_demands() {
     demand(&mut step_up, &format!("{AUTHENTICATION}, scope=a, acr_values=x, max_age=5")).unwrap();
     assert_eq!(
         format!("{step_up:?}"),
-        "StepUp { scope: \"read a\", acr_values: \"x\", max_age: Some(5s), attempts: 1 }"
+        "StepUp { scopes: [\"read\", \"a\"], acr_values: [\"x\"], max_age: Some(5s), attempts: 1 }"
     );
     let policy = StepUpPolicy::within(["a"]);
     assert_eq!(format!("{policy:?}"), "StepUpPolicy { allowed: Some({\"a\"}), max_attempts: 3 }");
