@@ -7,8 +7,8 @@ use crate::text::foreign::ForeignAddress;
 use crate::text::salvage::NO_OBJECT;
 use crate::text::uri::split_address;
 
-/// Inserts a well-known path between host and path, and removes the slash that ends the path. A query stays at the
-/// end (RFC 8414 §3.1, RFC 9728 §3.1).
+/// Inserts a well-known path between host and path, and removes the slash that ends the path. A query stays
+/// at the end (RFC 8414 §3.1, RFC 9728 §3.1).
 pub(super) fn well_known(identifier: &str, suffix: &str) -> String {
     let (origin, path, query) = split_address(identifier);
     let path = path.strip_suffix('/').unwrap_or(path);
