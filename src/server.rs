@@ -12,9 +12,10 @@ use crate::text::uri::{Endpoint, Issuer};
 ///
 /// An unset list means unknown: every value is tried.
 ///
-/// [`discovery`](crate::discovery) reads a server from the metadata that it publishes. To store a server, serialize
-/// it: its form is the document of RFC 8414 §2, with the settings that are not in this RFC under `oauth2_proto`.
-/// Deserialize only what you stored or wrote yourself, for such a document can set any leniency.
+/// [`discovery`](crate::discovery) reads a server from the metadata that it publishes. To store a server,
+/// serialize it: its form is the document of RFC 8414 §2, with the settings that are not in this RFC under
+/// `oauth2_proto`. Deserialize only what you stored or wrote yourself, because such a document can set any
+/// leniency.
 ///
 /// ```
 /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, server::Leniency};
@@ -317,7 +318,8 @@ impl AuthorizationServer {
         })
     }
 
-    /// Returns what is wrong with an endpoint that the server's document names, and that was left out for it.
+    /// Returns what is wrong with an endpoint that the server's document names, and that was left out because
+    /// of it.
     fn unsound_endpoint(&self, what: &str) -> Option<Error> {
         let url = self.metadata().get(&what.replace(' ', "_"))?.as_str()?;
         parse_endpoint(&format!("{what} in the server's metadata"), url).err()
@@ -618,14 +620,15 @@ mod tests {
     #[test]
     fn an_endpoint_that_was_left_out_of_a_document_says_why_when_it_is_needed() {
         let server: AuthorizationServer = serde_json::from_str(
-            r#"{"token_endpoint":"https://as.example/t","registration_endpoint":"http://as.example/r?key=planted"}"#,
+            r#"{"token_endpoint":"https://as.example/t",
+                "registration_endpoint":"http://as.example/r?key=planted"}"#,
         )
         .unwrap();
         let why = |endpoint: &Option<Endpoint>, what| server.require(endpoint, what).unwrap_err().to_string();
         assert_eq!(
             why(&server.registration_endpoint, "registration endpoint"),
-            "misuse: the registration endpoint in the server's metadata \"http://as.example/r\"… must be https; http \
-             is for loopback addresses only"
+            "misuse: the registration endpoint in the server's metadata \"http://as.example/r\"… must be \
+             https; http is for loopback addresses only"
         );
         assert_eq!(
             why(&server.revocation_endpoint, "revocation endpoint"),

@@ -292,8 +292,8 @@ impl fmt::Display for Refused {
     }
 }
 
-/// Splits the text of an endpoint or issuer into its origin (scheme and authority), its path, and its query with
-/// the question mark.
+/// Splits the text of an endpoint or issuer into its origin (scheme and authority), its path, and its query
+/// with the question mark.
 pub(crate) fn split_address(address: &str) -> (&str, &str, &str) {
     let (Parts { scheme, authority, path, .. }, _) = Parts::split(address);
     let origin = scheme.len() + "://".len() + authority.unwrap_or_default().len();
