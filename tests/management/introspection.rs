@@ -156,6 +156,8 @@ fn rfc7519_section_2_a_time_is_a_number_and_an_extreme_one_counts_as_the_nearest
         ("1e3", 1000),
         ("253402300798", 253_402_300_798),
         ("253402300800", last_second),
+        // A thousand times this number is 0 in 64 bits.
+        ("2305843009213693952", last_second),
         ("18446744073709551615", last_second),
         ("99999999999999999999999", last_second),
         ("1e308", last_second),

@@ -4,6 +4,7 @@
 mod embedded;
 #[path = "../support/responses.rs"]
 mod responses;
+#[allow(dead_code, reason = "this program needs a part of it")]
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -99,6 +99,17 @@ fn rfc7009_section_2_2_1_a_token_that_the_server_does_not_revoke_is_a_matter_of_
 }
 
 #[test]
+fn a_short_token_is_a_secret_and_its_kind_is_none() {
+    let token = Secret::new("fake7");
+    let call = client().revoke(&token).hint(TokenKind::RefreshToken).start().unwrap();
+    let body =
+        br#"{"error":"invalid_request","error_description":"fake7 is gone","error_uri":"no refresh_token"}"#;
+    let error = call.read(Response::new(400, [("a", "b")], body)).unwrap_err();
+    assert_eq!(error.description(), Some("[withheld: it repeats a secret of the request]"));
+    assert_eq!(error.uri(), Some("no refresh_token"));
+}
+
+#[test]
 fn only_a_success_ends_a_token() {
     for status in [0, 100, 199, 300, 302, 399, 400, 401, 404, 405, 500, 501, 502, 505, 999] {
         let bodies: [&[u8]; 4] = [b"", b"ok", br#"{"error":""}"#, br#"{"revoked":true}"#];
