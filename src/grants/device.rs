@@ -163,7 +163,8 @@ impl<'a> DeviceAuthorizationRequest<'a> {
         let Self { client, wanted } = &mut self;
         wanted.check()?;
         let server = &client.server;
-        let endpoint = server.require(&server.device_authorization_endpoint, "device authorization endpoint")?;
+        let endpoint =
+            server.require(&server.device_authorization_endpoint, "device authorization endpoint")?;
         server.check_grant_type(GRANT_TYPE)?;
         let parameters = [("client_id", client.client_id_beside_header()), ("scope", wanted.scope.as_str())];
         let resources = wanted.resources.iter().map(|resource| ("resource", resource.as_str()));
@@ -179,7 +180,9 @@ impl<'a> DeviceAuthorizationRequest<'a> {
 
 impl fmt::Debug for DeviceAuthorizationRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DeviceAuthorizationRequest").field("scope", &self.wanted.scope).finish_non_exhaustive()
+        f.debug_struct("DeviceAuthorizationRequest")
+            .field("scope", &self.wanted.scope)
+            .finish_non_exhaustive()
     }
 }
 
@@ -314,7 +317,14 @@ impl Readable for DeviceAuthorization {
             device_code,
             user_code,
             verification_uri: address.ok_or_else(|| answer::missing("verification_uri"))?,
-            verification_uri_complete: optional_address("verification_uri_complete", complete)?,
+            // Its path may hold the user code, so the message does not show it.
+            verification_uri_complete: optional_address("verification_uri_complete", complete).map_err(
+                |_| {
+                    Error::invalid(
+                        "the verification_uri_complete is no text with a sound https or http address",
+                    )
+                },
+            )?,
             expires_in: expires_in.ok_or_else(|| answer::missing("expires_in"))?,
             interval: interval.filter(|interval| !interval.is_zero()).unwrap_or(DEFAULT_INTERVAL),
             extras,

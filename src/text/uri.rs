@@ -529,7 +529,10 @@ mod tests {
             assert_eq!(PageAddress::parse(address).is_ok(), sound, "{address:?}");
         }
         let page = PageAddress::parse("https://as.example/#planted").unwrap();
-        assert_eq!((page.as_str(), format!("{page:?}").contains("planted")), ("https://as.example/#planted", false));
+        assert_eq!(
+            (page.as_str(), format!("{page:?}").contains("planted")),
+            ("https://as.example/#planted", false)
+        );
     }
 
     #[test]
