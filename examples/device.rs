@@ -22,7 +22,6 @@ use std::time::{Duration, SystemTime};
 
 use oauth2_proto::grants::device::{PendingDevice, Step};
 use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Error, Request, Response, TokenResponse};
-use server::web;
 
 /// The text that `--help` prints.
 const USAGE: &str = "\
