@@ -155,6 +155,7 @@ fn at(clock: i64) -> SystemTime {
 
 /// A device in an order of events, and what it must keep to.
 struct World {
+    client: Client,
     device: PendingDevice,
     clock: i64,
     /// The earliest time that the clock has shown since the last request was sent, or since the beginning.
@@ -183,7 +184,7 @@ impl World {
                 let ended = matches!(self.device.poll(now), Step::Ended(_));
                 let expired = self.device.expires_at() <= now;
                 let due = matches!(self.device.poll(now), Step::Send { .. });
-                let call = self.device.send(&client(), now).unwrap();
+                let call = self.device.send(&self.client, now).unwrap();
                 assert_eq!(call.is_some(), due);
                 if let Some(call) = call {
                     assert!(!ended && !expired, "a request after the end");
@@ -193,7 +194,7 @@ impl World {
                     self.interval = self.device.interval();
                     self.in_flight.push(call);
                     self.sent += 1;
-                    assert!(self.device.send(&client(), now).unwrap().is_none(), "two requests at a time");
+                    assert!(self.device.send(&self.client, now).unwrap().is_none(), "two requests at a time");
                 }
             }
             Event::Answer { oldest, with } => {
@@ -239,10 +240,12 @@ proptest! {
         let answer = ANSWER.replace("1800", &lifetime.to_string());
         let answer = answer.replace("\"interval\": 5", &format!("\"interval\": {interval}"));
         let start = 1_000_000_000_000;
-        let call = client().device_authorization().start().unwrap();
+        let client = client();
+        let call = client.device_authorization().start().unwrap();
         let device = call.read(json(&answer)).unwrap().begin(at(start));
         let interval_now = device.interval();
         let mut world = World {
+            client,
             device,
             clock: start,
             earliest: start,
@@ -264,7 +267,7 @@ proptest! {
             match world.device.poll(at(clock)) {
                 Step::Ended(_) => break,
                 Step::Send { .. } => {
-                    let call = world.device.send(&client(), at(clock)).unwrap().unwrap();
+                    let call = world.device.send(&world.client, at(clock)).unwrap().unwrap();
                     world.device.no_response(call, at(clock));
                 }
                 Step::Wait { .. } => {}
