@@ -1,8 +1,8 @@
 //! Signs in a device without a browser: it shows a code, which a person types on another device (RFC 8628).
 //!
 //! Without arguments, the program starts an embedded authorization server, and plays the person after a few
-//! seconds. With `--by-hand`, it waits until you open the address and type the code. `--help` shows how to sign
-//! in at another server.
+//! seconds. With `--by-hand`, it waits until you open the address and type the code. `--help` shows how to
+//! sign in at another server.
 
 #![allow(clippy::disallowed_methods, reason = "a program has a clock; the crate has none")]
 

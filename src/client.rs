@@ -126,8 +126,8 @@ impl Client {
         started_by == self.started_by || started_by == self.started_by_as_written
     }
 
-    /// Returns the `client_id` for a body that names it although a header authenticates the client; empty where
-    /// [`request`](Self::request) adds it anyway.
+    /// Returns the `client_id` for a body that names it although a header authenticates the client; empty
+    /// where [`request`](Self::request) adds it anyway.
     pub(crate) fn client_id_beside_header(&self) -> &str {
         if self.authorization.is_some() { &self.client_id } else { "" }
     }

@@ -69,8 +69,8 @@ impl Devices {
         verdict
     }
 
-    /// Takes a person's decision; returns whether the code was waiting for one. Spelled without regard to case
-    /// and signs, as people type.
+    /// Takes a person's decision; returns whether the code was waiting for one. Spelled without regard to
+    /// case and signs, as people type.
     pub fn decide(&mut self, user_code: &str, allows: bool) -> bool {
         let plain = |code: &str| code.replace(|sign: char| !sign.is_ascii_alphanumeric(), "").to_uppercase();
         let waits =

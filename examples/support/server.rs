@@ -300,8 +300,8 @@ impl AuthorizationServer {
     }
 
     /// Answers `/oauth/authorize`, `POST /oauth/token` and the API, which is `GET /api/me` and Pleo's
-    /// `GET /v1/introspect`. Unlike Pleo, answers `POST /oauth/device_authorization` and the page `/device`, too.
-    /// Any other request gets 404.
+    /// `GET /v1/introspect`. Unlike Pleo, answers `POST /oauth/device_authorization` and the page `/device`,
+    /// too. Any other request gets 404.
     pub fn handle(&mut self, request: HttpRequest<'_>) -> HttpResponse {
         let (path, query) = request.target.split_once('?').unwrap_or((request.target, ""));
         match (request.method, path) {
@@ -444,8 +444,8 @@ impl AuthorizationServer {
         Ok(HttpResponse::json(200, &body))
     }
 
-    /// Answers a person who allows or refuses a device's access. A real server asks who they are, shows the code
-    /// for a comparison, and asks whether they allow it (RFC 8628 §3.3.1 and §5.4).
+    /// Answers a person who allows or refuses a device's access. A real server asks who they are, shows the
+    /// code for a comparison, and asks whether they allow it (RFC 8628 §3.3.1 and §5.4).
     fn device_page(&mut self, query: &str) -> HttpResponse {
         let parameters = unique_parameters(query.as_bytes()).unwrap_or_default();
         match parameters.get("user_code") {

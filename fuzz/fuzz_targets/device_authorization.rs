@@ -1,10 +1,10 @@
-//! A device authorization is accepted only if what the user sees is sound, and its stored form is stable and hides
-//! its codes. Whatever the events and the clock, the polls keep to the interval and to the lifetime, one is in
-//! flight at a time, and tokens are delivered once.
+//! A device authorization is accepted only if what the user sees is sound, and its stored form is stable and
+//! hides its codes. Whatever the events and the clock, the polls keep to the interval and to the lifetime,
+//! one is in flight at a time, and tokens are delivered once.
 //!
-//! Input: lines with the status, the answer (JSON) or a stored form, then one event per line: `+5` and `-5` move
-//! the clock by seconds, `p` polls, `s` sends, `n` reports that the newest request was not answered, `o` the
-//! oldest, `r` restarts from the stored form, and `400 {…}` answers the newest request.
+//! Input: lines with the status, the answer (JSON) or a stored form, then one event per line: `+5` and `-5`
+//! move the clock by seconds, `p` polls, `s` sends, `n` reports that the newest request was not answered, `o`
+//! the oldest, `r` restarts from the stored form, and `400 {…}` answers the newest request.
 #![no_main]
 
 use std::time::{Duration, SystemTime};

@@ -59,8 +59,8 @@ impl Refusal {
         }
     }
 
-    /// Returns the advice that follows from the code of a poll with a device code, in place of this one. Every
-    /// code but two ends the polls (RFC 8628 §3.5), and the user may start again.
+    /// Returns the advice that follows from the code of a poll with a device code, in place of this one.
+    /// Every code but two ends the polls (RFC 8628 §3.5), and the user may start again.
     ///
     /// The codes that no specification has are Entra's, GitHub's and django-oauth-toolkit's.
     pub(super) fn advice_of_device_poll(&self, advice: Advice) -> Advice {

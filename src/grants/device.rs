@@ -1,13 +1,13 @@
-//! The sign-in of a device without a browser or a keyboard: the user opens a page on another device and types a
-//! short code there, while this device polls for the tokens (RFC 8628).
+//! The sign-in of a device without a browser or a keyboard: the user opens a page on another device and types
+//! a short code there, while this device polls for the tokens (RFC 8628).
 //!
 //! 1. [`Client::device_authorization`] asks for the codes.
 //! 2. The program shows [`verification_uri`](PendingDevice::verification_uri) and
 //!    [`user_code`](PendingDevice::user_code).
 //! 3. A [`PendingDevice`] says when to poll, makes each request and reads its answer.
 //!
-//! This program is whole but for its HTTP client and its screen. It may end at any point and go on later from the
-//! stored form of the `PendingDevice`:
+//! This program is whole but for its HTTP client and its screen. It may end at any point and go on later from
+//! the stored form of the `PendingDevice`:
 //!
 //! ```
 //! use oauth2_proto::grants::device::{PendingDevice, Step};
@@ -112,8 +112,8 @@ use crate::token::Extras;
 use crate::token::wanted::Wanted;
 
 impl Client {
-    /// Asks for a code that the user types on another device (RFC 8628 §3.1). The [module](self) shows the whole
-    /// sign-in.
+    /// Asks for a code that the user types on another device (RFC 8628 §3.1). The [module](self) shows the
+    /// whole sign-in.
     ///
     /// ```
     /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth};
@@ -151,14 +151,14 @@ impl<'a> DeviceAuthorizationRequest<'a> {
         self
     }
 
-    /// Makes the request. Its body has the `client_id` even where a header authenticates the client, as RFC 8628
-    /// §3.1 defines it.
+    /// Makes the request. Its body has the `client_id` even where a header authenticates the client, as RFC
+    /// 8628 §3.1 defines it.
     ///
     /// # Errors
     ///
     /// Misuse: the server has no
-    /// [device authorization endpoint](crate::AuthorizationServer::device_authorization_endpoint), it is known
-    /// not to support this grant, or a scope or a resource is not well-formed.
+    /// [device authorization endpoint](crate::AuthorizationServer::device_authorization_endpoint), it is
+    /// known not to support this grant, or a scope or a resource is not well-formed.
     pub fn start(mut self) -> Result<Call<DeviceAuthorization>, Error> {
         let Self { client, wanted } = &mut self;
         wanted.check()?;
@@ -237,7 +237,8 @@ impl DeviceAuthorization {
     }
 
     /// Returns the address that contains the user code, for a link or a QR code. Show the
-    /// [`user_code`](Self::user_code) even then: the user compares it with the one on the page (RFC 8628 §3.3.1).
+    /// [`user_code`](Self::user_code) even then: the user compares it with the one on the page (RFC 8628
+    /// §3.3.1).
     pub fn verification_uri_complete(&self) -> Option<&str> {
         self.verification_uri_complete.as_ref().map(PageAddress::as_str)
     }
@@ -252,7 +253,8 @@ impl DeviceAuthorization {
         self.interval
     }
 
-    /// Returns a member that this crate does not read, such as `message` of Entra. Escape it before you show it.
+    /// Returns a member that this crate does not read, such as `message` of Entra. Escape it before you show
+    /// it.
     pub fn extra(&self, name: &str) -> Option<&Value> {
         self.extras.get(name)
     }

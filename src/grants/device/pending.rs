@@ -18,8 +18,8 @@ use crate::token::reader::{self, TokenContext};
 /// [`poll`](Self::poll) returns the next step: do it, report the outcome, and poll again. The
 /// [module](super) shows the whole loop. There is one request in flight at a time, and none after the end.
 ///
-/// It is serialisable with serde, so that a program may stop and go on later. The form is versioned and holds the
-/// device code, so it is a secret. Keep one copy in use, and remove it from the store at the end: after a
+/// It is serialisable with serde, so that a program may stop and go on later. The form is versioned and holds
+/// the device code, so it is a secret. Keep one copy in use, and remove it from the store at the end: after a
 /// restart, a request that was in flight counts as unanswered.
 ///
 /// # When a poll fails
@@ -38,10 +38,11 @@ use crate::token::reader::{self, TokenContext};
 ///
 /// # Clocks
 ///
-/// A pause begins with the answer before it, and counts as over when the clock has advanced by its length from
-/// there. If the clock was set back to an earlier time, the pause begins anew, so polls never come faster than
-/// the interval. If it was set back to a time before the codes were given out, their lifetime begins anew, but
-/// all pauses together last no longer than one lifetime. A clock that jumps ahead may end the sign-in early.
+/// A pause begins with the answer before it, and counts as over when the clock has advanced by its length
+/// from there. If the clock was set back to an earlier time, the pause begins anew, so polls never come
+/// faster than the interval. If it was set back to a time before the codes were given out, their lifetime
+/// begins anew, but all pauses together last no longer than one lifetime. A clock that jumps ahead may end
+/// the sign-in early.
 pub struct PendingDevice {
     pub(super) authorization: DeviceAuthorization,
     pub(super) lifetime: Timer,
@@ -96,7 +97,8 @@ impl PendingDevice {
     }
 
     /// Returns the address that contains the user code, for a link or a QR code. Show the
-    /// [`user_code`](Self::user_code) even then: the user compares it with the one on the page (RFC 8628 §3.3.1).
+    /// [`user_code`](Self::user_code) even then: the user compares it with the one on the page (RFC 8628
+    /// §3.3.1).
     pub fn verification_uri_complete(&self) -> Option<&str> {
         self.authorization.verification_uri_complete()
     }
@@ -116,8 +118,8 @@ impl PendingDevice {
         self.failures
     }
 
-    /// Returns the last error that was more than a pending decision: the trouble that polls go on in spite of, or
-    /// the one that ended them. A readable answer clears it. It is not stored.
+    /// Returns the last error that was more than a pending decision: the trouble that polls go on in spite
+    /// of, or the one that ended them. A readable answer clears it. It is not stored.
     pub fn last_error(&self) -> Option<&Error> {
         self.last_error.as_ref()
     }
@@ -138,13 +140,13 @@ impl PendingDevice {
     /// Makes the request that is due (RFC 8628 §3.4); `None` if none is. Report its outcome to
     /// [`received`](Self::received) or [`no_response`](Self::no_response).
     ///
-    /// If you store this value, store it after this call and before you send the request, so that a program that
-    /// is restarted meanwhile polls no sooner.
+    /// If you store this value, store it after this call and before you send the request, so that a program
+    /// that is restarted meanwhile polls no sooner.
     ///
     /// # Errors
     ///
-    /// Misuse: the client is another one than the one that started the authorization, or its server is known not
-    /// to support this grant.
+    /// Misuse: the client is another one than the one that started the authorization, or its server is known
+    /// not to support this grant.
     pub fn send(&mut self, client: &Client, now: SystemTime) -> Result<Option<Call<DevicePoll>>, Error> {
         if !client.has_started(self.authorization.started_by) {
             return Err(Error::misuse(
@@ -172,8 +174,8 @@ impl PendingDevice {
         Ok(Some(Call::new(client.token_request(&parameters, resources), context)))
     }
 
-    /// Takes the answer to a call, whatever its HTTP status. Returns the tokens if the user said yes, and `None`
-    /// if the polls go on; [`last_error`](Self::last_error) then tells whether there is trouble.
+    /// Takes the answer to a call, whatever its HTTP status. Returns the tokens if the user said yes, and
+    /// `None` if the polls go on; [`last_error`](Self::last_error) then tells whether there is trouble.
     ///
     /// Tokens are delivered once, also if they come late: after the time of an answer, or after the code has
     /// expired.
@@ -183,9 +185,10 @@ impl PendingDevice {
     /// The end, of which [`Error::advice`] says what to do:
     ///
     /// - [`Declined`](Advice::Declined): the user said no.
-    /// - [`Reauthorize`](Advice::Reauthorize): the device code is dead. Start again when the user asks for it.
-    /// - [`FixConfiguration`](Advice::FixConfiguration) or [`Stop`](Advice::Stop): the server refused the client,
-    ///   or its answer is neither tokens nor an OAuth error.
+    /// - [`Reauthorize`](Advice::Reauthorize): the device code is dead. Start again when the user asks for
+    ///   it.
+    /// - [`FixConfiguration`](Advice::FixConfiguration) or [`Stop`](Advice::Stop): the server refused the
+    ///   client, or its answer is neither tokens nor an OAuth error.
     ///
     /// Misuse, which changes nothing: the call belongs to another device authorization.
     pub fn received(
@@ -241,8 +244,8 @@ impl PendingDevice {
         Ok(None)
     }
 
-    /// Records that no answer came: the connection failed, or the answer was not there in time. The next pause
-    /// is longer (RFC 8628 §3.5).
+    /// Records that no answer came: the connection failed, or the answer was not there in time. The next
+    /// pause is longer (RFC 8628 §3.5).
     pub fn no_response(&mut self, call: Call<DevicePoll>, now: SystemTime) {
         let now = self.observe(now);
         if call.context.device_code == self.authorization.device_code && self.is_current(&call) {
@@ -301,8 +304,8 @@ impl fmt::Debug for PendingDevice {
     }
 }
 
-/// The [`Reply`] to a poll for the tokens of a device. Only [`PendingDevice::received`] reads it, because it says
-/// when the next poll is due.
+/// The [`Reply`] to a poll for the tokens of a device. Only [`PendingDevice::received`] reads it, because it
+/// says when the next poll is due.
 #[derive(Debug)]
 pub enum DevicePoll {}
 

@@ -33,8 +33,8 @@ pub enum End {
     Granted,
     /// The user said no (`access_denied`). Only the user starts again, if they want to.
     Declined,
-    /// The time is over, by the clock or by the server's word (`expired_token`). Start again when the user asks
-    /// for it, not at once (RFC 8628 §3.5).
+    /// The time is over, by the clock or by the server's word (`expired_token`). Start again when the user
+    /// asks for it, not at once (RFC 8628 §3.5).
     Expired,
     /// The server refused the poll for another reason, or its answer was malformed.
     /// [`last_error`](super::PendingDevice::last_error) says which, and what to do.

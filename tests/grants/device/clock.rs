@@ -229,8 +229,8 @@ impl World {
 }
 
 proptest! {
-    /// "Too early" is by the machine's own clock, in one stretch of time without a way back: between two requests
-    /// the clock advances by the whole interval from the earliest time that the machine was shown.
+    /// "Too early" is by the machine's own clock, in one stretch of time without a way back: between two
+    /// requests the clock advances by the whole interval from the earliest time that the machine was shown.
     #[test]
     fn whatever_the_order_of_events_it_never_polls_too_early_or_too_late_and_it_ends(
         events in prop::collection::vec(event(), 0..120),
