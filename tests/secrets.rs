@@ -12,6 +12,7 @@ use std::time::{Instant, SystemTime};
 
 use oauth2_proto::challenge::{Challenges, ProtectedApi, StepUp, StepUpPolicy};
 use oauth2_proto::discovery::{ResourceDiscovery, ServerDiscovery};
+use oauth2_proto::grants::device::{self, PendingDevice};
 use oauth2_proto::keeper::{Errand, Errands, Keeper, KeeperError, Refreshed, Runtime, Store, blocking};
 use oauth2_proto::management::TokenKind;
 use oauth2_proto::{
@@ -451,6 +452,75 @@ fn no_part_of_a_session_prints_a_secret() {
     printed.error("adopt", &stranger.adopt(snapshot, now()).unwrap_err());
     printed.holds_no_secret();
     assert!(stored.contains("planted-refresh-1"), "the mark was in the session");
+}
+
+#[test]
+fn no_part_of_a_device_authorization_prints_a_secret() {
+    let mut printed = Printed::default();
+    let server = server().device_authorization_endpoint("https://as.example/device_authorization").unwrap();
+    let client = Client::new(server, "fake-client", ClientAuth::basic("planted-client-secret")).unwrap();
+    let request = client.device_authorization().scopes(["export:read"]);
+    printed.debug("DeviceAuthorizationRequest", &request);
+    let start = request.start().unwrap();
+    printed.debug("Call", &start);
+
+    let body = |member: &str, value: &str| {
+        let answer = r#"{"device_code":"planted-device-code","user_code":"planted-user-code",
+            "verification_uri":"https://as.example/device",
+            "verification_uri_complete":"https://as.example/device?user_code=planted-user-code",
+            "expires_in":600,"extra":"planted"}"#;
+        let mut answer: serde_json::Value = serde_json::from_str(answer).unwrap();
+        answer[member] = value.into();
+        answer.to_string()
+    };
+    for (member, value) in [
+        ("device_code", "planted\n"),
+        ("user_code", "planted\n"),
+        ("verification_uri_complete", "ftp://as.example/planted"),
+        ("verification_uri", "ftp://as.example/?planted"),
+        ("expires_in", "planted"),
+        ("interval", "planted"),
+        ("error", "planted-client-secret"),
+    ] {
+        printed.error("DeviceAuthorization", &start.read(json(&body(member, value))).unwrap_err());
+    }
+    let authorization = start.read(json(&body("extra", "planted"))).unwrap();
+    printed.debug("DeviceAuthorization", &authorization);
+    let mut device = authorization.begin(now());
+    let other = Client::new(support::server(), "fake-other-client", ClientAuth::none()).unwrap();
+    let mut time = 0;
+    for answer in [
+        r#"{"error":"authorization_pending","error_description":"planted-device-code"}"#,
+        r#"{"error":"slow_down","error_description":"planted-client-secret"}"#,
+        "<html>planted</html>",
+        r#"{"error":"invalid_grant","error_description":"no planted-device-code"}"#,
+    ] {
+        time += 60;
+        printed.debug("PendingDevice", &device);
+        printed.debug("Step", &device.poll(later(time)));
+        printed.error("send", &device.send(&other, later(time)).unwrap_err());
+        let call = device.send(&client, later(time)).unwrap().unwrap();
+        printed.debug("Call<DevicePoll>", &call);
+        printed.debug("Request", call.request());
+        printed.debug("PendingDevice, sent", &device);
+        let stored = serde_json::to_string(&device).unwrap();
+        assert!(stored.contains("planted-device-code"), "the mark is in the stored form");
+        let damaged = stored.replace("\"version\":1", "\"version\":\"planted\"");
+        let error = serde_json::from_str::<PendingDevice>(&damaged).unwrap_err();
+        printed.error("PendingDevice, damaged", &error);
+        let status = if answer.starts_with('<') { 503 } else { 400 };
+        let response = Response::new(status, [("x-planted", "planted")], answer.as_bytes());
+        if let Err(error) = device.received(call, response, later(time)) {
+            printed.error("received", &error);
+        }
+        printed.debug("PendingDevice, answered", &device);
+    }
+    let step = device.poll(later(time));
+    printed.debug("Step", &step);
+    assert_eq!(step, device::Step::Ended(device::End::Failed));
+    printed.display("End", &device::End::Failed);
+    printed.display("PendingDevice, ended", &serde_json::to_string(&device).unwrap_err());
+    printed.holds_no_secret();
 }
 
 /// A machine of errands, printed at each step, with a store of one row.

@@ -25,9 +25,12 @@ use serde_json::{Value, json};
 
 #[path = "consent.rs"]
 mod consent;
+#[path = "device_grant.rs"]
+mod device_grant;
 #[path = "web.rs"]
 pub mod web;
 
+use device_grant::{Devices, Verdict};
 use web::{Delivery, Listening, Reply};
 
 /// The registration of the one client, and the lifetimes of its tokens.
@@ -212,6 +215,7 @@ pub struct AuthorizationServer {
     /// The access tokens that were ended before their time.
     ended: HashSet<String>,
     families: Families,
+    devices: Devices,
 }
 
 /// What has happened to the refresh tokens.
@@ -266,7 +270,8 @@ impl AuthorizationServer {
 
         let authorizer = AuthMap::new(RandomGenerator::new(16));
         let (failures, ended, families) = (VecDeque::new(), HashSet::new(), Families::default());
-        Self { config, registrar, authorizer, issuer, addons, failures, ended, families }
+        let devices = Devices::default();
+        Self { config, registrar, authorizer, issuer, addons, failures, ended, families, devices }
     }
 
     /// Lets the next `times` requests to the token endpoint fail, after those that were set before.
@@ -295,8 +300,8 @@ impl AuthorizationServer {
     }
 
     /// Answers `/oauth/authorize`, `POST` to `/oauth/token`, `/oauth/token/introspect` (RFC 7662, at Pleo's path)
-    /// and `/oauth/revoke` (RFC 7009), and the API, which is `GET /api/me` and Pleo's `GET /v1/introspect`; any
-    /// other request gets 404.
+    /// and `/oauth/revoke` (RFC 7009), and the API, which is `GET /api/me` and Pleo's `GET /v1/introspect`. Unlike
+    /// Pleo, answers `POST /oauth/device_authorization` and the page `/device`, too. Any other request gets 404.
     pub fn handle(&mut self, request: HttpRequest<'_>) -> HttpResponse {
         let (path, query) = request.target.split_once('?').unwrap_or((request.target, ""));
         match (request.method, path) {
@@ -314,6 +319,10 @@ impl AuthorizationServer {
                 self.introspect(&request).unwrap_or_else(|refusal| refusal)
             }
             ("POST", "/oauth/revoke") => self.revoke(&request).unwrap_or_else(|refusal| refusal),
+            ("POST", "/oauth/device_authorization") => {
+                self.device_authorization(&request).unwrap_or_else(|refusal| refusal)
+            }
+            ("GET", "/device") => self.device_page(query),
             ("GET", "/api/me") => self.api(&request, |grant| json!({ "id": grant.owner_id })),
             ("GET", "/v1/introspect") => self.api(&request, |grant| {
                 json!({ "data": {
@@ -384,6 +393,9 @@ impl AuthorizationServer {
         let (is_refresh, required) = match grant_type.as_str() {
             "authorization_code" => (false, &["code", "redirect_uri", "code_verifier"][..]),
             "refresh_token" => (true, &["refresh_token"][..]),
+            "urn:ietf:params:oauth:grant-type:device_code" => {
+                return self.device_token(form.get("device_code").ok_or_else(invalid_request)?);
+            }
             _ => return Err(HttpResponse::error(400, "unsupported_grant_type")),
         };
         if required.iter().any(|name| !form.contains_key(*name)) {
@@ -404,6 +416,78 @@ impl AuthorizationServer {
         };
         let response = answer.ok().and_then(|answer| self.token_response(answer, used.as_deref()));
         response.ok_or_else(|| HttpResponse::error(500, "server_error"))
+    }
+
+    fn authenticate(&self, request: &HttpRequest<'_>) -> Result<(), HttpResponse> {
+        let client = (self.config.client_id.clone(), self.config.client_secret.clone());
+        if basic_credentials(request) == Some(client) {
+            return Ok(());
+        }
+        let refusal = HttpResponse::error(401, "invalid_client");
+        Err(refusal.with_header("WWW-Authenticate", "Basic realm=\"token\""))
+    }
+
+    /// Gives out the codes for a sign-in on another device (RFC 8628 §3.2).
+    fn device_authorization(&mut self, request: &HttpRequest<'_>) -> Result<HttpResponse, HttpResponse> {
+        let form = unique_parameters(request.body).filter(|form| {
+            // It alone is no client authentication (RFC 6749 §2.3).
+            form.get("client_id") == Some(&self.config.client_id) && !form.contains_key("client_secret")
+        });
+        form.ok_or_else(|| HttpResponse::error(400, "invalid_request"))?;
+        self.authenticate(request)?;
+        let (device_code, user_code) = self.devices.start();
+        let page = format!("http://{}/device", request.header("host").unwrap_or("localhost"));
+        let body = json!({
+            "device_code": device_code,
+            "verification_uri_complete": format!("{page}?user_code={user_code}"),
+            "user_code": user_code,
+            "verification_uri": page,
+            "expires_in": device_grant::LIFETIME.as_secs(),
+            "interval": device_grant::INTERVAL.as_secs(),
+        });
+        Ok(HttpResponse::json(200, &body))
+    }
+
+    /// Answers a person who allows or refuses a device's access. A real server asks who they are, shows the
+    /// code for a comparison, and asks whether they allow it (RFC 8628 §3.3.1 and §5.4).
+    fn device_page(&mut self, query: &str) -> HttpResponse {
+        let parameters = unique_parameters(query.as_bytes()).unwrap_or_default();
+        match parameters.get("user_code") {
+            None => HttpResponse::new(200, "text/html; charset=utf-8", DEVICE_PAGE.to_owned()),
+            Some(code) if !self.devices.decide(code, !parameters.contains_key("deny")) => {
+                HttpResponse::page(404, "No device waits for this code.")
+            }
+            Some(_) => HttpResponse::page(200, "Done. Go back to your device."),
+        }
+    }
+
+    /// Answers a poll with a device code (RFC 8628 §3.5).
+    #[allow(clippy::disallowed_methods, reason = "a server keeps its own time")]
+    fn device_token(&mut self, device_code: &str) -> Result<HttpResponse, HttpResponse> {
+        if let Verdict::Refused(code) = self.devices.poll(device_code) {
+            return Err(HttpResponse::error(400, code));
+        }
+        let failed = || HttpResponse::error(500, "server_error");
+        let scope = self.config.scopes.parse().map_err(|_| failed())?;
+        let grant = Grant {
+            owner_id: "user".into(),
+            client_id: self.config.client_id.clone(),
+            scope,
+            redirect_uri: self.config.redirect_uri.parse().map_err(|_| failed())?,
+            until: SystemTime::now().into(),
+            extensions: Default::default(),
+        };
+        let issued = self.issuer.issue(grant).map_err(|()| failed())?;
+        let refresh_token = issued.refresh.ok_or_else(failed)?;
+        let body = json!({
+            "access_token": issued.token,
+            "token_type": "bearer",
+            "expires_in": self.config.access_token_lifetime.as_secs(),
+            "refresh_token": refresh_token,
+            "scope": self.config.scopes,
+        });
+        self.families.issue(None, issued.token, refresh_token);
+        Ok(HttpResponse::json(200, &body))
     }
 
     /// Counts a reuse, which revokes the family if the configuration says so, and refuses a revoked family.
@@ -447,11 +531,7 @@ impl AuthorizationServer {
         if credentials_in_form || !media_type.starts_with("application/x-www-form-urlencoded") {
             return Err(invalid_request());
         }
-        let client = (self.config.client_id.clone(), self.config.client_secret.clone());
-        if basic_credentials(request) != Some(client) {
-            let refusal = HttpResponse::error(401, "invalid_client");
-            return Err(refusal.with_header("WWW-Authenticate", "Basic realm=\"token\""));
-        }
+        self.authenticate(request)?;
         Ok(form)
     }
 
@@ -525,6 +605,18 @@ impl Families {
 fn invalid_request() -> HttpResponse {
     HttpResponse::error(400, "invalid_request")
 }
+
+/// The page on which a person types the code of a device.
+const DEVICE_PAGE: &str = r#"<!DOCTYPE html>
+<html lang="en">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Connect a device</title>
+<form>
+<label>Code on your device <input name="user_code" autocomplete="off" autofocus required></label>
+<button>Allow access</button> <button name="deny" value="yes">Do not allow</button>
+</form>
+</html>
+"#;
 
 /// Returns the time by which a refresh token outlives its access token.
 fn refresh_window(config: &Config) -> Duration {
