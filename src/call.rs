@@ -415,7 +415,11 @@ fn secret_parameters(body: &str) -> Vec<Secret> {
     let form = body.split('&').map(|pair| pair.split_once('=').unwrap_or(("", pair)));
     let form = form.filter(|(name, value)| match form::unescape(name).as_deref() {
         Some("code" | "code_verifier" | "refresh_token" | "client_secret" | "token" | "device_code") => true,
-        Some("grant_type" | "redirect_uri" | "scope" | "client_id" | "resource" | "token_type_hint") => false,
+        Some("assertion" | "subject_token" | "actor_token") => true,
+        Some(
+            "grant_type" | "redirect_uri" | "scope" | "client_id" | "resource" | "audience"
+            | "token_type_hint",
+        ) => false,
         // The value names a kind, as in `client_assertion_type`.
         Some(name) if name.ends_with("_type") => false,
         _ => value.len() >= MIN_ADDED_SECRET,

@@ -88,7 +88,8 @@ pub enum Advice {
     /// Send the user to the authorization server again: the grant is gone, and a new sign-in brings another.
     ///
     /// A loop drops the tokens or the pending authorization and starts another one, in which the server may
-    /// ask the user (without `prompt=none`).
+    /// ask the user (without `prompt=none`). After a request with an assertion or a subject token, it obtains
+    /// a new one of those.
     Reauthorize,
     /// Tell the user that nothing was granted: they or their server said no.
     ///
@@ -266,6 +267,15 @@ impl Error {
     /// not decided yet (RFC 8628 §3.5).
     pub(crate) fn of_device_poll(mut self) -> Self {
         self.0.advice = self.0.refusal.advice_of_device_poll(self.0.advice);
+        self
+    }
+
+    /// Reads an error of a request without a user, who could neither sign in again nor say no: only the
+    /// registration explains it.
+    pub(crate) fn without_user(mut self) -> Self {
+        if matches!(self.0.advice, Advice::Reauthorize | Advice::Declined) {
+            self.0.advice = Advice::FixConfiguration;
+        }
         self
     }
 

@@ -4,6 +4,7 @@
 //! has the other columns: `poll` maps each phase to a step, and each report is a transition.
 
 pub(crate) mod clock;
+mod for_keeper;
 mod jitter;
 #[cfg(test)]
 mod model;
@@ -11,11 +12,13 @@ mod phase;
 pub(crate) mod policy;
 pub(crate) mod record;
 pub(crate) mod refresh;
+pub(crate) mod source;
 mod sparse;
 pub(crate) mod step;
 pub(crate) mod stored;
 pub(crate) mod trouble;
 
+pub(crate) use self::for_keeper::Outlook;
 pub use self::policy::RefreshPolicy;
 pub use self::refresh::SessionRefresh;
 pub use self::step::{Reason, Save, Step, WaitReason};
@@ -34,6 +37,7 @@ use crate::session::clock::Clock;
 use crate::session::phase::{Hand, Phase, Seen};
 use crate::session::record::{Record, State, Validity};
 use crate::session::refresh::{Attempt, SessionContext};
+use crate::session::source::Source;
 use crate::session::sparse::Sparse;
 use crate::session::trouble::Failure;
 use crate::text::scope::Scope;
@@ -151,6 +155,21 @@ use crate::token::{Extras, TokenResponse, TokenType};
 /// [`max_unclear_refusals`](RefreshPolicy::max_unclear_refusals) for authorizations that are most likely
 /// dead. All holders share the counts.
 ///
+/// # Client credentials
+///
+/// A session can also keep tokens of the client's own (RFC 6749 §4.4):
+/// [`from_client_credentials`](Self::from_client_credentials) begins one, and so does [`new`](Self::new) with
+/// the answer to a [client credentials request](Client::client_credentials). Where another session refreshes,
+/// this one asks for a new token, with the same scopes, resources and parameters. All holders share it.
+/// Everything that this page says of a refresh holds for that request, except for what a user would do:
+///
+/// - `invalid_grant` and all codes like it are refusals without a cause. After a few tries,
+///   [`poll`](Self::poll) returns `Reauthorize(GaveUp)`. Report it to an operator, who fixes the client's
+///   registration; then [`resume`](Self::resume).
+/// - A request ends no earlier token, so nothing is withheld while it is under way.
+/// - A refresh token that comes all the same is neither stored nor sent.
+/// - A user's sign-in under the same key never continues with the client's own tokens.
+///
 /// # Defined answers
 ///
 /// - **No `expires_in`**: the token is used until [`access_token_rejected`](Self::access_token_rejected)
@@ -201,23 +220,10 @@ pub struct Session {
     holder: Arc<Holder>,
 }
 
-/// The next event for the tokens of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outlook {
-    /// Nothing.
-    Calm,
-    /// A step of this holder.
-    Step,
-    /// A step of this holder that ends the access token.
-    EndOfToken,
-    /// Another holder's refresh.
-    NewsOfAnother,
-}
-
 /// Construction, and what a session knows.
 impl Session {
-    /// Makes a session from the tokens of a user's first sign-in, received at `now`. They are usable once
-    /// they are saved.
+    /// Makes a session from the tokens of a user's first sign-in, or of [client
+    /// credentials](Self#client-credentials), received at `now`. They are usable once they are saved.
     ///
     /// If the store already has a snapshot for the user, call [`signed_in_again`](Self::signed_in_again)
     /// instead, so that the other holders adopt the new tokens. Do not delete a snapshot that other holders
@@ -317,28 +323,12 @@ impl Session {
     ) -> Result<Self, Error> {
         let session = Self::of_stored(client, snapshot, policy, now);
         session.check_issued_to(client)?;
-        if session.record.refresh_token.is_some() {
-            client.server.check_grant_type("refresh_token")?;
+        match session.record.source {
+            Source::SignIn => {}
+            Source::RefreshToken(_) => client.server.check_grant_type("refresh_token")?,
+            Source::ClientCredentials => client.check_own_tokens()?,
         }
         Ok(session)
-    }
-
-    /// Makes a holder like [`restore`](Self::restore), without its checks.
-    pub(crate) fn of_stored(
-        client: &Client,
-        snapshot: Snapshot,
-        policy: RefreshPolicy,
-        now: SystemTime,
-    ) -> Self {
-        Self::with(*snapshot.0, client.holder.clone(), policy, now)
-    }
-
-    /// Checks that the tokens were issued to this client.
-    pub(crate) fn check_issued_to(&self, client: &Client) -> Result<(), Error> {
-        match self.newest().issued_to == client.holder.issued_to {
-            true => Ok(()),
-            false => Err(another_client()),
-        }
     }
 
     /// Makes a holder from a snapshot whose tokens were issued to `client` at another address of its token
@@ -374,21 +364,6 @@ impl Session {
         let mut session = Self::of_stored(client, snapshot, policy, now);
         session.move_to(client);
         session
-    }
-
-    /// Makes this client the holder.
-    pub(crate) fn hold_for(&mut self, client: &Client) {
-        self.holder = client.holder.clone();
-    }
-
-    /// Binds the tokens to this client, whatever client they were issued to.
-    pub(crate) fn move_to(&mut self, client: &Client) {
-        let moved = Record { issued_to: client.holder.issued_to, ..self.newest().clone() };
-        self.hold_for(client);
-        self.hand = match self.hand {
-            Hand::SignIn { keeps, .. } => Hand::SignIn { record: Box::new(moved), keeps },
-            _ => Hand::Outcome(Box::new(moved)),
-        };
     }
 
     fn with(mut record: Record, holder: Arc<Holder>, policy: RefreshPolicy, now: SystemTime) -> Self {
@@ -437,7 +412,7 @@ impl Session {
     /// Returns the refresh token, to [revoke](crate::Client::revoke) it after [`end`](Self::end). Do not refresh
     /// with it yourself: the session does.
     pub fn refresh_token(&self) -> Option<&Secret> {
-        self.newest().refresh_token.as_ref()
+        self.newest().source.refresh_token()
     }
 
     /// Returns the failures since the last successful refresh; `None` if there were none.
@@ -463,50 +438,6 @@ impl Session {
     /// Returns the revision that this holder knows to be stored; 0 before the first save.
     pub fn revision(&self) -> u64 {
         self.record.revision
-    }
-
-    /// Returns whether the store has all that this holder knows, as far as this holder knows.
-    pub(crate) fn is_saved(&self) -> bool {
-        self.record.is_stored() && !matches!(self.hand, Hand::Outcome(_) | Hand::SignIn { .. })
-    }
-
-    /// Returns what is about to happen to the tokens.
-    pub(crate) fn outlook(&mut self, now: SystemTime) -> Outlook {
-        let now = self.observe(now);
-        match self.phase(now) {
-            Phase::Due { .. } | Phase::ClaimedByUs { .. } if self.record.ends_together => Outlook::EndOfToken,
-            Phase::Due { .. } | Phase::ClaimedByUs { .. } => Outlook::Step,
-            Phase::Unsaved(_) | Phase::Learned(_) | Phase::Misdated { .. } => Outlook::Step,
-            Phase::ClaimedByAnother { .. } => Outlook::NewsOfAnother,
-            _ => Outlook::Calm,
-        }
-    }
-
-    /// Makes another holder, which knows what is stored and nothing else.
-    pub(crate) fn another_holder(&self) -> Self {
-        let now = system_time(self.clock.latest());
-        Self::with(self.record.clone(), self.holder.clone(), *self.policy, now)
-    }
-
-    /// Returns what tells the latest sign-in apart from other ones.
-    pub(crate) fn sign_in(&self) -> ([u8; 16], (u64, u32)) {
-        let newest = self.newest();
-        (newest.authorization, newest.sign_in())
-    }
-
-    /// Returns whether the program has ended the authorization.
-    pub(crate) fn is_ended(&self) -> bool {
-        self.newest().state == State::Ended
-    }
-
-    /// Returns whether the API has rejected the access token, which only this holder knows.
-    pub(crate) fn is_rejected(&self) -> bool {
-        self.seen == Seen::Rejected
-    }
-
-    /// Returns whether the snapshot belongs to the same authorization as this session.
-    pub(crate) fn is_of(&self, snapshot: &Snapshot) -> bool {
-        self.record.authorization == snapshot.0.authorization
     }
 }
 
@@ -554,34 +485,24 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Misuse: the tokens were issued to another client, or the server does not support the refresh token
-    /// grant.
+    /// Misuse: the tokens were issued to another client, or the server does not support the grant.
     pub fn send(&mut self, client: &Client, now: SystemTime) -> Result<Option<Call<SessionRefresh>>, Error> {
         if client.holder.issued_to != self.record.issued_to {
             return Err(another_client());
         }
         let now = self.observe(now);
-        let (Hand::Claim(claim), Some(refresh_token)) = (&self.hand, &self.record.refresh_token) else {
-            return Ok(None);
-        };
+        let Hand::Claim(claim) = self.hand else { return Ok(None) };
         let attempt = Attempt {
             authorization: self.record.authorization,
             revision: self.record.revision,
             generation: self.record.generation,
             sent_at: now,
         };
-        let terms = &self.record.terms;
-        let mut request = client.refresh(refresh_token);
-        if client.server.refresh_repeats_scope {
-            request = request.scopes(terms.asked_scope.iter().flat_map(Scope::tokens));
-        }
-        if client.server.refresh_repeats_resources {
-            request = terms.asked_resources.iter().fold(request, |request, it| request.resource(it.as_ref()));
-        }
-        let call = request.start_as(|refresh| SessionContext { refresh, attempt })?;
-        self.hand = Hand::Request(*claim);
+        let Some(call) = self.call(client, attempt)? else { return Ok(None) };
+        self.hand = Hand::Request(claim);
         // Version 1 of the stored form lacks this member.
-        self.record.ends_together = client.server.access_tokens_end_with_refresh;
+        self.record.ends_together =
+            self.record.source.refresh_token().is_some() && client.server.access_tokens_end_with_refresh;
         Ok(Some(call))
     }
 }
@@ -636,7 +557,7 @@ impl Session {
             // later.
             let keeps = match self.hand {
                 Hand::SignIn { keeps, .. } => keeps,
-                _ => self.record.refresh_token.is_none(),
+                _ => matches!(self.record.source, Source::SignIn),
             };
             let ours = Record { authorization: record.authorization, ..self.newest().clone() };
             // A refresh token from elsewhere is no sign-in, and what is stored is later.
@@ -694,19 +615,6 @@ impl Session {
         Ok(())
     }
 
-    /// Makes a first sign-in of the unsaved one in hand, because the stored snapshot was deleted. Returns
-    /// whether there is one.
-    pub(crate) fn begin_anew(&mut self) -> bool {
-        if !self.record.is_stored() {
-            return true;
-        }
-        let Hand::SignIn { record, .. } = std::mem::replace(&mut self.hand, Hand::Nothing) else {
-            return false;
-        };
-        self.replace(record.as_first_sign_in());
-        true
-    }
-
     /// Compares what is in hand with the stored record, and keeps only an outcome that supersedes it.
     fn settle(&mut self, stored: &Record) {
         let stored_is_from_the_future =
@@ -725,7 +633,7 @@ impl Session {
             }
             Hand::Outcome(record) => {
                 let rotated =
-                    stored.with_rotated(known.refresh_token.as_ref(), record.refresh_token.as_ref());
+                    stored.with_rotated(known.source.refresh_token(), record.source.refresh_token());
                 record.outcome_over(stored).or(rotated).map(outcome)
             }
             Hand::Nothing | Hand::Claim(_) | Hand::Request(_) => None,
@@ -761,13 +669,13 @@ impl Session {
         response: Response<'_>,
         now: SystemTime,
     ) -> Result<Extras, Error> {
-        let SessionContext { refresh, attempt } = &call.context;
+        let SessionContext { sent: request, attempt } = &call.context;
         if attempt.authorization != self.record.authorization {
             return Err(Error::misuse("this call belongs to another session; give that one the answer"));
         }
         let Response { status, retry_after, .. } = response;
-        let sent = &refresh.refresh_token;
-        let unread = match refresh.read(response) {
+        let sent = request.refresh_token();
+        let unread = match request.read(response) {
             Ok(mut tokens) => {
                 let extras = tokens.take_extras();
                 let new = tokens.refresh_token().cloned();
@@ -780,7 +688,7 @@ impl Session {
         };
         let error = call.complete(unread.error, status, retry_after);
         let failure = Failure::of(&error, unread.shape);
-        match unread.refresh_token.filter(|token| token != sent) {
+        match unread.refresh_token.filter(|token| Some(token) != sent) {
             Some(new) => self.learn_tokens(*attempt, (sent, Some(&new)), now, |record, now, policy| {
                 record.rotated(new.clone(), &failure, now, policy)
             }),
@@ -813,14 +721,14 @@ impl Session {
     pub fn reauthorized(&mut self, tokens: TokenResponse, now: SystemTime) {
         let now = self.observe(now);
         self.holder = tokens.holder.clone();
-        let brought_none = tokens.refresh_token().is_none();
+        let brought_none = matches!(Source::of(&tokens), Source::SignIn);
         let newest = self.newest();
         let record = newest.signed_in_again(tokens, now, &self.policy);
         let record = if brought_none { record.keeping(newest) } else { record };
         // A refresh token that is not in the store yet is not kept from there.
         let keeps = brought_none
-            && record.refresh_token.is_some()
-            && record.refresh_token == self.record.refresh_token;
+            && record.source.refresh_token().is_some()
+            && record.source.refresh_token() == self.record.source.refresh_token();
         self.hand = Hand::SignIn { record: Box::new(record), keeps };
     }
 
@@ -878,7 +786,7 @@ impl Session {
     fn learn_tokens(
         &mut self,
         attempt: Attempt,
-        (sent, new): (&Secret, Option<&Secret>),
+        (sent, new): (Option<&Secret>, Option<&Secret>),
         now: SystemTime,
         take: impl FnOnce(&Record, u64, &RefreshPolicy) -> Record,
     ) {
@@ -889,7 +797,7 @@ impl Session {
             let learned = Record { issued_to: newest.issued_to, ..take(&self.record, now, &self.policy) };
             let learned = if newest.state == State::Ended { learned.ended() } else { learned };
             self.hand = Hand::Outcome(Box::new(learned));
-        } else if let Some(rotated) = newest.with_rotated(Some(sent), new) {
+        } else if let Some(rotated) = newest.with_rotated(sent, new) {
             let record = Box::new(rotated);
             self.hand = match self.hand {
                 Hand::SignIn { .. } => Hand::SignIn { record, keeps: false },

@@ -13,6 +13,7 @@ use std::time::{Instant, SystemTime};
 use oauth2_proto::challenge::{Challenges, ProtectedApi, StepUp, StepUpPolicy};
 use oauth2_proto::discovery::{ResourceDiscovery, ServerDiscovery};
 use oauth2_proto::grants::device::{self, PendingDevice};
+use oauth2_proto::grants::token_type;
 use oauth2_proto::keeper::{Errand, Errands, Keeper, KeeperError, Refreshed, Runtime, Store, blocking};
 use oauth2_proto::management::TokenKind;
 use oauth2_proto::{
@@ -228,6 +229,98 @@ fn no_part_of_a_registration_prints_a_secret() {
     printed.debug("ClientIdUrl", &client_id);
     printed.error("client_id_url", &client_id_url("http://app.example/client?key=planted").unwrap_err());
     printed.error("check", &client_id.check(r#"{"client_id":"planted"}"#).unwrap_err());
+    printed.holds_no_secret();
+}
+
+#[test]
+fn no_grant_prints_a_secret() {
+    let mut printed = Printed::default();
+    let client = Client::new(server(), "fake-client", ClientAuth::basic("planted-client-secret")).unwrap();
+    let token = Secret::new("planted-token");
+
+    let request =
+        client.client_credentials().scopes(["reports:read"]).parameter("audience_key", "planted-parameter");
+    printed.debug("ClientCredentialsRequest", &request);
+    let own = request.start().unwrap();
+    printed.debug("Call", &own);
+    let body = r#"{"access_token":"planted-own","token_type":"Bearer","refresh_token":"planted-refresh"}"#;
+    let tokens = own.read(json(body)).unwrap();
+    printed.debug("TokenResponse", &tokens);
+    let mut session = Session::new(tokens, RefreshPolicy::default(), now());
+    let stored = print_and_save(&mut printed, &mut session, now()).unwrap();
+    assert!(stored.contains("planted-own") && stored.contains("planted-parameter"));
+    for kept in ["audience_key", "planted-own"] {
+        let damaged = stored.replace(kept, "planted\\n");
+        printed.error("damaged snapshot", &serde_json::from_str::<Snapshot>(&damaged).unwrap_err());
+    }
+    session.access_token_rejected(&Secret::new("planted-own"));
+    let _ = print_and_save(&mut printed, &mut session, later(60));
+    let call = session.send(&client, later(60)).unwrap().unwrap();
+    printed.debug("Call<SessionRefresh>", &call);
+    let mut errands = Errands::new(client.clone(), RefreshPolicy::default());
+    let request = client.client_credentials().parameter("audience_key", "planted-parameter");
+    errands.start_from_client_credentials(request).unwrap();
+    printed.debug("Errands", &errands);
+    let no_user =
+        KeeperError::NoUser { reason: Reason::GaveUp, trouble: session.trouble().cloned().map(Box::new) };
+    printed.error("KeeperError::NoUser", &no_user);
+
+    let bearer = client.jwt_bearer(&token);
+    printed.debug("JwtBearerRequest", &bearer);
+    let bearer = bearer.start().unwrap();
+    printed.debug("Call", &bearer);
+
+    let extension = client.extension_grant("urn:example:grant").parameter("assertion", "planted-assertion");
+    printed.debug("ExtensionGrantRequest", &extension);
+    printed.debug("Call", &extension.start().unwrap());
+
+    let exchange = client
+        .token_exchange(&token, token_type::ACCESS_TOKEN)
+        .actor_token(&token, token_type::ACCESS_TOKEN)
+        .audience("fake-audience");
+    printed.debug("TokenExchangeRequest", &exchange);
+    let exchange = exchange.start().unwrap();
+    printed.debug("Call", &exchange);
+    let body = |issued: &str| {
+        format!(
+            r#"{{"access_token":"planted-new","token_type":"N_A","refresh_token":"planted-refresh","scope":"a",
+                 "issued_token_type":"{issued}","x":"planted"}}"#
+        )
+    };
+    // A server may repeat a secret where a type belongs.
+    for issued in [token_type::SAML2, "planted-token"] {
+        printed.debug("ExchangedToken", &exchange.read(json(&body(issued))).unwrap());
+    }
+
+    let assertion = client.identity_assertion(&token, "https://other.example");
+    printed.debug("IdentityAssertionRequest", &assertion);
+    let assertion = assertion.start().unwrap();
+    printed.debug("Call", &assertion);
+    printed.error("IdentityAssertion", &assertion.read(json(&body("planted-token"))).unwrap_err());
+    let assertion = assertion.read(json(&body(token_type::ID_JAG))).unwrap();
+    printed.debug("IdentityAssertion", &assertion);
+    printed.debug("Call", &client.redeem(&assertion).unwrap());
+
+    let misuse = client.jwt_bearer(&Secret::new("planted\n")).start().unwrap_err();
+    printed.error("misuse", &misuse);
+    let echo = |secret: &str| format!(r#"{{"error":"invalid_grant","error_description":"bad {secret}!"}}"#);
+    for error in [
+        bearer.read(json(&echo("planted-token"))).unwrap_err(),
+        exchange.read(json(&echo("planted-token"))).unwrap_err(),
+        client.redeem(&assertion).unwrap().read(json(&echo("planted-new"))).unwrap_err(),
+        own.read(json(&echo("planted-parameter"))).unwrap_err(),
+    ] {
+        assert_eq!(error.description(), Some(WITHHELD));
+        printed.error("echo", &error);
+    }
+    // Short secrets, too, where they are known to be some.
+    let short = Secret::new("s3cr3t");
+    let error = client.jwt_bearer(&short).start().unwrap().read(json(&echo("s3cr3t"))).unwrap_err();
+    assert_eq!(error.description(), Some(WITHHELD));
+    // An audience is none.
+    let exchange = client.token_exchange(&token, token_type::JWT).audience("https://api.example").start();
+    let error = exchange.unwrap().read(json(&echo("https://api.example"))).unwrap_err();
+    assert_eq!(error.description(), Some("bad https://api.example!"));
     printed.holds_no_secret();
 }
 
