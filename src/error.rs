@@ -226,6 +226,18 @@ impl Error {
         Self::new(ErrorKind::Suspect, message, Advice::Reauthorize)
     }
 
+    /// Turns the misuse of an address into the error of the answer that names it.
+    pub(crate) fn of_answer(mut self) -> Self {
+        self.0.kind = ErrorKind::Invalid;
+        self.0.advice = Advice::Stop;
+        self
+    }
+
+    /// Returns the message without the kind, the status and the advice around it.
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
+    }
+
     pub(crate) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Invalid, message, Advice::Stop)
     }

@@ -122,7 +122,7 @@
 //! # Modules
 //!
 //! The root exports the types that a program with one server needs. The modules hold the rest: the requests
-//! about to be sent ([`authorization`], [`grants`]), the keeper of tokens ([`keeper`]), the accepted
+//! about to be sent ([`authorization`], [`grants`]), the metadata that servers publish ([`discovery`]), the keeper of tokens ([`keeper`]), the accepted
 //! deviations of a server ([`server`]), token types ([`token`]), the parts of a session ([`session`]), the
 //! kinds of errors ([`error`]), and how calls are typed ([`call`]).
 #![forbid(unsafe_code)]
@@ -148,6 +148,7 @@ pub mod authorization;
 pub mod call;
 mod client;
 mod client_auth;
+pub mod discovery;
 pub mod error;
 pub mod grants;
 #[cfg(any(doc, doctest))]

@@ -75,6 +75,15 @@ pub(crate) fn read<'a, const N: usize>(
     Some(extras)
 }
 
+/// Reads an object of any format, as [`read`] does with JSON.
+pub(crate) fn read_from<'de, D: Deserializer<'de>, const N: usize>(
+    source: D,
+    names: &'static [&'static str; N],
+    members: &mut [Member<'de>; N],
+) -> Result<Extras, D::Error> {
+    source.deserialize_map(Object { names, members })
+}
+
 /// Skips one byte-order mark.
 pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
@@ -402,6 +411,19 @@ impl Member<'_> {
 }
 
 impl Extras {
+    /// Removes the members that say nothing more than a missing one, and those that [`read`] would not take back:
+    /// values nested too deeply.
+    pub(crate) fn keep_storable(&mut self) {
+        // A number may count as a level, see `read_map`.
+        self.0.retain(|_, value| {
+            let keeps = !value.is_null() && is_within(value, LEVELS - 1);
+            if !keeps {
+                wipe(value);
+            }
+            keeps
+        });
+    }
+
     /// Replaces each value in which `is_secret` finds a secret by the note, and removes each member whose
     /// name is one. Removes all of more than 64 members if one holds a secret, which bounds the number of
     /// calls.
@@ -439,6 +461,20 @@ impl Extras {
             }
             !is_secret(name)
         });
+    }
+}
+
+/// Returns whether a value has at most this many levels of lists and objects.
+fn is_within(value: &Value, levels: usize) -> bool {
+    let below = levels.checked_sub(1);
+    match value {
+        Value::Array(values) => {
+            below.is_some_and(|levels| values.iter().all(|value| is_within(value, levels)))
+        }
+        Value::Object(members) => {
+            below.is_some_and(|levels| members.values().all(|value| is_within(value, levels)))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
     }
 }
 

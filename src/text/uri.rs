@@ -176,6 +176,16 @@ impl fmt::Display for Refused {
     }
 }
 
+/// Splits the text of an endpoint or issuer into its origin (scheme and authority), its path, and its query with
+/// the question mark.
+pub(crate) fn split_address(address: &str) -> (&str, &str, &str) {
+    let (Parts { scheme, authority, path, .. }, _) = Parts::split(address);
+    let origin = scheme.len() + "://".len() + authority.unwrap_or_default().len();
+    let (origin, rest) = address.split_at_checked(origin).unwrap_or((address, ""));
+    let (path, query) = rest.split_at_checked(path.len()).unwrap_or((rest, ""));
+    (origin, path, query)
+}
+
 /// Parses an address that requests are sent to: a web address whose path has no dot segments.
 ///
 /// `Url` removes those (RFC 3986 §5.2.4), also where they are escaped, and `http` sends them as they are.
