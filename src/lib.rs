@@ -155,6 +155,7 @@ pub mod grants;
 pub mod guide;
 pub mod keeper;
 pub mod pleo;
+pub mod registration;
 pub mod server;
 pub mod session;
 mod text;

@@ -53,6 +53,7 @@ pub struct AuthorizationServer {
     pub(crate) token_endpoint_auth_methods_supported: Option<Vec<Cow<'static, str>>>,
     pub(crate) code_challenge_methods_supported: Option<Vec<Cow<'static, str>>>,
     pub(crate) authorization_response_iss_parameter_supported: bool,
+    pub(crate) client_id_metadata_document_supported: Option<bool>,
     pub(crate) https_redirect_uris_only: bool,
     pub(crate) access_tokens_end_with_refresh: bool,
     pub(crate) invalid_grant_codes: Option<Arc<[String]>>,
@@ -107,6 +108,7 @@ impl AuthorizationServer {
             token_endpoint_auth_methods_supported: None,
             code_challenge_methods_supported: None,
             authorization_response_iss_parameter_supported: false,
+            client_id_metadata_document_supported: None,
             https_redirect_uris_only: false,
             access_tokens_end_with_refresh: false,
             invalid_grant_codes: None,
@@ -179,6 +181,14 @@ impl AuthorizationServer {
     /// (RFC 9207 §2.4). This needs an [`issuer`](Self::issuer) to compare with.
     pub fn authorization_response_iss_parameter_supported(mut self, supported: bool) -> Self {
         self.authorization_response_iss_parameter_supported = supported;
+        self
+    }
+
+    /// States whether the server takes the address of a client ID metadata document as `client_id`
+    /// (draft-ietf-oauth-client-id-metadata-document), which
+    /// [`ClientIdUrl::client`](crate::registration::ClientIdUrl::client) needs.
+    pub fn client_id_metadata_document_supported(mut self, supported: bool) -> Self {
+        self.client_id_metadata_document_supported = Some(supported);
         self
     }
 

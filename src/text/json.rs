@@ -49,6 +49,13 @@ impl Extras {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
+    /// Removes a member.
+    pub(crate) fn remove(&mut self, name: &str) {
+        if let Some(mut removed) = self.0.remove(name) {
+            wipe(&mut removed);
+        }
+    }
+
     /// Adds a member; the last of the same name stays.
     pub(crate) fn insert(&mut self, name: String, value: Value) {
         if let Some(mut replaced) = self.0.insert(name, value) {
@@ -479,7 +486,7 @@ fn is_within(value: &Value, levels: usize) -> bool {
 }
 
 /// Visits all texts, numbers and names in a value.
-fn visit_texts(value: &Value, take: &mut dyn FnMut(&str)) {
+pub(crate) fn visit_texts(value: &Value, take: &mut dyn FnMut(&str)) {
     match value {
         Value::String(text) => take(text),
         Value::Number(number) => take(&number.to_string()),
