@@ -407,6 +407,8 @@ fn secret_parameters(body: &str) -> Vec<Secret> {
     let form = body.split('&').map(|pair| pair.split_once('=').unwrap_or(("", pair)));
     let form = form.filter(|(name, value)| match form::unescape(name).as_deref() {
         Some("code" | "code_verifier" | "refresh_token" | "client_secret") => true,
+        Some("assertion" | "subject_token" | "actor_token") => true,
+        Some("audience") => false,
         Some("grant_type" | "redirect_uri" | "scope" | "client_id" | "resource") => false,
         // The value names a kind, as in `client_assertion_type`.
         Some(name) if name.ends_with("_type") => false,

@@ -88,7 +88,8 @@ pub enum Advice {
     /// Send the user to the authorization server again: the grant is gone, and a new sign-in brings another.
     ///
     /// A loop drops the tokens or the pending authorization and starts another one, in which the server may
-    /// ask the user (without `prompt=none`).
+    /// ask the user (without `prompt=none`). After a request with an assertion or a subject token, it obtains
+    /// a new one of those.
     Reauthorize,
     /// Tell the user that nothing was granted: they or their server said no.
     ///
@@ -258,6 +259,15 @@ impl Error {
     pub(crate) fn of_code_exchange(mut self) -> Self {
         if self.0.advice == Advice::Stop && self.0.refusal.is_of_spent_code() {
             self.0.advice = Advice::Reauthorize;
+        }
+        self
+    }
+
+    /// Reads an error of a request without a user, who could neither sign in again nor say no: only the
+    /// registration explains it.
+    pub(crate) fn without_user(mut self) -> Self {
+        if matches!(self.0.advice, Advice::Reauthorize | Advice::Declined) {
+            self.0.advice = Advice::FixConfiguration;
         }
         self
     }
