@@ -122,9 +122,10 @@
 //! # Modules
 //!
 //! The root exports the types that a program with one server needs. The modules hold the rest: the requests
-//! about to be sent ([`authorization`], [`grants`]), the metadata that servers publish ([`discovery`]), the keeper of tokens ([`keeper`]), the accepted
-//! deviations of a server ([`server`]), token types ([`token`]), the parts of a session ([`session`]), the
-//! kinds of errors ([`error`]), and how calls are typed ([`call`]).
+//! about to be sent ([`authorization`], [`grants`]), the metadata that servers publish ([`discovery`]), how a
+//! client becomes known to a server ([`registration`]), access tokens in use ([`challenge`]), the keeper of
+//! tokens ([`keeper`]), the accepted deviations of a server ([`server`]), token types ([`token`]), the parts of
+//! a session ([`session`]), the kinds of errors ([`error`]), and how calls are typed ([`call`]).
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(
@@ -146,6 +147,7 @@ struct Readme;
 mod answer;
 pub mod authorization;
 pub mod call;
+pub mod challenge;
 mod client;
 mod client_auth;
 pub mod discovery;

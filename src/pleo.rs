@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use crate::challenge::ProtectedApi;
 use crate::error::Error;
 use crate::server::AuthorizationServer;
 use crate::text::uri::{Endpoint, Issuer};
@@ -82,6 +83,26 @@ pub fn at(base: &str) -> Result<AuthorizationServer, Error> {
     AuthorizationServer::new(&format!("{base}/oauth/authorize"), &format!("{base}/oauth/token")).map(pleo)
 }
 
+/// Describes the API that staging's tokens are for, `https://external.staging.pleo.io`.
+///
+/// ```
+/// use oauth2_proto::{Secret, pleo, token::TokenType};
+///
+/// let api = pleo::staging_api();
+/// let (token, url) = (Secret::new("fake-token"), "https://external.staging.pleo.io/v1/vendors");
+/// let header = api.authorization(&TokenType::Bearer, &token, url)?;
+/// assert_eq!(header.expose(), "Bearer fake-token");
+/// # Ok::<(), oauth2_proto::Error>(())
+/// ```
+pub fn staging_api() -> ProtectedApi {
+    ProtectedApi::constant("https://external.staging.pleo.io")
+}
+
+/// Describes the API that production's tokens are for, `https://external.pleo.io`.
+pub fn production_api() -> ProtectedApi {
+    ProtectedApi::constant("https://external.pleo.io")
+}
+
 fn pleo(server: AuthorizationServer) -> AuthorizationServer {
     let only = |supported: &[&'static str]| Some(supported.iter().copied().map(Cow::Borrowed).collect());
     AuthorizationServer {
@@ -113,6 +134,22 @@ mod tests {
             // `Endpoint::constant` took on trust what `new` accepts.
             let endpoints = [&authorization_endpoint, &server.token_endpoint].map(Endpoint::as_str);
             AuthorizationServer::new(endpoints[0], endpoints[1]).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_token_goes_to_the_api_of_its_own_environment() {
+        let token = crate::Secret::new("fake-token");
+        for (api, base, other) in [
+            (staging_api(), "https://external.staging.pleo.io", "https://external.pleo.io"),
+            (production_api(), "https://external.pleo.io", "https://external.staging.pleo.io"),
+        ] {
+            let header = |base: &str| {
+                api.authorization(&crate::token::TokenType::Bearer, &token, &format!("{base}/v1"))
+            };
+            assert!(header(base).is_ok() && header(other).is_err(), "{base}");
+            // `constant` took on trust what `new` accepts.
+            assert_eq!(format!("{api:?}"), format!("{:?}", ProtectedApi::new([base]).unwrap()));
         }
     }
 
