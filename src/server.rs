@@ -578,6 +578,34 @@ mod tests {
     }
 
     #[test]
+    fn an_endpoint_that_was_left_out_of_a_document_says_why_when_it_is_needed() {
+        let server: AuthorizationServer = serde_json::from_str(
+            r#"{"token_endpoint":"https://as.example/t","registration_endpoint":"http://as.example/r?key=planted"}"#,
+        )
+        .unwrap();
+        let why = |endpoint: &Option<Endpoint>, what| server.require(endpoint, what).unwrap_err().to_string();
+        assert_eq!(
+            why(&server.registration_endpoint, "registration endpoint"),
+            "misuse: the registration endpoint in the server's metadata \"http://as.example/r\"… must be https; http \
+             is for loopback addresses only"
+        );
+        assert_eq!(
+            why(&server.revocation_endpoint, "revocation endpoint"),
+            "misuse: the server has no revocation endpoint, as far as AuthorizationServer knows; set it"
+        );
+        let server = server.clone().registration_endpoint("https://as.example/r").unwrap();
+        assert!(server.require(&server.registration_endpoint, "registration endpoint").is_ok());
+    }
+
+    #[test]
+    fn every_leniency_has_a_name_of_its_own() {
+        for (bit, leniency) in Leniency::ALL.into_iter().enumerate() {
+            assert_eq!(leniency as usize, bit);
+            assert_eq!(Leniency::ALL.iter().filter(|other| other.name() == leniency.name()).count(), 1);
+        }
+    }
+
+    #[test]
     fn leniencies_are_apart() {
         let server = AuthorizationServer::new("https://as.example/a", "https://as.example/t").unwrap();
         let server = server.tolerate(Leniency::ScopeComma).tolerate(Leniency::ScopeComma);

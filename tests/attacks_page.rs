@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules whose every test the page must name.
-const MODULES_OF_ATTACKS: &[&str] = &["authorization::attacks", "token::attacks", "session::attacks"];
+const MODULES_OF_ATTACKS: &[&str] =
+    &["authorization::attacks", "token::attacks", "session::attacks", "discovery::attacks"];
 
 #[test]
 fn the_documentation_names_tests_that_exist() {

@@ -11,6 +11,7 @@ use std::fmt::{Debug, Display};
 use std::time::{Instant, SystemTime};
 
 use oauth2_proto::challenge::{Challenges, ProtectedApi, StepUp, StepUpPolicy};
+use oauth2_proto::discovery::{ResourceDiscovery, ServerDiscovery};
 use oauth2_proto::keeper::{Errand, Errands, Keeper, KeeperError, Refreshed, Runtime, Store, blocking};
 use oauth2_proto::{
     Advice, AuthorizationServer, Callback, Client, ClientAuth, Entropy, Error, PendingAuthorization,
@@ -703,6 +704,67 @@ fn a_damaged_snapshot_is_not_repeated() {
     assert!(printed.0.len() > 100, "most of these are damaged");
     let encoded_twice = serde_json::to_string(&stored.to_string()).unwrap();
     printed.display("Snapshot, refused", &serde_json::from_str::<Snapshot>(&encoded_twice).unwrap_err());
+    printed.holds_no_secret();
+}
+
+#[test]
+fn no_part_of_a_discovery_prints_a_secret() {
+    let mut printed = Printed::default();
+    let mut server_discovery = ServerDiscovery::new("https://as.example").unwrap();
+    let mut resource_discovery =
+        ResourceDiscovery::from_challenge("https://api.example?planted", Some("https://m.example?planted"))
+            .unwrap();
+    printed.debug("ResourceDiscovery", &resource_discovery);
+    let body = r#"{"issuer":"https://as.example","authorization_endpoint":"https://as.example?planted",
+        "token_endpoint":"https://as.example?planted","registration_endpoint":"https://planted@as.example",
+        "x":"planted","jwks_uri":"https://as.example?planted","resource":"https://api.example?planted"}"#;
+    let server = server_discovery.call().read(json(body)).unwrap();
+    printed.debug("AuthorizationServer", &server);
+    printed.debug("Metadata", &server.metadata());
+    let resource = resource_discovery.call().read(json(body)).unwrap();
+    printed.debug("ProtectedResource", &resource);
+
+    for (known, broken) in [
+        ("\"https://as.example\"", "\"https://planted@evil.example\""),
+        ("\"https://as.example\"", "[\"planted\"]"),
+        (
+            "\"token_endpoint\":\"https://as.example?planted\"",
+            "\"token_endpoint\":\"http://as.example?planted\"",
+        ),
+        ("\"x\":\"planted\"", "\"grant_types_supported\":[[\"planted\"]]"),
+        ("\"x\":\"planted\"", "\"oauth2_proto\":{\"planted\":\"planted\"}"),
+        ("\"https://api.example?planted\"", "\"https://planted@evil.example?planted\""),
+        ("}", "planted"),
+        ("{", "\"planted\""),
+    ] {
+        let broken = body.replace(known, broken);
+        assert_ne!(body, broken);
+        for status in [200, 404, 503] {
+            let answer = || Response::new(status, [("x-planted", "planted")], broken.as_bytes());
+            if let Err(error) = server_discovery.call().read(answer()) {
+                printed.error("ServerMetadata", &error);
+                let _ = server_discovery.next_address(error);
+            }
+            if let Err(error) = resource_discovery.call().read(answer()) {
+                printed.error("ResourceMetadata", &error);
+                let _ = resource_discovery.next_address(error);
+            }
+        }
+        if let Err(error) = serde_json::from_str::<AuthorizationServer>(&broken) {
+            printed.error("AuthorizationServer, refused", &error);
+        }
+    }
+    printed.debug("ServerDiscovery", &server_discovery);
+    printed.debug("ResourceDiscovery", &resource_discovery);
+    for url in ["https://planted@api.example", "http://api.example?planted", "https://a.example#planted"] {
+        printed.error("ServerDiscovery::new", &ServerDiscovery::new(url).unwrap_err());
+        printed.error("ResourceDiscovery::new", &ResourceDiscovery::new(url).unwrap_err());
+        let challenged = ResourceDiscovery::from_challenge("https://api.example", Some(url));
+        printed.error("ResourceDiscovery::from_challenge", &challenged.unwrap_err());
+    }
+    let server = AuthorizationServer::without_authorization_endpoint("https://as.example?planted").unwrap();
+    printed.debug("AuthorizationServer", &server);
+    assert!(printed.0.len() > 60, "most of these are broken");
     printed.holds_no_secret();
 }
 

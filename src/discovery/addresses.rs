@@ -45,17 +45,18 @@ impl Addresses {
     }
 }
 
-/// Returns how much an error says about a document: that it is not to be trusted, that it lacks something, that it
-/// is malformed, or that there may be none.
+/// Returns how much an error says: that a document is not to be trusted, that it lacks something, that it is
+/// malformed, that there may be one, or that there is none.
 fn weight(error: &Error) -> u8 {
     let is_success = matches!(error.status(), Some(200..=299));
     match error.kind() {
-        ErrorKind::Suspect => 4,
-        ErrorKind::Unsupported => 3,
+        ErrorKind::Suspect => 5,
+        ErrorKind::Unsupported => 4,
         // The page of an application that answers every address.
-        _ if is_success && error.message() == NO_OBJECT => 1,
-        _ if is_success => 2,
-        _ => 0,
+        _ if is_success && error.message() == NO_OBJECT => 2,
+        _ if is_success => 3,
+        _ if error.status() == Some(404) => 0,
+        _ => 1,
     }
 }
 

@@ -245,7 +245,7 @@ fn optional_endpoint(name: &str, member: Member<'_>, more: &mut Extras) -> Resul
                 Ok(None)
             }
         },
-        _ => Err(Error::invalid(format!("{name} is no text"))),
+        _ => Err(Error::invalid(format!("{name} is no text, or there twice"))),
     }
 }
 

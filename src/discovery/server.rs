@@ -169,7 +169,8 @@ impl ServerDiscovery {
     ///
     /// # Errors
     ///
-    /// The most telling error of all addresses, if this was the last one.
+    /// The most telling error of all addresses, if this was the last one. If it is one that was skipped, begin the
+    /// discovery again later.
     pub fn skip_address(&mut self, error: Error) -> Result<(), Error> {
         let url = self.addresses.skip(error)?;
         self.go_to(url);

@@ -602,6 +602,19 @@ mod tests {
     }
 
     #[test]
+    fn an_address_is_split_where_its_host_and_its_path_end() {
+        for (address, parts) in [
+            ("https://as.example", ("https://as.example", "", "")),
+            ("https://as.example/", ("https://as.example", "/", "")),
+            ("http://[::1]:8080/a/b", ("http://[::1]:8080", "/a/b", "")),
+            ("https://as.example/a?b=/c?d", ("https://as.example", "/a", "?b=/c?d")),
+            ("https://as.example?", ("https://as.example", "", "?")),
+        ] {
+            assert_eq!(split_address(address), parts);
+        }
+    }
+
+    #[test]
     fn a_refusal_hides_what_may_be_a_secret() {
         for text in [
             "https://user:planted@app.example/cb",

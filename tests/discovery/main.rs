@@ -1,0 +1,73 @@
+//! The metadata of authorization servers and protected resources: the mirror of `src/discovery`.
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "each test program uses a part of it")]
+mod support;
+
+mod attacks;
+mod resource;
+mod server;
+mod stored;
+mod vectors;
+
+use oauth2_proto::discovery::{ProtectedResource, ResourceDiscovery, ServerDiscovery};
+use oauth2_proto::{AuthorizationServer, Error, Response};
+use serde_json::{Value, json};
+
+/// A JSON answer.
+pub fn answer(status: u16, body: &str) -> Response<'static> {
+    Response::new(status, [("content-type", "application/json")], body.as_bytes()).into_owned()
+}
+
+/// The document of a server whose endpoints are below its issuer.
+pub fn document(issuer: &str) -> Value {
+    json!({
+        "issuer": issuer,
+        "authorization_endpoint": format!("{issuer}/authorize"),
+        "token_endpoint": format!("{issuer}/token"),
+        "response_types_supported": ["code"],
+        "code_challenge_methods_supported": ["S256"],
+    })
+}
+
+/// Reads a document at the first address.
+pub fn read(discovery: &ServerDiscovery, document: &Value) -> Result<AuthorizationServer, Error> {
+    discovery.call().read(answer(200, &document.to_string()))
+}
+
+/// Reads a document of `https://as.example`.
+pub fn read_document(document: &Value) -> Result<AuthorizationServer, Error> {
+    read(&ServerDiscovery::new("https://as.example").unwrap(), document)
+}
+
+/// Reads a resource's document at the address whose turn it is.
+pub fn read_resource(discovery: &ResourceDiscovery, document: &Value) -> Result<ProtectedResource, Error> {
+    discovery.call().read(answer(200, &document.to_string()))
+}
+
+/// The addresses of a server's discovery, in their order.
+#[track_caller]
+pub fn server_addresses(issuer: &str) -> Vec<String> {
+    let mut discovery = ServerDiscovery::new(issuer).unwrap();
+    let mut addresses = Vec::new();
+    loop {
+        addresses.push(discovery.call().request().url().to_owned());
+        let error = discovery.call().read(answer(404, "")).unwrap_err();
+        if discovery.next_address(error).is_err() {
+            return addresses;
+        }
+    }
+}
+
+/// The addresses of a resource's discovery, in their order.
+#[track_caller]
+pub fn resource_addresses(mut discovery: ResourceDiscovery) -> Vec<String> {
+    let mut addresses = Vec::new();
+    loop {
+        addresses.push(discovery.call().request().url().to_owned());
+        let error = discovery.call().read(answer(404, "")).unwrap_err();
+        if discovery.next_address(error).is_err() {
+            return addresses;
+        }
+    }
+}
