@@ -4,6 +4,7 @@
 //! has the other columns: `poll` maps each phase to a step, and each report is a transition.
 
 pub(crate) mod clock;
+mod for_keeper;
 mod jitter;
 #[cfg(test)]
 mod model;
@@ -16,6 +17,7 @@ pub(crate) mod step;
 pub(crate) mod stored;
 pub(crate) mod trouble;
 
+pub(crate) use self::for_keeper::Outlook;
 pub use self::policy::RefreshPolicy;
 pub use self::refresh::SessionRefresh;
 pub use self::step::{Reason, Save, Step, WaitReason};
@@ -201,19 +203,6 @@ pub struct Session {
     holder: Arc<Holder>,
 }
 
-/// The next event for the tokens of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outlook {
-    /// Nothing.
-    Calm,
-    /// A step of this holder.
-    Step,
-    /// A step of this holder that ends the access token.
-    EndOfToken,
-    /// Another holder's refresh.
-    NewsOfAnother,
-}
-
 /// Construction, and what a session knows.
 impl Session {
     /// Makes a session from the tokens of a user's first sign-in, received at `now`. They are usable once
@@ -323,24 +312,6 @@ impl Session {
         Ok(session)
     }
 
-    /// Makes a holder like [`restore`](Self::restore), without its checks.
-    pub(crate) fn of_stored(
-        client: &Client,
-        snapshot: Snapshot,
-        policy: RefreshPolicy,
-        now: SystemTime,
-    ) -> Self {
-        Self::with(*snapshot.0, client.holder.clone(), policy, now)
-    }
-
-    /// Checks that the tokens were issued to this client.
-    pub(crate) fn check_issued_to(&self, client: &Client) -> Result<(), Error> {
-        match self.newest().issued_to == client.holder.issued_to {
-            true => Ok(()),
-            false => Err(another_client()),
-        }
-    }
-
     /// Makes a holder from a snapshot whose tokens were issued to `client` at another address of its token
     /// endpoint, or under another `client_id`. Save it; then the other holders adopt it. If another holder
     /// saves first, call `rebind` again with the newer snapshot.
@@ -374,21 +345,6 @@ impl Session {
         let mut session = Self::of_stored(client, snapshot, policy, now);
         session.move_to(client);
         session
-    }
-
-    /// Makes this client the holder.
-    pub(crate) fn hold_for(&mut self, client: &Client) {
-        self.holder = client.holder.clone();
-    }
-
-    /// Binds the tokens to this client, whatever client they were issued to.
-    pub(crate) fn move_to(&mut self, client: &Client) {
-        let moved = Record { issued_to: client.holder.issued_to, ..self.newest().clone() };
-        self.hold_for(client);
-        self.hand = match self.hand {
-            Hand::SignIn { keeps, .. } => Hand::SignIn { record: Box::new(moved), keeps },
-            _ => Hand::Outcome(Box::new(moved)),
-        };
     }
 
     fn with(mut record: Record, holder: Arc<Holder>, policy: RefreshPolicy, now: SystemTime) -> Self {
@@ -463,50 +419,6 @@ impl Session {
     /// Returns the revision that this holder knows to be stored; 0 before the first save.
     pub fn revision(&self) -> u64 {
         self.record.revision
-    }
-
-    /// Returns whether the store has all that this holder knows, as far as this holder knows.
-    pub(crate) fn is_saved(&self) -> bool {
-        self.record.is_stored() && !matches!(self.hand, Hand::Outcome(_) | Hand::SignIn { .. })
-    }
-
-    /// Returns what is about to happen to the tokens.
-    pub(crate) fn outlook(&mut self, now: SystemTime) -> Outlook {
-        let now = self.observe(now);
-        match self.phase(now) {
-            Phase::Due { .. } | Phase::ClaimedByUs { .. } if self.record.ends_together => Outlook::EndOfToken,
-            Phase::Due { .. } | Phase::ClaimedByUs { .. } => Outlook::Step,
-            Phase::Unsaved(_) | Phase::Learned(_) | Phase::Misdated { .. } => Outlook::Step,
-            Phase::ClaimedByAnother { .. } => Outlook::NewsOfAnother,
-            _ => Outlook::Calm,
-        }
-    }
-
-    /// Makes another holder, which knows what is stored and nothing else.
-    pub(crate) fn another_holder(&self) -> Self {
-        let now = system_time(self.clock.latest());
-        Self::with(self.record.clone(), self.holder.clone(), *self.policy, now)
-    }
-
-    /// Returns what tells the latest sign-in apart from other ones.
-    pub(crate) fn sign_in(&self) -> ([u8; 16], (u64, u32)) {
-        let newest = self.newest();
-        (newest.authorization, newest.sign_in())
-    }
-
-    /// Returns whether the program has ended the authorization.
-    pub(crate) fn is_ended(&self) -> bool {
-        self.newest().state == State::Ended
-    }
-
-    /// Returns whether the API has rejected the access token, which only this holder knows.
-    pub(crate) fn is_rejected(&self) -> bool {
-        self.seen == Seen::Rejected
-    }
-
-    /// Returns whether the snapshot belongs to the same authorization as this session.
-    pub(crate) fn is_of(&self, snapshot: &Snapshot) -> bool {
-        self.record.authorization == snapshot.0.authorization
     }
 }
 
@@ -692,19 +604,6 @@ impl Session {
         self.settle(&record);
         self.replace(record);
         Ok(())
-    }
-
-    /// Makes a first sign-in of the unsaved one in hand, because the stored snapshot was deleted. Returns
-    /// whether there is one.
-    pub(crate) fn begin_anew(&mut self) -> bool {
-        if !self.record.is_stored() {
-            return true;
-        }
-        let Hand::SignIn { record, .. } = std::mem::replace(&mut self.hand, Hand::Nothing) else {
-            return false;
-        };
-        self.replace(record.as_first_sign_in());
-        true
     }
 
     /// Compares what is in hand with the stored record, and keeps only an outcome that supersedes it.
