@@ -129,6 +129,9 @@ impl<'a> Access<'a> {
         }
         let named = challenge.and_then(Challenge::resource_metadata);
         let mut discovery = ResourceDiscovery::from_challenge(&self.settings.url, named)?;
+        if self.settings.accepts_parent {
+            discovery = discovery.accept_parent();
+        }
         loop {
             match http::read(discovery.call())? {
                 Ok(resource) => return Ok(Some(resource)),

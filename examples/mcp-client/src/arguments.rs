@@ -25,6 +25,8 @@ Who the token is for (default: the user, who signs in with a browser):
 Options:
   --protocol VERSION        2026-07-28, 2025-11-25 (default), 2025-06-18, or 2025-03-26, which has no protected
                             resource metadata: the origin of URL is then the authorization server
+  --accept-parent           let the server's metadata be of a parent of URL, such as its origin; the token is then
+                            for everything there
   --redirect-uri URI        where the browser comes back to. Default: http://127.0.0.1:8937/callback
   --follow                  be the browser, for a test server that asks no user
   --call TOOL               call a tool
@@ -46,6 +48,7 @@ pub struct Settings {
     pub issuer: Option<String>,
     pub client_id_url: Option<String>,
     pub subject: Subject,
+    pub accepts_parent: bool,
     pub redirect_uri: String,
     pub follows: bool,
     pub tool: Option<String>,
@@ -80,7 +83,7 @@ impl Command {
         let (mut protocol, mut redirect_uri, mut tool, mut tool_arguments) = (None, None, None, None);
         let (mut client_id, mut issuer, mut client_id_url) = (None, None, None);
         let (mut identity_provider, mut client_id_there) = (None, None);
-        let (mut is_client, mut follows) = (false, false);
+        let (mut is_client, mut follows, mut accepts_parent) = (false, false, false);
         for (flag, values) in flags::group(arguments.into_iter())? {
             match flag.as_str() {
                 "--protocol" => set(&mut protocol, &flag, values)?,
@@ -94,6 +97,7 @@ impl Command {
                 "--identity-provider-client-id" => set(&mut client_id_there, &flag, values)?,
                 "--client-credentials" if values.is_empty() => is_client = true,
                 "--follow" if values.is_empty() => follows = true,
+                "--accept-parent" if values.is_empty() => accepts_parent = true,
                 _ => return Err(format!("{flag:?} is no flag, or has a value too many; see --help")),
             }
         }
@@ -128,6 +132,7 @@ impl Command {
             issuer,
             client_id_url,
             subject,
+            accepts_parent,
             redirect_uri: redirect_uri.unwrap_or("http://127.0.0.1:8937/callback".to_owned()),
             follows,
             tool,
