@@ -1,6 +1,7 @@
 //! Access tokens in use: the header of a request to an API, and what the API's answer asks for.
 //!
-//! - [`ProtectedApi`] makes the `Authorization` header, for the addresses that the token is for and no others.
+//! - [`ProtectedApi`] makes the `Authorization` header, for the addresses that the token is for and no
+//!   others.
 //! - [`Challenges`] reads `WWW-Authenticate`, and its [`verdict`](Challenges::verdict) says what to do.
 //! - [`StepUp`] turns a demand for more scopes or a stronger sign-in into the next authorization request.
 //!
@@ -66,9 +67,9 @@ use crate::text::scope;
 /// The challenges of an API's answer: its header lines `WWW-Authenticate`, read in full (RFC 9110 §11.6.1).
 ///
 /// One line may hold several challenges, and an answer several lines. Scheme and parameter names are in lower
-/// case, values as they were sent, without quotes and escapes. A broken challenge ends its line: the ones before
-/// it and the other lines stay, and it is dropped itself, because half a demand may say the opposite of the whole
-/// one.
+/// case, values as they were sent, without quotes and escapes. A broken challenge ends its line: the ones
+/// before it and the other lines stay, and it is dropped itself, because half a demand may say the opposite
+/// of the whole one.
 ///
 /// `Debug` shows plain words only, because an API may repeat the token that it rejects.
 ///
@@ -147,8 +148,8 @@ impl fmt::Debug for Challenges {
 
 /// One challenge: a scheme with either parameters or a single value (RFC 9110 §11.3).
 ///
-/// The methods that return one parameter return nothing if it is there twice: a server and what stands in front of
-/// it may each have meant another one.
+/// The methods that return one parameter return nothing if it is there twice: a server and what stands in
+/// front of it may each have meant another one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Challenge {
     scheme: String,
@@ -172,7 +173,8 @@ impl Challenge {
         self.token68.as_deref()
     }
 
-    /// Returns the value of a parameter, whatever the case of its name; `None` if it is missing or there twice.
+    /// Returns the value of a parameter, whatever the case of its name; `None` if it is missing or there
+    /// twice.
     ///
     /// The API chose the text: escape it before you show it.
     ///
@@ -205,8 +207,8 @@ impl Challenge {
         self.param("realm")
     }
 
-    /// Returns the scopes that the request needs (RFC 6750 §3); none if the parameter is missing, is there twice, or
-    /// holds a character that no scope has.
+    /// Returns the scopes that the request needs (RFC 6750 §3); none if the parameter is missing, is there
+    /// twice, or holds a character that no scope has.
     ///
     /// At a first sign-in ask for them, unless your program has a list of its own.
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
@@ -218,14 +220,14 @@ impl Challenge {
         self.param("resource_metadata")
     }
 
-    /// Returns the ways to authenticate that the API accepts, the preferred one first (RFC 9470 §3); none if the
-    /// parameter is missing, is there twice, or holds other characters than visible ASCII.
+    /// Returns the ways to authenticate that the API accepts, the preferred one first (RFC 9470 §3); none if
+    /// the parameter is missing, is there twice, or holds other characters than visible ASCII.
     pub fn acr_values(&self) -> impl Iterator<Item = &str> {
         self.tokens("acr_values", |byte| byte.is_ascii_graphic())
     }
 
-    /// Returns the age that the user's authentication may have, in whole seconds, at most 2³¹ − 1 (RFC 9470 §3).
-    /// `None` if the parameter is missing, is there twice, or is no number.
+    /// Returns the age that the user's authentication may have, in whole seconds, at most 2³¹ − 1 (RFC 9470
+    /// §3). `None` if the parameter is missing, is there twice, or is no number.
     pub fn max_age(&self) -> Option<Duration> {
         const LONGEST: u64 = i32::MAX as u64;
         let digits = self.param("max_age")?;

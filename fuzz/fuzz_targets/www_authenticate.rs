@@ -1,6 +1,6 @@
-//! What was read from `WWW-Authenticate` and is written again reads the same, on one line or on several, also in
-//! front of a broken challenge. Each line is read by itself. A step-up from any challenge asks for sound scopes, a
-//! bounded number of times, and its stored form is restored.
+//! What was read from `WWW-Authenticate` and is written again reads the same, on one line or on several, also
+//! in front of a broken challenge. Each line is read by itself. A step-up from any challenge asks for sound
+//! scopes, a bounded number of times, and its stored form is restored.
 //!
 //! Input: header lines.
 #![no_main]

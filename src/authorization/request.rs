@@ -103,8 +103,8 @@ impl<'a> AuthorizationRequest<'a> {
         self
     }
 
-    /// Asks for what an API demanded: adds the scopes of a [`StepUp`] that are not there yet, and its `acr_values`
-    /// and `max_age` (RFC 9470 §4). Call it after [`scopes`](Self::scopes).
+    /// Asks for what an API demanded: adds the scopes of a [`StepUp`] that are not there yet, and its
+    /// `acr_values` and `max_age` (RFC 9470 §4). Call it after [`scopes`](Self::scopes).
     pub fn step_up(mut self, step_up: &'a StepUp) -> Self {
         self.wanted.scope.add_missing(step_up.scopes());
         step_up.parameters().fold(self, |request, (name, value)| request.parameter(name, value))

@@ -11,9 +11,9 @@ use crate::token::TokenType;
 
 /// The API that a token is for: the addresses that it may be sent to ([`pleo`](crate::pleo) has Pleo's).
 ///
-/// A bearer token works for whoever has it, so a token that is sent to a wrong address is lost (RFC 6750 §5.2). Take
-/// URLs from links, pages or users, and ask for the header for each: it is made for addresses under a base of
-/// this API, and for no other.
+/// A bearer token works for whoever has it, so a token that is sent to a wrong address is lost (RFC 6750
+/// §5.2). Take URLs from links, pages or users, and ask for the header for each: it is made for addresses
+/// under a base of this API, and for no other.
 ///
 /// ```
 /// use oauth2_proto::challenge::ProtectedApi;
@@ -37,13 +37,13 @@ use crate::token::TokenType;
 pub struct ProtectedApi(Vec<ApiAddress>);
 
 impl ProtectedApi {
-    /// Makes an API from its bases, each an address like `https://api.example/v1`: a URL is under a base if scheme,
-    /// host and port are the same, and its path begins with all segments of the base's path.
+    /// Makes an API from its bases, each an address like `https://api.example/v1`: a URL is under a base if
+    /// scheme, host and port are the same, and its path begins with all segments of the base's path.
     ///
     /// # Errors
     ///
-    /// Misuse: there is no base, or one is not `https` (or `http` to a loopback address), has user information, a
-    /// query or a fragment, or a path with dot segments.
+    /// Misuse: there is no base, or one is not `https` (or `http` to a loopback address), has user
+    /// information, a query or a fragment, or a path with dot segments.
     pub fn new(bases: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, Error> {
         let bases: Vec<_> = bases
             .into_iter()
@@ -61,11 +61,11 @@ impl ProtectedApi {
         Self(vec![ApiAddress::constant(origin)])
     }
 
-    /// Returns the value of the header `Authorization` for a request to `url` (RFC 6750 §2.1). Send the token in this
-    /// header only, never in the query (§2.3), and let the HTTP client follow no redirects with it.
+    /// Returns the value of the header `Authorization` for a request to `url` (RFC 6750 §2.1). Send the token
+    /// in this header only, never in the query (§2.3), and let the HTTP client follow no redirects with it.
     ///
-    /// The tokens of a response and of a session name their type; a keeper's are bearer tokens, unless its server
-    /// gives others:
+    /// The tokens of a response and of a session name their type; a keeper's are bearer tokens, unless its
+    /// server gives others:
     ///
     /// ```
     /// use oauth2_proto::challenge::ProtectedApi;
@@ -96,8 +96,8 @@ impl ProtectedApi {
     ///
     /// Misuse:
     ///
-    /// - the URL is not under a base, or could mean another address to the API than to this crate: a path with dot
-    ///   segments, however they are escaped, user information, a host that a browser would rewrite;
+    /// - the URL is not under a base, or could mean another address to the API than to this crate: a path
+    ///   with dot segments, however they are escaped, user information, a host that a browser would rewrite;
     /// - it has a fragment, or `access_token` in its query;
     /// - the token type is not [`TokenType::Bearer`], which a header alone does not serve
     ///   ([`authorization_as`](Self::authorization_as) names another scheme);
@@ -136,8 +136,8 @@ impl ProtectedApi {
     ///
     /// # Errors
     ///
-    /// Misuse: the scheme is no token of RFC 9110 §5.6.2, or is `DPoP`, which needs a proof too; or the errors of
-    /// [`authorization`](Self::authorization) for URL and token.
+    /// Misuse: the scheme is no token of RFC 9110 §5.6.2, or is `DPoP`, which needs a proof too; or the
+    /// errors of [`authorization`](Self::authorization) for URL and token.
     pub fn authorization_as(&self, scheme: &str, access_token: &Secret, url: &str) -> Result<Secret, Error> {
         if scheme.eq_ignore_ascii_case("DPoP") {
             return Err(Error::misuse(NEEDS_A_PROOF));
@@ -160,8 +160,8 @@ impl ProtectedApi {
                  a base to ProtectedApi::new"
             )));
         }
-        // RFC 6750 §2.1 has fewer characters, and servers give tokens with others, such as a colon. A space would
-        // begin something else.
+        // RFC 6750 §2.1 has fewer characters, and servers give tokens with others, such as a colon. A space
+        // would begin something else.
         let token = access_token.expose();
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Error::misuse(

@@ -4,8 +4,8 @@ use crate::challenge::Challenge;
 
 /// Reads the challenges of one header line, up to the first that is broken, in a time by its length.
 ///
-/// A comma separates both challenges and the parameters of one, so only what follows a name tells which it is: a
-/// parameter has `=`, and the scheme of the next challenge has a space, a comma or the end.
+/// A comma separates both challenges and the parameters of one, so only what follows a name tells which it
+/// is: a parameter has `=`, and the scheme of the next challenge has a space, a comma or the end.
 pub(super) fn read_line(line: &[u8], challenges: &mut Vec<Challenge>) {
     let rest = &mut &*line;
     skip_separators(rest);
@@ -91,8 +91,8 @@ fn take_value(rest: &mut &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// Skips blanks and commas, between which list elements may be empty (RFC 9110 §5.6.1). Returns whether there was
-/// a comma.
+/// Skips blanks and commas, between which list elements may be empty (RFC 9110 §5.6.1). Returns whether there
+/// was a comma.
 fn skip_separators(rest: &mut &[u8]) -> bool {
     take_while(rest, |byte| is_blank(byte) || byte == b',').contains(&b',')
 }

@@ -12,12 +12,12 @@ use crate::error::echo::PlainCode;
 use crate::error::{Error, Refusal};
 use crate::text::scope::Scope;
 
-/// The demands that an API made and no sign-in has met yet: more scopes (RFC 6750 §3.1), or a stronger or newer
-/// authentication of the user (RFC 9470).
+/// The demands that an API made and no sign-in has met yet: more scopes (RFC 6750 §3.1), or a stronger or
+/// newer authentication of the user (RFC 9470).
 ///
 /// Keep one for each user and API, with the session. [`demanded`](Self::demanded) adds a demand,
-/// [`AuthorizationRequest::step_up`] asks for it, and [`reset`](Self::reset) ends it. It serialises with serde, so
-/// that its count survives a restart; the form has a version and holds no secret.
+/// [`AuthorizationRequest::step_up`] asks for it, and [`reset`](Self::reset) ends it. It serialises with
+/// serde, so that its count survives a restart; the form has a version and holds no secret.
 ///
 /// [`AuthorizationRequest::step_up`]: crate::authorization::AuthorizationRequest::step_up
 ///
@@ -55,8 +55,8 @@ pub struct StepUp {
 
 /// What your program lets an API demand.
 ///
-/// The user sees each scope before they grant it, and many grant whatever they see. So the scopes that a program may
-/// ask for are its own decision, and not the API's.
+/// The user sees each scope before they grant it, and many grant whatever they see. So the scopes that a
+/// program may ask for are its own decision, and not the API's.
 #[derive(Clone)]
 pub struct StepUpPolicy {
     /// `None` for all scopes.
@@ -73,8 +73,8 @@ impl StepUpPolicy {
 
     /// Lets an API demand any scope.
     ///
-    /// It is for programs that do not know their APIs, such as MCP clients. The user's consent is then the only limit:
-    /// show them which API asks.
+    /// It is for programs that do not know their APIs, such as MCP clients. The user's consent is then the
+    /// only limit: show them which API asks.
     pub fn any_scope() -> Self {
         Self { allowed: None, max_attempts: Self::MAX_ATTEMPTS }
     }
@@ -102,12 +102,13 @@ impl fmt::Debug for StepUpPolicy {
 }
 
 impl StepUp {
-    /// Adds the demand of a challenge with `insufficient_scope` or `insufficient_user_authentication`. Then send the
-    /// user to sign in.
+    /// Adds the demand of a challenge with `insufficient_scope` or `insufficient_user_authentication`. Then
+    /// send the user to sign in.
     ///
-    /// The next authorization request asks for the scopes that are `granted` now, those demanded earlier, and those
-    /// of the challenge, so that no permission is lost. New `acr_values` replace earlier ones, and the smallest
-    /// `max_age` counts. `granted` may include scopes that servers do not list, such as `offline_access`.
+    /// The next authorization request asks for the scopes that are `granted` now, those demanded earlier, and
+    /// those of the challenge, so that no permission is lost. New `acr_values` replace earlier ones, and the
+    /// smallest `max_age` counts. `granted` may include scopes that servers do not list, such as
+    /// `offline_access`.
     ///
     /// # Errors
     ///
@@ -132,8 +133,8 @@ impl StepUp {
         Ok(())
     }
 
-    /// Forgets all demands. Call it where the API accepted a request, and where the user starts again by hand after
-    /// an error or a sign-in that they broke off.
+    /// Forgets all demands. Call it where the API accepted a request, and where the user starts again by hand
+    /// after an error or a sign-in that they broke off.
     pub fn reset(&mut self) {
         *self = Self::default();
     }
@@ -164,7 +165,8 @@ impl StepUp {
         parameters.into_iter().filter(|(_, value)| !value.is_empty())
     }
 
-    /// Returns what is to be asked for after this challenge, by a client that has these scopes or asked for them.
+    /// Returns what is to be asked for after this challenge, by a client that has these scopes or asked for
+    /// them.
     fn next(&self, challenge: &Challenge, mut scope: Scope, policy: &StepUpPolicy) -> Result<Self, Error> {
         let code = match challenge.error() {
             Some(code @ ("insufficient_scope" | "insufficient_user_authentication")) => code,
@@ -265,8 +267,8 @@ impl<'de> Deserialize<'de> for StepUp {
     }
 }
 
-/// Every member has a default, so that a form of another version fails on its version and not on its members. No
-/// form has version 0.
+/// Every member has a default, so that a form of another version fails on its version and not on its members.
+/// No form has version 0.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Stored {

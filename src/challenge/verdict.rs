@@ -5,22 +5,23 @@ use crate::challenge::{Challenge, Challenges};
 /// The meaning of an API's answer for the token; a program can obey it without inspecting anything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict<'a> {
-    /// Read the answer as the API's documentation says: it is not about the token. This includes success, and an
-    /// API that is overloaded or broken.
+    /// Read the answer as the API's documentation says: it is not about the token. This includes success, and
+    /// an API that is overloaded or broken.
     Unrelated,
     /// Send the user to the authorization server: the request had no token and needs one.
     ///
     /// The challenge, if there is one, may name the API's metadata, which leads to its authorization server
     /// ([`Challenge::resource_metadata`]), and the scopes to ask for ([`Challenge::scopes`]).
     SignIn(Option<&'a Challenge>),
-    /// Report the token to [`Session::access_token_rejected`](crate::Session::access_token_rejected), or to the
-    /// keeper's method of that name, get the next one and send the request once more.
+    /// Report the token to [`Session::access_token_rejected`](crate::Session::access_token_rejected), or to
+    /// the keeper's method of that name, get the next one and send the request once more.
     ///
-    /// A loop gives up where the API rejects that one too: a token that is new and rejected is for another API.
+    /// A loop gives up where the API rejects that one too: a token that is new and rejected is for another
+    /// API.
     Rejected,
     /// Send the user to the authorization server with the demand that
-    /// [`StepUp::demanded`](crate::challenge::StepUp::demanded) takes from this challenge: the token is good, and
-    /// lacks scopes (RFC 6750 §3.1) or a stronger or newer authentication of the user (RFC 9470 §3).
+    /// [`StepUp::demanded`](crate::challenge::StepUp::demanded) takes from this challenge: the token is good,
+    /// and lacks scopes (RFC 6750 §3.1) or a stronger or newer authentication of the user (RFC 9470 §3).
     ///
     /// A refresh does not help.
     StepUp(&'a Challenge),
@@ -29,16 +30,17 @@ pub enum Verdict<'a> {
     NewProof,
     /// Change the program: the request is malformed (RFC 6750 §3.1), for example by a second token.
     FixRequest,
-    /// Give up: the API refuses what the token may not do, and does not say which scopes would help. Compare the
-    /// granted scopes with the API's documentation.
+    /// Give up: the API refuses what the token may not do, and does not say which scopes would help. Compare
+    /// the granted scopes with the API's documentation.
     Forbidden,
 }
 
 impl Challenges {
-    /// Returns what the answer with this status means for the token; `had_token` says whether the request had one.
+    /// Returns what the answer with this status means for the token; `had_token` says whether the request had
+    /// one.
     ///
-    /// The error code of the first challenge for a bearer token or a DPoP token decides, with the statuses 400,
-    /// 401 and 403; then the status does.
+    /// The error code of the first challenge for a bearer token or a DPoP token decides, with the statuses
+    /// 400, 401 and 403; then the status does.
     ///
     /// ```
     /// use oauth2_proto::challenge::{Challenges, Verdict};

@@ -116,7 +116,8 @@ impl ApiAddress {
         Self::parse(text)
     }
 
-    /// Returns whether this address has the base's origin, and a path that begins with all segments of the base's.
+    /// Returns whether this address has the base's origin, and a path that begins with all segments of the
+    /// base's.
     pub(crate) fn is_under(&self, base: &Self) -> bool {
         let beyond = self.path.strip_prefix(base.path.trim_end_matches('/'));
         self.origin == base.origin && beyond.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -452,8 +453,9 @@ fn is_dot_segment(segment: &str) -> bool {
     matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
 }
 
-/// Returns whether a server may find a dot segment or a control character in a path, because it undoes escapes
-/// before it splits the path, undoes them repeatedly, takes `\` for `/`, or ends a segment before its parameters.
+/// Returns whether a server may find a dot segment or a control character in a path, because it undoes
+/// escapes before it splits the path, undoes them repeatedly, takes `\` for `/`, or ends a segment before its
+/// parameters.
 fn leads_elsewhere(path: &str) -> bool {
     // The escapes of escapes of escapes: nobody undoes more.
     const ROUNDS: usize = 3;
