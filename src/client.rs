@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::call::Request;
 use crate::client_auth::{ClientAuth, Method};
 use crate::error::Error;
+use crate::grants::client_credentials::GRANT_TYPE;
 use crate::server::AuthorizationServer;
 use crate::text::form;
 use crate::text::secret::Secret;
@@ -113,6 +114,8 @@ impl Client {
                 issued_to: IssuedTo::of(&server, &client_id, Endpoint::normalized),
                 as_written: IssuedTo::of(&server, &client_id, written),
                 refreshes: server.check_grant_type("refresh_token").is_ok(),
+                has_own_tokens: !matches!(auth.0, Method::None)
+                    && server.check_grant_type(GRANT_TYPE).is_ok(),
             }),
             server,
             client_id,
@@ -214,6 +217,8 @@ pub(crate) struct Holder {
     as_written: IssuedTo,
     /// Whether the server is not known to refuse refreshes.
     pub(crate) refreshes: bool,
+    /// Whether the client has credentials, and the server is not known to refuse tokens for them.
+    pub(crate) has_own_tokens: bool,
 }
 
 impl Holder {
@@ -234,12 +239,12 @@ fn written(endpoint: &Endpoint) -> String {
 }
 
 /// First 16 bytes of SHA-256 over 0xff-terminated parts.
-pub(crate) fn digest<const N: usize>(parts: [&str; N]) -> [u8; 16] {
+pub(crate) fn digest<'a>(parts: impl IntoIterator<Item = &'a str>) -> [u8; 16] {
     sha256(parts).as_chunks().0.first().copied().unwrap_or_default()
 }
 
 /// SHA-256 over 0xff-terminated parts; UTF-8 never holds that byte, so no two lists of parts read alike.
-fn sha256<const N: usize>(parts: [&str; N]) -> [u8; 32] {
+fn sha256<'a>(parts: impl IntoIterator<Item = &'a str>) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update(part.as_bytes());

@@ -14,7 +14,7 @@
 //!
 //! A grant that the server is known not to support is a misuse, before any request exists.
 
-mod added;
+pub(crate) mod added;
 mod bearer;
 pub(crate) mod client_credentials;
 mod exchange;

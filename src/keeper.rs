@@ -108,6 +108,7 @@ use std::time::SystemTime;
 
 use crate::call::{Request, Response};
 use crate::client::Client;
+use crate::grants::ClientCredentialsRequest;
 use crate::keeper::shared::{Handle, Shared};
 use crate::keeper::table::Entry;
 use crate::session::{RefreshPolicy, Save, Session, Snapshot};
@@ -233,6 +234,38 @@ impl Keeper {
         refresh_token: Secret,
     ) -> impl Future<Output = Result<(), KeeperError>> {
         let started = self.shared.order_by(key, |errands, _| errands.start_from_refresh_token(refresh_token));
+        let saved = self.saved(key);
+        async {
+            started.map_err(KeeperError::Misuse)?;
+            saved.await
+        }
+    }
+
+    /// Starts from the client's own credentials: from then on [`access_token`](Self::access_token) returns
+    /// tokens of the client's own under this key. Call it at the start of the program, in each process. A
+    /// stored session stays as it is, so other scopes or resources need another key; see
+    /// [`Session::from_client_credentials`].
+    ///
+    /// ```
+    /// use oauth2_proto::{Client, keeper::{Keeper, KeeperError}};
+    ///
+    /// async fn start(keeper: &Keeper, client: &Client) -> Result<(), KeeperError> {
+    ///     let request = client.client_credentials().scopes(["reports:read"]);
+    ///     keeper.start_from_client_credentials("reports", request).await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - [`KeeperError::Misuse`]: another client than the keeper's began the request, or it has an error of
+    ///   [`ClientCredentialsRequest::start`].
+    /// - [`KeeperError::Store`]: the keeper keeps trying to save the session.
+    pub fn start_from_client_credentials(
+        &self,
+        key: &str,
+        request: ClientCredentialsRequest<'_>,
+    ) -> impl Future<Output = Result<(), KeeperError>> {
+        let started = self.shared.order_by(key, |errands, _| errands.start_from_client_credentials(request));
         let saved = self.saved(key);
         async {
             started.map_err(KeeperError::Misuse)?;

@@ -12,6 +12,7 @@ mod phase;
 pub(crate) mod policy;
 pub(crate) mod record;
 pub(crate) mod refresh;
+pub(crate) mod source;
 mod sparse;
 pub(crate) mod step;
 pub(crate) mod stored;
@@ -36,6 +37,7 @@ use crate::session::clock::Clock;
 use crate::session::phase::{Hand, Phase, Seen};
 use crate::session::record::{Record, State, Validity};
 use crate::session::refresh::{Attempt, SessionContext};
+use crate::session::source::Source;
 use crate::session::sparse::Sparse;
 use crate::session::trouble::Failure;
 use crate::text::scope::Scope;
@@ -153,6 +155,21 @@ use crate::token::{Extras, TokenResponse, TokenType};
 /// [`max_unclear_refusals`](RefreshPolicy::max_unclear_refusals) for authorizations that are most likely
 /// dead. All holders share the counts.
 ///
+/// # Client credentials
+///
+/// A session can also keep tokens of the client's own (RFC 6749 §4.4):
+/// [`from_client_credentials`](Self::from_client_credentials) begins one, and so does [`new`](Self::new) with
+/// the answer to a [client credentials request](Client::client_credentials). Where another session refreshes,
+/// this one asks for a new token, with the same scopes, resources and parameters. All holders share it.
+/// Everything that this page says of a refresh holds for that request, except for what a user would do:
+///
+/// - `invalid_grant` and all codes like it are refusals without a cause. After a few tries,
+///   [`poll`](Self::poll) returns `Reauthorize(GaveUp)`. Report it to an operator, who fixes the client's
+///   registration; then [`resume`](Self::resume).
+/// - A request ends no earlier token, so nothing is withheld while it is under way.
+/// - A refresh token that comes all the same is neither stored nor sent.
+/// - A user's sign-in under the same key never continues with the client's own tokens.
+///
 /// # Defined answers
 ///
 /// - **No `expires_in`**: the token is used until [`access_token_rejected`](Self::access_token_rejected)
@@ -205,8 +222,8 @@ pub struct Session {
 
 /// Construction, and what a session knows.
 impl Session {
-    /// Makes a session from the tokens of a user's first sign-in, received at `now`. They are usable once
-    /// they are saved.
+    /// Makes a session from the tokens of a user's first sign-in, or of [client
+    /// credentials](Self#client-credentials), received at `now`. They are usable once they are saved.
     ///
     /// If the store already has a snapshot for the user, call [`signed_in_again`](Self::signed_in_again)
     /// instead, so that the other holders adopt the new tokens. Do not delete a snapshot that other holders
@@ -306,8 +323,10 @@ impl Session {
     ) -> Result<Self, Error> {
         let session = Self::of_stored(client, snapshot, policy, now);
         session.check_issued_to(client)?;
-        if session.record.refresh_token.is_some() {
-            client.server.check_grant_type("refresh_token")?;
+        match session.record.source {
+            Source::SignIn => {}
+            Source::RefreshToken(_) => client.server.check_grant_type("refresh_token")?,
+            Source::ClientCredentials => client.check_own_tokens()?,
         }
         Ok(session)
     }
@@ -393,7 +412,7 @@ impl Session {
     /// Returns the refresh token, to revoke it after [`end`](Self::end). Do not refresh with it yourself: the
     /// session does.
     pub fn refresh_token(&self) -> Option<&Secret> {
-        self.newest().refresh_token.as_ref()
+        self.newest().source.refresh_token()
     }
 
     /// Returns the failures since the last successful refresh; `None` if there were none.
@@ -466,34 +485,24 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Misuse: the tokens were issued to another client, or the server does not support the refresh token
-    /// grant.
+    /// Misuse: the tokens were issued to another client, or the server does not support the grant.
     pub fn send(&mut self, client: &Client, now: SystemTime) -> Result<Option<Call<SessionRefresh>>, Error> {
         if client.holder.issued_to != self.record.issued_to {
             return Err(another_client());
         }
         let now = self.observe(now);
-        let (Hand::Claim(claim), Some(refresh_token)) = (&self.hand, &self.record.refresh_token) else {
-            return Ok(None);
-        };
+        let Hand::Claim(claim) = self.hand else { return Ok(None) };
         let attempt = Attempt {
             authorization: self.record.authorization,
             revision: self.record.revision,
             generation: self.record.generation,
             sent_at: now,
         };
-        let terms = &self.record.terms;
-        let mut request = client.refresh(refresh_token);
-        if client.server.refresh_repeats_scope {
-            request = request.scopes(terms.asked_scope.iter().flat_map(Scope::tokens));
-        }
-        if client.server.refresh_repeats_resources {
-            request = terms.asked_resources.iter().fold(request, |request, it| request.resource(it.as_ref()));
-        }
-        let call = request.start_as(|refresh| SessionContext { refresh, attempt })?;
-        self.hand = Hand::Request(*claim);
+        let Some(call) = self.call(client, attempt)? else { return Ok(None) };
+        self.hand = Hand::Request(claim);
         // Version 1 of the stored form lacks this member.
-        self.record.ends_together = client.server.access_tokens_end_with_refresh;
+        self.record.ends_together =
+            self.record.source.refresh_token().is_some() && client.server.access_tokens_end_with_refresh;
         Ok(Some(call))
     }
 }
@@ -548,7 +557,7 @@ impl Session {
             // later.
             let keeps = match self.hand {
                 Hand::SignIn { keeps, .. } => keeps,
-                _ => self.record.refresh_token.is_none(),
+                _ => matches!(self.record.source, Source::SignIn),
             };
             let ours = Record { authorization: record.authorization, ..self.newest().clone() };
             // A refresh token from elsewhere is no sign-in, and what is stored is later.
@@ -624,7 +633,7 @@ impl Session {
             }
             Hand::Outcome(record) => {
                 let rotated =
-                    stored.with_rotated(known.refresh_token.as_ref(), record.refresh_token.as_ref());
+                    stored.with_rotated(known.source.refresh_token(), record.source.refresh_token());
                 record.outcome_over(stored).or(rotated).map(outcome)
             }
             Hand::Nothing | Hand::Claim(_) | Hand::Request(_) => None,
@@ -660,13 +669,13 @@ impl Session {
         response: Response<'_>,
         now: SystemTime,
     ) -> Result<Extras, Error> {
-        let SessionContext { refresh, attempt } = &call.context;
+        let SessionContext { sent: request, attempt } = &call.context;
         if attempt.authorization != self.record.authorization {
             return Err(Error::misuse("this call belongs to another session; give that one the answer"));
         }
         let Response { status, retry_after, .. } = response;
-        let sent = &refresh.refresh_token;
-        let unread = match refresh.read(response) {
+        let sent = request.refresh_token();
+        let unread = match request.read(response) {
             Ok(mut tokens) => {
                 let extras = tokens.take_extras();
                 let new = tokens.refresh_token().cloned();
@@ -679,7 +688,7 @@ impl Session {
         };
         let error = call.complete(unread.error, status, retry_after);
         let failure = Failure::of(&error, unread.shape);
-        match unread.refresh_token.filter(|token| token != sent) {
+        match unread.refresh_token.filter(|token| Some(token) != sent) {
             Some(new) => self.learn_tokens(*attempt, (sent, Some(&new)), now, |record, now, policy| {
                 record.rotated(new.clone(), &failure, now, policy)
             }),
@@ -712,14 +721,14 @@ impl Session {
     pub fn reauthorized(&mut self, tokens: TokenResponse, now: SystemTime) {
         let now = self.observe(now);
         self.holder = tokens.holder.clone();
-        let brought_none = tokens.refresh_token().is_none();
+        let brought_none = matches!(Source::of(&tokens), Source::SignIn);
         let newest = self.newest();
         let record = newest.signed_in_again(tokens, now, &self.policy);
         let record = if brought_none { record.keeping(newest) } else { record };
         // A refresh token that is not in the store yet is not kept from there.
         let keeps = brought_none
-            && record.refresh_token.is_some()
-            && record.refresh_token == self.record.refresh_token;
+            && record.source.refresh_token().is_some()
+            && record.source.refresh_token() == self.record.source.refresh_token();
         self.hand = Hand::SignIn { record: Box::new(record), keeps };
     }
 
@@ -776,7 +785,7 @@ impl Session {
     fn learn_tokens(
         &mut self,
         attempt: Attempt,
-        (sent, new): (&Secret, Option<&Secret>),
+        (sent, new): (Option<&Secret>, Option<&Secret>),
         now: SystemTime,
         take: impl FnOnce(&Record, u64, &RefreshPolicy) -> Record,
     ) {
@@ -787,7 +796,7 @@ impl Session {
             let learned = Record { issued_to: newest.issued_to, ..take(&self.record, now, &self.policy) };
             let learned = if newest.state == State::Ended { learned.ended() } else { learned };
             self.hand = Hand::Outcome(Box::new(learned));
-        } else if let Some(rotated) = newest.with_rotated(Some(sent), new) {
+        } else if let Some(rotated) = newest.with_rotated(sent, new) {
             let record = Box::new(rotated);
             self.hand = match self.hand {
                 Hand::SignIn { .. } => Hand::SignIn { record, keeps: false },

@@ -1,5 +1,8 @@
 //! The parameters that a program adds to a token request.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use crate::client::Client;
 use crate::error::Error;
 use crate::text::foreign::Foreign;
@@ -17,9 +20,15 @@ impl<'a> Added<'a> {
 
     /// Refuses the first parameter that must not be sent.
     pub(super) fn check(&self, client: &Client) -> Result<(), Error> {
-        for (index, (name, _)) in self.0.iter().enumerate() {
-            let earlier = self.0.get(..index).unwrap_or_default();
-            if let Some(why) = why_refused(name, earlier, client) {
+        let endpoint = client.server.token_endpoint.parameters();
+        let mut sent: BTreeSet<Cow<'_, str>> = endpoint.map(|(name, _)| name).collect();
+        for (name, _) in &self.0 {
+            let is_repeated = !sent.insert(Cow::Borrowed(name));
+            let why = why_refused(name).or(is_repeated.then_some(
+                "is there twice, also counting the token endpoint's query, which RFC 6749 section 3.2 forbids; \
+                 remove one",
+            ));
+            if let Some(why) = why {
                 return Err(Error::misuse(format!("the extra parameter {} {why}", Foreign(name))));
             }
         }
@@ -36,9 +45,14 @@ impl<'a> Added<'a> {
     }
 }
 
-/// Returns why a parameter must not be sent after the `earlier` ones; `None` if it may be sent.
-fn why_refused(name: &str, earlier: &[(&str, &str)], client: &Client) -> Option<&'static str> {
-    let mut endpoint = client.server.token_endpoint.parameters();
+/// Returns whether stored parameters can be sent, whatever the client.
+pub(crate) fn can_be_sent(parameters: &Parameters) -> bool {
+    let mut sent = BTreeSet::new();
+    parameters.iter().all(|(name, _)| sent.insert(name) && why_refused(name).is_none())
+}
+
+/// Returns why a parameter must not be sent; `None` if it may be sent.
+fn why_refused(name: &str) -> Option<&'static str> {
     match name {
         "scope" => Some("has a method of its own, `scopes`"),
         "resource" => Some("has a method of its own, `resource`"),
@@ -46,18 +60,12 @@ fn why_refused(name: &str, earlier: &[(&str, &str)], client: &Client) -> Option<
         _ if !is_parameter_name(name) => {
             Some("has a name that RFC 6749 section 8.2 does not allow; use A-Z a-z 0-9 - . _ only")
         }
-        _ if earlier.iter().any(|(known, _)| *known == name) => {
-            Some("is there twice, which RFC 6749 section 3.2 forbids; remove one")
-        }
-        _ if endpoint.any(|(known, _)| known == name) => {
-            Some("is in the token endpoint's query too, which RFC 6749 section 3.2 forbids")
-        }
         _ => None,
     }
 }
 
 /// Returns whether a text can be the name of a parameter (RFC 6749 §8.2). Such a name needs no escaping.
-pub(crate) fn is_parameter_name(name: &str) -> bool {
+fn is_parameter_name(name: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     !name.is_empty() && name.bytes().all(is_allowed)
 }

@@ -40,6 +40,18 @@ impl Client {
     pub fn client_credentials(&self) -> ClientCredentialsRequest<'_> {
         ClientCredentialsRequest { client: self, wanted: Wanted::default(), added: Added::default() }
     }
+
+    /// Refuses a client that cannot ask for tokens of its own.
+    pub(crate) fn check_own_tokens(&self) -> Result<(), Error> {
+        self.server.check_grant_type(GRANT_TYPE)?;
+        match self.is_public() {
+            false => Ok(()),
+            true => Err(Error::misuse(
+                "client credentials are for clients with credentials (RFC 6749 section 4.4), and this one \
+                 authenticates with none; use ClientAuth::basic, for example",
+            )),
+        }
+    }
 }
 
 /// A client credentials request about to be sent (RFC 6749 §4.4.2); made by [`Client::client_credentials`].
@@ -91,38 +103,43 @@ impl<'a> ClientCredentialsRequest<'a> {
         mut self,
         context: impl FnOnce(TokenContext) -> R::Context,
     ) -> Result<Call<R>, Error> {
-        self.check()?;
+        self.check(self.client)?;
         let Self { client, wanted, added } = self;
         let parameters = [("grant_type", GRANT_TYPE), ("scope", wanted.scope.as_str())];
         let resources = wanted.resources.iter().map(|resource| ("resource", resource.as_str()));
         let request =
             client.request(&client.server.token_endpoint, &parameters, resources.chain(added.iter()));
         let tokens = client.token_context(wanted.requested_scope(), wanted.into_resources());
-        let tokens = TokenContext { client_credentials: Some(added.to_owned()), ..tokens };
+        // The request ends no earlier token, whatever a refresh does at this server.
+        let own = Some(added.to_owned());
+        let tokens = TokenContext { client_credentials: own, ends_together: false, ..tokens };
         Ok(Call::new(request, context(tokens)))
     }
 
-    /// Returns the client, and what to ask for again and again.
-    pub(crate) fn into_asked(mut self) -> Result<(&'a Client, Asked), Error> {
-        self.check()?;
-        let asked = Asked {
+    pub(crate) fn client(&self) -> &'a Client {
+        self.client
+    }
+
+    /// Returns what this client is to ask for again and again.
+    pub(crate) fn into_asked(mut self, client: &Client) -> Result<Asked, Error> {
+        if client.holder.issued_to != self.client.holder.issued_to {
+            return Err(Error::misuse(
+                "this client credentials request is another client's, because the token endpoint or the \
+                 client_id differs; begin it with the client that will send it",
+            ));
+        }
+        self.check(client)?;
+        Ok(Asked {
             scope: self.wanted.requested_scope(),
             parameters: self.added.to_owned(),
             resources: self.wanted.into_resources(),
-        };
-        Ok((self.client, asked))
+        })
     }
 
-    fn check(&mut self) -> Result<(), Error> {
+    fn check(&mut self, client: &Client) -> Result<(), Error> {
         self.wanted.check()?;
-        self.client.server.check_grant_type(GRANT_TYPE)?;
-        if self.client.is_public() {
-            return Err(Error::misuse(
-                "client credentials are for clients with credentials (RFC 6749 section 4.4), and this one \
-                 authenticates with none; use ClientAuth::basic, for example",
-            ));
-        }
-        self.added.check(self.client)
+        client.check_own_tokens()?;
+        self.added.check(client)
     }
 }
 
@@ -165,8 +182,14 @@ impl Readable for ClientCredentials {
 
 /// Reads the response to a client credentials request.
 pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<TokenResponse, Unread> {
-    let read = reader::read(response, context);
-    read.map_err(|unread| Unread { error: unread.error.without_user(), refresh_token: None, ..unread })
+    match reader::read(response, context) {
+        // A refresh token is of no use, so its end is of no interest.
+        Ok(mut tokens) => {
+            tokens.refresh_token_expires_in = None;
+            Ok(tokens)
+        }
+        Err(unread) => Err(Unread { error: unread.error.without_user(), refresh_token: None, ..unread }),
+    }
 }
 
 impl fmt::Debug for ClientCredentialsRequest<'_> {

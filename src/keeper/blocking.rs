@@ -11,6 +11,7 @@ use std::time::SystemTime;
 
 use crate::call::{Request, Response};
 use crate::client::Client;
+use crate::grants::ClientCredentialsRequest;
 use crate::keeper::errands::{Errand, Errands, Refreshed};
 use crate::keeper::error::KeeperError;
 use crate::keeper::table::{Answer, Ask, Entry, Table};
@@ -116,6 +117,26 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
     /// - [`KeeperError::Store`]: the next call for this key saves the session.
     pub fn start_from_refresh_token(&self, key: &str, refresh_token: Secret) -> Result<(), KeeperError> {
         self.with(key, |errands, _| errands.start_from_refresh_token(refresh_token))
+            .map_err(KeeperError::Misuse)?;
+        self.session(key).map(drop)
+    }
+
+    /// Starts from the client's own credentials: from then on [`access_token`](Self::access_token) returns
+    /// tokens of the client's own under this key. Call it at the start of the program, in each process. A
+    /// stored session stays as it is, so other scopes or resources need another key; see
+    /// [`Session::from_client_credentials`].
+    ///
+    /// # Errors
+    ///
+    /// - [`KeeperError::Misuse`]: another client than the keeper's began the request, or it has an error of
+    ///   [`ClientCredentialsRequest::start`].
+    /// - [`KeeperError::Store`]: the next call for this key saves the session.
+    pub fn start_from_client_credentials(
+        &self,
+        key: &str,
+        request: ClientCredentialsRequest<'_>,
+    ) -> Result<(), KeeperError> {
+        self.with(key, |errands, _| errands.start_from_client_credentials(request))
             .map_err(KeeperError::Misuse)?;
         self.session(key).map(drop)
     }

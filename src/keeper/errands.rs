@@ -8,9 +8,10 @@ use std::time::{Duration, SystemTime};
 use crate::call::{Call, Response};
 use crate::client::Client;
 use crate::error::Error;
+use crate::grants::ClientCredentialsRequest;
 use crate::grants::refresh::check_refresh_token;
 use crate::keeper::error::KeeperError;
-use crate::keeper::wishes::{End, Stage, Wishes};
+use crate::keeper::wishes::{End, Stage, Start, Wishes};
 use crate::session::{
     Outlook, Reason, RefreshPolicy, Save, Session, SessionRefresh, Snapshot, Step, WaitReason,
 };
@@ -194,7 +195,7 @@ impl Errands {
                 Err(error) => Errand::NoToken(KeeperError::Misuse(error)),
             },
             _ if is_outdated => Errand::Load,
-            (Step::Reauthorize(reason), _, None) => self.after_a_look(KeeperError::SignIn(reason), now),
+            (Step::Reauthorize(reason), _, None) => self.after_a_look(self.no_token(reason), now),
             (_, Err(error), _) => self.after_a_look(KeeperError::Misuse(error), now),
             // Another holder's refresh may end this token.
             (Step::Wait { reason: WaitReason::AnotherHolder, .. }, Ok(()), Some(_))
@@ -229,6 +230,16 @@ impl Errands {
         match self.has_read_within(READ_AGAIN_AFTER, now) {
             true => Errand::NoToken(outcome),
             false => Errand::Load,
+        }
+    }
+
+    /// Returns why there is no token and will be none by itself.
+    pub(super) fn no_token(&self, reason: Reason) -> KeeperError {
+        match &self.session {
+            Some(session) if !session.has_user() => {
+                KeeperError::NoUser { reason, trouble: session.trouble().cloned().map(Box::new) }
+            }
+            _ => KeeperError::SignIn(reason),
         }
     }
 
@@ -381,7 +392,23 @@ impl Errands {
     /// Misuse: the refresh token is empty or holds control characters, such as the line break of a file.
     pub fn start_from_refresh_token(&mut self, refresh_token: Secret) -> Result<(), Error> {
         check_refresh_token(&refresh_token)?;
-        self.wishes.refresh_token = Some(refresh_token);
+        self.wishes.start = Some(Start::RefreshToken(refresh_token));
+        self.read_at = None;
+        Ok(())
+    }
+
+    /// Starts from the client's own credentials, if nothing is stored; see
+    /// [`Session::from_client_credentials`].
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`ClientCredentialsRequest::start`]. Misuse: another client than this holder's began the
+    /// request.
+    pub fn start_from_client_credentials(
+        &mut self,
+        request: ClientCredentialsRequest<'_>,
+    ) -> Result<(), Error> {
+        self.wishes.start = Some(Start::ClientCredentials(request.into_asked(&self.client)?));
         self.read_at = None;
         Ok(())
     }
@@ -404,10 +431,14 @@ impl Errands {
         self.read_at = None;
     }
 
-    /// Makes a session from the given refresh token, because nothing is stored.
+    /// Makes the session that was asked for, because nothing is stored.
     fn begin(&mut self, now: SystemTime) -> Option<Session> {
-        let refresh_token = self.wishes.refresh_token.take()?;
-        Session::from_refresh_token(&self.client, refresh_token, self.policy, now).ok()
+        match self.wishes.start.take()? {
+            Start::RefreshToken(token) => {
+                Session::from_refresh_token(&self.client, token, self.policy, now).ok()
+            }
+            Start::ClientCredentials(asked) => Some(Session::of_asked(&self.client, asked, self.policy, now)),
+        }
     }
 
     /// Continues although nothing is stored: a first sign-in is not saved yet, or the snapshot was deleted.

@@ -26,8 +26,19 @@ use crate::text::time::{system_time, unix};
 #[non_exhaustive]
 pub enum KeeperError {
     /// The user must sign in, for the first time or again. Send them to the authorization server and hand the
-    /// new tokens to the keeper.
+    /// new tokens to the keeper. If the client asks for tokens of its own under this key,
+    /// [`NotSignedIn`](Reason::NotSignedIn) means that nobody has called
+    /// [`start_from_client_credentials`](crate::keeper::Keeper::start_from_client_credentials).
     SignIn(Reason),
+    /// The client asks for tokens of its own under this key, so no user can sign in, and it will get none
+    /// before you act. After [`GaveUp`](Reason::GaveUp), fix the client's registration or what it asks for,
+    /// then call [`resume`](crate::keeper::Keeper::resume).
+    NoUser {
+        /// What ended the requests.
+        reason: Reason,
+        /// The failed requests so far, if any.
+        trouble: Option<Box<Trouble>>,
+    },
     /// There is no token now, and there may be one later. Show "connection trouble" to the user.
     NotNow {
         /// The time from which on it may help to ask again.
@@ -62,6 +73,7 @@ impl KeeperError {
     pub fn advice(&self) -> Advice {
         match self {
             Self::SignIn(_) => Advice::Reauthorize,
+            Self::NoUser { .. } => Advice::FixConfiguration,
             Self::NotNow { trouble: Some(trouble), .. } if trouble.kind() == TroubleKind::ClientRejected => {
                 Advice::FixConfiguration
             }
@@ -80,6 +92,17 @@ impl fmt::Display for KeeperError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SignIn(reason) => reason.fmt(f),
+            Self::NoUser { reason, trouble } => {
+                f.write_str(match reason {
+                    Reason::Ended => "the program ended the client's own tokens",
+                    Reason::NoRefreshToken => "this client cannot ask for tokens of its own at this server",
+                    _ => {
+                        "the server keeps refusing the client's own requests; check its registration and what it \
+                         asks for, then resume"
+                    }
+                })?;
+                trouble.as_ref().map_or(Ok(()), |trouble| write!(f, "; {trouble}"))
+            }
             Self::NotNow { until, reason, trouble } => {
                 let until = httpdate::fmt_http_date(system_time(unix(*until)));
                 write!(f, "no access token now; ask again at {until}, because ")?;

@@ -90,7 +90,7 @@ impl Entry {
         let outcome = self.outcome_since(known);
         // The job may still wait for an answer to a request that was sent before the end.
         if self.is_served && self.errands.is_settled(now) && self.errands.is_ended() {
-            let ended = KeeperError::SignIn(Reason::Ended);
+            let ended = self.errands.no_token(Reason::Ended);
             return Answer { value: Some(Err(ended)), has_errand: false };
         }
         let (token, has_errand) = self.errands.at_once(now);

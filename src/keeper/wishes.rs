@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use crate::client::Client;
+use crate::grants::client_credentials::Asked;
 use crate::session::Session;
 use crate::text::secret::Secret;
 
@@ -10,8 +11,8 @@ use crate::text::secret::Secret;
 /// another holder saves first.
 #[derive(Default)]
 pub(super) struct Wishes {
-    /// Start from this refresh token if nothing is stored.
-    pub(super) refresh_token: Option<Secret>,
+    /// Start from this if nothing is stored.
+    pub(super) start: Option<Start>,
     /// Replace this access token, which the API has rejected.
     pub(super) rejected: Vec<Secret>,
     /// End the authorization.
@@ -20,6 +21,12 @@ pub(super) struct Wishes {
     pub(super) resume: Option<Stage>,
     /// Bind the tokens to the holder's client.
     pub(super) rebind: Option<Stage>,
+}
+
+/// What to start from.
+pub(super) enum Start {
+    RefreshToken(Secret),
+    ClientCredentials(Asked),
 }
 
 /// The wish to end an authorization.
@@ -39,17 +46,13 @@ pub(super) enum Stage {
 
 impl Wishes {
     pub(super) fn are_none(&self) -> bool {
-        let Self { refresh_token, rejected, end, resume, rebind } = self;
-        refresh_token.is_none()
-            && rejected.is_empty()
-            && end.is_none()
-            && resume.is_none()
-            && rebind.is_none()
+        let Self { start, rejected, end, resume, rebind } = self;
+        start.is_none() && rejected.is_empty() && end.is_none() && resume.is_none() && rebind.is_none()
     }
 
     /// Carries out the wishes on the session, which has just been loaded or saved.
     pub(super) fn carry_out(&mut self, session: &mut Session, client: &Client, now: SystemTime) {
-        self.refresh_token = None;
+        self.start = None;
         for rejected in self.rejected.drain(..) {
             session.access_token_rejected(&rejected);
         }

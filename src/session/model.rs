@@ -18,6 +18,7 @@ use std::time::{Duration, SystemTime};
 use self::actions::{Action, Budget};
 use self::server::{Answer, Flight, Mode, Server, family_of, number_of, parse, serial, spend};
 use self::store::{Saving, Store};
+use super::refresh::Sent;
 use super::*;
 use crate::{AuthorizationServer, ClientAuth};
 
@@ -212,7 +213,8 @@ fn with_client<T>(f: impl FnOnce(&Client) -> T) -> T {
 fn call(attempt: Attempt, serial: u32) -> Call<SessionRefresh> {
     let token = Secret::new(format!("r{serial}"));
     with_client(|client| {
-        client.refresh(&token).start_as(|refresh| SessionContext { refresh, attempt }).unwrap()
+        let request = client.refresh(&token);
+        request.start_as(|context| SessionContext { sent: Sent::Refresh(context), attempt }).unwrap()
     })
 }
 

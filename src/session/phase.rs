@@ -3,6 +3,7 @@
 
 use crate::session::Session;
 use crate::session::record::{Record, State, Validity};
+use crate::session::source::Source;
 use crate::session::step::Reason;
 use crate::text::time::{Span, later};
 
@@ -111,7 +112,7 @@ impl Session {
                 return Phase::Quiet { until: None };
             }
             (Seen::Valid, Validity::UntilRejected { refresh_at: Some(at) }) => (at.max(min), true),
-            (Seen::Valid, Validity::Until { expires_at, .. }) if record.refresh_token.is_none() => {
+            (Seen::Valid, Validity::Until { expires_at, .. }) if matches!(record.source, Source::SignIn) => {
                 (expires_at, true)
             }
             (Seen::Valid, Validity::Until { expires_at, refresh_at }) => {
@@ -131,7 +132,7 @@ impl Session {
             true => 1,
             false => self.record.attempts.saturating_add(1),
         };
-        if self.record.refresh_token.is_none() || !self.holder.refreshes {
+        if !self.record.source.serves(&self.holder) {
             Phase::Ended(Reason::NoRefreshToken)
         } else if attempt > self.policy.max_attempts || self.is_most_likely_dead() {
             Phase::Ended(Reason::GaveUp)

@@ -2,16 +2,21 @@
 
 use std::fmt;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use crate::client::{self, Client, IssuedTo};
+use crate::grants::client_credentials::Asked;
 use crate::session::jitter::Jitter;
 use crate::session::policy::{RefreshPolicy, Rhythm};
+use crate::session::source::Source;
 use crate::session::sparse::{Sparse, Usual};
 use crate::session::trouble::{Failure, Trouble, TroubleKind};
 use crate::text::scope::Scope;
 use crate::text::secret::Secret;
 use crate::text::time::{Span, later, milliseconds, system_time};
 use crate::text::uri::Resource;
-use crate::token::{TokenResponse, TokenType};
+use crate::token::{Parameters, TokenResponse, TokenType};
 
 /// The state that the holders of an authorization share. All times are milliseconds of Unix time.
 #[derive(Clone)]
@@ -25,7 +30,7 @@ pub(crate) struct Record {
     /// The time of the sign-in, by the clock of the holder that received its tokens; 0 if unknown.
     pub(crate) signed_in_at: u64,
     pub(crate) access_token: Secret,
-    pub(crate) refresh_token: Option<Secret>,
+    pub(crate) source: Source,
     pub(crate) terms: Sparse<Terms>,
     /// True if the server ends an access token together with its refresh token.
     pub(crate) ends_together: bool,
@@ -47,9 +52,12 @@ pub(crate) struct Terms {
     pub(crate) refresh_token_expires_at: Option<u64>,
     /// The scopes that are known to be granted.
     pub(crate) scope: Option<Scope>,
-    /// The scopes and resources of the authorization request, which a refresh repeats at some servers.
+    /// The scopes and resources of the authorization request, which a refresh repeats at some servers, and a
+    /// client credentials request everywhere.
     pub(crate) asked_scope: Option<Scope>,
     pub(crate) asked_resources: Vec<Resource<'static>>,
+    /// The added parameters of a client credentials request.
+    pub(crate) asked_parameters: Parameters,
 }
 
 impl Usual for Terms {
@@ -59,6 +67,7 @@ impl Usual for Terms {
         scope: None,
         asked_scope: None,
         asked_resources: Vec::new(),
+        asked_parameters: Vec::new(),
     };
 }
 
@@ -129,7 +138,7 @@ impl Record {
 
     /// Makes an unsaved first sign-in of a later one.
     pub(crate) fn as_first_sign_in(&self) -> Self {
-        let authorization = authorization_of(&self.access_token, self.refresh_token.as_ref());
+        let authorization = authorization_of(&self.access_token, self.source.refresh_token());
         Self { authorization, revision: 0, ..self.clone() }
     }
 
@@ -137,10 +146,31 @@ impl Record {
     pub(crate) fn of_refresh_token(refresh_token: Secret, client: &Client, now: u64) -> Self {
         let authorization = authorization_of(&Secret::new(""), Some(&refresh_token));
         Self {
-            refresh_token: Some(refresh_token),
+            source: Source::RefreshToken(refresh_token),
             ends_together: client.server.access_tokens_end_with_refresh,
             ..Self::without_tokens(authorization, client.holder.issued_to, now)
         }
+    }
+
+    /// Makes the record of client credentials alone, with a request due at once.
+    pub(crate) fn of_client_credentials(asked: Asked, client: &Client, now: u64) -> Self {
+        let Asked { scope, resources, parameters } = asked;
+        // Two processes that begin at once with the same request have the same authorization.
+        let issued_to = URL_SAFE_NO_PAD.encode(client.holder.issued_to.0);
+        let parts = ["client_credentials", &issued_to, scope.as_ref().map_or("", Scope::as_str)].into_iter();
+        let parts = parts.chain(resources.iter().map(Resource::as_str));
+        let added = parameters.iter().flat_map(|(name, value)| [name.as_str(), value.expose()]);
+        let authorization = client::digest(parts.chain(added));
+        let mut record = Self {
+            source: Source::ClientCredentials,
+            ..Self::without_tokens(authorization, client.holder.issued_to, now)
+        };
+        record.terms.change(|terms| {
+            terms.asked_scope = scope;
+            terms.asked_resources = resources;
+            terms.asked_parameters = parameters;
+        });
+        record
     }
 
     fn without_tokens(authorization: [u8; 16], issued_to: IssuedTo, now: u64) -> Self {
@@ -151,7 +181,7 @@ impl Record {
             generation: Generation::default(),
             signed_in_at: 0,
             access_token: Secret::new(""),
-            refresh_token: None,
+            source: Source::SignIn,
             terms: Sparse::default(),
             ends_together: false,
             issued_at: now,
@@ -210,10 +240,12 @@ impl Record {
     }
 
     /// Returns the record of a sign-in that brought no refresh token, with the one of `stored`, unless that was refused
-    /// or ended, or is another client's. A claim on the kept token stays, because its holder may be sending it.
+    /// or ended, or is another client's. A claim on the kept token stays, because its holder may be sending it. A user
+    /// who signs in never continues with tokens of the client's own.
     pub(crate) fn keeping(&self, stored: &Self) -> Self {
-        let keeps =
-            stored.issued_to == self.issued_to && !matches!(stored.state, State::Refused | State::Ended);
+        let keeps = stored.issued_to == self.issued_to
+            && !matches!(stored.state, State::Refused | State::Ended)
+            && !matches!(stored.source, Source::ClientCredentials);
         let kept = Some(stored).filter(|_| keeps);
         let state = match kept.map(|kept| kept.state) {
             Some(claim @ State::Claimed(_)) if self.state == State::Quiet => claim,
@@ -221,7 +253,7 @@ impl Record {
         };
         let mut next = Self { state, ..self.clone() };
         next.set_refresh_token(
-            kept.and_then(|kept| kept.refresh_token.clone()),
+            kept.and_then(|kept| kept.source.refresh_token().cloned()),
             kept.and_then(|kept| kept.terms.refresh_token_expires_at),
         );
         next
@@ -280,7 +312,7 @@ impl Record {
     /// that brought none kept it during a refresh.
     pub(crate) fn with_rotated(&self, sent: Option<&Secret>, new: Option<&Secret>) -> Option<Self> {
         let (sent, new) = sent.zip(new)?;
-        if self.refresh_token.as_ref() != Some(sent) || new == sent {
+        if self.source.refresh_token() != Some(sent) || new == sent {
             return None;
         }
         let mut next = Self {
@@ -325,11 +357,12 @@ impl Record {
         self.terms.change(|terms| {
             terms.asked_scope = tokens.requested_scope().cloned();
             terms.asked_resources = tokens.resources.clone();
+            terms.asked_parameters = tokens.client_credentials.clone().unwrap_or_default();
         });
     }
 
     fn set_refresh_token(&mut self, refresh_token: Option<Secret>, expires_at: Option<u64>) {
-        self.refresh_token = refresh_token;
+        self.source = refresh_token.into();
         self.terms.change(|terms| terms.refresh_token_expires_at = expires_at);
     }
 
@@ -337,7 +370,7 @@ impl Record {
     /// rather than too late.
     fn take(&mut self, tokens: TokenResponse, sent_at: u64, now: u64, policy: &RefreshPolicy) {
         self.access_token = tokens.access_token().clone();
-        self.refresh_token = tokens.refresh_token().cloned();
+        self.source = Source::of(&tokens);
         self.terms.change(|terms| {
             terms.token_type = tokens.token_type().clone();
             terms.scope = tokens.granted().cloned().or(terms.scope.take());

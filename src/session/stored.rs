@@ -8,20 +8,22 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::client::IssuedTo;
+use crate::grants::added;
 use crate::session::record::{Generation, Record, State, Terms, Validity};
+use crate::session::source::Source;
 use crate::session::trouble::{MAX_CODE, Trouble, TroubleKind};
 use crate::text::scope::Scope;
 use crate::text::secret::{self, Secret, is_sound};
 use crate::text::time::{END, Span};
 use crate::text::uri::Resource;
-use crate::token::TokenType;
+use crate::token::{Parameters, TokenType};
 
 /// One saved state of a [`Session`](crate::Session), to keep in a store under one key for each authorization.
 ///
 /// A snapshot serialises with serde, to JSON for example. The form holds both tokens, so it is a secret:
-/// protect the store, and wipe copies where you can. The form has a version: this crate writes version 2 and
-/// reads versions 1 and 2. It refuses any other version with an error that says so, and changes nothing in
-/// the store. Times in it are milliseconds of Unix time.
+/// protect the store, and wipe copies where you can. The form has a version: this crate writes version 2, or
+/// version 3 for tokens of client credentials, and reads versions 1 to 3. It refuses any other version with an
+/// error that says so, and changes nothing in the store. Times in it are milliseconds of Unix time.
 #[derive(Clone)]
 pub struct Snapshot(pub(crate) Box<Record>);
 
@@ -41,8 +43,12 @@ impl fmt::Debug for Snapshot {
     }
 }
 
-/// The version of the serialised form that is written. Version 1 is also read.
-const VERSION: u32 = 2;
+/// The latest version of the serialised form, which is written for client credentials only: earlier versions
+/// of this crate must not take such a session for one that has ended.
+const VERSION: u32 = 3;
+
+/// The version that is written for all other sessions. Version 1 is also read.
+const VERSION_OF_SIGN_INS: u32 = 2;
 
 #[derive(Serialize)]
 struct Stored<'a> {
@@ -68,6 +74,9 @@ struct Stored<'a> {
     state: &'a str,
     since: u64,
     until: u64,
+    /// The added parameters of a client credentials request; only version 3 has this member.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_credentials: Option<Vec<(&'a str, &'a str)>>,
 }
 
 #[derive(Serialize)]
@@ -91,8 +100,14 @@ impl Serialize for Snapshot {
             State::Refused => ("refused", Span::new(0, 0)),
             State::Ended => ("ended", Span::new(0, 0)),
         };
+        let parameters =
+            || terms.asked_parameters.iter().map(|(name, value)| (name.as_str(), value.expose()));
+        let client_credentials = match record.source {
+            Source::ClientCredentials => Some(parameters().collect()),
+            Source::SignIn | Source::RefreshToken(_) => None,
+        };
         Stored {
-            version: VERSION,
+            version: if client_credentials.is_some() { VERSION } else { VERSION_OF_SIGN_INS },
             authorization: URL_SAFE_NO_PAD.encode(record.authorization),
             issued_to: URL_SAFE_NO_PAD.encode(record.issued_to.0),
             revision: record.revision,
@@ -100,7 +115,7 @@ impl Serialize for Snapshot {
             signed_in_at: record.signed_in_at,
             access_token: record.access_token.expose(),
             token_type: terms.token_type.name(),
-            refresh_token: record.refresh_token.as_ref().map(Secret::expose),
+            refresh_token: record.source.refresh_token().map(Secret::expose),
             refresh_token_expires_at: terms.refresh_token_expires_at,
             scope: terms.scope.as_ref().map(Scope::as_str),
             asked_scope: terms.asked_scope.as_ref().map(Scope::as_str),
@@ -121,6 +136,7 @@ impl Serialize for Snapshot {
             state,
             since: span.since,
             until: span.until,
+            client_credentials,
         }
         .serialize(target)
     }
@@ -145,7 +161,7 @@ fn kind_of(name: &str) -> Option<TroubleKind> {
     KINDS.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
 }
 
-/// The members of versions 1 and 2; those with a default are new in version 2.
+/// The members of versions 1 to 3; those with a default are new in version 2, and the last one in version 3.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Restored {
@@ -183,6 +199,8 @@ struct Restored {
     state: String,
     since: u64,
     until: u64,
+    #[serde(default, deserialize_with = "some")]
+    client_credentials: Option<Vec<(String, Token)>>,
 }
 
 #[derive(Deserialize)]
@@ -199,6 +217,11 @@ struct RestoredTrouble {
 /// Reads a member that must be present and may be `null`.
 fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(source: D) -> Result<Option<T>, D::Error> {
     Option::deserialize(source)
+}
+
+/// Reads a member that may be missing and must not be `null`.
+fn some<'de, D: Deserializer<'de>, T: Deserialize<'de>>(source: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(source).map(Some)
 }
 
 #[derive(Deserialize)]
@@ -249,6 +272,11 @@ impl Restored {
             return Err("revision or generation");
         }
         let (validity, state) = self.validity_and_state()?;
+        if self.client_credentials.is_some() != (self.version == VERSION)
+            || (self.client_credentials.is_some() && self.refresh_token.is_some())
+        {
+            return Err("the source of the tokens");
+        }
         // A session made from a refresh token has no access token yet.
         let is_absent = self.access_token.expose().is_empty() && validity == Validity::Never;
         let access_token = Some(self.access_token.expose()).filter(|_| !is_absent);
@@ -260,12 +288,26 @@ impl Restored {
         let resources = self.asked_resources.iter();
         let resources =
             resources.map(|it| Resource::parse(it).map(Resource::into_owned).map_err(|_| "a resource"));
+        let is_asked_again = self.client_credentials.is_some();
+        let source = match is_asked_again {
+            true => Source::ClientCredentials,
+            false => self.refresh_token.map(|token| token.0).into(),
+        };
+        let asked_parameters = self.client_credentials.into_iter().flatten();
+        let asked_parameters: Parameters = asked_parameters.map(|(name, value)| (name, value.0)).collect();
+        if !added::can_be_sent(&asked_parameters) {
+            return Err("a parameter");
+        }
         let terms = Terms {
             token_type: TokenType::from_name(self.token_type),
             refresh_token_expires_at: self.refresh_token_expires_at,
             scope: self.scope.map(Scope::from_text),
-            asked_scope: self.asked_scope.map(Scope::from_text),
+            asked_scope: match self.asked_scope {
+                Some(scope) if is_asked_again => Some(Scope::parse(scope).map_err(|_| "a scope")?),
+                scope => scope.map(Scope::from_text),
+            },
             asked_resources: resources.collect::<Result<_, _>>()?,
+            asked_parameters,
         };
         Ok(Record {
             authorization: digest(&self.authorization).ok_or("authorization")?,
@@ -274,7 +316,7 @@ impl Restored {
             generation: Generation::from_u64(self.generation),
             signed_in_at: self.signed_in_at,
             access_token: self.access_token,
-            refresh_token: self.refresh_token.map(|token| token.0),
+            source,
             terms: terms.into(),
             ends_together: self.ends_together,
             issued_at: self.issued_at,

@@ -105,7 +105,7 @@ fn misuse_makes_no_request() {
         (&[("a=b&scope", "x")], "section 8.2"),
         (&[("ä", "x")], "section 8.2"),
         (&[("audience", "a"), ("x", "y"), ("audience", "b")], "twice"),
-        (&[("tenant", "8")], "token endpoint's query"),
+        (&[("tenant", "8")], "counting the token endpoint's query"),
     ] {
         let request = parameters
             .iter()

@@ -11,6 +11,7 @@ mod support;
 
 mod answers;
 mod attacks;
+mod client_credentials;
 mod crashes;
 mod crossing;
 mod dead;

@@ -107,10 +107,10 @@ fn a_stored_form_is_read_and_written_unchanged() {
 #[test]
 fn another_version_is_refused_and_to_be_kept() {
     let mut newer: Value = serde_json::from_str(VERSION_1).unwrap();
-    newer["version"] = 3.into();
+    newer["version"] = 4.into();
     newer["new_member"] = "fake-access-2".into();
     for text in [
-        stored("version", 3.into()),
+        stored("version", 4.into()),
         stored("version", 0.into()),
         stored("version", u32::MAX.into()),
         stored("new_member", "fake-refresh-2".into()),
@@ -120,8 +120,8 @@ fn another_version_is_refused_and_to_be_kept() {
         assert!(error.contains("keep it as it is") && error.contains("version"), "{error}");
         assert!(!error.contains("fake-"), "{error}");
     }
-    let error = restore(&stored("version", 3.into())).unwrap_err().to_string();
-    assert!(error.contains("version 3") && error.contains("version 1 to 2"), "{error}");
+    let error = restore(&stored("version", 4.into())).unwrap_err().to_string();
+    assert!(error.contains("version 4") && error.contains("version 1 to 3"), "{error}");
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn stored_times_are_bounded() {
     assert_eq!(step(&mut store.holder(now()), now()), "idle 3600");
 }
 
-/// Version 2 with everything in it. Every later version reads it: a change of the form is version 3.
+/// Version 2 with everything in it. Every later version reads it: a change of the form is another version.
 const VERSION_2: &str = r#"{"version":2,"authorization":"AAECAwQFBgcICQoLDA0ODw","issued_to":"QrJ-j3WdzCWGB13qg5FKQA","revision":7,
     "generation":4294967298,"signed_in_at":1699990000000,"access_token":"fake-access-2","token_type":"Bearer",
     "refresh_token":"fake-refresh-2","refresh_token_expires_at":1700086400000,"scope":"export:read export:write",
@@ -308,6 +308,65 @@ fn each_state_of_version_2_is_read_forever() {
     ] {
         assert!(error.contains("keep it as it is"), "{error}");
     }
+}
+
+/// Version 3 with everything in it, which only tokens of client credentials have.
+const VERSION_3: &str = r#"{"version":3,"authorization":"AAECAwQFBgcICQoLDA0ODw","issued_to":"QrJ-j3WdzCWGB13qg5FKQA","revision":7,
+    "generation":2,"signed_in_at":1699990000000,"access_token":"fake-access-2","token_type":"Bearer",
+    "refresh_token":null,"refresh_token_expires_at":null,"scope":"reports:read",
+    "asked_scope":"reports:read reports:write","asked_resources":["https://api.example/"],"ends_together":false,
+    "issued_at":1700000000000,"expires_at":1700003600000,"refresh_at":1700001800000,"attempts":3,
+    "trouble":{"since":1700000000000,"failures":5,"unclear_refusals":2,"kind":"unclear_refusal","status":400,
+    "code":"invalid_request"},"state":"backoff","since":1700000000000,"until":1700001234567,
+    "client_credentials":[["audience","https://api.example/v2"],["tenant","7"]]}"#;
+
+#[test]
+fn version_3_is_read_forever_and_written_as_it_was() {
+    let snapshot = restore(VERSION_3).unwrap();
+    let written: Value = serde_json::to_value(&snapshot).unwrap();
+    assert_eq!(written, serde_json::from_str::<Value>(VERSION_3).unwrap());
+    let mut store = Store { revision: 7, text: VERSION_3.to_owned() };
+    let mut session = store.holder(later(1235));
+    assert_eq!(usable(&session, later(1235)), Some("fake-access-2"));
+    save(&mut session, &mut store, later(1235));
+    let call = send(&mut session, later(1235));
+    assert_eq!(
+        call.request().body(),
+        "grant_type=client_credentials&scope=reports%3Aread+reports%3Awrite\
+         &resource=https%3A%2F%2Fapi.example%2F&audience=https%3A%2F%2Fapi.example%2Fv2&tenant=7"
+    );
+}
+
+/// An earlier version of this crate would take the session for one without a refresh token. It knows neither
+/// the version nor the member.
+#[test]
+fn client_credentials_are_in_version_3_and_nothing_else_is() {
+    for (text, version, changes) in [
+        (VERSION_3, 2, &[][..]),
+        (VERSION_3, 1, &[]),
+        (VERSION_2, 3, &[]),
+        (VERSION_2, 2, &[("client_credentials", json!([]))]),
+        (VERSION_3, 3, &[("client_credentials", Value::Null)]),
+        (VERSION_3, 3, &[("client_credentials", json!([["scope", "planted"]]))]),
+        (VERSION_3, 3, &[("client_credentials", json!([["grant_type", "planted"]]))]),
+        (VERSION_3, 3, &[("client_credentials", json!([["a&b", "planted"]]))]),
+        (VERSION_3, 3, &[("client_credentials", json!([["a", "planted"], ["a", "planted"]]))]),
+        (VERSION_3, 3, &[("client_credentials", json!([["a", 7]]))]),
+        (VERSION_3, 3, &[("client_credentials", json!("planted"))]),
+        (VERSION_3, 3, &[("refresh_token", json!("planted"))]),
+        (VERSION_3, 3, &[("asked_scope", json!("a\"b"))]),
+    ] {
+        let mut stored: Value = serde_json::from_str(text).unwrap();
+        stored["version"] = version.into();
+        for (member, value) in changes {
+            stored[*member] = value.clone();
+        }
+        let error = restore(&stored.to_string()).unwrap_err().to_string();
+        assert!(error.contains("keep it as it is") && !error.contains("planted"), "{stored}: {error}");
+    }
+    let mut none: Value = serde_json::from_str(VERSION_3).unwrap();
+    none["client_credentials"] = json!([]);
+    assert!(restore(&none.to_string()).is_ok());
 }
 
 /// Version 1 stored a token that was never usable as one that expired when it was issued.

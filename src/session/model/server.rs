@@ -139,7 +139,7 @@ impl World {
             .unwrap()
             .expect("poll says that it is to be sent");
         let attempt = call.context.attempt;
-        let serial = parse(call.context.refresh.refresh_token.expose());
+        let serial = parse(call.context.sent.refresh_token().unwrap().expose());
         let until = world_time(unix(until), holder.ahead);
         // A holder ignores the answer to a request whose claim it has lost.
         if holder.refused == Some(serial) && !self.jumped && !self.write_lost {
