@@ -1,5 +1,5 @@
-//! The grants that need no browser: refresh, client credentials, device authorization, token exchange, JWT bearer, the identity
-//! assertion grant, and any other by its name.
+//! The grants that need no browser: refresh, client credentials, device authorization, token exchange, JWT
+//! bearer, the identity assertion grant, and any other by its name.
 //!
 //! Each begins at [`Client`](crate::Client) and gives a [`Call`](crate::Call):
 //!

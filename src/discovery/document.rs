@@ -110,7 +110,7 @@ impl<'a> Metadata<'a> {
     /// Returns whether the server takes the URL of a client ID metadata document as `client_id` (draft
     /// client-id-metadata-document §5).
     pub fn client_id_metadata_document_supported(&self) -> bool {
-        self.get(CLIENT_ID_METADATA_DOCUMENT) == Some(&Value::Bool(true))
+        self.0.client_id_metadata_document_supported == Some(true)
     }
 
     /// Returns a member of the server's document that has no method here, such as `jwks_uri`, as the server
@@ -227,9 +227,8 @@ pub(super) fn read<'a>(members: [Member<'a>; 15], mut more: Extras) -> Result<Do
     }
     server.authorization_response_iss_parameter_supported =
         answer::boolean("authorization_response_iss_parameter_supported", sends_iss)?.unwrap_or_default();
-    if let Some(takes) = answer::boolean(CLIENT_ID_METADATA_DOCUMENT, takes_client_documents)? {
-        more.insert(CLIENT_ID_METADATA_DOCUMENT.to_owned(), takes.into());
-    }
+    server.client_id_metadata_document_supported =
+        answer::boolean(CLIENT_ID_METADATA_DOCUMENT, takes_client_documents)?;
     server.more = Some(Arc::new(more)).filter(|more| more.iter().next().is_some());
     Ok(Document { server, issuer, settings })
 }
@@ -283,6 +282,9 @@ impl Serialize for AuthorizationServer {
         }
         if self.authorization_response_iss_parameter_supported {
             document.serialize_entry("authorization_response_iss_parameter_supported", &true)?;
+        }
+        if let Some(takes) = self.client_id_metadata_document_supported {
+            document.serialize_entry(CLIENT_ID_METADATA_DOCUMENT, &takes)?;
         }
         for (name, value) in self.more.iter().flat_map(|more| more.iter()) {
             // An endpoint that was left out, and set by hand since.

@@ -1,8 +1,9 @@
 //! Client ID metadata documents (draft-ietf-oauth-client-id-metadata-document).
 
+use oauth2_proto::discovery::ServerDiscovery;
 use oauth2_proto::error::ErrorKind;
 use oauth2_proto::registration::{ClientIdUrl, client_id_url};
-use oauth2_proto::{ClientAuth, Error, Secret};
+use oauth2_proto::{AuthorizationServer, ClientAuth, Error, Response, Secret};
 use serde_json::{Value, json};
 
 use crate::support::{metadata, server};
@@ -126,4 +127,26 @@ fn draft_section_6_the_user_is_sent_only_to_a_server_that_takes_documents() {
     }
     let basic = taking.token_endpoint_auth_methods_supported(["client_secret_basic"]);
     misuse(client_id().client(basic, ClientAuth::none()), "not none");
+}
+
+#[test]
+fn draft_section_6_the_metadata_of_a_discovered_server_says_whether_it_takes_documents() {
+    for (says, is_taken) in [(json!(true), true), (json!(false), false), (Value::Null, false)] {
+        let discovery = ServerDiscovery::new("https://as.example").unwrap();
+        let document = json!({
+            "issuer": "https://as.example",
+            "authorization_endpoint": "https://as.example/authorize",
+            "token_endpoint": "https://as.example/token",
+            "response_types_supported": ["code"],
+            "client_id_metadata_document_supported": says,
+        });
+        let body = document.to_string();
+        let response = Response::new(200, [("content-type", "application/json")], body.as_bytes());
+        let server = discovery.call().read(response).unwrap();
+        assert_eq!(server.metadata().client_id_metadata_document_supported(), is_taken);
+        assert_eq!(client_id().client(server.clone(), ClientAuth::none()).is_ok(), is_taken);
+        let restored: AuthorizationServer =
+            serde_json::from_str(&serde_json::to_string(&server).unwrap()).unwrap();
+        assert_eq!(client_id().client(restored, ClientAuth::none()).is_ok(), is_taken);
+    }
 }
