@@ -90,6 +90,8 @@ function verified(text, { issuer, key, audience, subject }) {
   }
   const claims = JSON.parse(Buffer.from(payload, 'base64url'));
   const isLive = claims.exp > Date.now() / 1000;
-  if (!isLive || claims.iss !== issuer || claims.aud !== audience || claims.sub !== subject) throw new errors.InvalidGrant('the claims do not hold');
+  if (!isLive || claims.iss !== issuer || claims.aud !== audience || claims.sub !== subject) {
+    throw new errors.InvalidGrant('the claims do not hold');
+  }
   return claims;
 }
