@@ -2,7 +2,7 @@
 //!
 //! Each endpoint's reader names its members, and reads each by a function of this file.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
@@ -12,6 +12,7 @@ use crate::server::Leniencies;
 use crate::text::json::{self, Extras, Member};
 use crate::text::salvage;
 use crate::text::secret::{Secret, is_printable};
+use crate::text::time;
 use crate::token::reader;
 
 /// Reads the object of a success: the values of these `names`, in the same order, and all other members.
@@ -90,6 +91,20 @@ pub(crate) fn boolean(name: &str, member: Member<'_>) -> Result<Option<bool>, Er
 pub(crate) fn seconds(name: &str, member: Member<'_>) -> Result<Option<Duration>, Error> {
     reader::read_expires_in(member, Leniencies::default())
         .map_err(|_| Error::invalid(format!("{name} is no number of seconds")))
+}
+
+/// Reads a point in time: a JSON number of seconds since 1970, whose fraction is cut off (`NumericDate`, RFC 7519
+/// §2). A time before 1970 counts as 1970, and one after the year 9999 as the end of that year.
+pub(crate) fn time(name: &str, member: Member<'_>) -> Result<Option<SystemTime>, Error> {
+    let seconds = match member {
+        Member::Absent => return Ok(None),
+        Member::Unsigned(seconds) => seconds,
+        Member::Negative(_) => 0,
+        // `as` cuts the fraction and saturates.
+        Member::Float(seconds) => seconds as u64,
+        _ => return Err(Error::invalid(format!("{name} is no number of seconds since 1970"))),
+    };
+    Ok(Some(time::system_time(seconds.saturating_mul(1000))))
 }
 
 /// Makes the error of a member that the specification requires.

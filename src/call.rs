@@ -199,6 +199,14 @@ impl Request {
         Self { method: method.into(), headers, ..Self::form_post(url, body, authorization) }
     }
 
+    /// Replaces the client authentication, in the header or in the form, by another `authorization` header.
+    pub(crate) fn replace_credentials(&mut self, authorization: Secret) {
+        self.remove_form_parameter("client_id");
+        self.remove_form_parameter("client_secret");
+        self.authorization = Some(Arc::new(authorization));
+        self.credentials_are_encoded = false;
+    }
+
     /// Returns the method: `POST` for every request with a form.
     pub fn method(&self) -> &str {
         &self.method
@@ -376,8 +384,10 @@ impl Request {
     pub(crate) fn secrets(&self) -> Vec<Secret> {
         let form = self.body().split('&').map(|pair| pair.split_once('=').unwrap_or(("", pair)));
         let form = form.filter(|(name, value)| match form::unescape(name).as_deref() {
-            Some("code" | "code_verifier" | "refresh_token" | "client_secret") => true,
-            Some("grant_type" | "redirect_uri" | "scope" | "client_id" | "resource") => false,
+            Some("code" | "code_verifier" | "refresh_token" | "client_secret" | "token") => true,
+            Some("grant_type" | "redirect_uri" | "scope" | "client_id" | "resource" | "token_type_hint") => {
+                false
+            }
             // The value names a kind, as in `client_assertion_type`.
             Some(name) if name.ends_with("_type") => false,
             _ => value.len() >= MIN_ADDED_SECRET,
@@ -510,6 +520,11 @@ impl<'a> Response<'a> {
             }
         }
         response
+    }
+
+    /// Returns the status.
+    pub fn status(&self) -> u16 {
+        self.status
     }
 
     /// Copies the body, so that a function that sends a request can return the response. The copy is wiped on

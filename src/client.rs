@@ -120,6 +120,11 @@ impl Client {
         })
     }
 
+    /// Returns the name of this client's authentication (RFC 8414 §2).
+    pub(crate) fn auth_method(&self) -> &'static str {
+        self.auth.method()
+    }
+
     /// Returns whether this client started an authorization, also by the digest that an earlier version
     /// stored.
     pub(crate) fn has_started(&self, started_by: StartedBy) -> bool {

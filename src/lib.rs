@@ -122,7 +122,8 @@
 //! # Modules
 //!
 //! The root exports the types that a program with one server needs. The modules hold the rest: the requests
-//! about to be sent ([`authorization`], [`grants`]), the keeper of tokens ([`keeper`]), the accepted
+//! about to be sent ([`authorization`], [`grants`]), the keeper of tokens ([`keeper`]), the end of tokens and
+//! questions about them ([`management`]), the accepted
 //! deviations of a server ([`server`]), token types ([`token`]), the parts of a session ([`session`]), the
 //! kinds of errors ([`error`]), and how calls are typed ([`call`]).
 #![forbid(unsafe_code)]
@@ -153,6 +154,7 @@ pub mod grants;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 pub mod keeper;
+pub mod management;
 pub mod pleo;
 pub mod server;
 pub mod session;

@@ -46,9 +46,13 @@ pub struct AuthorizationServer {
     pub(crate) revocation_endpoint: Option<Endpoint>,
     pub(crate) grant_types_supported: Option<Vec<Cow<'static, str>>>,
     pub(crate) token_endpoint_auth_methods_supported: Option<Vec<Cow<'static, str>>>,
+    pub(crate) revocation_endpoint_auth_methods_supported: Option<Vec<Cow<'static, str>>>,
+    pub(crate) introspection_endpoint_auth_methods_supported: Option<Vec<Cow<'static, str>>>,
     pub(crate) code_challenge_methods_supported: Option<Vec<Cow<'static, str>>>,
     pub(crate) authorization_response_iss_parameter_supported: bool,
     pub(crate) https_redirect_uris_only: bool,
+    /// What to do at a server that is known to have no revocation endpoint.
+    pub(crate) instead_of_revocation: Option<&'static str>,
     pub(crate) access_tokens_end_with_refresh: bool,
     pub(crate) invalid_grant_codes: Option<Arc<[String]>>,
     pub(crate) refresh_repeats_scope: bool,
@@ -100,9 +104,12 @@ impl AuthorizationServer {
             revocation_endpoint: None,
             grant_types_supported: None,
             token_endpoint_auth_methods_supported: None,
+            revocation_endpoint_auth_methods_supported: None,
+            introspection_endpoint_auth_methods_supported: None,
             code_challenge_methods_supported: None,
             authorization_response_iss_parameter_supported: false,
             https_redirect_uris_only: false,
+            instead_of_revocation: None,
             access_tokens_end_with_refresh: false,
             invalid_grant_codes: None,
             refresh_repeats_scope: false,
@@ -188,6 +195,26 @@ impl AuthorizationServer {
         methods: impl IntoIterator<Item = impl Into<String>>,
     ) -> Self {
         self.token_endpoint_auth_methods_supported = Some(owned(methods));
+        self
+    }
+
+    /// Lists the client authentication methods that the server supports at its revocation endpoint (RFC 8414
+    /// §2); a client that authenticates in another way refuses to revoke.
+    pub fn revocation_endpoint_auth_methods_supported(
+        mut self,
+        methods: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.revocation_endpoint_auth_methods_supported = Some(owned(methods));
+        self
+    }
+
+    /// Lists the client authentication methods that the server supports at its introspection endpoint (RFC 8414
+    /// §2); a client that authenticates in another way refuses to introspect.
+    pub fn introspection_endpoint_auth_methods_supported(
+        mut self,
+        methods: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.introspection_endpoint_auth_methods_supported = Some(owned(methods));
         self
     }
 
@@ -281,6 +308,17 @@ impl AuthorizationServer {
             self.token_endpoint_auth_methods_supported.as_deref(),
             method,
         )
+    }
+
+    /// Refuses a client authentication method that another endpoint is known not to support.
+    pub(crate) fn check_auth_method_at(
+        &self,
+        endpoint: &str,
+        supported: Option<&[Cow<'static, str>]>,
+        method: &str,
+    ) -> Result<(), Error> {
+        let what = format!("client authentication methods of the {endpoint}");
+        self.check_supported(&what, supported, method)
     }
 
     fn check_supported(

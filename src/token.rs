@@ -1,5 +1,6 @@
 //! The token response (RFC 6749 §5.1).
 
+mod details;
 pub(crate) mod reader;
 pub(crate) mod wanted;
 
@@ -19,6 +20,7 @@ use crate::text::uri::Resource;
 use crate::token::reader::TokenContext;
 
 pub use crate::text::json::Extras;
+pub use details::AuthorizationDetail;
 
 /// The tokens that the token endpoint granted, and what it said about them (RFC 6749 §5.1).
 ///

@@ -90,6 +90,8 @@ fn no_public_type_prints_a_secret() {
     let client = Client::new(server(), "fake-client", ClientAuth::basic("planted-client-secret")).unwrap();
     let request =
         client.authorize(REDIRECT_URI).scopes(["export:read"]).parameter("login_hint", "planted-hint");
+    let details = [serde_json::json!({"type": "fake", "account": "planted-account"})];
+    let request = request.authorization_details(&details).claims(&serde_json::json!({"planted": null}));
     printed.debug("AuthorizationRequest", &request);
     let entropy = Entropy::from_bytes(std::array::from_fn(|index| b"planted-"[index % 8]));
     printed.debug("Entropy", &entropy);
@@ -107,6 +109,7 @@ fn no_public_type_prints_a_secret() {
     let callback = format!("code=planted-code&state={}", pending.state());
     printed.debug("Callback", &Callback::query(&callback));
     printed.debug("Callback", &Callback::pairs([("code", "planted-code")]));
+    printed.debug("Callback", &Callback::form(&callback));
     for forged in
         ["code=planted-code&state=planted-state", "code=planted-code", "state=%FFplanted", "planted=1"]
     {
@@ -118,11 +121,13 @@ fn no_public_type_prints_a_secret() {
     printed.display("PendingAuthorization, used", &serde_json::to_string(&pending).unwrap_err());
 
     let body = r#"{"access_token":"planted-access","token_type":"Bearer","refresh_token":"planted-refresh",
-                   "id_token":"planted-id-token","nested":{"deep":["planted"]}}"#;
+                   "id_token":"planted-id-token","nested":{"deep":["planted"]},
+                   "authorization_details":[{"type":"fake","planted":"planted"}]}"#;
     printed.debug("Response", &json(body));
     printed.debug("Response, owned", &json(body).into_owned());
     let tokens = call.read(json(body)).unwrap();
     printed.debug("TokenResponse", &tokens);
+    printed.debug("AuthorizationDetail", &tokens.authorization_details().unwrap());
     printed.debug("TokenType", tokens.token_type());
     printed.display("TokenType", tokens.token_type());
 

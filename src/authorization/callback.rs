@@ -26,6 +26,7 @@ use crate::text::secret::{Text, same};
 ///     Callback::from(query.as_str()),
 ///     Callback::query(&query),
 ///     Callback::url(&url),
+///     Callback::form(&query),
 ///     Callback::pairs([("code", "fake code"), ("state", state)]),
 /// ] {
 ///     let request = client.authorize("https://app.example/callback");
@@ -68,7 +69,21 @@ impl<'a> Callback<'a> {
         Self(Source::Query(url.split_once('?').map_or("", |(_, query)| query)))
     }
 
-    /// Takes decoded pairs, as a web framework or a form sent by POST has them.
+    /// Takes the body of the form that the browser posts, still encoded, after a request with
+    /// [`form_post`](crate::authorization::AuthorizationRequest::form_post) (OAuth 2.0 Form Post Response
+    /// Mode §2). Where your web framework has decoded the form, use [`pairs`](Self::pairs).
+    ///
+    /// A page of the authorization server posts this form, so it comes from another site, and the browser
+    /// leaves out the cookies with `SameSite=Lax` or `Strict`: the user's session cookie is usually missing.
+    /// Find the pending authorization by a cookie of its own, with `SameSite=None; Secure; HttpOnly`, which
+    /// is set when the authorization starts and gives no other access. Never look it up by `state` alone,
+    /// which would accept the callback of another browser (RFC 6749 §10.12), and exempt this one address
+    /// from a check of your framework that refuses posts of other sites.
+    pub fn form(body: &'a str) -> Self {
+        Self(Source::Query(body))
+    }
+
+    /// Takes decoded pairs, as a web framework has them, from a query or from a form sent by POST.
     ///
     /// Give every pair, in order: a map would hide that a parameter is repeated, which is an attack.
     pub fn pairs(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {

@@ -1,5 +1,6 @@
 //! The authorization request (RFC 6749 §4.1.1).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
@@ -48,7 +49,7 @@ impl Client {
 ///     .authorize("com.example.app:/callback")
 ///     .scopes(["read", "write"])
 ///     .resource("https://api.example/")
-///     .parameter("prompt", "login")
+///     .prompt(["login"])
 ///     .lifetime(Duration::from_secs(300))
 ///     .start_with(Entropy::from_bytes([1; 128]), now)?;
 /// assert_eq!(
@@ -75,8 +76,8 @@ impl Client {
 pub struct AuthorizationRequest<'a> {
     client: &'a Client,
     redirect_uri: &'a str,
-    wanted: Wanted<'a>,
-    parameters: Vec<(&'a str, &'a str)>,
+    pub(super) wanted: Wanted<'a>,
+    pub(super) parameters: Vec<(&'a str, Cow<'a, str>)>,
     lifetime: Duration,
 }
 
@@ -87,10 +88,10 @@ impl<'a> AuthorizationRequest<'a> {
         self
     }
 
-    /// Adds a parameter that this crate does not set itself, such as `prompt`; of `response_mode` only
-    /// `query` and `form_post` are accepted.
+    /// Adds a parameter that has no method of its own, such as `ui_locales`; of `response_mode` only `query`
+    /// and `form_post` are accepted.
     pub fn parameter(mut self, name: &'a str, value: &'a str) -> Self {
-        self.parameters.push((name, value));
+        self.parameters.push((name, Cow::Borrowed(value)));
         self
     }
 
@@ -120,8 +121,9 @@ impl<'a> AuthorizationRequest<'a> {
     /// - the redirect URI is not absolute, is `http` to an address other than a loopback one, has a scheme
     ///   that leads to no app (such as `javascript`), holds user information or a fragment, or has a
     ///   parameter of the response in its query; or the server takes `https` only, and it is not;
-    /// - a scope or a resource is not well-formed;
-    /// - a parameter has no name, is given twice, is one that this crate sets or excludes, or is in the
+    /// - a scope, a resource or the value of another method is not well-formed;
+    /// - a parameter has no name, is given twice (also once by its method and once by
+    ///   [`parameter`](Self::parameter)), is one that this crate sets or excludes, or is in the
     ///   authorization endpoint's own query;
     /// - the server does not support the authorization code grant.
     #[cfg(feature = "os-random")]
@@ -191,7 +193,7 @@ impl<'a> AuthorizationRequest<'a> {
     }
 
     /// Returns why an extra parameter must not be sent after the `earlier` ones; `None` if it may be sent.
-    fn why_refused(&self, name: &str, value: &str, earlier: &[(&str, &str)]) -> Option<&'static str> {
+    fn why_refused(&self, name: &str, value: &str, earlier: &[(&str, Cow<'_, str>)]) -> Option<&'static str> {
         let is_same = |known: &str| known == name;
         let endpoint = self.client.server.authorization_endpoint.iter();
         let mut endpoint = endpoint.flat_map(Endpoint::parameters);
@@ -218,7 +220,8 @@ impl<'a> AuthorizationRequest<'a> {
         let start = &self.client.authorization_url_start;
         let (redirect_uri, scope) = (self.redirect_uri, self.wanted.scope.as_str());
         let resources = self.wanted.resources.iter().map(|resource| ("resource", resource.as_str()));
-        let others = || resources.clone().chain(self.parameters.iter().copied());
+        let others =
+            || resources.clone().chain(self.parameters.iter().map(|(name, value)| (*name, &**value)));
 
         // Room for the case in which every byte is escaped, so that the URL is built in one allocation.
         let others_room = others().map(|(name, value)| form::room_for("", name) + form::room_for("", value));

@@ -157,6 +157,36 @@ impl AsRef<str> for Resource<'_> {
     }
 }
 
+/// A name that is unique for good (RFC 8141), without the optional components, which are no part of the name.
+pub(crate) enum Urn {}
+
+impl Urn {
+    /// Refuses a text that is not `urn:`, a namespace of 2 to 32 letters, digits and inner hyphens, `:`, and a
+    /// name of the characters of a path (RFC 8141 §2).
+    pub(crate) fn check(text: &str) -> Result<(), Refused> {
+        let refuse = || {
+            Refused::new(
+                text,
+                "is no URN; write it as urn:namespace:name, and percent-encode other characters",
+            )
+        };
+        let (uri, rest) = Parts::split(text);
+        let is_plain = rest.is_empty() && uri.authority.is_none() && uri.query.is_none();
+        let (namespace, name) = uri.path.split_once(':').ok_or_else(refuse)?;
+        let is_namespace = (2..=32).contains(&namespace.len())
+            && namespace.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !namespace.starts_with('-')
+            && !namespace.ends_with('-');
+        let is_name = !name.is_empty() && !name.starts_with('/') && !name.contains(['[', ']']);
+        let is_escaped = |part: &str| matches!(part.as_bytes(), [first, second, ..] if [first, second].iter().all(|byte| byte.is_ascii_hexdigit()));
+        let is_encoded = name.split('%').skip(1).all(is_escaped);
+        match uri.scheme.eq_ignore_ascii_case("urn") && is_plain && is_namespace && is_name && is_encoded {
+            true => Ok(()),
+            false => Err(refuse()),
+        }
+    }
+}
+
 /// The refusal of a text by a parser: the text, escaped for display and without secrets, and what is wrong
 /// with it.
 ///
@@ -446,6 +476,48 @@ mod tests {
             assert_eq!(endpoint.normalized(), normalized);
             assert_eq!(endpoint.as_str(), spelling);
             assert_eq!(Endpoint::parse(normalized, &[]).unwrap().normalized(), normalized);
+        }
+    }
+
+    #[test]
+    fn rfc8141_section_2_a_urn_is_a_namespace_and_a_name_in_it() {
+        let namespaces = [2, 32, 33].map(|length| format!("urn:{}:x", "a".repeat(length)));
+        for (urn, sound) in [
+            ("urn:pleo:company:17", true),
+            ("URN:ISBN:0451450523", true),
+            ("urn:example:a123,z456", true),
+            ("urn:example:1/406/47452/2", true),
+            ("urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6", true),
+            ("urn:a-b:%e2%82%AC", true),
+            (&namespaces[0], true),
+            (&namespaces[1], true),
+            (&namespaces[2], false),
+            ("urn:a:x", false),
+            ("urn:-a:x", false),
+            ("urn:a-:x", false),
+            ("urn:a_b:x", false),
+            ("urn::x", false),
+            ("urn:example", false),
+            ("urn:example:", false),
+            ("urn:example:/a", false),
+            ("urn:example:a?=x", false),
+            ("urn:example:a?+x", false),
+            ("urn:example:a#x", false),
+            ("urn:example:a b", false),
+            ("urn:example:é", false),
+            ("urn:example:[a]", false),
+            ("urn:example:%", false),
+            ("urn:example:%4", false),
+            ("urn:example:%4g", false),
+            ("urn:example:%41%", false),
+            ("urn:example:a\n", false),
+            ("urn://example:a:b", false),
+            ("uri:example:a", false),
+            ("https://external.pleo.io", false),
+            ("17", false),
+            ("", false),
+        ] {
+            assert_eq!(Urn::check(urn).is_ok(), sound, "{urn:?}");
         }
     }
 

@@ -391,7 +391,7 @@ fn requested(context: &TokenContext, granted: Option<&Scope>) -> Requested {
     }
 }
 
-fn read_scope(member: Member<'_>, leniencies: Leniencies) -> Result<Option<Scope>, Error> {
+pub(crate) fn read_scope(member: Member<'_>, leniencies: Leniencies) -> Result<Option<Scope>, Error> {
     match member {
         Member::Absent => Ok(None),
         Member::Text(text) if leniencies.has(Leniency::ScopeComma) => {

@@ -9,7 +9,7 @@ use crate::text::uri::Resource;
 pub(crate) struct Wanted<'a> {
     pub(crate) scope: Scope,
     pub(crate) resources: Vec<Resource<'a>>,
-    /// The first scope or resource that was refused; starting the request returns it.
+    /// The first scope, resource or other value that was refused; starting the request returns it.
     misuse: Option<Error>,
 }
 
@@ -29,6 +29,11 @@ impl<'a> Wanted<'a> {
                 self.misuse.get_or_insert_with(|| Error::misuse(format!("the resource {refused}")));
             }
         }
+    }
+
+    /// Records the misuse of another value.
+    pub(crate) fn refuse(&mut self, why: impl FnOnce() -> String) {
+        self.misuse.get_or_insert_with(|| Error::misuse(why()));
     }
 
     /// Returns the first misuse.

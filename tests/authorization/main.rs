@@ -8,6 +8,7 @@ mod support;
 mod attacks;
 mod callback;
 mod configuration;
+mod options;
 mod pending;
 mod request;
 mod sign_in;

@@ -8,6 +8,7 @@ mod support;
 mod attacks;
 mod client_auth;
 mod damage;
+mod details;
 mod echoes;
 mod refresh;
 mod request;
