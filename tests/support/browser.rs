@@ -17,10 +17,15 @@ const AGREE: &[&str] = &["accept", "allow", "approve", "authorize", "confirm", "
 /// The words on a button or a link that refuses.
 const REFUSE: &[&str] = &["abort", "cancel", "decline", "deny", "disallow", "refuse", "reject"];
 
+/// The names of the control for the user's name.
+const NAMES: &[&str] = &["login", "user", "username", "email"];
+
 /// The end of a visit.
 pub enum End {
     /// At one of the addresses to stop at: the whole URL, which is not contacted.
     Callback(String),
+    /// At one of the addresses to stop at, with a form that is not sent there.
+    Form(String),
     /// At a page with nothing to fill in.
     Page {
         /// The HTTP status.
@@ -37,6 +42,10 @@ pub struct Browser {
     agent: Agent,
     /// Values by host and port, path and name.
     cookies: BTreeMap<[String; 3], String>,
+    /// The number of passwords that were entered.
+    pub sign_ins: usize,
+    /// The user's name that the last sign-in page proposed.
+    pub proposed_name: String,
 }
 
 impl Browser {
@@ -44,7 +53,7 @@ impl Browser {
     pub fn new() -> Self {
         let config = Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(None);
         let config = config.timeout_global(Some(Duration::from_secs(20))).build();
-        Self { agent: config.into(), cookies: BTreeMap::new() }
+        Self { agent: config.into(), cookies: BTreeMap::new(), sign_ins: 0, proposed_name: String::new() }
     }
 
     /// Signs in and consents; the answer is the whole URL of the callback, which is not contacted.
@@ -79,16 +88,16 @@ impl Browser {
             let (status, location, html) = self.send(&url, form.take())?;
             let tags = tags(&html);
             let target = if let Some(location) = location {
-                let is_there = |uri: &&str| {
-                    let rest = location.strip_prefix(uri);
-                    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['?', '#', '&']))
-                };
-                if stops.iter().any(is_there) {
+                if is_at(stops, &location) {
                     return Ok(End::Callback(location));
                 }
                 location
             } else if let Some((target, body)) = click(&tags, agrees, code).filter(|_| status < 400) {
                 form = body;
+                if form.is_some() && is_at(stops, &target) {
+                    return Ok(End::Form(form.unwrap_or_default()));
+                }
+                self.notice(&tags);
                 target
             } else {
                 let words: Vec<_> = tags.iter().flat_map(|tag| tag.text.split_whitespace()).collect();
@@ -97,6 +106,15 @@ impl Browser {
             url = url.join(&target).map_err(|error| format!("{error}: {target} on {url}"))?;
         }
         Err(format!("not done after {MAX_STEPS} steps, at {url}"))
+    }
+
+    /// Remembers what a sign-in page shows.
+    fn notice(&mut self, tags: &[Tag]) {
+        if tags.iter().any(|tag| tag.get("type") == "password") {
+            self.sign_ins += 1;
+            let name = tags.iter().find(|tag| NAMES.contains(&tag.get("name")));
+            self.proposed_name = name.map_or("", |tag| tag.get("value")).to_owned();
+        }
     }
 
     /// Sends one request with the cookies that belong to it; the answer is its status, `Location` and body.
@@ -148,10 +166,17 @@ impl Browser {
     }
 }
 
+/// Returns whether the address is one of these, whatever its query.
+fn is_at(stops: &[&str], address: &str) -> bool {
+    let mut rests = stops.iter().filter_map(|uri| address.strip_prefix(uri));
+    rests.any(|rest| rest.is_empty() || rest.starts_with(['?', '#', '&']))
+}
+
 /// The callback that the visit must have ended at.
 fn callback(end: End) -> Result<String, String> {
     match end {
         End::Callback(url) => Ok(url),
+        End::Form(_) => Err("the callback came as a form".to_owned()),
         End::Page { status, url, text } => Err(format!("nothing to fill in at {url}: {status} {text:.300}")),
     }
 }
@@ -184,7 +209,7 @@ fn fill<'a>(tag: &'a Tag, agrees: bool, code: &'a str) -> Option<&'a str> {
         ("checkbox" | "radio", _) if !ticked => None,
         ("checkbox" | "radio", _) if tag.get("value").is_empty() => Some("on"),
         ("password", _) => Some("password"),
-        ("" | "text" | "email", "login" | "user" | "username" | "email") => Some("user"),
+        ("" | "text" | "email", name) if NAMES.contains(&name) => Some("user"),
         ("" | "text", "user_code") => Some(code),
         _ => (tag.name != "button").then(|| tag.get("value")),
     }
