@@ -12,7 +12,7 @@ use crate::server::Leniencies;
 use crate::text::json::{self, Extras, Member};
 use crate::text::salvage;
 use crate::text::secret::{Secret, is_printable};
-use crate::text::time;
+use crate::text::time::{self, digits};
 use crate::token::reader;
 
 /// Reads the object of a success: the values of these `names`, in the same order, and all other members.
@@ -105,6 +105,20 @@ pub(crate) fn time(name: &str, member: Member<'_>) -> Result<Option<SystemTime>,
         _ => return Err(Error::invalid(format!("{name} is no number of seconds since 1970"))),
     };
     Ok(Some(time::system_time(seconds.saturating_mul(1000))))
+}
+
+/// Reads a point in time, in seconds since 1970: in the forms that servers write `expires_in` in, but as large as
+/// 64 bits can be.
+pub(crate) fn unix_seconds(name: &str, member: Member<'_>) -> Result<Option<u64>, Error> {
+    let seconds = match member {
+        Member::Absent => return Ok(None),
+        Member::Unsigned(seconds) => Some(seconds),
+        // `as` cuts the fraction and saturates.
+        Member::Float(seconds) if seconds >= 0.0 => Some(seconds as u64),
+        Member::Text(text) => digits(&text),
+        _ => None,
+    };
+    seconds.map(Some).ok_or_else(|| Error::invalid(format!("{name} is no number of seconds")))
 }
 
 /// Makes the error of a member that the specification requires.

@@ -13,6 +13,7 @@ use crate::error::retry_after::RetryAfter;
 use crate::error::{Advice, Error};
 use crate::text::foreign::ForeignAddress;
 use crate::text::form;
+use crate::text::json;
 use crate::text::secret::Secret;
 
 /// One request to the authorization server, and the only reader of its response.
@@ -382,17 +383,10 @@ impl Request {
     /// Returns the secrets of this request that a server could repeat in an error text, as sent and decoded:
     /// the parameters that are known to be secret, and every longer value that your program added.
     pub(crate) fn secrets(&self) -> Vec<Secret> {
-        let form = self.body().split('&').map(|pair| pair.split_once('=').unwrap_or(("", pair)));
-        let form = form.filter(|(name, value)| match form::unescape(name).as_deref() {
-            Some("code" | "code_verifier" | "refresh_token" | "client_secret" | "token") => true,
-            Some("grant_type" | "redirect_uri" | "scope" | "client_id" | "resource" | "token_type_hint") => {
-                false
-            }
-            // The value names a kind, as in `client_assertion_type`.
-            Some(name) if name.ends_with("_type") => false,
-            _ => value.len() >= MIN_ADDED_SECRET,
-        });
-        let mut secrets: Vec<Secret> = form.map(|(_, value)| Secret::new(value)).collect();
+        let mut secrets = match secret_members(self.body()) {
+            Some(secrets) => secrets,
+            None => secret_parameters(self.body()),
+        };
         for (_, value) in &*self.headers {
             if let HeaderValue::Secret(value) = value
                 && value.expose().len() >= MIN_ADDED_SECRET
@@ -415,6 +409,65 @@ impl Request {
         secrets
     }
 }
+
+/// Returns the values in a form body that are secret.
+fn secret_parameters(body: &str) -> Vec<Secret> {
+    let form = body.split('&').map(|pair| pair.split_once('=').unwrap_or(("", pair)));
+    let form = form.filter(|(name, value)| match form::unescape(name).as_deref() {
+        Some("code" | "code_verifier" | "refresh_token" | "client_secret" | "token") => true,
+        Some("assertion" | "subject_token" | "actor_token") => true,
+        Some("audience" | "token_type_hint") => false,
+        Some("grant_type" | "redirect_uri" | "scope" | "client_id" | "resource") => false,
+        // The value names a kind, as in `client_assertion_type`.
+        Some(name) if name.ends_with("_type") => false,
+        _ => value.len() >= MIN_ADDED_SECRET,
+    });
+    form.map(|(_, value)| Secret::new(value)).collect()
+}
+
+/// Returns the texts in a JSON body that are secret; `None` if the body is no JSON object.
+fn secret_members(body: &str) -> Option<Vec<Secret>> {
+    if !body.trim_start().starts_with('{') {
+        return None;
+    }
+    let members = json::read(body.as_bytes(), &[], &mut [])?;
+    let mut secrets = Vec::new();
+    for (name, value) in members.iter() {
+        // A name may end in the language of its value (RFC 7591 §2.2).
+        let name = name.split('#').next().unwrap_or_default();
+        let is_known = matches!(name, "client_secret" | "registration_access_token" | "software_statement");
+        if is_known || !PUBLIC_MEMBERS.contains(&name) {
+            json::visit_texts(value, &mut |text| {
+                if is_known || text.len() >= MIN_ADDED_SECRET {
+                    secrets.push(Secret::new(text));
+                }
+            });
+        }
+    }
+    Some(secrets)
+}
+
+/// The members of client metadata that are no secrets (RFC 7591 §2, OpenID Connect Dynamic Client Registration
+/// §2, RFC 7592 §3).
+const PUBLIC_MEMBERS: &[&str] = &[
+    "application_type",
+    "client_id",
+    "client_name",
+    "client_uri",
+    "contacts",
+    "grant_types",
+    "jwks",
+    "jwks_uri",
+    "logo_uri",
+    "policy_uri",
+    "redirect_uris",
+    "response_types",
+    "scope",
+    "software_id",
+    "software_version",
+    "token_endpoint_auth_method",
+    "tos_uri",
+];
 
 /// The minimum length in bytes of an added value that counts as a secret. A shorter one may occur by chance.
 const MIN_ADDED_SECRET: usize = 8;

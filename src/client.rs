@@ -131,6 +131,11 @@ impl Client {
         started_by == self.started_by || started_by == self.started_by_as_written
     }
 
+    /// Returns whether this client has no credentials (RFC 6749 §2.1).
+    pub(crate) fn is_public(&self) -> bool {
+        matches!(self.auth.0, Method::None)
+    }
+
     /// Makes a request to the token endpoint with this client's authentication (RFC 6749 §2.3 and §3.2).
     ///
     /// Leaves out a parameter with an empty value, which counts as absent (RFC 6749 §3.2).

@@ -88,7 +88,8 @@ pub enum Advice {
     /// Send the user to the authorization server again: the grant is gone, and a new sign-in brings another.
     ///
     /// A loop drops the tokens or the pending authorization and starts another one, in which the server may
-    /// ask the user (without `prompt=none`).
+    /// ask the user (without `prompt=none`). After a request with an assertion or a subject token, it obtains
+    /// a new one of those.
     Reauthorize,
     /// Tell the user that nothing was granted: they or their server said no.
     ///
@@ -226,6 +227,18 @@ impl Error {
         Self::new(ErrorKind::Suspect, message, Advice::Reauthorize)
     }
 
+    /// Turns the misuse of an address into the error of the answer that names it.
+    pub(crate) fn of_answer(mut self) -> Self {
+        self.0.kind = ErrorKind::Invalid;
+        self.0.advice = Advice::Stop;
+        self
+    }
+
+    /// Returns the message without the kind, the status and the advice around it.
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
+    }
+
     pub(crate) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Invalid, message, Advice::Stop)
     }
@@ -246,6 +259,15 @@ impl Error {
     pub(crate) fn of_code_exchange(mut self) -> Self {
         if self.0.advice == Advice::Stop && self.0.refusal.is_of_spent_code() {
             self.0.advice = Advice::Reauthorize;
+        }
+        self
+    }
+
+    /// Reads an error of a request without a user, who could neither sign in again nor say no: only the
+    /// registration explains it.
+    pub(crate) fn without_user(mut self) -> Self {
+        if matches!(self.0.advice, Advice::Reauthorize | Advice::Declined) {
+            self.0.advice = Advice::FixConfiguration;
         }
         self
     }

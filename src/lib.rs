@@ -122,8 +122,8 @@
 //! # Modules
 //!
 //! The root exports the types that a program with one server needs. The modules hold the rest: the requests
-//! about to be sent ([`authorization`], [`grants`]), the keeper of tokens ([`keeper`]), the end of tokens and
-//! questions about them ([`management`]), the accepted
+//! about to be sent ([`authorization`], [`grants`]), the metadata that servers publish ([`discovery`]), the keeper of
+//! tokens ([`keeper`]), the end of tokens and questions about them ([`management`]), the accepted
 //! deviations of a server ([`server`]), token types ([`token`]), the parts of a session ([`session`]), the
 //! kinds of errors ([`error`]), and how calls are typed ([`call`]).
 #![forbid(unsafe_code)]
@@ -149,6 +149,7 @@ pub mod authorization;
 pub mod call;
 mod client;
 mod client_auth;
+pub mod discovery;
 pub mod error;
 pub mod grants;
 #[cfg(any(doc, doctest))]
@@ -156,6 +157,7 @@ pub mod guide;
 pub mod keeper;
 pub mod management;
 pub mod pleo;
+pub mod registration;
 pub mod server;
 pub mod session;
 mod text;

@@ -5,11 +5,16 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::text::foreign::{Foreign, ForeignAddress};
+use crate::text::json::Extras;
 use crate::text::uri::{Endpoint, Issuer};
 
 /// An authorization server: its endpoints and what it supports, named as in RFC 8414 §2.
 ///
 /// An unset list means unknown: every value is tried.
+///
+/// [`discovery`](crate::discovery) reads a server from the metadata that it publishes. To store a server, serialize
+/// it: its form is the document of RFC 8414 §2, with the settings that are not in this RFC under `oauth2_proto`.
+/// Deserialize only what you stored or wrote yourself, for such a document can set any leniency.
 ///
 /// ```
 /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, server::Leniency};
@@ -50,6 +55,7 @@ pub struct AuthorizationServer {
     pub(crate) introspection_endpoint_auth_methods_supported: Option<Vec<Cow<'static, str>>>,
     pub(crate) code_challenge_methods_supported: Option<Vec<Cow<'static, str>>>,
     pub(crate) authorization_response_iss_parameter_supported: bool,
+    pub(crate) client_id_metadata_document_supported: Option<bool>,
     pub(crate) https_redirect_uris_only: bool,
     /// What to do at a server that is known to have no revocation endpoint.
     pub(crate) instead_of_revocation: Option<&'static str>,
@@ -58,6 +64,8 @@ pub struct AuthorizationServer {
     pub(crate) refresh_repeats_scope: bool,
     pub(crate) refresh_repeats_resources: bool,
     pub(crate) leniencies: Leniencies,
+    /// The members of the server's document that are none of the fields above.
+    pub(crate) more: Option<Arc<Extras>>,
 }
 
 impl AuthorizationServer {
@@ -75,9 +83,7 @@ impl AuthorizationServer {
     /// - has a parameter of the protocol in its query (RFC 6749 §3.1 and §3.2), or a `response_mode` other
     ///   than `query` and `form_post`.
     pub fn new(authorization_endpoint: &str, token_endpoint: &str) -> Result<Self, Error> {
-        let authorization_endpoint = Endpoint::parse(authorization_endpoint, AUTHORIZATION_PARAMETERS)
-            .map_err(|refused| Error::misuse(format!("the authorization endpoint {refused}")))?;
-        check_response_mode(&authorization_endpoint)?;
+        let authorization_endpoint = parse_authorization_endpoint(authorization_endpoint)?;
         let token_endpoint = parse_endpoint("token endpoint", token_endpoint)?;
         Ok(Self::with_endpoints(Some(authorization_endpoint), token_endpoint))
     }
@@ -94,7 +100,7 @@ impl AuthorizationServer {
 
     pub(crate) fn with_endpoints(authorization_endpoint: Option<Endpoint>, token_endpoint: Endpoint) -> Self {
         Self {
-            name: "the server".into(),
+            name: UNNAMED.into(),
             issuer: None,
             authorization_endpoint,
             token_endpoint,
@@ -108,6 +114,7 @@ impl AuthorizationServer {
             introspection_endpoint_auth_methods_supported: None,
             code_challenge_methods_supported: None,
             authorization_response_iss_parameter_supported: false,
+            client_id_metadata_document_supported: None,
             https_redirect_uris_only: false,
             instead_of_revocation: None,
             access_tokens_end_with_refresh: false,
@@ -115,6 +122,7 @@ impl AuthorizationServer {
             refresh_repeats_scope: false,
             refresh_repeats_resources: false,
             leniencies: Leniencies::default(),
+            more: None,
         }
     }
 
@@ -180,6 +188,14 @@ impl AuthorizationServer {
     /// (RFC 9207 §2.4). This needs an [`issuer`](Self::issuer) to compare with.
     pub fn authorization_response_iss_parameter_supported(mut self, supported: bool) -> Self {
         self.authorization_response_iss_parameter_supported = supported;
+        self
+    }
+
+    /// States whether the server takes the address of a client ID metadata document as `client_id`
+    /// (draft-ietf-oauth-client-id-metadata-document), which
+    /// [`ClientIdUrl::client`](crate::registration::ClientIdUrl::client) needs.
+    pub fn client_id_metadata_document_supported(mut self, supported: bool) -> Self {
+        self.client_id_metadata_document_supported = Some(supported);
         self
     }
 
@@ -281,7 +297,7 @@ impl AuthorizationServer {
 
     /// Accepts one deviation of the server from the specifications.
     pub fn tolerate(mut self, leniency: Leniency) -> Self {
-        self.leniencies.0 |= 1 << leniency as u8;
+        self.leniencies.insert(leniency);
         self
     }
 
@@ -292,8 +308,19 @@ impl AuthorizationServer {
         what: &str,
     ) -> Result<&'a Endpoint, Error> {
         endpoint.as_ref().ok_or_else(|| {
-            Error::misuse(format!("{} has no {what}, as far as AuthorizationServer knows; set it", self.name))
+            self.unsound_endpoint(what).unwrap_or_else(|| {
+                Error::misuse(format!(
+                    "{} has no {what}, as far as AuthorizationServer knows; set it",
+                    self.name
+                ))
+            })
         })
+    }
+
+    /// Returns what is wrong with an endpoint that the server's document names, and that was left out for it.
+    fn unsound_endpoint(&self, what: &str) -> Option<Error> {
+        let url = self.metadata().get(&what.replace(' ', "_"))?.as_str()?;
+        parse_endpoint(&format!("{what} in the server's metadata"), url).err()
     }
 
     /// Refuses a grant type that the server is known not to support.
@@ -382,14 +409,52 @@ pub enum Leniency {
     NegativeMeansNeverExpires,
 }
 
+impl Leniency {
+    /// All deviations, in the order of their declaration.
+    pub(crate) const ALL: [Self; 7] = [
+        Self::MissingTokenType,
+        Self::AnyTokenType,
+        Self::ScopeArray,
+        Self::ScopeComma,
+        Self::FormEncoded,
+        Self::ZeroMeansNeverExpires,
+        Self::NegativeMeansNeverExpires,
+    ];
+
+    /// Returns the name in the stored form of a server.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::MissingTokenType => "missing_token_type",
+            Self::AnyTokenType => "any_token_type",
+            Self::ScopeArray => "scope_array",
+            Self::ScopeComma => "scope_comma",
+            Self::FormEncoded => "form_encoded",
+            Self::ZeroMeansNeverExpires => "zero_means_never_expires",
+            Self::NegativeMeansNeverExpires => "negative_means_never_expires",
+        }
+    }
+}
+
 /// A set of [`Leniency`].
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Leniencies(u8);
 
 impl Leniencies {
+    pub(crate) fn insert(&mut self, leniency: Leniency) {
+        self.0 |= 1 << leniency as u8;
+    }
+
     pub(crate) fn has(self, leniency: Leniency) -> bool {
         self.0 & 1 << leniency as u8 != 0
     }
+}
+
+/// Parses an authorization endpoint.
+pub(crate) fn parse_authorization_endpoint(url: &str) -> Result<Endpoint, Error> {
+    let endpoint = Endpoint::parse(url, AUTHORIZATION_PARAMETERS)
+        .map_err(|refused| Error::misuse(format!("the authorization endpoint {refused}")))?;
+    check_response_mode(&endpoint)?;
+    Ok(endpoint)
 }
 
 /// Parses an endpoint that takes a form or JSON by POST; `what` is its name in a message.
@@ -413,6 +478,9 @@ fn check_response_mode(endpoint: &Endpoint) -> Result<(), Error> {
 pub(crate) fn is_response_mode(mode: &str) -> bool {
     matches!(mode, "query" | "form_post")
 }
+
+/// The name in messages of a server without another.
+pub(crate) const UNNAMED: &str = "the server";
 
 /// Lists names in a message: escaped and cut, as they come from the server's metadata.
 fn list(names: &[Cow<'static, str>]) -> String {

@@ -43,10 +43,15 @@ pub struct TokenResponse {
     pub(crate) resources: Vec<Resource<'static>>,
     /// True if the server ends an access token together with its refresh token.
     pub(crate) ends_together: bool,
+    /// The parameters that were added to a client credentials request; `None` for any other grant.
+    pub(crate) client_credentials: Option<Parameters>,
     extras: Extras,
     /// The client the tokens were issued to.
     pub(crate) holder: Arc<Holder>,
 }
+
+/// Parameters that a program adds to a request, by name.
+pub(crate) type Parameters = Vec<(String, Secret)>;
 
 /// The scopes that a request named.
 #[derive(Clone)]
@@ -67,6 +72,8 @@ pub enum TokenType {
     Bearer,
     /// A token that is sent with a proof of possession (RFC 9449 §7.1).
     DPoP,
+    /// `N_A`: no access token. Only a token exchange issues one (RFC 8693 §2.2.1).
+    NotApplicable,
     /// Another type, sent as the server's documentation says. Only
     /// [`Leniency::AnyTokenType`](crate::server::Leniency::AnyTokenType) accepts one.
     Other(String),
@@ -303,6 +310,7 @@ impl TokenType {
         match self {
             Self::Bearer => "Bearer",
             Self::DPoP => "DPoP",
+            Self::NotApplicable => "N_A",
             Self::Other(name) => name,
         }
     }
@@ -319,7 +327,7 @@ impl TokenType {
 impl fmt::Display for TokenType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Bearer | Self::DPoP => f.write_str(self.name()),
+            Self::Bearer | Self::DPoP | Self::NotApplicable => f.write_str(self.name()),
             Self::Other(name) => write!(f, "{}", Foreign(name)),
         }
     }

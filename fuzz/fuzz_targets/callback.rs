@@ -1,8 +1,8 @@
 //! A callback is accepted exactly if an independent reader finds one matching `state`, one `code` and no
 //! error. Its `state` is found exactly if it is there once. A refused callback leaves the sign-in unchanged.
 //!
-//! Input: a byte (`k`: the issuer is known; `r`: the issuer is known and `iss` is required), then a query or
-//! URL.
+//! Input: a byte (`k`: the issuer is known; `r`: the issuer is known and `iss` is required), then a query, a
+//! form or a URL.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -39,6 +39,8 @@ fuzz_target!(|data: &[u8]| {
 
     let query = before_fragment.split_once('?').map_or("", |(_, query)| query);
     check(mode, Callback::url(&text), &decoded(query));
+
+    check(mode, Callback::form(&text), &decoded(&text));
 
     let pairs = decoded(&text);
     let form = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));

@@ -138,6 +138,10 @@ fn check_json(tokens: &TokenResponse, object: &Map<String, Value>, old_refresh_t
     let text = |name: &str| object.get(name).and_then(Value::as_str);
     assert_eq!(text("access_token"), Some(tokens.access_token().expose()));
     assert!(object.get("error").is_none_or(is_no_error), "tokens together with an error");
+    let details = object.get("authorization_details").unwrap_or(&Value::Null);
+    let is_detail = |detail: &Value| detail["type"].as_str().is_some_and(|name| !name.is_empty());
+    let is_sound = details.is_null() || details.as_array().is_some_and(|list| list.iter().all(is_detail));
+    assert_eq!(tokens.authorization_details().is_ok(), is_sound, "{details}");
     let new_refresh_token = text("refresh_token").filter(|token| !token.is_empty());
     assert_eq!(tokens.refresh_token_is_new(), new_refresh_token.is_some());
     let refresh_token = new_refresh_token.or(old_refresh_token.map(Secret::expose));

@@ -49,6 +49,13 @@ impl Extras {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
+    /// Removes a member.
+    pub(crate) fn remove(&mut self, name: &str) {
+        if let Some(mut removed) = self.0.remove(name) {
+            wipe(&mut removed);
+        }
+    }
+
     /// Adds a member; the last of the same name stays.
     pub(crate) fn insert(&mut self, name: String, value: Value) {
         if let Some(mut replaced) = self.0.insert(name, value) {
@@ -73,6 +80,15 @@ pub(crate) fn read<'a, const N: usize>(
     let extras = (&mut reader).deserialize_map(Object { names, members }).ok()?;
     reader.end().ok()?;
     Some(extras)
+}
+
+/// Reads an object of any format, as [`read`] does with JSON.
+pub(crate) fn read_from<'de, D: Deserializer<'de>, const N: usize>(
+    source: D,
+    names: &'static [&'static str; N],
+    members: &mut [Member<'de>; N],
+) -> Result<Extras, D::Error> {
+    source.deserialize_map(Object { names, members })
 }
 
 /// Skips one byte-order mark.
@@ -402,6 +418,19 @@ impl Member<'_> {
 }
 
 impl Extras {
+    /// Removes the members that say nothing more than a missing one, and those that [`read`] would not take back:
+    /// values nested too deeply.
+    pub(crate) fn keep_storable(&mut self) {
+        // A number may count as a level, see `read_map`.
+        self.0.retain(|_, value| {
+            let keeps = !value.is_null() && is_within(value, LEVELS - 1);
+            if !keeps {
+                wipe(value);
+            }
+            keeps
+        });
+    }
+
     /// Replaces each value in which `is_secret` finds a secret by the note, and removes each member whose
     /// name is one. Removes all of more than 64 members if one holds a secret, which bounds the number of
     /// calls.
@@ -442,8 +471,22 @@ impl Extras {
     }
 }
 
+/// Returns whether a value has at most this many levels of lists and objects.
+fn is_within(value: &Value, levels: usize) -> bool {
+    let below = levels.checked_sub(1);
+    match value {
+        Value::Array(values) => {
+            below.is_some_and(|levels| values.iter().all(|value| is_within(value, levels)))
+        }
+        Value::Object(members) => {
+            below.is_some_and(|levels| members.values().all(|value| is_within(value, levels)))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+    }
+}
+
 /// Visits all texts, numbers and names in a value.
-fn visit_texts(value: &Value, take: &mut dyn FnMut(&str)) {
+pub(crate) fn visit_texts(value: &Value, take: &mut dyn FnMut(&str)) {
     match value {
         Value::String(text) => take(text),
         Value::Number(number) => take(&number.to_string()),

@@ -78,7 +78,7 @@ impl Open {
     }
 }
 
-const NO_OBJECT: &str = "the body is not a JSON object";
+pub(crate) const NO_OBJECT: &str = "the body is not a JSON object";
 const CUT_OFF: &str = "the JSON object in the body is cut off";
 const BROKEN: &str = "the JSON object in the body is broken";
 const TOO_DEEP: &str = "the JSON object in the body is nested too deeply";

@@ -120,12 +120,52 @@ impl<'a> RedirectUri<'a> {
         &self.0
     }
 
+    /// Returns whether the browser hands the callback to a program on the user's device: the host is a
+    /// loopback address, or the scheme is an app's.
+    pub(crate) fn stays_on_the_device(&self) -> bool {
+        let (uri, _) = Parts::split(&self.0);
+        let (host, _) = split_port(uri.authority.unwrap_or_default());
+        let host = host.to_ascii_lowercase();
+        !uri.is_web()
+            || host == "localhost"
+            || host.ends_with(".localhost")
+            || host == "[::1]"
+            || host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+    }
+
     pub(crate) fn into_owned(self) -> RedirectUri<'static> {
         RedirectUri(Cow::Owned(self.0.into_owned()))
     }
 }
 
 impl fmt::Debug for RedirectUri<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&ForeignAddress(&self.0), f)
+    }
+}
+
+/// The address of a client ID metadata document: a server address that is `https` and has a path beyond `/`.
+#[derive(Clone)]
+pub(crate) struct DocumentUrl(String);
+
+impl DocumentUrl {
+    pub(crate) fn parse(text: &str) -> Result<Self, Refused> {
+        let address = parse_server_address(text)?;
+        if !address.scheme.eq_ignore_ascii_case("https") {
+            return Err(Refused::new(text, "must be https, also on loopback addresses"));
+        }
+        match address.path {
+            "" | "/" => Err(Refused::new(text, "has no path beyond /; host the document at one of its own")),
+            _ => Ok(Self(text.to_owned())),
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for DocumentUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&ForeignAddress(&self.0), f)
     }
@@ -204,6 +244,16 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Splits the text of an endpoint or issuer into its origin (scheme and authority), its path, and its query with
+/// the question mark.
+pub(crate) fn split_address(address: &str) -> (&str, &str, &str) {
+    let (Parts { scheme, authority, path, .. }, _) = Parts::split(address);
+    let origin = scheme.len() + "://".len() + authority.unwrap_or_default().len();
+    let (origin, rest) = address.split_at_checked(origin).unwrap_or((address, ""));
+    let (path, query) = rest.split_at_checked(path.len()).unwrap_or((rest, ""));
+    (origin, path, query)
 }
 
 /// Parses an address that requests are sent to: a web address whose path has no dot segments.

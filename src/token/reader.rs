@@ -17,7 +17,7 @@ use crate::text::scope::Scope;
 use crate::text::secret::{Secret, is_printable};
 use crate::text::time::{LONGEST, digits};
 use crate::text::uri::Resource;
-use crate::token::{Requested, TokenResponse, TokenType};
+use crate::token::{Parameters, Requested, TokenResponse, TokenType};
 
 /// The context that the reader of a token response needs.
 pub struct TokenContext {
@@ -31,6 +31,8 @@ pub struct TokenContext {
     pub(crate) ends_together: bool,
     /// [`AuthorizationServer::invalid_grant_codes`](crate::AuthorizationServer).
     pub(crate) invalid_grant_codes: Option<Arc<[String]>>,
+    /// The added parameters of a client credentials request; `None` for any other grant.
+    pub(crate) client_credentials: Option<Parameters>,
 }
 
 impl Client {
@@ -47,6 +49,7 @@ impl Client {
             resources,
             ends_together: self.server.access_tokens_end_with_refresh,
             invalid_grant_codes: self.server.invalid_grant_codes.clone(),
+            client_credentials: None,
         }
     }
 }
@@ -143,21 +146,7 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
         })
     };
     match damage.or(unreadable).map_or_else(read_access, Err) {
-        Ok(access) => Ok(TokenResponse {
-            access_token: access.token,
-            token_type: access.token_type,
-            expires_in: access.expires_in,
-            refresh_token_is_new: refresh_token.is_some(),
-            refresh_token,
-            requested: requested(context, access.scope.as_ref()),
-            scope: access.scope,
-            is_refresh: false,
-            refresh_token_expires_in: read_refresh_token_expires_in(&extras),
-            resources: context.resources.clone(),
-            ends_together: context.ends_together,
-            extras,
-            holder: context.holder.clone(),
-        }),
+        Ok(access) => Ok(access.into_response(refresh_token, extras, context)),
         Err(error) => Err(Unread { error, refresh_token, shape: shape() }),
     }
 }
@@ -207,11 +196,38 @@ fn is_empty(member: &Member<'_>) -> bool {
 }
 
 /// The access token of a success, with its properties.
-struct Access {
-    token: Secret,
-    token_type: TokenType,
-    expires_in: Option<Duration>,
-    scope: Option<Scope>,
+pub(crate) struct Access {
+    pub(crate) token: Secret,
+    pub(crate) token_type: TokenType,
+    pub(crate) expires_in: Option<Duration>,
+    pub(crate) scope: Option<Scope>,
+}
+
+impl Access {
+    /// Adds the rest of the response and what is known of the request.
+    pub(crate) fn into_response(
+        self,
+        refresh_token: Option<Secret>,
+        extras: Extras,
+        context: &TokenContext,
+    ) -> TokenResponse {
+        TokenResponse {
+            access_token: self.token,
+            token_type: self.token_type,
+            expires_in: self.expires_in,
+            refresh_token_is_new: refresh_token.is_some(),
+            refresh_token,
+            requested: requested(context, self.scope.as_ref()),
+            scope: self.scope,
+            is_refresh: false,
+            refresh_token_expires_in: read_refresh_token_expires_in(&extras),
+            resources: context.resources.clone(),
+            ends_together: context.ends_together,
+            client_credentials: context.client_credentials.clone(),
+            extras,
+            holder: context.holder.clone(),
+        }
+    }
 }
 
 /// The details of an error response.
@@ -315,7 +331,7 @@ fn read_refresh_token_expires_in(extras: &Extras) -> Option<Duration> {
 }
 
 /// Reads a token; an empty one counts as absent.
-fn read_token(name: &str, member: Member<'_>) -> Result<Option<Secret>, Error> {
+pub(crate) fn read_token(name: &str, member: Member<'_>) -> Result<Option<Secret>, Error> {
     match member {
         Member::Absent => Ok(None),
         Member::Text(text) if text.is_empty() => Ok(None),
@@ -324,7 +340,7 @@ fn read_token(name: &str, member: Member<'_>) -> Result<Option<Secret>, Error> {
     }
 }
 
-fn read_token_type(member: Member<'_>, leniencies: Leniencies) -> Result<TokenType, Error> {
+pub(crate) fn read_token_type(member: Member<'_>, leniencies: Leniencies) -> Result<TokenType, Error> {
     if is_empty(&member) {
         return match leniencies.has(Leniency::MissingTokenType) {
             true => Ok(TokenType::Bearer),
@@ -438,6 +454,7 @@ mod tests {
             resources: Vec::new(),
             ends_together: false,
             invalid_grant_codes: None,
+            client_credentials: None,
         };
         super::read(Response::new(status, [("content-type", label)], body), &context)
     }

@@ -1,0 +1,412 @@
+//! The document of an authorization server (RFC 8414 §2), as it is read, stored and read back.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::de::Error as _;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use crate::answer;
+use crate::error::Error;
+use crate::server::{AuthorizationServer, Leniency, UNNAMED, parse_authorization_endpoint, parse_endpoint};
+use crate::text::json::{self, Extras, Member};
+use crate::text::uri::{Endpoint, Issuer};
+
+/// A view of the metadata of an [`AuthorizationServer`], made by [`AuthorizationServer::metadata`].
+///
+/// ```
+/// use oauth2_proto::AuthorizationServer;
+///
+/// let server: AuthorizationServer = serde_json::from_str(
+///     r#"{"issuer":"https://as.example","token_endpoint":"https://as.example/token",
+///         "scopes_supported":["read"],"x_vendor":{"tier":1}}"#,
+/// )
+/// .unwrap();
+/// let metadata = server.metadata();
+/// assert_eq!(metadata.token_endpoint(), "https://as.example/token");
+/// assert_eq!(metadata.authorization_endpoint(), None);
+/// assert!(metadata.scopes_supported().unwrap().eq(["read"]));
+/// assert!(metadata.grant_types_supported().is_none());
+/// assert_eq!(metadata.get("x_vendor").unwrap()["tier"], 1);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Metadata<'a>(&'a AuthorizationServer);
+
+impl AuthorizationServer {
+    /// Returns a view of this server's metadata, under the names of RFC 8414 §2.
+    pub fn metadata(&self) -> Metadata<'_> {
+        Metadata(self)
+    }
+}
+
+impl<'a> Metadata<'a> {
+    /// Returns the issuer identifier.
+    pub fn issuer(&self) -> Option<&'a str> {
+        self.0.issuer.as_ref().map(Issuer::as_str)
+    }
+
+    /// Returns the authorization endpoint.
+    pub fn authorization_endpoint(&self) -> Option<&'a str> {
+        self.0.authorization_endpoint.as_ref().map(Endpoint::as_str)
+    }
+
+    /// Returns the token endpoint.
+    pub fn token_endpoint(&self) -> &'a str {
+        self.0.token_endpoint.as_str()
+    }
+
+    /// Returns the device authorization endpoint (RFC 8628 §4).
+    pub fn device_authorization_endpoint(&self) -> Option<&'a str> {
+        self.0.device_authorization_endpoint.as_ref().map(Endpoint::as_str)
+    }
+
+    /// Returns the introspection endpoint.
+    pub fn introspection_endpoint(&self) -> Option<&'a str> {
+        self.0.introspection_endpoint.as_ref().map(Endpoint::as_str)
+    }
+
+    /// Returns the registration endpoint.
+    pub fn registration_endpoint(&self) -> Option<&'a str> {
+        self.0.registration_endpoint.as_ref().map(Endpoint::as_str)
+    }
+
+    /// Returns the revocation endpoint.
+    pub fn revocation_endpoint(&self) -> Option<&'a str> {
+        self.0.revocation_endpoint.as_ref().map(Endpoint::as_str)
+    }
+
+    /// Returns the scopes; the server may support others, too.
+    pub fn scopes_supported(&self) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
+        self.list("scopes_supported")
+    }
+
+    /// Returns the response types.
+    pub fn response_types_supported(&self) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
+        self.list("response_types_supported")
+    }
+
+    /// Returns the grant types; `None` means unknown.
+    pub fn grant_types_supported(&self) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
+        texts(&self.0.grant_types_supported)
+    }
+
+    /// Returns the client authentication methods; `None` means unknown.
+    pub fn token_endpoint_auth_methods_supported(&self) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
+        texts(&self.0.token_endpoint_auth_methods_supported)
+    }
+
+    /// Returns the code challenge methods; `None` means that PKCE is not announced.
+    pub fn code_challenge_methods_supported(&self) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
+        texts(&self.0.code_challenge_methods_supported)
+    }
+
+    /// Returns whether the server sends `iss` with every callback (RFC 9207 §3).
+    pub fn authorization_response_iss_parameter_supported(&self) -> bool {
+        self.0.authorization_response_iss_parameter_supported
+    }
+
+    /// Returns whether the server takes the URL of a client ID metadata document as `client_id` (draft
+    /// client-id-metadata-document §5).
+    pub fn client_id_metadata_document_supported(&self) -> bool {
+        self.get(CLIENT_ID_METADATA_DOCUMENT) == Some(&Value::Bool(true))
+    }
+
+    /// Returns a member of the server's document that has no method here, such as `jwks_uri`, as the server sent
+    /// it. A member that is `null` is absent.
+    ///
+    /// This crate checks neither its kind nor an address in it. So it returns an endpoint that was left out
+    /// because its address is unsound, too.
+    pub fn get(&self, name: &str) -> Option<&'a Value> {
+        self.0.more.as_deref()?.get(name)
+    }
+
+    fn list(&self, name: &str) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
+        Some(self.get(name)?.as_array()?.iter().filter_map(Value::as_str))
+    }
+}
+
+fn texts<'a>(list: &'a Option<Vec<Cow<'static, str>>>) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
+    Some(list.as_ref()?.iter().map(|text| &**text))
+}
+
+/// The members of a document that have a fixed kind, in the order in which [`read`] takes them apart.
+pub(super) const NAMES: &[&str; 15] = &[
+    "issuer",
+    "authorization_endpoint",
+    "token_endpoint",
+    "device_authorization_endpoint",
+    "introspection_endpoint",
+    "registration_endpoint",
+    "revocation_endpoint",
+    "scopes_supported",
+    "response_types_supported",
+    "grant_types_supported",
+    "token_endpoint_auth_methods_supported",
+    "code_challenge_methods_supported",
+    "authorization_response_iss_parameter_supported",
+    CLIENT_ID_METADATA_DOCUMENT,
+    SETTINGS,
+];
+
+const CLIENT_ID_METADATA_DOCUMENT: &str = "client_id_metadata_document_supported";
+
+/// The member with what this crate knows of a server and RFC 8414 has no name for. Only a stored document may hold
+/// it: a server must not switch on its own leniencies.
+const SETTINGS: &str = "oauth2_proto";
+
+/// What a document says: the server without its issuer and settings, which are for the caller to judge.
+pub(super) struct Document<'a> {
+    pub(super) server: AuthorizationServer,
+    pub(super) issuer: Option<String>,
+    settings: Member<'a>,
+}
+
+/// Builds a server from the members of its document.
+///
+/// # Errors
+///
+/// Invalid: a member is of the wrong kind, there is no token endpoint, or the address of the token or the
+/// authorization endpoint is unsound.
+pub(super) fn read<'a>(members: [Member<'a>; 15], mut more: Extras) -> Result<Document<'a>, Error> {
+    let [
+        issuer,
+        authorization_endpoint,
+        token_endpoint,
+        device_authorization_endpoint,
+        introspection_endpoint,
+        registration_endpoint,
+        revocation_endpoint,
+        scopes,
+        response_types,
+        grant_types,
+        auth_methods,
+        challenge_methods,
+        sends_iss,
+        takes_client_documents,
+        settings,
+    ] = members;
+    more.keep_storable();
+    let issuer = answer::text("issuer", issuer)?;
+    let authorization_endpoint = answer::text("authorization_endpoint", authorization_endpoint)?
+        .map(|url| parse_authorization_endpoint(&url).map_err(Error::of_answer))
+        .transpose()?;
+    let token_endpoint =
+        answer::text("token_endpoint", token_endpoint)?.ok_or_else(|| answer::missing("token_endpoint"))?;
+    let token_endpoint = parse_endpoint("token endpoint", &token_endpoint).map_err(Error::of_answer)?;
+    let mut server = AuthorizationServer::with_endpoints(authorization_endpoint, token_endpoint);
+    for (name, member, endpoint) in [
+        (
+            "device_authorization_endpoint",
+            device_authorization_endpoint,
+            &mut server.device_authorization_endpoint,
+        ),
+        ("introspection_endpoint", introspection_endpoint, &mut server.introspection_endpoint),
+        ("registration_endpoint", registration_endpoint, &mut server.registration_endpoint),
+        ("revocation_endpoint", revocation_endpoint, &mut server.revocation_endpoint),
+    ] {
+        *endpoint = optional_endpoint(name, member, &mut more)?;
+    }
+    for (name, member) in [("scopes_supported", scopes), ("response_types_supported", response_types)] {
+        if let Some(list) = answer::texts(name, member)? {
+            more.insert(name.to_owned(), list.into());
+        }
+    }
+    for (name, member, list) in [
+        ("grant_types_supported", grant_types, &mut server.grant_types_supported),
+        (
+            "token_endpoint_auth_methods_supported",
+            auth_methods,
+            &mut server.token_endpoint_auth_methods_supported,
+        ),
+        ("code_challenge_methods_supported", challenge_methods, &mut server.code_challenge_methods_supported),
+    ] {
+        let texts = answer::texts(name, member)?;
+        *list = texts.map(|texts| texts.into_iter().map(Cow::Owned).collect());
+    }
+    server.authorization_response_iss_parameter_supported =
+        answer::boolean("authorization_response_iss_parameter_supported", sends_iss)?.unwrap_or_default();
+    if let Some(takes) = answer::boolean(CLIENT_ID_METADATA_DOCUMENT, takes_client_documents)? {
+        more.insert(CLIENT_ID_METADATA_DOCUMENT.to_owned(), takes.into());
+    }
+    server.more = Some(Arc::new(more)).filter(|more| more.iter().next().is_some());
+    Ok(Document { server, issuer, settings })
+}
+
+/// Reads an endpoint that a server may lack. One with an unsound address counts as missing, and its text is kept
+/// among the other members: `AuthorizationServer::require` then says what is wrong with it.
+fn optional_endpoint(name: &str, member: Member<'_>, more: &mut Extras) -> Result<Option<Endpoint>, Error> {
+    match member {
+        Member::Absent => Ok(None),
+        Member::Text(url) => match parse_endpoint(name, &url) {
+            Ok(endpoint) => Ok(Some(endpoint)),
+            Err(_) => {
+                more.insert(name.to_owned(), (*url).into());
+                Ok(None)
+            }
+        },
+        _ => Err(Error::invalid(format!("{name} is no text"))),
+    }
+}
+
+/// Writes the document of RFC 8414 §2, with the settings that this RFC does not know under `oauth2_proto`.
+impl Serialize for AuthorizationServer {
+    fn serialize<S: Serializer>(&self, target: S) -> Result<S::Ok, S::Error> {
+        let endpoints = [
+            ("authorization_endpoint", self.authorization_endpoint.as_ref()),
+            ("token_endpoint", Some(&self.token_endpoint)),
+            ("device_authorization_endpoint", self.device_authorization_endpoint.as_ref()),
+            ("introspection_endpoint", self.introspection_endpoint.as_ref()),
+            ("registration_endpoint", self.registration_endpoint.as_ref()),
+            ("revocation_endpoint", self.revocation_endpoint.as_ref()),
+        ];
+        let lists = [
+            ("grant_types_supported", &self.grant_types_supported),
+            ("token_endpoint_auth_methods_supported", &self.token_endpoint_auth_methods_supported),
+            ("code_challenge_methods_supported", &self.code_challenge_methods_supported),
+        ];
+        let mut document = target.serialize_map(None)?;
+        if let Some(issuer) = &self.issuer {
+            document.serialize_entry("issuer", issuer.as_str())?;
+        }
+        let endpoints = endpoints.map(|(name, endpoint)| (name, endpoint.map(Endpoint::as_str)));
+        for (name, endpoint) in endpoints {
+            if let Some(url) = endpoint {
+                document.serialize_entry(name, url)?;
+            }
+        }
+        for (name, list) in lists {
+            if let Some(list) = list {
+                document.serialize_entry(name, list)?;
+            }
+        }
+        if self.authorization_response_iss_parameter_supported {
+            document.serialize_entry("authorization_response_iss_parameter_supported", &true)?;
+        }
+        for (name, value) in self.more.iter().flat_map(|more| more.iter()) {
+            // An endpoint that was left out, and set by hand since.
+            let is_replaced = endpoints.iter().any(|(known, endpoint)| *known == name && endpoint.is_some());
+            if !is_replaced {
+                document.serialize_entry(name, value)?;
+            }
+        }
+        let settings = settings(self);
+        if !settings.is_empty() {
+            document.serialize_entry(SETTINGS, &settings)?;
+        }
+        document.end()
+    }
+}
+
+/// Reads a server that was serialized, or that you wrote as a document of RFC 8414 §2 yourself. Its token endpoint
+/// is required, and its endpoints are held to the rules of [`AuthorizationServer::new`].
+///
+/// Use [`ServerDiscovery`](crate::discovery::ServerDiscovery) for a document from a server: it compares the issuer,
+/// and takes no leniency from the document.
+impl<'de> Deserialize<'de> for AuthorizationServer {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        let mut members = [const { Member::Absent }; 15];
+        // The format's own error may quote what it found, such as a key in an address.
+        let more = json::read_from(source, NAMES, &mut members).map_err(|_| {
+            D::Error::custom("an authorization server is an object, and this is none, or a broken one")
+        })?;
+        let refused =
+            |error: Error| D::Error::custom(format!("in the authorization server: {}", error.message()));
+        let stored = read(members, more).map_err(refused)?;
+        let server = match stored.issuer {
+            Some(issuer) => stored.server.issuer(&issuer).map_err(refused)?,
+            None => stored.server,
+        };
+        with_settings(server, stored.settings).map_err(refused)
+    }
+}
+
+/// Returns the settings that differ from those of a new server.
+fn settings(server: &AuthorizationServer) -> Map<String, Value> {
+    let mut settings = Map::new();
+    if server.name != UNNAMED {
+        settings.insert("name".to_owned(), (*server.name).into());
+    }
+    for (name, value) in [
+        ("https_redirect_uris_only", server.https_redirect_uris_only),
+        ("access_tokens_end_with_refresh", server.access_tokens_end_with_refresh),
+        ("refresh_repeats_scope", server.refresh_repeats_scope),
+        ("refresh_repeats_resources", server.refresh_repeats_resources),
+    ] {
+        if value {
+            settings.insert(name.to_owned(), true.into());
+        }
+    }
+    if let Some(codes) = &server.invalid_grant_codes {
+        settings.insert("invalid_grant_codes".to_owned(), codes.to_vec().into());
+    }
+    let tolerated = Leniency::ALL.into_iter().filter(|leniency| server.leniencies.has(*leniency));
+    let tolerated: Vec<&str> = tolerated.map(Leniency::name).collect();
+    if !tolerated.is_empty() {
+        settings.insert("tolerate".to_owned(), tolerated.into());
+    }
+    settings
+}
+
+/// Applies stored settings.
+///
+/// # Errors
+///
+/// Invalid: a setting is unknown or of the wrong kind. To ignore it could drop a check.
+fn with_settings(
+    mut server: AuthorizationServer,
+    settings: Member<'_>,
+) -> Result<AuthorizationServer, Error> {
+    let settings = match settings {
+        Member::Absent => return Ok(server),
+        settings => settings.into_value(),
+    };
+    let Some(Value::Object(settings)) = settings else {
+        return Err(Error::invalid("oauth2_proto is no object, or there twice"));
+    };
+    for (name, value) in settings {
+        let list = |value: &Value| {
+            value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
+        };
+        let is_applied = match (name.as_str(), &value) {
+            ("name", Value::String(name)) => {
+                server.name = Cow::Owned(name.clone());
+                true
+            }
+            ("https_redirect_uris_only", Value::Bool(value)) => {
+                server.https_redirect_uris_only = *value;
+                true
+            }
+            ("access_tokens_end_with_refresh", Value::Bool(value)) => {
+                server.access_tokens_end_with_refresh = *value;
+                true
+            }
+            ("refresh_repeats_scope", Value::Bool(value)) => {
+                server.refresh_repeats_scope = *value;
+                true
+            }
+            ("refresh_repeats_resources", Value::Bool(value)) => {
+                server.refresh_repeats_resources = *value;
+                true
+            }
+            ("invalid_grant_codes", value) => {
+                server.invalid_grant_codes = list(value).map(Into::into);
+                server.invalid_grant_codes.is_some()
+            }
+            ("tolerate", value) => list(value).is_some_and(|names| {
+                names.iter().all(|name| {
+                    let known = Leniency::ALL.into_iter().find(|leniency| leniency.name() == name);
+                    known.map(|leniency| server.leniencies.insert(leniency)).is_some()
+                })
+            }),
+            _ => false,
+        };
+        if !is_applied {
+            return Err(Error::invalid(
+                "oauth2_proto holds a setting or a value that this version of the crate does not know",
+            ));
+        }
+    }
+    Ok(server)
+}

@@ -1,0 +1,176 @@
+//! The client credentials grant (RFC 6749 §4.4).
+
+use std::fmt;
+
+use crate::call::{Call, Readable, Reply, Response, sealed};
+use crate::client::Client;
+use crate::error::Error;
+use crate::grants::added::Added;
+use crate::text::scope::Scope;
+use crate::text::uri::Resource;
+use crate::token::reader::{self, TokenContext, Unread};
+use crate::token::wanted::Wanted;
+use crate::token::{Parameters, TokenResponse};
+
+impl Client {
+    /// Asks for a token of the client's own, without a user (RFC 6749 §4.4).
+    ///
+    /// For a program that runs longer than one token lives, let a [keeper](crate::keeper) or a
+    /// [`Session`](crate::Session) make these requests: see
+    /// [`Session::from_client_credentials`](crate::Session::from_client_credentials).
+    ///
+    /// ```
+    /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Response};
+    ///
+    /// # fn main() -> Result<(), oauth2_proto::Error> {
+    /// let server =
+    ///     AuthorizationServer::without_authorization_endpoint("https://as.example/token")?;
+    /// let client = Client::new(server, "client-id", ClientAuth::basic("fake-secret"))?;
+    /// let call = client.client_credentials().scopes(["reports:read"]).start()?;
+    /// assert_eq!(call.request().body(), "grant_type=client_credentials&scope=reports%3Aread");
+    ///
+    /// let json = [("content-type", "application/json")];
+    /// let body = br#"{"access_token":"fake","token_type":"Bearer","expires_in":3600}"#;
+    /// let tokens = call.read(Response::new(200, json, body))?;
+    /// assert_eq!(tokens.access_token().expose(), "fake");
+    /// assert_eq!(tokens.granted_scopes().collect::<Vec<_>>(), ["reports:read"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn client_credentials(&self) -> ClientCredentialsRequest<'_> {
+        ClientCredentialsRequest { client: self, wanted: Wanted::default(), added: Added::default() }
+    }
+}
+
+/// A client credentials request about to be sent (RFC 6749 §4.4.2); made by [`Client::client_credentials`].
+#[must_use = "call `start` to make the request"]
+pub struct ClientCredentialsRequest<'a> {
+    client: &'a Client,
+    wanted: Wanted<'a>,
+    added: Added<'a>,
+}
+
+impl<'a> ClientCredentialsRequest<'a> {
+    /// Asks for scopes, each a token of its own (RFC 6749 §3.3); repeatable.
+    pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        self.wanted.add_scopes(scopes);
+        self
+    }
+
+    /// Names a resource that the access token is for (RFC 8707 §2.2); repeatable.
+    pub fn resource(mut self, resource: &'a str) -> Self {
+        self.wanted.add_resource(resource);
+        self
+    }
+
+    /// Adds a parameter that this crate does not set itself, such as the `audience` of Auth0. A session
+    /// repeats it in each request, and stores it with the tokens.
+    pub fn parameter(mut self, name: &'a str, value: &'a str) -> Self {
+        self.added.push(name, value);
+        self
+    }
+
+    /// Makes the request.
+    ///
+    /// # Errors
+    ///
+    /// Misuse, if
+    ///
+    /// - the client authenticates with [`none`](crate::ClientAuth::none), because this grant is for
+    ///   confidential clients only;
+    /// - the server does not support the client credentials grant;
+    /// - a scope or a resource is not well-formed;
+    /// - a parameter has a name that RFC 6749 §8.2 does not allow, is given twice, is one that this crate
+    ///   sets, or is in the token endpoint's own query.
+    pub fn start(self) -> Result<Call<ClientCredentials>, Error> {
+        self.start_as(|context| context)
+    }
+
+    /// Makes the request with another [`Reply`], which adds to the context.
+    pub(crate) fn start_as<R: Reply>(
+        mut self,
+        context: impl FnOnce(TokenContext) -> R::Context,
+    ) -> Result<Call<R>, Error> {
+        self.check()?;
+        let Self { client, wanted, added } = self;
+        let parameters = [("grant_type", GRANT_TYPE), ("scope", wanted.scope.as_str())];
+        let resources = wanted.resources.iter().map(|resource| ("resource", resource.as_str()));
+        let request =
+            client.request(&client.server.token_endpoint, &parameters, resources.chain(added.iter()));
+        let tokens = client.token_context(wanted.requested_scope(), wanted.into_resources());
+        let tokens = TokenContext { client_credentials: Some(added.to_owned()), ..tokens };
+        Ok(Call::new(request, context(tokens)))
+    }
+
+    /// Returns the client, and what to ask for again and again.
+    pub(crate) fn into_asked(mut self) -> Result<(&'a Client, Asked), Error> {
+        self.check()?;
+        let asked = Asked {
+            scope: self.wanted.requested_scope(),
+            parameters: self.added.to_owned(),
+            resources: self.wanted.into_resources(),
+        };
+        Ok((self.client, asked))
+    }
+
+    fn check(&mut self) -> Result<(), Error> {
+        self.wanted.check()?;
+        self.client.server.check_grant_type(GRANT_TYPE)?;
+        if self.client.is_public() {
+            return Err(Error::misuse(
+                "client credentials are for clients with credentials (RFC 6749 section 4.4), and this one \
+                 authenticates with none; use ClientAuth::basic, for example",
+            ));
+        }
+        self.added.check(self.client)
+    }
+}
+
+/// The name of the grant (RFC 6749 §4.4.2).
+pub(crate) const GRANT_TYPE: &str = "client_credentials";
+
+/// What a client credentials request asks for.
+#[derive(Clone)]
+pub(crate) struct Asked {
+    pub(crate) scope: Option<Scope>,
+    pub(crate) resources: Vec<Resource<'static>>,
+    pub(crate) parameters: Parameters,
+}
+
+/// The [`Reply`] to a client credentials request, which is read as a [`TokenResponse`].
+///
+/// There is no user, so no error asks for one: where another grant has the advice
+/// [`Reauthorize`](crate::Advice::Reauthorize) or [`Declined`](crate::Advice::Declined), this one has
+/// [`FixConfiguration`](crate::Advice::FixConfiguration).
+///
+/// The response should bring no refresh token (RFC 6749 §4.4.3).
+/// [`TokenResponse::refresh_token`] returns one that comes all the same, but it is of no use: ask for another
+/// access token in the same way. A [`Session`](crate::Session) neither stores nor sends it.
+#[derive(Debug)]
+pub enum ClientCredentials {}
+
+impl Reply for ClientCredentials {}
+
+impl sealed::Reply for ClientCredentials {
+    type Context = TokenContext;
+}
+
+impl Readable for ClientCredentials {
+    type Output = TokenResponse;
+
+    fn read(response: Response<'_>, context: &TokenContext) -> Result<TokenResponse, Error> {
+        read(response, context).map_err(|unread| unread.error)
+    }
+}
+
+/// Reads the response to a client credentials request.
+pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<TokenResponse, Unread> {
+    let read = reader::read(response, context);
+    read.map_err(|unread| Unread { error: unread.error.without_user(), refresh_token: None, ..unread })
+}
+
+impl fmt::Debug for ClientCredentialsRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientCredentialsRequest").field("scope", &self.wanted.scope).finish_non_exhaustive()
+    }
+}
