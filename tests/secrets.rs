@@ -13,8 +13,13 @@ use std::time::{Instant, SystemTime};
 use oauth2_proto::keeper::{Errand, Errands, Keeper, KeeperError, Refreshed, Runtime, Store, blocking};
 use oauth2_proto::{
     Advice, AuthorizationServer, Callback, Client, ClientAuth, Entropy, Error, PendingAuthorization,
-    RefreshPolicy, Request, Response, Secret, Session, Snapshot, Step, authorization::CodeVerifier, pleo,
-    server::Leniency, session::Reason, session::Save,
+    RefreshPolicy, Request, Response, Secret, Session, Snapshot, Step,
+    authorization::CodeVerifier,
+    pleo,
+    registration::{self, ClientMetadata, Registered, client_id_url},
+    server::Leniency,
+    session::Reason,
+    session::Save,
 };
 
 use responses::json;
@@ -154,6 +159,75 @@ fn no_public_type_prints_a_secret() {
 
     printed.debug("AuthorizationServer", &pleo::staging());
     printed.debug("Leniency", &Leniency::FormEncoded);
+    printed.holds_no_secret();
+}
+
+#[test]
+fn no_part_of_a_registration_prints_a_secret() {
+    let mut printed = Printed::default();
+    let server = server()
+        .registration_endpoint("https://as.example/register?key=planted")
+        .unwrap()
+        .client_id_metadata_document_supported(true);
+    let metadata = ClientMetadata::new()
+        .redirect_uris([REDIRECT_URI])
+        .software_statement(&Secret::new("planted-statement"))
+        .member("vendor_key", "planted-key");
+    printed.debug("ClientMetadata", &metadata);
+    let token = Secret::new("planted-initial-token");
+    let request = registration::register(&server, &metadata).initial_access_token(&token);
+    printed.debug("RegistrationRequest", &request);
+    let call = request.start().unwrap();
+    printed.debug("Call", &call);
+    let wrong = metadata.clone().member("client_secret", "planted-secret");
+    printed.error("start", &registration::register(&server, &wrong).start().unwrap_err());
+    printed.error("Serialize", &serde_json::to_string(&wrong).unwrap_err());
+
+    let body = r#"{"client_id":"fake-client","client_secret":"planted-secret","registration_access_token":"planted-token",
+        "registration_client_uri":"https://as.example/r?key=planted","software_statement":"planted-statement"}"#;
+    let registered = call.read(json(body)).unwrap();
+    printed.debug("Registered", &registered);
+    printed.debug("Client", &registered.client(server.clone()).unwrap());
+    let stored = serde_json::to_value(&registered).unwrap();
+    let restored: Registered = serde_json::from_value(stored.clone()).unwrap();
+    printed.debug("Registered, read", &restored);
+    for name in
+        ["issuer", "token_endpoint", "client_id", "client_secret", "metadata", "registration_client_uri"]
+    {
+        let mut damaged = stored.clone();
+        damaged[name] = serde_json::json!(["planted"]);
+        printed.error("Deserialize", &serde_json::from_value::<Registered>(damaged).unwrap_err());
+        let mut damaged = stored.clone();
+        damaged[name] = "planted\n".into();
+        if let Err(error) = serde_json::from_value::<Registered>(damaged) {
+            printed.error("Deserialize", &error);
+        }
+    }
+
+    let update = restored.update(&metadata).unwrap();
+    let deletion = restored.delete().unwrap();
+    printed.debug("Call, delete", &deletion);
+    for call in [call, restored.read().unwrap(), update] {
+        printed.debug("Call", &call);
+        for body in [
+            r#"{"client_id":"planted","client_secret":1}"#,
+            r#"{"client_id":"fake-client","client_secret":"planted\n"}"#,
+            r#"{"client_id":"fake-client","client_secret_expires_at":"planted"}"#,
+            r#"{"client_id":"fake-client","registration_client_uri":"http://as.example/r?planted"}"#,
+            r#"{"client_secret":"planted","client_secret":"planted"}"#,
+            r#"{"error":"invalid_client_metadata","error_description":"planted-token planted-initial-token"}"#,
+            r#"{"client_secret":"planted"#,
+            "planted",
+        ] {
+            let response = Response::new(200, [("x-planted", "planted")], body.as_bytes());
+            printed.error("read", &call.read(response).unwrap_err());
+        }
+    }
+
+    let client_id = client_id_url("https://app.example/client?key=planted").unwrap();
+    printed.debug("ClientIdUrl", &client_id);
+    printed.error("client_id_url", &client_id_url("http://app.example/client?key=planted").unwrap_err());
+    printed.error("check", &client_id.check(r#"{"client_id":"planted"}"#).unwrap_err());
     printed.holds_no_secret();
 }
 

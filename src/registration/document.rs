@@ -3,12 +3,10 @@
 
 use std::fmt;
 
-use serde_json::Value;
-
 use crate::client::Client;
 use crate::client_auth::ClientAuth;
 use crate::error::Error;
-use crate::registration::metadata::{AUTH_METHOD, ClientMetadata};
+use crate::registration::metadata::{AUTH_METHOD, ClientMetadata, holds_private_key};
 use crate::registration::to_json;
 use crate::server::AuthorizationServer;
 use crate::text::json::{self, Extras, Member};
@@ -183,13 +181,6 @@ impl fmt::Debug for ClientIdUrl {
 
 fn uses_secret(method: &str) -> bool {
     method.starts_with("client_secret_")
-}
-
-/// Returns whether a key of a set has a member of a private or symmetric key (RFC 7518 §6).
-fn holds_private_key(jwks: &Value) -> bool {
-    const PRIVATE: &[&str] = &["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
-    let keys = jwks.get("keys").and_then(Value::as_array).into_iter().flatten();
-    keys.filter_map(Value::as_object).any(|key| PRIVATE.iter().any(|name| key.contains_key(*name)))
 }
 
 /// The members that [`ClientIdUrl::check`] reads; the last three are secrets, or say that there is one.

@@ -20,7 +20,7 @@ use crate::text::uri::RedirectUri;
 /// - if a redirect URI is not one that an authorization accepts, or the authorization code grant is asked
 ///   for without one (RFC 7591 §2; without [`grant_types`](Self::grant_types) the server takes this grant),
 /// - if a scope is not one token of RFC 6749 §3.3,
-/// - if there are both `jwks_uri` and `jwks`,
+/// - if there are both `jwks_uri` and `jwks`, or the latter holds a private key,
 /// - if a member is there that only the server gives, such as `client_secret`.
 ///
 /// It serializes as the JSON object that is sent. `Debug` shows the names of its members only.
@@ -258,6 +258,11 @@ fn check_together(members: &Extras) -> Result<(), Error> {
             "the metadata holds both jwks and jwks_uri; give the keys in one way (RFC 7591 section 2)",
         ));
     }
+    if members.get("jwks").is_some_and(holds_private_key) {
+        return Err(Error::misuse(
+            "the metadata holds a private key in jwks; remove its private members (RFC 7591 section 2)",
+        ));
+    }
     let is_redirected = match members.get(GRANT_TYPES) {
         None => true,
         Some(_) => grant_types(members).any(|grant_type| grant_type == "authorization_code"),
@@ -271,6 +276,13 @@ fn check_together(members: &Extras) -> Result<(), Error> {
         ));
     }
     Ok(())
+}
+
+/// Returns whether a key of a set has a member of a private or symmetric key (RFC 7518 §6).
+pub(super) fn holds_private_key(jwks: &Value) -> bool {
+    const PRIVATE: &[&str] = &["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+    let keys = jwks.get("keys").and_then(Value::as_array).into_iter().flatten();
+    keys.filter_map(Value::as_object).any(|key| PRIVATE.iter().any(|name| key.contains_key(*name)))
 }
 
 pub(super) fn grant_types(members: &Extras) -> impl Iterator<Item = &str> {

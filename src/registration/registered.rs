@@ -65,7 +65,7 @@ impl Registered {
         match self.seconds(EXPIRES_AT) {
             None => SecretExpiry::Unknown,
             Some(0) => SecretExpiry::Never,
-            Some(seconds) => SecretExpiry::At(system_time(seconds.saturating_mul(1000).min(END))),
+            Some(seconds) => SecretExpiry::At(system_time(seconds.min(END / 1000) * 1000)),
         }
     }
 
