@@ -414,7 +414,7 @@ impl Request {
 fn secret_parameters(body: &str) -> Vec<Secret> {
     let form = body.split('&').map(|pair| pair.split_once('=').unwrap_or(("", pair)));
     let form = form.filter(|(name, value)| match form::unescape(name).as_deref() {
-        Some("code" | "code_verifier" | "refresh_token" | "client_secret" | "token") => true,
+        Some("code" | "code_verifier" | "refresh_token" | "client_secret" | "token" | "device_code") => true,
         Some("assertion" | "subject_token" | "actor_token") => true,
         Some("audience" | "token_type_hint") => false,
         Some("grant_type" | "redirect_uri" | "scope" | "client_id" | "resource") => false,

@@ -136,6 +136,12 @@ impl Client {
         matches!(self.auth.0, Method::None)
     }
 
+    /// Returns the `client_id` for a body that names it although a header authenticates the client; empty where
+    /// [`request`](Self::request) adds it anyway.
+    pub(crate) fn client_id_beside_header(&self) -> &str {
+        if self.authorization.is_some() { &self.client_id } else { "" }
+    }
+
     /// Makes a request to the token endpoint with this client's authentication (RFC 6749 §2.3 and §3.2).
     ///
     /// Leaves out a parameter with an empty value, which counts as absent (RFC 6749 §3.2).

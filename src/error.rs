@@ -272,6 +272,13 @@ impl Error {
         self
     }
 
+    /// Reads the refusal of a poll for the tokens of a device, where only two codes mean that the user has not
+    /// decided yet (RFC 8628 §3.5).
+    pub(crate) fn of_device_poll(mut self) -> Self {
+        self.0.advice = self.0.refusal.advice_of_device_poll(self.0.advice);
+        self
+    }
+
     /// Makes the error of a refusal whose code means more than the specifications say.
     pub(crate) fn refused_as(refusal: Refusal, advice: Advice) -> Self {
         let mut error = Self::new(ErrorKind::Refused, "", advice);

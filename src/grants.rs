@@ -17,6 +17,7 @@
 mod added;
 mod bearer;
 pub(crate) mod client_credentials;
+pub mod device;
 mod exchange;
 mod extension;
 mod identity_assertion;
