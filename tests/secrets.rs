@@ -11,6 +11,7 @@ use std::fmt::{Debug, Display};
 use std::time::{Instant, SystemTime};
 
 use oauth2_proto::keeper::{Errand, Errands, Keeper, KeeperError, Refreshed, Runtime, Store, blocking};
+use oauth2_proto::management::TokenKind;
 use oauth2_proto::{
     Advice, AuthorizationServer, Callback, Client, ClientAuth, Entropy, Error, PendingAuthorization,
     RefreshPolicy, Request, Response, Secret, Session, Snapshot, Step,
@@ -262,6 +263,58 @@ fn a_server_that_echoes_a_secret_is_not_repeated() {
         assert_eq!((error.description(), error.uri()), (Some(WITHHELD), Some(WITHHELD)));
         assert!(!format!("{error} {error:?}").contains(secret), "{error:?}");
         printed.error("echo", &error);
+    }
+    printed.holds_no_secret();
+}
+
+#[test]
+fn neither_a_revocation_nor_an_introspection_prints_a_secret() {
+    let mut printed = Printed::default();
+    let server = server().revocation_endpoint("https://as.example/revoke").unwrap();
+    let server = server.introspection_endpoint("https://as.example/introspect").unwrap();
+    let client = Client::new(server, "fake-client", ClientAuth::post("planted-client-secret")).unwrap();
+    let (token, own) = (Secret::new("planted-token"), Secret::new("planted-own-token"));
+    let revocation = client.revoke(&token).hint(TokenKind::RefreshToken);
+    printed.debug("RevocationRequest", &revocation);
+    let revocation = revocation.start().unwrap();
+    printed.debug("Call<Revocation>", &revocation);
+    let request = client.introspect(&token).authorize_with(&own).hint(TokenKind::AccessToken);
+    printed.debug("IntrospectionRequest", &request);
+    let introspection = request.start().unwrap();
+    printed.debug("Call<Introspection>", &introspection);
+    for broken in ["planted\n", "planted\0"] {
+        let broken = Secret::new(broken);
+        printed.error("revoke", &client.revoke(&broken).start().unwrap_err());
+        printed.error("introspect", &client.introspect(&broken).start().unwrap_err());
+        let request = client.introspect(&token).authorize_with(&broken);
+        printed.error("authorize_with", &request.start().unwrap_err());
+    }
+
+    let body = r#"{"active":true,"username":"planted","sub":"planted","jti":"planted","client_id":"planted",
+                   "iss":"planted","aud":["planted"],"token_type":"planted","other":{"deep":["planted"]}}"#;
+    let answer = introspection.read(json(body)).unwrap();
+    printed.debug("Introspection", &answer);
+    assert_eq!((answer.username(), answer.token_id()), (Some(MARK), Some(MARK)));
+
+    for body in [
+        r#"{"error":"invalid_client","error_description":"planted-token of planted-own-token"}"#,
+        r#"{"error":"planted-token","error_uri":"https://as.example/planted-client-secret"}"#,
+        r#"{"error":"access_denied","token":"planted-token","planted-token":1}"#,
+        r#"{"active":"planted"}"#,
+        r#"{"active":true,"sub":["planted"]}"#,
+        r#"{"active":true,"exp":"planted"}"#,
+        r#"{"active":true,"scope":["planted"]}"#,
+        r#"{"active":true,"aud":["planted",7]}"#,
+        r#"{"active":true,"sub":"planted"#,
+        "<html>planted</html>",
+    ] {
+        for status in [200, 400, 503] {
+            let response = || Response::new(status, [("x-planted", "planted")], body.as_bytes());
+            printed.error("Introspection", &introspection.read(response()).unwrap_err());
+            if let Err(error) = revocation.read(response()) {
+                printed.error("Revocation", &error);
+            }
+        }
     }
     printed.holds_no_secret();
 }

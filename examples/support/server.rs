@@ -294,8 +294,9 @@ impl AuthorizationServer {
         self.families.counts
     }
 
-    /// Answers `/oauth/authorize`, `POST /oauth/token` and the API, which is `GET /api/me` and Pleo's
-    /// `GET /v1/introspect`; any other request gets 404.
+    /// Answers `/oauth/authorize`, `POST` to `/oauth/token`, `/oauth/token/introspect` (RFC 7662, at Pleo's path)
+    /// and `/oauth/revoke` (RFC 7009), and the API, which is `GET /api/me` and Pleo's `GET /v1/introspect`; any
+    /// other request gets 404.
     pub fn handle(&mut self, request: HttpRequest<'_>) -> HttpResponse {
         let (path, query) = request.target.split_once('?').unwrap_or((request.target, ""));
         match (request.method, path) {
@@ -309,6 +310,10 @@ impl AuthorizationServer {
                     None => process(),
                 }
             }
+            ("POST", "/oauth/token/introspect") => {
+                self.introspect(&request).unwrap_or_else(|refusal| refusal)
+            }
+            ("POST", "/oauth/revoke") => self.revoke(&request).unwrap_or_else(|refusal| refusal),
             ("GET", "/api/me") => self.api(&request, |grant| json!({ "id": grant.owner_id })),
             ("GET", "/v1/introspect") => self.api(&request, |grant| {
                 json!({ "data": {
@@ -335,6 +340,14 @@ impl AuthorizationServer {
         // by `refresh_window`, and the access token's end is that much before the grant's.
         let alive = SystemTime::from(grant.until) > SystemTime::now() + refresh_window(&self.config);
         (alive && !self.ended.contains(token)).then_some(grant)
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "a server keeps its own time")]
+    fn live_refresh_grant(&self, token: &str) -> Option<Grant> {
+        let family = &self.families.all[*self.families.of.get(token)?];
+        let grant = self.issuer.recover_refresh(token).ok()??;
+        let alive = SystemTime::from(grant.until) > SystemTime::now() && !family.is_revoked;
+        (alive && family.refresh_token == token).then_some(grant)
     }
 
     fn endpoint(&mut self) -> impl Endpoint<Request, Error = Error<Request>> {
@@ -366,27 +379,15 @@ impl AuthorizationServer {
     }
 
     fn token(&mut self, request: &HttpRequest<'_>) -> Result<HttpResponse, HttpResponse> {
-        let invalid = || HttpResponse::error(400, "invalid_request");
-        let media_type = request.header("content-type").map(str::to_ascii_lowercase).unwrap_or_default();
-        let mut form = unique_parameters(request.body).ok_or_else(invalid)?;
-        let credentials_in_form = form.contains_key("client_id") || form.contains_key("client_secret");
-        if credentials_in_form || !media_type.starts_with("application/x-www-form-urlencoded") {
-            return Err(invalid());
-        }
-        let client = (self.config.client_id.clone(), self.config.client_secret.clone());
-        if basic_credentials(request) != Some(client) {
-            let refusal = HttpResponse::error(401, "invalid_client");
-            return Err(refusal.with_header("WWW-Authenticate", "Basic realm=\"token\""));
-        }
-
-        let grant_type = form.get("grant_type").ok_or_else(invalid)?;
+        let mut form = self.form(request)?;
+        let grant_type = form.get("grant_type").ok_or_else(invalid_request)?;
         let (is_refresh, required) = match grant_type.as_str() {
             "authorization_code" => (false, &["code", "redirect_uri", "code_verifier"][..]),
             "refresh_token" => (true, &["refresh_token"][..]),
             _ => return Err(HttpResponse::error(400, "unsupported_grant_type")),
         };
         if required.iter().any(|name| !form.contains_key(*name)) {
-            return Err(invalid());
+            return Err(invalid_request());
         }
 
         let used = form.get("refresh_token").filter(|_| is_refresh).cloned();
@@ -438,6 +439,59 @@ impl AuthorizationServer {
         Some(HttpResponse::json(400, &body))
     }
 
+    /// Reads the form of a request that authenticates the client by HTTP Basic.
+    fn form(&self, request: &HttpRequest<'_>) -> Result<HashMap<String, String>, HttpResponse> {
+        let media_type = request.header("content-type").map(str::to_ascii_lowercase).unwrap_or_default();
+        let form = unique_parameters(request.body).ok_or_else(invalid_request)?;
+        let credentials_in_form = form.contains_key("client_id") || form.contains_key("client_secret");
+        if credentials_in_form || !media_type.starts_with("application/x-www-form-urlencoded") {
+            return Err(invalid_request());
+        }
+        let client = (self.config.client_id.clone(), self.config.client_secret.clone());
+        if basic_credentials(request) != Some(client) {
+            let refusal = HttpResponse::error(401, "invalid_client");
+            return Err(refusal.with_header("WWW-Authenticate", "Basic realm=\"token\""));
+        }
+        Ok(form)
+    }
+
+    /// Says whether a token is active (RFC 7662 §2.2).
+    fn introspect(&self, request: &HttpRequest<'_>) -> Result<HttpResponse, HttpResponse> {
+        let form = self.form(request)?;
+        let token = form.get("token").ok_or_else(invalid_request)?;
+        let live = match self.live_grant(token) {
+            Some(grant) => Some((SystemTime::from(grant.until) - refresh_window(&self.config), grant)),
+            None => self.live_refresh_grant(token).map(|grant| (grant.until.into(), grant)),
+        };
+        let Some((expires_at, grant)) = live else {
+            return Ok(HttpResponse::json(200, &json!({ "active": false })));
+        };
+        Ok(HttpResponse::json(
+            200,
+            &json!({
+                "active": true,
+                "client_id": grant.client_id,
+                "exp": expires_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+                "scope": grant.scope.to_string(),
+                "sub": grant.owner_id,
+                "urn:pleo:params:oauth:subject_urn": grant.owner_id,
+            }),
+        ))
+    }
+
+    /// Ends a token (RFC 7009 §2.1); a refresh token ends the access token of its sign-in, too.
+    fn revoke(&mut self, request: &HttpRequest<'_>) -> Result<HttpResponse, HttpResponse> {
+        let form = self.form(request)?;
+        let token = form.get("token").ok_or_else(invalid_request)?;
+        if let Some(family) = self.families.of.get(token).map(|family| &mut self.families.all[*family]) {
+            family.is_revoked = true;
+            self.ended.insert(family.access_token.clone());
+        } else if self.is_access_token_valid(token) {
+            self.end_access_token(token);
+        }
+        Ok(HttpResponse::page(200, ""))
+    }
+
     /// Answers a request to the API, which needs an access token.
     fn api(&self, request: &HttpRequest<'_>, body: impl FnOnce(Grant) -> Value) -> HttpResponse {
         let token = request.authorization("Bearer");
@@ -466,6 +520,10 @@ impl Families {
         };
         self.of.insert(refresh_token, family);
     }
+}
+
+fn invalid_request() -> HttpResponse {
+    HttpResponse::error(400, "invalid_request")
 }
 
 /// Returns the time by which a refresh token outlives its access token.
