@@ -123,8 +123,9 @@
 //!
 //! The root exports the types that a program with one server needs. The modules hold the rest: the requests
 //! about to be sent ([`authorization`], [`grants`]), the metadata that servers publish ([`discovery`]), the keeper of
-//! tokens ([`keeper`]), the end of tokens and questions about them ([`management`]), the accepted
-//! deviations of a server ([`server`]), token types ([`token`]), the parts of a session ([`session`]), the
+//! tokens ([`keeper`]), the end of tokens and questions about them ([`management`]), access tokens in use
+//! ([`challenge`]), the accepted deviations of a server ([`server`]), token types ([`token`]), the parts of a session
+//! ([`session`]), the
 //! kinds of errors ([`error`]), and how calls are typed ([`call`]).
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -147,6 +148,7 @@ struct Readme;
 mod answer;
 pub mod authorization;
 pub mod call;
+pub mod challenge;
 mod client;
 mod client_auth;
 pub mod discovery;

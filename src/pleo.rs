@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use crate::authorization::AuthorizationRequest;
+use crate::challenge::ProtectedApi;
 use crate::error::Error;
 use crate::management::Introspection;
 use crate::server::AuthorizationServer;
@@ -131,6 +132,26 @@ pub fn subject_urn(introspection: &Introspection) -> Option<&str> {
     introspection.get("urn:pleo:params:oauth:subject_urn").and_then(Value::as_str)
 }
 
+/// Describes the API that staging's tokens are for, `https://external.staging.pleo.io`.
+///
+/// ```
+/// use oauth2_proto::{Secret, pleo, token::TokenType};
+///
+/// let api = pleo::staging_api();
+/// let (token, url) = (Secret::new("fake-token"), "https://external.staging.pleo.io/v1/vendors");
+/// let header = api.authorization(&TokenType::Bearer, &token, url)?;
+/// assert_eq!(header.expose(), "Bearer fake-token");
+/// # Ok::<(), oauth2_proto::Error>(())
+/// ```
+pub fn staging_api() -> ProtectedApi {
+    ProtectedApi::constant("https://external.staging.pleo.io")
+}
+
+/// Describes the API that production's tokens are for, `https://external.pleo.io`.
+pub fn production_api() -> ProtectedApi {
+    ProtectedApi::constant("https://external.pleo.io")
+}
+
 fn pleo(
     authorization_endpoint: Endpoint,
     token_endpoint: Endpoint,
@@ -171,6 +192,22 @@ mod tests {
             let endpoints = [&authorization_endpoint, &server.token_endpoint].map(Endpoint::as_str);
             let server = AuthorizationServer::new(endpoints[0], endpoints[1]).unwrap();
             server.introspection_endpoint(introspection_endpoint.as_str()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_token_goes_to_the_api_of_its_own_environment() {
+        let token = crate::Secret::new("fake-token");
+        for (api, base, other) in [
+            (staging_api(), "https://external.staging.pleo.io", "https://external.pleo.io"),
+            (production_api(), "https://external.pleo.io", "https://external.staging.pleo.io"),
+        ] {
+            let header = |base: &str| {
+                api.authorization(&crate::token::TokenType::Bearer, &token, &format!("{base}/v1"))
+            };
+            assert!(header(base).is_ok() && header(other).is_err(), "{base}");
+            // `constant` took on trust what `new` accepts.
+            assert_eq!(format!("{api:?}"), format!("{:?}", ProtectedApi::new([base]).unwrap()));
         }
     }
 

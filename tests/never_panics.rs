@@ -6,9 +6,11 @@ mod support;
 
 use std::time::{Duration, SystemTime};
 
+use oauth2_proto::challenge::{Challenges, ProtectedApi, StepUp, StepUpPolicy};
 use oauth2_proto::{
     AuthorizationServer, Call, Callback, Client, ClientAuth, Entropy, PendingAuthorization, RefreshPolicy,
     Response, Secret, Session, Snapshot, Step, authorization::CodeVerifier, pleo, session::SessionRefresh,
+    token::TokenType,
 };
 use proptest::prelude::*;
 
@@ -228,6 +230,24 @@ proptest! {
                     let _ = client.refresh(&Secret::new(text.as_str())).scopes([&text]).resource(address).start();
                 }
             }
+        }
+    }
+
+    #[test]
+    fn any_bytes_as_a_challenge(
+        bytes: Vec<u8>, line in "(Bearer )?[ ,a-c=\"\\\\]{0,40}", url in "https://a[a-z@:#?\\[\\]/.%0-9;-]{0,20}",
+    ) {
+        let challenges = Challenges::parse([bytes.as_slice(), line.as_bytes()]);
+        let mut step_up = StepUp::default();
+        for challenge in challenges.iter() {
+            let _ = step_up.demanded(challenge, [&url], &StepUpPolicy::any_scope());
+        }
+        let _ = format!("{challenges:?} {step_up:?} {:?}", challenges.verdict(403, true));
+        let _ = serde_json::from_slice::<StepUp>(&bytes);
+        if let Ok(api) = ProtectedApi::new([&url]) {
+            let token = Secret::new("fake-token");
+            prop_assert!(api.authorization(&TokenType::Bearer, &token, &url).is_ok(), "a base is under itself");
+            let _ = api.authorization_as(&line, &token, &line);
         }
     }
 

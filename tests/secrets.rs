@@ -10,6 +10,7 @@ use std::error::Error as StdError;
 use std::fmt::{Debug, Display};
 use std::time::{Instant, SystemTime};
 
+use oauth2_proto::challenge::{Challenges, ProtectedApi, StepUp, StepUpPolicy};
 use oauth2_proto::keeper::{Errand, Errands, Keeper, KeeperError, Refreshed, Runtime, Store, blocking};
 use oauth2_proto::management::TokenKind;
 use oauth2_proto::{
@@ -21,6 +22,7 @@ use oauth2_proto::{
     server::Leniency,
     session::Reason,
     session::Save,
+    token::TokenType,
 };
 
 use responses::json;
@@ -314,6 +316,53 @@ fn neither_a_revocation_nor_an_introspection_prints_a_secret() {
             if let Err(error) = revocation.read(response()) {
                 printed.error("Revocation", &error);
             }
+        }
+    }
+    printed.holds_no_secret();
+}
+
+#[test]
+fn no_part_of_a_token_in_use_prints_a_secret() {
+    let mut printed = Printed::default();
+    let token = Secret::new("planted-7Token");
+    let api = ProtectedApi::new(["https://api.example/v1"]).unwrap();
+    printed.debug("ProtectedApi", &api);
+    let (bearer, url) = (TokenType::Bearer, "https://api.example/v1/me");
+    let header = api.authorization(&bearer, &token, url).unwrap();
+    assert_eq!(header.expose(), "Bearer planted-7Token");
+    printed.debug("ProtectedApi::authorization", &header);
+    for (token_type, token, url) in [
+        (&bearer, "planted-7Token", "https://evil.example/v1"),
+        (&bearer, "planted-7Token", "https://planted:planted@api.example/v1"),
+        (&bearer, "planted-7Token", "https://api.example/v1?access_token=planted"),
+        (&bearer, "planted-7Token\n", url),
+        (&TokenType::DPoP, "planted-7Token", url),
+    ] {
+        let error = api.authorization(token_type, &Secret::new(token), url).unwrap_err();
+        printed.error("ProtectedApi::authorization", &error);
+    }
+    printed.error("authorization_as", &api.authorization_as("DPoP", &token, url).unwrap_err());
+
+    // The API repeats the token that it got.
+    let echoes = [
+        "Bearer error=insufficient_scope, scope=\"planted-7Token\", acr_values=\"planted-7Token\"",
+        "Bearer realm=\"planted-7Token\", error=\"planted-7Token\", planted-7Token=planted-7Token",
+        "Negotiate planted==, planted-7Token",
+    ];
+    for status in [400, 401, 403] {
+        let challenges = Challenges::parse(echoes);
+        printed.debug("Challenges", &challenges);
+        printed.debug("Verdict", &challenges.verdict(status, true));
+        for challenge in challenges.iter() {
+            printed.debug("Challenge", challenge);
+            let mut step_up = StepUp::default();
+            for policy in [StepUpPolicy::within(["a"]), StepUpPolicy::any_scope(), StepUpPolicy::any_scope()]
+            {
+                if let Err(error) = step_up.demanded(challenge, [""; 0], &policy) {
+                    printed.error("StepUp::demanded", &error);
+                }
+            }
+            printed.debug("StepUp", &step_up);
         }
     }
     printed.holds_no_secret();

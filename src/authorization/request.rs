@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use crate::authorization::callback::RESPONSE_PARAMETERS;
 use crate::authorization::pending::PendingAuthorization;
 use crate::authorization::pkce::{CodeVerifier, Entropy};
+use crate::challenge::StepUp;
 use crate::client::Client;
 use crate::error::Error;
 use crate::server::{AUTHORIZATION_PARAMETERS, is_response_mode};
@@ -100,6 +101,13 @@ impl<'a> AuthorizationRequest<'a> {
     pub fn resource(mut self, resource: &'a str) -> Self {
         self.wanted.add_resource(resource);
         self
+    }
+
+    /// Asks for what an API demanded: adds the scopes of a [`StepUp`] that are not there yet, and its
+    /// `acr_values` and `max_age` (RFC 9470 §4). Call it after [`scopes`](Self::scopes).
+    pub fn step_up(mut self, step_up: &'a StepUp) -> Self {
+        self.wanted.scope.add_missing(step_up.scopes());
+        step_up.parameters().fold(self, |request, (name, value)| request.parameter(name, value))
     }
 
     /// Sets how long the user may take to come back, in whole seconds, instead of

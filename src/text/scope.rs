@@ -1,5 +1,6 @@
 //! A list of scope tokens (RFC 6749 §3.3), kept as it travels: one text with spaces.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::text::foreign::Foreign;
@@ -31,6 +32,19 @@ impl Scope {
             self.push(ScopeToken::parse(token.as_ref())?);
             Ok(())
         })
+    }
+
+    /// Adds the tokens that are not there yet; skips texts that are no tokens.
+    pub(crate) fn add_missing<'a>(&mut self, tokens: impl IntoIterator<Item = &'a str>) {
+        let before = std::mem::take(self);
+        let mut known = BTreeSet::new();
+        for token in before.tokens().chain(tokens.into_iter().map(|token| token as &str)) {
+            if let Ok(token) = ScopeToken::parse(token)
+                && known.insert(token.0)
+            {
+                self.push(token);
+            }
+        }
     }
 
     fn push(&mut self, token: ScopeToken<'_>) {
@@ -90,7 +104,8 @@ impl fmt::Display for Refused {
     }
 }
 
-fn is_scope_character(byte: u8) -> bool {
+/// Returns whether a scope may hold this byte (RFC 6749 §3.3).
+pub(crate) fn is_scope_character(byte: u8) -> bool {
     matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~')
 }
 
@@ -117,6 +132,13 @@ mod tests {
         {
             assert_eq!(Scope::parse(text.to_owned()).is_ok(), sound, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_union_keeps_the_order_and_holds_each_token_once() {
+        let mut scope = Scope::from_text("b a");
+        scope.add_missing(["a", "c", "ö", "", "c d", "b", "c"]);
+        assert_eq!(scope.as_str(), "b a c");
     }
 
     #[test]

@@ -46,17 +46,9 @@ impl Endpoint {
     /// Returns the form in which endpoints are compared: scheme and host in lower case, without the scheme's
     /// default port, and `/` for an empty path (RFC 3986 §6.2.2.1 and §6.2.3). The rest stays byte for byte.
     pub(crate) fn normalized(&self) -> String {
-        let (Parts { scheme, authority, path, query }, _) = Parts::split(&self.0);
-        let scheme = scheme.to_ascii_lowercase();
-        let authority = authority.unwrap_or_default().to_ascii_lowercase();
-        let (host, port) = split_port(&authority);
-        let default_port = if scheme == "https" { 443 } else { 80 };
-        let path = if path.is_empty() { "/" } else { path };
-        let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-        match port.parse::<u16>() {
-            Ok(port) if port != default_port => format!("{scheme}://{host}:{port}{path}{query}"),
-            _ => format!("{scheme}://{host}{path}{query}"),
-        }
+        let (parts, _) = Parts::split(&self.0);
+        let query = parts.query.map(|query| format!("?{query}")).unwrap_or_default();
+        format!("{}{}{query}", parts.origin(), parts.path_or_slash())
     }
 }
 
@@ -87,6 +79,60 @@ impl Issuer {
 impl fmt::Debug for Issuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// The address of an API or of a resource at it: a web address whose path means the same to every server.
+#[derive(Clone)]
+pub(crate) struct ApiAddress {
+    origin: String,
+    path: String,
+}
+
+impl ApiAddress {
+    /// Parses the address that a request goes to.
+    pub(crate) fn parse(text: &str) -> Result<Self, Refused> {
+        let parts = parse_server_address(text)?;
+        if leads_elsewhere(parts.path) {
+            let why = "has a path that a server may read as another one, by escaped dots, slashes or control \
+                       characters; write the path that is meant";
+            return Err(Refused::new(text, why));
+        }
+        if parts.query.into_iter().flat_map(form::pairs).flatten().any(|(name, _)| name == "access_token") {
+            let why = "has access_token in its query, where logs keep it; remove it (RFC 6750 section 2.3)";
+            return Err(Refused::new(text, why));
+        }
+        Ok(Self { origin: parts.origin(), path: parts.path_or_slash().to_owned() })
+    }
+
+    /// Wraps a constant origin in its normal form.
+    pub(crate) fn constant(origin: &'static str) -> Self {
+        Self { origin: origin.to_owned(), path: "/".to_owned() }
+    }
+
+    /// Parses the address that requests begin with.
+    pub(crate) fn parse_base(text: &str) -> Result<Self, Refused> {
+        Issuer::parse(text)?;
+        Self::parse(text)
+    }
+
+    /// Returns whether this address has the base's origin, and a path that begins with all segments of the
+    /// base's.
+    pub(crate) fn is_under(&self, base: &Self) -> bool {
+        let beyond = self.path.strip_prefix(base.path.trim_end_matches('/'));
+        self.origin == base.origin && beyond.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+impl fmt::Display for ApiAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&ForeignAddress(&format!("{}{}", self.origin, self.path)), f)
+    }
+}
+
+impl fmt::Debug for ApiAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -411,6 +457,22 @@ impl<'a> Parts<'a> {
         ["https", "http"].iter().any(|web| self.scheme.eq_ignore_ascii_case(web))
     }
 
+    /// Returns scheme, host and port, in lower case and without the scheme's default port.
+    fn origin(&self) -> String {
+        let scheme = self.scheme.to_ascii_lowercase();
+        let authority = self.authority.unwrap_or_default().to_ascii_lowercase();
+        let (host, port) = split_port(&authority);
+        let default_port = if scheme == "https" { 443 } else { 80 };
+        match port.parse::<u16>() {
+            Ok(port) if port != default_port => format!("{scheme}://{host}:{port}"),
+            _ => format!("{scheme}://{host}"),
+        }
+    }
+
+    fn path_or_slash(&self) -> &'a str {
+        if self.path.is_empty() { "/" } else { self.path }
+    }
+
     fn has_user_information(&self) -> bool {
         self.authority.is_some_and(|authority| authority.contains('@'))
     }
@@ -455,6 +517,48 @@ fn has_empty_label(host: &str) -> bool {
 /// Returns whether a segment of a path is `.` or `..`, each dot as it is or escaped.
 fn is_dot_segment(segment: &str) -> bool {
     matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
+}
+
+/// Returns whether a server may find a dot segment or a control character in a path, because it undoes
+/// escapes before it splits the path, undoes them repeatedly, takes `\` for `/`, or ends a segment before its
+/// parameters.
+fn leads_elsewhere(path: &str) -> bool {
+    // The escapes of escapes of escapes: nobody undoes more.
+    const ROUNDS: usize = 3;
+    let once = undo_escapes(path.as_bytes());
+    // Bytes that are no UTF-8 may be a longer spelling of a dot or a slash.
+    if std::str::from_utf8(&once).is_err() {
+        return true;
+    }
+    let plain = (1..ROUNDS).fold(once, |path, _| undo_escapes(&path));
+    let is_dots = |segment: &[u8]| {
+        let name = segment.split(|byte| matches!(byte, b';' | b'?' | b'#')).next().unwrap_or_default();
+        matches!(name.trim_ascii(), b"." | b"..")
+    };
+    plain.iter().any(u8::is_ascii_control) || plain.split(|byte| matches!(byte, b'/' | b'\\')).any(is_dots)
+}
+
+/// Undoes the escapes of a path (RFC 3986 §2.1) once.
+fn undo_escapes(mut path: &[u8]) -> Vec<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut plain = Vec::with_capacity(path.len());
+    while let Some((first, rest)) = path.split_first() {
+        let escape = match rest {
+            [high, low, after @ ..] if *first == b'%' => digit(*high).zip(digit(*low)).map(|it| (it, after)),
+            _ => None,
+        };
+        match escape {
+            Some(((high, low), after)) => {
+                plain.push(high << 4 | low);
+                path = after;
+            }
+            None => {
+                plain.push(*first);
+                path = rest;
+            }
+        }
+    }
+    plain
 }
 
 /// Returns whether RFC 3986 §2 lets a URI hold this byte before its fragment.

@@ -80,6 +80,14 @@ impl Browser {
         }
     }
 
+    /// Enters a device's user code, signs in and refuses; the answer is the text of the last page.
+    pub fn refuse_device(&mut self, verification_uri: &str, user_code: &str) -> Result<String, String> {
+        match self.visit(verification_uri, &[], false, user_code)? {
+            End::Page { status, text, .. } if status < 500 => Ok(text),
+            other => callback(other),
+        }
+    }
+
     /// Goes on until a redirect leads to one of `stops`, or until a page has nothing to fill in.
     fn visit(&mut self, url: &str, stops: &[&str], agrees: bool, code: &str) -> Result<End, String> {
         let mut url = Url::parse(url).map_err(|error| format!("{error}: {url}"))?;

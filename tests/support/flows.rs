@@ -4,8 +4,16 @@
 
 #[path = "flows/authorization.rs"]
 mod authorization;
+#[path = "flows/device.rs"]
+mod device;
+#[path = "flows/discovery.rs"]
+mod discovery;
+#[path = "flows/grants.rs"]
+mod grants;
 #[path = "flows/management.rs"]
 mod management;
+#[path = "flows/registration.rs"]
+mod registration;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,7 +42,15 @@ pub struct Flow {
 }
 
 /// All flows in the order of the matrix.
-pub const FLOWS: &[&[Flow]] = &[SIGN_IN_AND_REFRESH, authorization::FLOWS, management::FLOWS];
+pub const FLOWS: &[&[Flow]] = &[
+    SIGN_IN_AND_REFRESH,
+    authorization::FLOWS,
+    discovery::FLOWS,
+    registration::FLOWS,
+    grants::FLOWS,
+    device::FLOWS,
+    management::FLOWS,
+];
 
 const SIGN_IN_AND_REFRESH: &[Flow] = &[
     Flow { title: "a sign-in ends with tokens", is_offered: always, run: sign_in },

@@ -242,7 +242,7 @@ server.listen(Number(process.argv[2] || process.env.PORT || 0), '127.0.0.1', asy
       grant_types: grantTypes,
       registration_endpoint: metadata.registration_endpoint,
       client_documents: `${issuer}/client-documents`,
-      identity_provider: identityProviderFacts(issuer, issuer, api),
+      identity_provider: identityProviderFacts(issuer, issuer, 'https://api.example/'),
       api,
     },
   })}\n`);

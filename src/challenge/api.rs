@@ -1,0 +1,185 @@
+//! The header of a request to an API.
+
+use std::fmt;
+
+use crate::challenge::parse::is_token_character;
+use crate::error::Error;
+use crate::text::foreign::Foreign;
+use crate::text::secret::Secret;
+use crate::text::uri::ApiAddress;
+use crate::token::TokenType;
+
+/// The API that a token is for: the addresses that it may be sent to ([`pleo`](crate::pleo) has Pleo's).
+///
+/// A bearer token works for whoever has it, so a token that is sent to a wrong address is lost (RFC 6750
+/// §5.2). Take URLs from links, pages or users, and ask for the header for each: it is made for addresses
+/// under a base of this API, and for no other.
+///
+/// ```
+/// use oauth2_proto::challenge::ProtectedApi;
+/// use oauth2_proto::{Secret, token::TokenType};
+///
+/// let api = ProtectedApi::new(["https://api.example/v1"])?;
+/// let token = Secret::new("fake-token");
+/// let header = api.authorization(&TokenType::Bearer, &token, "https://api.example/v1/me")?;
+/// assert_eq!(header.expose(), "Bearer fake-token");
+///
+/// let url = "https://api.example.evil.example/v1/me";
+/// let error = api.authorization(&TokenType::Bearer, &token, url).unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "misuse: the address \"https://api.example.evil.example/v1/me\" is not under a base of \
+///      this API; send the token to no other address, or add a base to ProtectedApi::new"
+/// );
+/// # Ok::<(), oauth2_proto::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct ProtectedApi(Vec<ApiAddress>);
+
+impl ProtectedApi {
+    /// Makes an API from its bases, each an address like `https://api.example/v1`: a URL is under a base if
+    /// scheme, host and port are the same, and its path begins with all segments of the base's path.
+    ///
+    /// # Errors
+    ///
+    /// Misuse: there is no base, or one is not `https` (or `http` to a loopback address), has user
+    /// information, a query or a fragment, or a path with dot segments.
+    pub fn new(bases: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, Error> {
+        let bases: Vec<_> = bases
+            .into_iter()
+            .map(|base| ApiAddress::parse_base(base.as_ref()))
+            .collect::<Result<_, _>>()
+            .map_err(|refused| Error::misuse(format!("the base {refused}")))?;
+        match bases.is_empty() {
+            true => Err(Error::misuse("the API has no base; pass the address that its requests begin with")),
+            false => Ok(Self(bases)),
+        }
+    }
+
+    /// Wraps an origin that a test of its module has parsed.
+    pub(crate) fn constant(origin: &'static str) -> Self {
+        Self(vec![ApiAddress::constant(origin)])
+    }
+
+    /// Returns the value of the header `Authorization` for a request to `url` (RFC 6750 §2.1). Send the token
+    /// in this header only, never in the query (§2.3), and let the HTTP client follow no redirects with it.
+    ///
+    /// The tokens of a response and of a session name their type; a keeper's are bearer tokens, unless its
+    /// server gives others:
+    ///
+    /// ```
+    /// use oauth2_proto::challenge::ProtectedApi;
+    /// use oauth2_proto::{Error, Secret, Session, TokenResponse, token::TokenType};
+    /// use std::time::SystemTime;
+    ///
+    /// const URL: &str = "https://api.example/v1/me";
+    ///
+    /// fn of_response(api: &ProtectedApi, tokens: &TokenResponse) -> Result<Secret, Error> {
+    ///     api.authorization(tokens.token_type(), tokens.access_token(), URL)
+    /// }
+    ///
+    /// fn of_session(
+    ///     api: &ProtectedApi,
+    ///     session: &Session,
+    ///     now: SystemTime,
+    /// ) -> Result<Option<Secret>, Error> {
+    ///     let Some(token) = session.access_token(now) else { return Ok(None) };
+    ///     api.authorization(session.token_type(), token, URL).map(Some)
+    /// }
+    ///
+    /// fn of_keeper(api: &ProtectedApi, token: &Secret) -> Result<Secret, Error> {
+    ///     api.authorization(&TokenType::Bearer, token, URL)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Misuse:
+    ///
+    /// - the URL is not under a base, or could mean another address to the API than to this crate: a path
+    ///   with dot segments, however they are escaped, user information, a host that a browser would rewrite;
+    /// - it has a fragment, or `access_token` in its query;
+    /// - the token type is not [`TokenType::Bearer`], which a header alone does not serve
+    ///   ([`authorization_as`](Self::authorization_as) names another scheme);
+    /// - the token is empty or holds other characters than visible ASCII.
+    pub fn authorization(
+        &self,
+        token_type: &TokenType,
+        access_token: &Secret,
+        url: &str,
+    ) -> Result<Secret, Error> {
+        match token_type {
+            TokenType::Bearer => self.header("Bearer", access_token, url),
+            TokenType::DPoP => Err(Error::misuse(NEEDS_A_PROOF)),
+            TokenType::Other(_) => Err(Error::misuse(format!(
+                "a token of type {token_type} is sent as the server's documentation says; if that is a header with \
+                 a scheme, call authorization_as (RFC 6749 section 7.1)"
+            ))),
+        }
+    }
+
+    /// Returns the value of the header `Authorization` with another scheme than `Bearer`, for a token of
+    /// [`TokenType::Other`] that the API wants in this form.
+    ///
+    /// ```
+    /// use oauth2_proto::{Secret, challenge::ProtectedApi};
+    ///
+    /// let api = ProtectedApi::new(["https://api.example"])?;
+    /// let token = Secret::new("fake-token");
+    /// let header = api.authorization_as("token", &token, "https://api.example/user")?;
+    /// assert_eq!(header.expose(), "token fake-token");
+    /// # Ok::<(), oauth2_proto::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Misuse: the scheme is no token of RFC 9110 §5.6.2, or is `DPoP`, which needs a proof too; or the
+    /// errors of [`authorization`](Self::authorization) for URL and token.
+    pub fn authorization_as(&self, scheme: &str, access_token: &Secret, url: &str) -> Result<Secret, Error> {
+        if scheme.eq_ignore_ascii_case("DPoP") {
+            return Err(Error::misuse(NEEDS_A_PROOF));
+        }
+        if scheme.is_empty() || !scheme.bytes().all(is_token_character) {
+            return Err(Error::misuse(format!(
+                "the scheme {} is no token of RFC 9110 section 5.6.2; use letters, digits and !#$%&'*+-.^_`|~",
+                Foreign(scheme)
+            )));
+        }
+        self.header(scheme, access_token, url)
+    }
+
+    fn header(&self, scheme: &str, access_token: &Secret, url: &str) -> Result<Secret, Error> {
+        let address =
+            ApiAddress::parse(url).map_err(|refused| Error::misuse(format!("the address {refused}")))?;
+        if !self.0.iter().any(|base| address.is_under(base)) {
+            return Err(Error::misuse(format!(
+                "the address {address} is not under a base of this API; send the token to no other address, or add \
+                 a base to ProtectedApi::new"
+            )));
+        }
+        // RFC 6750 §2.1 has fewer characters, and servers give tokens with others, such as a colon. A space
+        // would begin something else.
+        let token = access_token.expose();
+        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Error::misuse(
+                "the access token is empty, or holds a space or another character that cannot stand in the header; \
+                 pass it as the server gave it",
+            ));
+        }
+        // With its final length: a buffer that grows would leave a copy behind.
+        let mut header = String::with_capacity(scheme.len() + 1 + token.len());
+        header.push_str(scheme);
+        header.push(' ');
+        header.push_str(token);
+        Ok(Secret::new(header))
+    }
+}
+
+impl fmt::Debug for ProtectedApi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ProtectedApi").field(&self.0).finish()
+    }
+}
+
+const NEEDS_A_PROOF: &str =
+    "a DPoP token needs a proof of possession with each request (RFC 9449 section 7.1)";
