@@ -7,6 +7,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "a program has a clock and an environment; the crate has none")]
 
+#[path = "support/announced.rs"]
+mod announced;
 #[path = "support/browser.rs"]
 mod browser;
 #[path = "../examples/support/server.rs"]
@@ -62,6 +64,11 @@ fn main() -> ExitCode {
         match start(name) {
             Ok(server) => {
                 let server = Arc::new(server);
+                let of_trial = Arc::clone(&server);
+                trials.push(Trial::test(
+                    format!("{name}: what its metadata announces is offered"),
+                    move || announced::is_offered(&of_trial.facts),
+                ));
                 for flow in flows() {
                     match (flow.is_offered)(&server.facts) {
                         true => trials.push(trial(name, flow, &server, &matrix)),

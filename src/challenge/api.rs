@@ -111,6 +111,9 @@ impl ProtectedApi {
         match token_type {
             TokenType::Bearer => self.header("Bearer", access_token, url),
             TokenType::DPoP => Err(Error::misuse(NEEDS_A_PROOF)),
+            TokenType::NotApplicable => Err(Error::misuse(
+                "a token of type N_A is no access token, so no API takes it (RFC 8693 section 2.2.1)",
+            )),
             TokenType::Other(_) => Err(Error::misuse(format!(
                 "a token of type {token_type} is sent as the server's documentation says; if that is a header with \
                  a scheme, call authorization_as (RFC 6749 section 7.1)"

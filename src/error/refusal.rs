@@ -37,6 +37,11 @@ impl Refusal {
             | "unsupported_grant_type"
             | "invalid_scope"
             | "invalid_target"
+            | "invalid_authorization_details"
+            | "invalid_redirect_uri"
+            | "invalid_client_metadata"
+            | "invalid_software_statement"
+            | "unapproved_software_statement"
             | "invalid_dpop_proof"
             | "unsupported_token_type" => Advice::FixConfiguration,
             "server_error" | "temporarily_unavailable" | "authorization_pending" | "slow_down" => {

@@ -342,7 +342,7 @@ fn rfc7591_section_3_2_2_an_error_is_refused_whatever_the_status() {
         let error = call.read(json(status, answer)).unwrap_err();
         assert_eq!(
             (error.kind(), error.code(), error.description(), error.advice()),
-            (ErrorKind::Refused, Some("invalid_redirect_uri"), Some("not allowed"), Advice::Stop),
+            (ErrorKind::Refused, Some("invalid_redirect_uri"), Some("not allowed"), Advice::FixConfiguration),
             "{status}"
         );
     }

@@ -4,6 +4,8 @@
 
 #[path = "flows/authorization.rs"]
 mod authorization;
+#[path = "flows/challenge.rs"]
+mod challenge;
 #[path = "flows/device.rs"]
 mod device;
 #[path = "flows/discovery.rs"]
@@ -50,6 +52,7 @@ pub const FLOWS: &[&[Flow]] = &[
     grants::FLOWS,
     device::FLOWS,
     management::FLOWS,
+    challenge::FLOWS,
 ];
 
 const SIGN_IN_AND_REFRESH: &[Flow] = &[

@@ -99,6 +99,20 @@ pub struct Wider {
     pub login_hint: bool,
     /// A protected resource: `GET` needs the first scope, `POST` all scopes.
     pub api: Option<String>,
+    /// The resource's answer to a token that lacks a scope.
+    pub insufficient_scope: Option<InsufficientScope>,
+}
+
+/// The answer of a resource to a token that lacks a scope.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum InsufficientScope {
+    /// A challenge that names the scopes.
+    NamesScopes,
+    /// A challenge that names no scope.
+    NamesNoScope,
+    /// No challenge.
+    HasNoChallenge,
 }
 
 /// What an assertion must say, and the key it must be signed with (HS256).

@@ -289,6 +289,7 @@ if __name__ == "__main__":
             "max_age": True,
             "login_hint": True,
             "api": f"{base}/api",
+            "insufficient_scope": "has_no_challenge",
         },
     }
     print("READY", json.dumps(facts), flush=True)

@@ -173,6 +173,7 @@ if __name__ == "__main__":
             "response_modes": [],
             "prompts": ["none", "login"],
             "api": f"{base}/api",
+            "insufficient_scope": "names_no_scope",
         },
     }
     print("READY", json.dumps(facts), flush=True)

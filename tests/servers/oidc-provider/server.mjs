@@ -172,6 +172,7 @@ server.listen(Number(process.argv[2] || process.env.PORT || 0), '127.0.0.1', asy
       max_age_scopes: ['openid'],
       login_hint: true,
       api: `${issuer}/api`,
+      insufficient_scope: 'names_scopes',
     },
   })}\n`);
 });

@@ -244,6 +244,7 @@ server.listen(Number(process.argv[2] || process.env.PORT || 0), '127.0.0.1', asy
       client_documents: `${issuer}/client-documents`,
       identity_provider: identityProviderFacts(issuer, issuer, 'https://api.example/'),
       api,
+      insufficient_scope: 'names_scopes',
     },
   })}\n`);
 });
