@@ -1,9 +1,11 @@
 //! A server may leave out a flow only if its metadata does not announce it.
 
 use libtest_mimic::Failed;
+use oauth2_proto::Request;
 use serde_json::Value;
 
 use crate::foreign::Facts;
+use crate::http;
 
 /// Compares the documents that the server publishes with the facts of its set-up.
 pub fn is_offered(facts: &Facts) -> Result<(), Failed> {
@@ -11,7 +13,8 @@ pub fn is_offered(facts: &Facts) -> Result<(), Failed> {
     let openid = openid.map(|issuer| format!("{issuer}/.well-known/openid-configuration"));
     let urls: Vec<_> = facts.metadata_url.iter().cloned().chain(openid).collect();
     for url in &urls {
-        let document: Value = serde_json::from_str(&ureq::get(url).call()?.body_mut().read_to_string()?)?;
+        let (_, _, body) = http::send(&Request::new("GET", url))?;
+        let document: Value = serde_json::from_slice(&body)?;
         if let Some(name) = announcements(&document, facts).find_map(|(name, holds)| (!holds).then_some(name))
         {
             return Err(format!("{url} announces {name}, and the facts do not offer it").into());

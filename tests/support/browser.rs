@@ -26,6 +26,8 @@ pub enum End {
     Callback(String),
     /// At one of the addresses to stop at, with a form that is not sent there.
     Form(String),
+    /// At a page that asks for the device's code once more; this is its text.
+    CodeAgain(String),
     /// At a page with nothing to fill in.
     Page {
         /// The HTTP status.
@@ -83,7 +85,7 @@ impl Browser {
     /// Enters a device's user code, signs in and refuses; the answer is the text of the last page.
     pub fn refuse_device(&mut self, verification_uri: &str, user_code: &str) -> Result<String, String> {
         match self.visit(verification_uri, &[], false, user_code)? {
-            End::Page { status, text, .. } if status < 500 => Ok(text),
+            End::Page { status: 200, text, .. } | End::CodeAgain(text) => Ok(text),
             other => callback(other),
         }
     }
@@ -92,9 +94,13 @@ impl Browser {
     fn visit(&mut self, url: &str, stops: &[&str], agrees: bool, code: &str) -> Result<End, String> {
         let mut url = Url::parse(url).map_err(|error| format!("{error}: {url}"))?;
         let mut form = None;
+        let mut was_asked = false;
         for _ in 0..MAX_STEPS {
             let (status, location, html) = self.send(&url, form.take())?;
             let tags = tags(&html);
+            if tags.iter().any(Tag::asks_for_code) && std::mem::replace(&mut was_asked, true) {
+                return Ok(End::CodeAgain(text(&tags)));
+            }
             let target = if let Some(location) = location {
                 if is_at(stops, &location) {
                     return Ok(End::Callback(location));
@@ -108,8 +114,7 @@ impl Browser {
                 self.notice(&tags);
                 target
             } else {
-                let words: Vec<_> = tags.iter().flat_map(|tag| tag.text.split_whitespace()).collect();
-                return Ok(End::Page { status, url, text: words.join(" ") });
+                return Ok(End::Page { status, url, text: text(&tags) });
             };
             url = url.join(&target).map_err(|error| format!("{error}: {target} on {url}"))?;
         }
@@ -185,6 +190,7 @@ fn callback(end: End) -> Result<String, String> {
     match end {
         End::Callback(url) => Ok(url),
         End::Form(_) => Err("the callback came as a form".to_owned()),
+        End::CodeAgain(text) => Err(format!("the code is asked for again: {text:.300}")),
         End::Page { status, url, text } => Err(format!("nothing to fill in at {url}: {status} {text:.300}")),
     }
 }
@@ -218,7 +224,7 @@ fn fill<'a>(tag: &'a Tag, agrees: bool, code: &'a str) -> Option<&'a str> {
         ("checkbox" | "radio", _) if tag.get("value").is_empty() => Some("on"),
         ("password", _) => Some("password"),
         ("" | "text" | "email", name) if NAMES.contains(&name) => Some("user"),
-        ("" | "text", "user_code") => Some(code),
+        _ if tag.asks_for_code() => Some(code),
         _ => (tag.name != "button").then(|| tag.get("value")),
     }
 }
@@ -236,11 +242,21 @@ impl Tag {
         self.attributes.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
 
+    fn asks_for_code(&self) -> bool {
+        self.get("name") == "user_code" && matches!(self.get("type"), "" | "text")
+    }
+
     /// Returns whether one of the words is in the name, the value, the address or the text.
     fn says(&self, words: &[&str]) -> bool {
         let seen = [self.get("name"), self.get("value"), self.get("href"), &self.text].join(" ");
         words.iter().any(|word| seen.to_ascii_lowercase().contains(word))
     }
+}
+
+/// The words of a page.
+fn text(tags: &[Tag]) -> String {
+    let words: Vec<_> = tags.iter().flat_map(|tag| tag.text.split_whitespace()).collect();
+    words.join(" ")
 }
 
 /// Each form that posts, with its controls: those inside it, and those that name it.

@@ -139,7 +139,7 @@ def must_sign_in(grant):
     if "user" not in session:
         return True
     age = time.time() - session["signed_in_at"]
-    wants_fresh = getattr(grant, "prompt", None) == "login" or age > float(request.args.get("max_age", "inf"))
+    wants_fresh = getattr(grant, "prompt", None) == "login" or age > float(request.args.get("max_age") or "inf")
     return wants_fresh and session.get("signed_in_for") != request.full_path
 
 
@@ -155,7 +155,7 @@ def authorize():
         return page("Grant access?", "", DECISION)
     user = session["user"] if request.form.get("decision") == "allow" else None
     response = server.create_authorization_response(grant_user=user, grant=grant)
-    return in_mode(request.args.get("response_mode", "query"), response)
+    return in_mode(request.args.get("response_mode") or "query", response)
 
 
 def with_issuer(response):

@@ -46,7 +46,7 @@ class AuthorizationDetails:
 
     def validate(self, grant, redirect_uri):
         text = grant.request.payload.data.get("authorization_details")
-        if text is None:
+        if not text:
             return
         try:
             types = [detail["type"] for detail in json.loads(text)]

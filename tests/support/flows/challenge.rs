@@ -7,12 +7,14 @@ use oauth2_proto::authorization::AuthorizationRequest;
 use oauth2_proto::challenge::{Challenges, ProtectedApi, StepUp, StepUpPolicy, Verdict};
 use oauth2_proto::discovery::ResourceDiscovery;
 use oauth2_proto::error::ErrorKind;
-use oauth2_proto::{Client, Secret, TokenResponse};
+use oauth2_proto::token::TokenType;
+use oauth2_proto::{Client, Request, Secret, TokenResponse};
 
 use super::discovery::discover_resource;
 use super::{Flow, check, client, receive, send};
 use crate::browser::Browser;
 use crate::foreign::{Facts, InsufficientScope};
+use crate::http;
 
 pub const FLOWS: &[Flow] = &[
     Flow {
@@ -117,20 +119,20 @@ impl<'a> Api<'a> {
     }
 
     fn get(&self, token: Option<&Secret>) -> Result<Answer, Failed> {
-        let mut request = agent().get(self.url);
-        if let Some(token) = token {
-            request = request.header("authorization", self.header(token)?.expose());
-        }
-        Answer::of(request.call()?, token.is_some())
+        self.ask("GET", token)
     }
 
     fn post(&self, token: &Secret) -> Result<Answer, Failed> {
-        let request = agent().post(self.url).header("authorization", self.header(token)?.expose());
-        Answer::of(request.send("fake")?, true)
+        self.ask("POST", Some(token))
     }
 
-    fn header(&self, token: &Secret) -> Result<Secret, Failed> {
-        Ok(self.api.authorization(&oauth2_proto::token::TokenType::Bearer, token, self.url)?)
+    fn ask(&self, method: &'static str, token: Option<&Secret>) -> Result<Answer, Failed> {
+        let mut request = Request::new(method, self.url);
+        if let Some(token) = token {
+            request.set_header("authorization", self.api.authorization(&TokenType::Bearer, token, self.url)?);
+        }
+        let (status, headers, _) = http::send(&request)?;
+        Ok(Answer { status, challenges: Challenges::from_headers(headers), had_token: token.is_some() })
     }
 }
 
@@ -143,18 +145,7 @@ struct Answer {
 }
 
 impl Answer {
-    fn of(response: ureq::http::Response<ureq::Body>, had_token: bool) -> Result<Self, Failed> {
-        let headers = response.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        let challenges = Challenges::from_headers(headers);
-        Ok(Self { status: response.status().as_u16(), challenges, had_token })
-    }
-
     fn verdict(&self) -> Verdict<'_> {
         self.challenges.verdict(self.status, self.had_token)
     }
-}
-
-fn agent() -> ureq::Agent {
-    let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(None);
-    config.build().into()
 }

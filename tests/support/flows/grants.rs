@@ -73,6 +73,11 @@ fn token_exchange(facts: &Facts) -> Result<(), Failed> {
         .actor_token(exchanged.token(), token_type::ACCESS_TOKEN)
         .start()?;
     send(&call)?;
+    if facts.resource.is_some() {
+        let request = client.token_exchange(subject, token_type::ACCESS_TOKEN);
+        let call = request.resource("https://other.example/").start()?;
+        refused(send(&call), "invalid_target", Advice::FixConfiguration)?;
+    }
     let garbage = Secret::new("fake-token-of-nobody");
     let call = client.token_exchange(&garbage, token_type::ACCESS_TOKEN).start()?;
     refused(send(&call), "invalid_request", Advice::FixConfiguration)

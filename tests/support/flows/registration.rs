@@ -4,10 +4,11 @@ use std::time::SystemTime;
 
 use libtest_mimic::Failed;
 use oauth2_proto::registration::{self, ApplicationType, ClientMetadata, Registered, client_id_url};
-use oauth2_proto::{Advice, AuthorizationServer, ClientAuth, Error, Secret};
+use oauth2_proto::{Advice, AuthorizationServer, ClientAuth, Error, Request, Secret};
 
 use super::{Flow, check, refused, send, server, tokens};
 use crate::foreign::Facts;
+use crate::http;
 
 pub const FLOWS: &[Flow] = &[
     Flow {
@@ -68,8 +69,10 @@ fn client_document(facts: &Facts) -> Result<(), Failed> {
     let client_id = client_id_url("https://app.example/oauth/client.json")?;
     let document = metadata(facts).token_endpoint_auth_method("none").document(&client_id)?;
     let address = url::Url::parse_with_params(documents, [("url", client_id.as_str())])?;
-    let stored = ureq::put(address.as_str()).send(document)?;
-    check(stored.status() == 204, format!("the document is not stored: {}", stored.status()))?;
+    let mut request = Request::new("PUT", address);
+    request.set_body(document);
+    let (status, _, _) = http::send(&request)?;
+    check(status == 204, format!("the document is not stored: {status}"))?;
     let server = server(facts)?.client_id_metadata_document_supported(true);
     let client = client_id.client(server, ClientAuth::none())?;
     let tokens = tokens(&client, facts)?;
