@@ -67,7 +67,8 @@ fuzz_target!(|data: &[u8]| {
 /// Both types make an identity assertion of an exchanged token.
 fn check_assertion(exchanged: &Result<ExchangedToken, Error>, asserted: &Result<IdentityAssertion, Error>) {
     let is_assertion = exchanged.as_ref().is_ok_and(|exchanged| {
-        exchanged.issued_token_type() == token_type::ID_JAG && *exchanged.token_type() == TokenType::NotApplicable
+        exchanged.issued_token_type() == token_type::ID_JAG
+            && *exchanged.token_type() == TokenType::NotApplicable
     });
     assert_eq!(asserted.is_ok(), is_assertion);
     if let (Ok(exchanged), Ok(asserted)) = (exchanged, asserted) {

@@ -162,3 +162,15 @@ fn client_credentials(
     let request = parameters.fold(request, |request, (name, value)| request.parameter(name, value.expose()));
     request.start_as(|context| SessionContext { sent: Sent::ClientCredentials(context), attempt })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A program may keep a million sessions.
+    #[test]
+    fn a_source_takes_no_more_room_than_a_refresh_token() {
+        assert_eq!(size_of::<Source>(), size_of::<Secret>());
+        assert!(size_of::<Session>() <= 256, "{}", size_of::<Session>());
+    }
+}

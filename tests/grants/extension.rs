@@ -44,6 +44,7 @@ fn a_grant_that_this_crate_has_or_forbids_is_refused() {
         (" password", "no URI has"),
         ("pass\nword", "no URI has"),
         ("größe", "no URI has"),
+        ("urn:example:<grant>", "no URI has"),
     ] {
         let error = client.extension_grant(grant_type).start().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Misuse, "{grant_type:?}");

@@ -2,6 +2,7 @@
 
 #[path = "../support/responses.rs"]
 mod responses;
+#[allow(dead_code, reason = "this program needs a part of it")]
 #[path = "../support/mod.rs"]
 mod support;
 

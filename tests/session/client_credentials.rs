@@ -264,7 +264,8 @@ fn the_token_is_used_while_the_next_one_is_asked_for() {
     let mut store = Store::default();
     let mut session = Session::new(own_tokens(&client, &own(0)), policy(), now());
     save(&mut session, &mut store, now());
-    let call = claim_and_send(&mut session, &mut store, later(DUE));
+    save(&mut session, &mut store, later(DUE));
+    let call = session.send(&client, later(DUE)).unwrap().unwrap();
     assert_eq!(usable(&session, later(DUE)), Some("fake-own-0"));
     session.no_response(call, later(DUE + 1));
     assert_eq!(usable(&session, later(DUE + 1)), Some("fake-own-0"));
@@ -284,6 +285,14 @@ fn a_user_who_signs_in_does_not_continue_with_the_clients_own_tokens() {
     save(&mut session, &mut store, later(1));
     assert_eq!(store.value()["version"], 2);
     assert_eq!(step(&mut session, later(EXPIRY + 1)), "reauthorize NoRefreshToken");
+
+    // Nor does our own claim concern them.
+    let mut store = Store::default();
+    let mut session = with_token(&mut store);
+    save(&mut session, &mut store, later(DUE));
+    session.reauthorized(tokens(&without), later(DUE));
+    save(&mut session, &mut store, later(DUE));
+    assert_eq!(step(&mut session, later(DUE)), format!("idle {}", DUE + EXPIRY));
 
     // The claim of a request that another holder makes meanwhile is not theirs either.
     let mut store = Store::default();
