@@ -63,6 +63,9 @@ fn run() -> Result<(), String> {
     println!("{base}");
     println!("authorization endpoint  {base}/oauth/authorize");
     println!("token endpoint          {base}/oauth/token");
+    println!("introspection endpoint  {base}/oauth/token/introspect");
+    println!("revocation endpoint     {base}/oauth/revoke");
+    println!("device authorization    {base}/oauth/device_authorization");
     println!("API, GET with Bearer    {base}/api/me");
     println!("client_id               {}", config.client_id);
     println!("client secret           {}", config.client_secret);

@@ -2,17 +2,16 @@
 //!
 //! Each endpoint's reader names its members, and reads each by a function of this file.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
 use crate::call::Response;
 use crate::error::Error;
 use crate::server::Leniencies;
-use crate::text::json::{self, Extras, Member};
-use crate::text::salvage;
+use crate::text::json::{Extras, Member};
 use crate::text::secret::{Secret, is_printable};
-use crate::text::time::digits;
+use crate::text::time::{self, digits};
 use crate::token::reader;
 
 /// Reads the object of a success: the values of these `names`, in the same order, and all other members.
@@ -28,17 +27,9 @@ pub(crate) fn read<'a, const N: usize>(
     if let Some(failure) = reader::read_failure(response) {
         return Err(failure);
     }
-    let mut members = [const { Member::Absent }; N];
-    let extras = match json::read(response.body(), names, &mut members) {
-        Some(extras) => extras,
-        None => match salvage::read(response.body(), names, &mut members) {
-            (extras, None) => extras,
-            (_, Some(damage)) => return Err(Error::invalid(damage)),
-        },
-    };
-    match names.iter().zip(&members).find(|(_, member)| matches!(member, Member::Repeated)) {
-        Some((name, _)) => Err(Error::invalid(format!("the member {name} is there twice"))),
-        None => Ok((members, extras)),
+    match reader::read_object(response.body(), names) {
+        (members, extras, None) => Ok((members, extras)),
+        (_, _, Some(damage)) => Err(damage),
     }
 }
 
@@ -93,9 +84,9 @@ pub(crate) fn seconds(name: &str, member: Member<'_>) -> Result<Option<Duration>
         .map_err(|_| Error::invalid(format!("{name} is no number of seconds")))
 }
 
-/// Reads a point in time, in seconds since 1970: in the forms that servers write `expires_in` in, but as large as
-/// 64 bits can be.
-pub(crate) fn time(name: &str, member: Member<'_>) -> Result<Option<u64>, Error> {
+/// Reads a number of seconds since 1970, in the forms that servers write `expires_in` in, but as large as 64 bits can
+/// be.
+pub(crate) fn unix_seconds(name: &str, member: Member<'_>) -> Result<Option<u64>, Error> {
     let seconds = match member {
         Member::Absent => return Ok(None),
         Member::Unsigned(seconds) => Some(seconds),
@@ -107,7 +98,109 @@ pub(crate) fn time(name: &str, member: Member<'_>) -> Result<Option<u64>, Error>
     seconds.map(Some).ok_or_else(|| Error::invalid(format!("{name} is no number of seconds")))
 }
 
+/// Reads a point in time: a JSON number of seconds since 1970, whose fraction is cut off (`NumericDate`, RFC 7519
+/// §2). A time before 1970 counts as 1970, and one after the year 9999 as the end of that year.
+pub(crate) fn time(name: &str, member: Member<'_>) -> Result<Option<SystemTime>, Error> {
+    let seconds = match member {
+        Member::Absent => return Ok(None),
+        Member::Unsigned(seconds) => seconds,
+        Member::Negative(_) => 0,
+        // `as` cuts the fraction and saturates.
+        Member::Float(seconds) => seconds as u64,
+        _ => return Err(Error::invalid(format!("{name} is no number of seconds since 1970"))),
+    };
+    Ok(Some(time::system_time(seconds.saturating_mul(1000))))
+}
+
 /// Makes the error of a member that the specification requires.
 pub(crate) fn missing(name: &str) -> Error {
     Error::invalid(format!("there is no {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Advice, ErrorKind};
+
+    /// Reads the member `a` of an object by a function of this file.
+    #[track_caller]
+    fn member<T>(
+        value: &str,
+        read: fn(&str, Member<'_>) -> Result<Option<T>, Error>,
+    ) -> Result<Option<T>, Error> {
+        let body = format!(r#"{{"a":{value}}}"#);
+        let response = Response::new(200, [("a", "b")], body.as_bytes());
+        let ([member], _) = super::read(&response, &["a"])?;
+        read("a", member)
+    }
+
+    /// The function must refuse each of these values by an error that names the member, and not the value.
+    #[track_caller]
+    fn refuses<T>(values: &[&str], read: fn(&str, Member<'_>) -> Result<Option<T>, Error>) {
+        for value in values {
+            let Err(error) = member(value, read) else { panic!("{value} is taken") };
+            assert_eq!((error.kind(), error.advice()), (ErrorKind::Invalid, Advice::Stop), "{value}");
+            let shown = format!("{error} {error:?}");
+            assert!(shown.contains("a is n") && !shown.contains("planted"), "{shown}");
+        }
+        assert!(matches!(member("null", read), Ok(None)));
+    }
+
+    #[test]
+    fn a_text_is_not_empty() {
+        assert_eq!(member(r#""fake\n""#, text).unwrap().as_deref(), Some("fake\n"));
+        refuses(&[r#""""#, "7", "-7", "7.5", "true", r#"["planted"]"#, r#"{"planted":1}"#], text);
+    }
+
+    #[test]
+    fn a_secret_is_neither_empty_nor_broken_by_control_characters() {
+        assert_eq!(member(r#""fäke \u0041""#, secret).unwrap(), Some(Secret::new("fäke A")));
+        refuses(
+            &[r#""""#, r#""planted\n""#, r#""\u0085planted""#, "7", "true", r#"["planted"]"#, "{}"],
+            secret,
+        );
+    }
+
+    #[test]
+    fn a_list_of_texts_holds_nothing_else() {
+        assert_eq!(member(r#"["a",""]"#, texts).unwrap(), Some(vec!["a".to_owned(), String::new()]));
+        assert_eq!(member("[]", texts).unwrap(), Some(Vec::new()));
+        refuses(
+            &[r#""planted""#, "7", "{}", "true", r#"["planted",7]"#, "[null]", r#"[["planted"]]"#],
+            texts,
+        );
+    }
+
+    #[test]
+    fn a_boolean_is_no_word_and_no_number() {
+        assert_eq!(member("true", boolean).unwrap(), Some(true));
+        assert_eq!(member("false", boolean).unwrap(), Some(false));
+        refuses(&[r#""true""#, r#""planted""#, "0", "1", "1.0", "-1", "[true]", "{}"], boolean);
+    }
+
+    #[test]
+    fn seconds_are_written_like_expires_in() {
+        for (value, number) in [("0", 0), ("60", 60), (r#""60""#, 60), ("60.9", 60), ("1e30", (1 << 31) - 1)]
+        {
+            assert_eq!(member(value, seconds).unwrap(), Some(Duration::from_secs(number)), "{value}");
+        }
+        refuses(&["-1", "-0.5", r#""-1""#, r#""planted""#, r#""""#, "true", "[60]", "{}"], seconds);
+    }
+
+    #[test]
+    fn rfc7519_section_2_a_time_is_a_number_whose_fraction_is_cut_off() {
+        let end = time::END / 1000;
+        for (value, number) in [("0", 0), ("-7", 0), ("-7.5", 0), ("7.9", 7), ("7e0", 7), ("1e300", end)] {
+            let expected = SystemTime::UNIX_EPOCH + Duration::from_secs(number);
+            let time = member(value, super::time).unwrap().unwrap();
+            assert_eq!(time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs(), number, "{value}");
+            assert!(time >= expected);
+        }
+        refuses(&[r#""7""#, r#""planted""#, r#""""#, "true", "[7]", "{}"], super::time);
+    }
+
+    #[test]
+    fn a_missing_member_is_named() {
+        assert_eq!(missing("active").to_string(), "not a valid answer: there is no active");
+    }
 }

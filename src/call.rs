@@ -200,6 +200,14 @@ impl Request {
         Self { method: method.into(), headers, ..Self::form_post(url, body, authorization) }
     }
 
+    /// Replaces the client authentication, in the header or in the form, by another `authorization` header.
+    pub(crate) fn replace_credentials(&mut self, authorization: Secret) {
+        self.remove_form_parameter("client_id");
+        self.remove_form_parameter("client_secret");
+        self.authorization = Some(Arc::new(authorization));
+        self.credentials_are_encoded = false;
+    }
+
     /// Returns the method: `POST` for every request with a form.
     pub fn method(&self) -> &str {
         &self.method
@@ -406,10 +414,12 @@ impl Request {
 fn secret_parameters(body: &str) -> Vec<Secret> {
     let form = body.split('&').map(|pair| pair.split_once('=').unwrap_or(("", pair)));
     let form = form.filter(|(name, value)| match form::unescape(name).as_deref() {
-        Some("code" | "code_verifier" | "refresh_token" | "client_secret") => true,
+        Some("code" | "code_verifier" | "refresh_token" | "client_secret" | "token" | "device_code") => true,
         Some("assertion" | "subject_token" | "actor_token") => true,
-        Some("audience") => false,
-        Some("grant_type" | "redirect_uri" | "scope" | "client_id" | "resource") => false,
+        Some(
+            "grant_type" | "redirect_uri" | "scope" | "client_id" | "resource" | "audience"
+            | "token_type_hint",
+        ) => false,
         // The value names a kind, as in `client_assertion_type`.
         Some(name) if name.ends_with("_type") => false,
         _ => value.len() >= MIN_ADDED_SECRET,
@@ -439,8 +449,8 @@ fn secret_members(body: &str) -> Option<Vec<Secret>> {
     Some(secrets)
 }
 
-/// The members of client metadata that are no secrets (RFC 7591 §2, OpenID Connect Dynamic Client Registration
-/// §2, RFC 7592 §3).
+/// The members of client metadata that are no secrets (RFC 7591 §2, RFC 7592 §3, OpenID Connect Dynamic Client
+/// Registration §2).
 const PUBLIC_MEMBERS: &[&str] = &[
     "application_type",
     "client_id",
@@ -565,6 +575,11 @@ impl<'a> Response<'a> {
             }
         }
         response
+    }
+
+    /// Returns the status.
+    pub fn status(&self) -> u16 {
+        self.status
     }
 
     /// Copies the body, so that a function that sends a request can return the response. The copy is wiped on

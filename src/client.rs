@@ -123,10 +123,21 @@ impl Client {
         })
     }
 
+    /// Returns the name of this client's authentication (RFC 8414 §2).
+    pub(crate) fn auth_method(&self) -> &'static str {
+        self.auth.method()
+    }
+
     /// Returns whether this client started an authorization, also by the digest that an earlier version
     /// stored.
     pub(crate) fn has_started(&self, started_by: StartedBy) -> bool {
         started_by == self.started_by || started_by == self.started_by_as_written
+    }
+
+    /// Returns the `client_id` for a body that names it although a header authenticates the client; empty
+    /// where [`request`](Self::request) adds it anyway.
+    pub(crate) fn client_id_beside_header(&self) -> &str {
+        if self.authorization.is_some() { &self.client_id } else { "" }
     }
 
     /// Returns whether this client has no credentials (RFC 6749 §2.1).

@@ -1,9 +1,9 @@
-//! The metadata that authorization servers and protected resources publish (RFC 8414, OpenID Connect Discovery,
-//! RFC 9728).
+//! The metadata that authorization servers and protected resources publish (RFC 8414, OpenID Connect
+//! Discovery, RFC 9728).
 //!
 //! - [`ServerDiscovery`] finds an [`AuthorizationServer`](crate::AuthorizationServer) by its issuer.
-//! - [`ResourceDiscovery`] finds a [`ProtectedResource`] by its URL or by the challenge of a 401; the resource names
-//!   the issuers of its authorization servers.
+//! - [`ResourceDiscovery`] finds a [`ProtectedResource`] by its URL or by the challenge of a 401; the
+//!   resource names the issuers of its authorization servers.
 //! - [`Metadata`] shows what an [`AuthorizationServer`](crate::AuthorizationServer) says about itself.
 //!
 //! A discovery does no I/O. It returns the call for one address; after an error it goes on to the next one.
@@ -73,10 +73,11 @@
 //!
 //! # A resource that moves to another server
 //!
-//! What one server issued is never sent to another one: a [`PendingAuthorization`](crate::PendingAuthorization)
-//! accepts only the client that started it (issuer, endpoints and `client_id`), and a [`Session`](crate::Session)
-//! only a client with the token endpoint and the `client_id` that its tokens are from. Your part is to keep the
-//! `client_id` and the secret with the issuer that gave them, and to make a client of them for this issuer only.
+//! What one server issued is never sent to another one: a
+//! [`PendingAuthorization`](crate::PendingAuthorization) accepts only the client that started it (issuer,
+//! endpoints and `client_id`), and a [`Session`](crate::Session) only a client with the token endpoint and
+//! the `client_id` that its tokens are from. Your part is to keep the `client_id` and the secret with the
+//! issuer that gave them, and to make a client of them for this issuer only.
 
 mod addresses;
 mod document;

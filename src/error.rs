@@ -263,6 +263,13 @@ impl Error {
         self
     }
 
+    /// Reads the refusal of a poll for the tokens of a device, where only two codes mean that the user has
+    /// not decided yet (RFC 8628 §3.5).
+    pub(crate) fn of_device_poll(mut self) -> Self {
+        self.0.advice = self.0.refusal.advice_of_device_poll(self.0.advice);
+        self
+    }
+
     /// Reads an error of a request without a user, who could neither sign in again nor say no: only the
     /// registration explains it.
     pub(crate) fn without_user(mut self) -> Self {

@@ -1,5 +1,5 @@
-//! The grants that need no browser: refresh, client credentials, token exchange, JWT bearer, the identity
-//! assertion grant, and any other by its name.
+//! The grants that need no browser: refresh, client credentials, device authorization, token exchange, JWT
+//! bearer, the identity assertion grant, and any other by its name.
 //!
 //! Each begins at [`Client`](crate::Client) and gives a [`Call`](crate::Call):
 //!
@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | refresh | [`Client::refresh`](crate::Client::refresh) | RFC 6749 §6 |
 //! | client credentials | [`Client::client_credentials`](crate::Client::client_credentials) | RFC 6749 §4.4 |
+//! | device authorization | [`Client::device_authorization`](crate::Client::device_authorization), then the polls of [`device`] | RFC 8628 |
 //! | token exchange | [`Client::token_exchange`](crate::Client::token_exchange) | RFC 8693 |
 //! | JWT bearer | [`Client::jwt_bearer`](crate::Client::jwt_bearer) | RFC 7523 §2.1 |
 //! | identity assertion | [`Client::identity_assertion`](crate::Client::identity_assertion), then [`Client::redeem`](crate::Client::redeem) | draft-ietf-oauth-identity-assertion-authz-grant |
@@ -17,6 +18,7 @@
 pub(crate) mod added;
 mod bearer;
 pub(crate) mod client_credentials;
+pub mod device;
 mod exchange;
 mod extension;
 mod identity_assertion;

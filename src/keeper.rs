@@ -274,8 +274,9 @@ impl Keeper {
     }
 
     /// Ends an authorization for a disconnect or a sign-out. When the end is stored, returns the refresh
-    /// token: revoke it at the server (RFC 7009). `None` if there is no refresh token, or if the user has
-    /// signed in again meanwhile.
+    /// token: revoke it at the server with [`Client::revoke`](crate::Client::revoke), as
+    /// [`management`](crate::management) shows. `None` if there is no refresh token, or if the user has signed
+    /// in again meanwhile.
     ///
     /// # Errors
     ///

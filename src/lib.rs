@@ -122,10 +122,14 @@
 //! # Modules
 //!
 //! The root exports the types that a program with one server needs. The modules hold the rest: the requests
-//! about to be sent ([`authorization`], [`grants`]), the metadata that servers publish ([`discovery`]), how a
-//! client becomes known to a server ([`registration`]), access tokens in use ([`challenge`]), the keeper of
-//! tokens ([`keeper`]), the accepted deviations of a server ([`server`]), token types ([`token`]), the parts of
-//! a session ([`session`]), the kinds of errors ([`error`]), and how calls are typed ([`call`]).
+//! about to be sent ([`authorization`], [`grants`]), the keeper of tokens ([`keeper`]), the accepted
+//! deviations of a server ([`server`]), token types ([`token`]), the parts of a session ([`session`]), the
+//! kinds of errors ([`error`]), and how calls are typed ([`call`]).
+//!
+//! A program for servers that it does not know in advance finds them by [`discovery`], and registers itself by
+//! [`registration`]. [`challenge`] has the header for an API and reads what the API's answer asks for;
+//! [`management`] revokes and looks up tokens. The guide has [each specification](guide::specifications) with its
+//! place in the crate.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(
@@ -156,6 +160,7 @@ pub mod grants;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 pub mod keeper;
+pub mod management;
 pub mod pleo;
 pub mod registration;
 pub mod server;

@@ -1,15 +1,25 @@
 //! Pleo's authorization servers, as data.
 //!
-//! Pleo offers the authorization code grant with PKCE (`S256` only) and refresh, and authenticates clients
-//! by `client_secret_basic` only. Access and refresh tokens are opaque; a refresh replaces both, and every
-//! earlier one dies at once. Scopes look like `export:read`.
+//! Pleo offers the authorization code grant with PKCE (`S256` only), refresh and introspection, and
+//! authenticates clients by `client_secret_basic` only. Access and refresh tokens are opaque; a refresh replaces
+//! both, and every earlier one dies at once. Scopes look like `export:read`.
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
+use crate::authorization::AuthorizationRequest;
 use crate::challenge::ProtectedApi;
 use crate::error::Error;
+use crate::management::Introspection;
 use crate::server::AuthorizationServer;
-use crate::text::uri::{Endpoint, Issuer};
+use crate::text::uri::{Endpoint, Issuer, Refused, Urn};
+
+/// The base URL of Pleo's API in production.
+pub const API: &str = "https://external.pleo.io";
+
+/// The base URL of Pleo's API in staging.
+pub const STAGING_API: &str = "https://external.staging.pleo.io";
 
 /// Describes Pleo's staging environment, `https://auth.staging.pleo.io`.
 ///
@@ -26,10 +36,11 @@ use crate::text::uri::{Endpoint, Issuer};
 /// );
 /// ```
 pub fn staging() -> AuthorizationServer {
-    pleo(AuthorizationServer::with_endpoints(
-        Some(Endpoint::constant("https://auth.staging.pleo.io/oauth/authorize")),
+    pleo(
+        Endpoint::constant("https://auth.staging.pleo.io/oauth/authorize"),
         Endpoint::constant("https://auth.staging.pleo.io/oauth/token"),
-    ))
+        Endpoint::constant("https://auth.staging.pleo.io/oauth/token/introspect"),
+    )
 }
 
 /// Describes Pleo's production environment, `https://auth.pleo.io`, where a redirect URI must be `https`.
@@ -51,10 +62,11 @@ pub fn staging() -> AuthorizationServer {
 /// # }
 /// ```
 pub fn production() -> AuthorizationServer {
-    pleo(AuthorizationServer::with_endpoints(
-        Some(Endpoint::constant("https://auth.pleo.io/oauth/authorize")),
+    pleo(
+        Endpoint::constant("https://auth.pleo.io/oauth/authorize"),
         Endpoint::constant("https://auth.pleo.io/oauth/token"),
-    ))
+        Endpoint::constant("https://auth.pleo.io/oauth/token/introspect"),
+    )
     .https_redirect_uris_only()
 }
 
@@ -77,10 +89,47 @@ pub fn production() -> AuthorizationServer {
 /// Misuse, if the base is not `https` (or `http` to a loopback address), or has user information, a query
 /// or a fragment.
 pub fn at(base: &str) -> Result<AuthorizationServer, Error> {
+    let refuse = |refused: Refused| Error::misuse(format!("the base URL {refused}"));
     // A base URL has the syntax of an issuer: a web address that a path can be appended to.
-    Issuer::parse(base).map_err(|refused| Error::misuse(format!("the base URL {refused}")))?;
+    Issuer::parse(base).map_err(refuse)?;
     let base = base.trim_end_matches('/');
-    AuthorizationServer::new(&format!("{base}/oauth/authorize"), &format!("{base}/oauth/token")).map(pleo)
+    let endpoint = |path: &str| Endpoint::parse(&format!("{base}{path}"), &[]).map_err(refuse);
+    Ok(pleo(endpoint("/oauth/authorize")?, endpoint("/oauth/token")?, endpoint("/oauth/token/introspect")?))
+}
+
+/// Asks for an authorization of one subject, such as a company, by its URN; without this call, Pleo's page
+/// decides.
+///
+/// ```
+/// use oauth2_proto::{Client, ClientAuth, Entropy, pleo};
+///
+/// # fn main() -> Result<(), oauth2_proto::Error> {
+/// let client = Client::new(pleo::staging(), "client-id", ClientAuth::basic("fake"))?;
+/// let request = client.authorize("https://app.example/callback").scopes(["users:read"]);
+/// let request = pleo::subject(request, "urn:pleo:company:17")?;
+/// let now = std::time::SystemTime::UNIX_EPOCH;
+/// let (url, _pending) = request.start_with(Entropy::from_bytes([1; 128]), now)?;
+/// assert!(url.ends_with("&urn_pleo_params_oauth_subject=urn%3Apleo%3Acompany%3A17"));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// Misuse, if the text is no URN: `urn:`, a namespace, `:` and a name in it (RFC 8141 §2), without the optional
+/// components that begin with `?` or `#`.
+pub fn subject<'a>(
+    request: AuthorizationRequest<'a>,
+    urn: &'a str,
+) -> Result<AuthorizationRequest<'a>, Error> {
+    Urn::check(urn).map_err(|refused| Error::misuse(format!("the subject {refused}")))?;
+    Ok(request.parameter("urn_pleo_params_oauth_subject", urn))
+}
+
+/// Returns the URN of the subject that a token is for; Pleo adds it to the answer to
+/// [`Client::introspect`](crate::Client::introspect).
+pub fn subject_urn(introspection: &Introspection) -> Option<&str> {
+    introspection.get("urn:pleo:params:oauth:subject_urn").and_then(Value::as_str)
 }
 
 /// Describes the API that staging's tokens are for, `https://external.staging.pleo.io`.
@@ -103,7 +152,11 @@ pub fn production_api() -> ProtectedApi {
     ProtectedApi::constant("https://external.pleo.io")
 }
 
-fn pleo(server: AuthorizationServer) -> AuthorizationServer {
+fn pleo(
+    authorization_endpoint: Endpoint,
+    token_endpoint: Endpoint,
+    introspection_endpoint: Endpoint,
+) -> AuthorizationServer {
     let only = |supported: &[&'static str]| Some(supported.iter().copied().map(Cow::Borrowed).collect());
     AuthorizationServer {
         name: "Pleo".into(),
@@ -111,7 +164,9 @@ fn pleo(server: AuthorizationServer) -> AuthorizationServer {
         token_endpoint_auth_methods_supported: only(&["client_secret_basic"]),
         code_challenge_methods_supported: only(&["S256"]),
         access_tokens_end_with_refresh: true,
-        ..server
+        introspection_endpoint: Some(introspection_endpoint),
+        instead_of_revocation: Some("the user removes the permission in Pleo's settings"),
+        ..AuthorizationServer::with_endpoints(Some(authorization_endpoint), token_endpoint)
     }
 }
 
@@ -131,9 +186,12 @@ mod tests {
             let authorization_endpoint = server.authorization_endpoint.unwrap();
             assert_eq!(authorization_endpoint.as_str(), format!("{base}/oauth/authorize"));
             assert_eq!(server.token_endpoint.as_str(), format!("{base}/oauth/token"));
+            let introspection_endpoint = server.introspection_endpoint.unwrap();
+            assert_eq!(introspection_endpoint.as_str(), format!("{base}/oauth/token/introspect"));
             // `Endpoint::constant` took on trust what `new` accepts.
             let endpoints = [&authorization_endpoint, &server.token_endpoint].map(Endpoint::as_str);
-            AuthorizationServer::new(endpoints[0], endpoints[1]).unwrap();
+            let server = AuthorizationServer::new(endpoints[0], endpoints[1]).unwrap();
+            server.introspection_endpoint(introspection_endpoint.as_str()).unwrap();
         }
     }
 
@@ -183,6 +241,56 @@ mod tests {
             );
         }
         assert!(Client::new(staging(), "fake-client", ClientAuth::basic("fake")).is_ok());
+    }
+
+    #[test]
+    fn a_subject_is_a_urn_and_is_sent_once() {
+        let client = Client::new(staging(), "fake-client", ClientAuth::basic("fake")).unwrap();
+        let request = || client.authorize("https://app.example/cb");
+        for subject in
+            ["17", "", "pleo:company:17", "https://external.pleo.io/17", "urn:pleo:a b", "urn:pleo:"]
+        {
+            let message = super::subject(request(), subject).unwrap_err().to_string();
+            assert!(
+                message.starts_with("misuse: the subject ") && message.contains("is no URN"),
+                "{message}"
+            );
+        }
+        let twice = super::subject(request(), "urn:pleo:company:17").unwrap();
+        let twice = super::subject(twice, "urn:pleo:company:18").unwrap();
+        let entropy = crate::Entropy::from_bytes([1; 128]);
+        let message = twice.start_with(entropy, std::time::UNIX_EPOCH).unwrap_err().to_string();
+        assert!(message.contains("urn_pleo_params_oauth_subject"), "{message}");
+    }
+
+    #[test]
+    fn a_subject_urn_is_a_text_of_an_active_token() {
+        let client = Client::new(staging(), "fake-client", ClientAuth::basic("fake")).unwrap();
+        let call = client.introspect(&"fake-token".into()).start().unwrap();
+        for (answer, subject) in [
+            (r#"{"active":true,"urn:pleo:params:oauth:subject_urn":"urn:x:y"}"#, Some("urn:x:y")),
+            (r#"{"active":true,"urn:pleo:params:oauth:subject_urn":17}"#, None),
+            (r#"{"active":true}"#, None),
+            (r#"{"active":false,"urn:pleo:params:oauth:subject_urn":"urn:x:y"}"#, None),
+        ] {
+            let answer = crate::Response::new(200, [("a", "b")], answer.as_bytes());
+            assert_eq!(subject_urn(&call.read(answer).unwrap()), subject);
+        }
+    }
+
+    #[test]
+    fn revocation_is_misuse_that_says_what_the_user_does_unless_an_endpoint_is_known() {
+        let client = |server| Client::new(server, "fake-client", ClientAuth::basic("fake")).unwrap();
+        for server in [staging(), production(), at("http://127.0.0.1:8080").unwrap()] {
+            let message =
+                client(server.clone()).revoke(&"fake-token".into()).start().unwrap_err().to_string();
+            assert_eq!(
+                message,
+                "misuse: Pleo has no revocation endpoint; the user removes the permission in Pleo's settings"
+            );
+            let server = server.revocation_endpoint("https://auth.pleo.io/oauth/revoke").unwrap();
+            assert!(client(server).revoke(&"fake-token".into()).start().is_ok());
+        }
     }
 
     #[test]

@@ -12,9 +12,10 @@ use crate::text::uri::{Endpoint, Issuer};
 ///
 /// An unset list means unknown: every value is tried.
 ///
-/// [`discovery`](crate::discovery) reads a server from the metadata that it publishes. To store a server, serialize
-/// it: its form is the document of RFC 8414 §2, with the settings that are not in this RFC under `oauth2_proto`.
-/// Deserialize only what you stored or wrote yourself, for such a document can set any leniency.
+/// [`discovery`](crate::discovery) reads a server from the metadata that it publishes. To store a server,
+/// serialize it: its form is the document of RFC 8414 §2, with the settings that are not in this RFC under
+/// `oauth2_proto`. Deserialize only what you stored or wrote yourself, because such a document can set any
+/// leniency.
 ///
 /// ```
 /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, server::Leniency};
@@ -51,10 +52,14 @@ pub struct AuthorizationServer {
     pub(crate) revocation_endpoint: Option<Endpoint>,
     pub(crate) grant_types_supported: Option<Vec<Cow<'static, str>>>,
     pub(crate) token_endpoint_auth_methods_supported: Option<Vec<Cow<'static, str>>>,
+    pub(crate) revocation_endpoint_auth_methods_supported: Option<Vec<Cow<'static, str>>>,
+    pub(crate) introspection_endpoint_auth_methods_supported: Option<Vec<Cow<'static, str>>>,
     pub(crate) code_challenge_methods_supported: Option<Vec<Cow<'static, str>>>,
     pub(crate) authorization_response_iss_parameter_supported: bool,
     pub(crate) client_id_metadata_document_supported: Option<bool>,
     pub(crate) https_redirect_uris_only: bool,
+    /// What to do at a server that is known to have no revocation endpoint.
+    pub(crate) instead_of_revocation: Option<&'static str>,
     pub(crate) access_tokens_end_with_refresh: bool,
     pub(crate) invalid_grant_codes: Option<Arc<[String]>>,
     pub(crate) refresh_repeats_scope: bool,
@@ -106,10 +111,13 @@ impl AuthorizationServer {
             revocation_endpoint: None,
             grant_types_supported: None,
             token_endpoint_auth_methods_supported: None,
+            revocation_endpoint_auth_methods_supported: None,
+            introspection_endpoint_auth_methods_supported: None,
             code_challenge_methods_supported: None,
             authorization_response_iss_parameter_supported: false,
             client_id_metadata_document_supported: None,
             https_redirect_uris_only: false,
+            instead_of_revocation: None,
             access_tokens_end_with_refresh: false,
             invalid_grant_codes: None,
             refresh_repeats_scope: false,
@@ -207,6 +215,26 @@ impl AuthorizationServer {
         self
     }
 
+    /// Lists the client authentication methods that the server supports at its revocation endpoint (RFC 8414
+    /// §2); a client that authenticates in another way refuses to revoke.
+    pub fn revocation_endpoint_auth_methods_supported(
+        mut self,
+        methods: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.revocation_endpoint_auth_methods_supported = Some(owned(methods));
+        self
+    }
+
+    /// Lists the client authentication methods that the server supports at its introspection endpoint (RFC 8414
+    /// §2); a client that authenticates in another way refuses to introspect.
+    pub fn introspection_endpoint_auth_methods_supported(
+        mut self,
+        methods: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.introspection_endpoint_auth_methods_supported = Some(owned(methods));
+        self
+    }
+
     /// Lists the code challenge methods that the server supports; [`Client::new`](crate::Client::new) needs
     /// `S256` among them.
     pub fn code_challenge_methods_supported(
@@ -290,7 +318,8 @@ impl AuthorizationServer {
         })
     }
 
-    /// Returns what is wrong with an endpoint that the server's document names, and that was left out for it.
+    /// Returns what is wrong with an endpoint that the server's document names, and that was left out because
+    /// of it.
     fn unsound_endpoint(&self, what: &str) -> Option<Error> {
         let url = self.metadata().get(&what.replace(' ', "_"))?.as_str()?;
         parse_endpoint(&format!("{what} in the server's metadata"), url).err()
@@ -308,6 +337,17 @@ impl AuthorizationServer {
             self.token_endpoint_auth_methods_supported.as_deref(),
             method,
         )
+    }
+
+    /// Refuses a client authentication method that another endpoint is known not to support.
+    pub(crate) fn check_auth_method_at(
+        &self,
+        endpoint: &str,
+        supported: Option<&[Cow<'static, str>]>,
+        method: &str,
+    ) -> Result<(), Error> {
+        let what = format!("client authentication methods of the {endpoint}");
+        self.check_supported(&what, supported, method)
     }
 
     fn check_supported(
@@ -580,14 +620,15 @@ mod tests {
     #[test]
     fn an_endpoint_that_was_left_out_of_a_document_says_why_when_it_is_needed() {
         let server: AuthorizationServer = serde_json::from_str(
-            r#"{"token_endpoint":"https://as.example/t","registration_endpoint":"http://as.example/r?key=planted"}"#,
+            r#"{"token_endpoint":"https://as.example/t",
+                "registration_endpoint":"http://as.example/r?key=planted"}"#,
         )
         .unwrap();
         let why = |endpoint: &Option<Endpoint>, what| server.require(endpoint, what).unwrap_err().to_string();
         assert_eq!(
             why(&server.registration_endpoint, "registration endpoint"),
-            "misuse: the registration endpoint in the server's metadata \"http://as.example/r\"… must be https; http \
-             is for loopback addresses only"
+            "misuse: the registration endpoint in the server's metadata \"http://as.example/r\"… must be \
+             https; http is for loopback addresses only"
         );
         assert_eq!(
             why(&server.revocation_endpoint, "revocation endpoint"),

@@ -409,8 +409,8 @@ impl Session {
         is_usable.then_some(&record.access_token)
     }
 
-    /// Returns the refresh token, to revoke it after [`end`](Self::end). Do not refresh with it yourself: the
-    /// session does.
+    /// Returns the refresh token, to [revoke](crate::Client::revoke) it after [`end`](Self::end). Do not refresh
+    /// with it yourself: the session does.
     pub fn refresh_token(&self) -> Option<&Secret> {
         self.newest().source.refresh_token()
     }
@@ -733,8 +733,9 @@ impl Session {
     }
 
     /// Ends the authorization, for a disconnect or a sign-out. Poll and save; then every holder sees the end,
-    /// and none refreshes. Afterwards revoke the [`refresh_token`](Self::refresh_token) at the server (RFC
-    /// 7009). A new sign-in continues with [`reauthorized`](Self::reauthorized).
+    /// and none refreshes. Afterwards [revoke](crate::Client::revoke) the
+    /// [`refresh_token`](Self::refresh_token) at the server. A new sign-in continues with
+    /// [`reauthorized`](Self::reauthorized).
     ///
     /// ```
     /// use oauth2_proto::session::Reason;
@@ -752,7 +753,7 @@ impl Session {
     /// let Step::Save(save) = session.poll(now) else { panic!() };
     /// session.saved(save); // it is in the store
     /// assert!(matches!(session.poll(now), Step::Reauthorize(Reason::Ended)));
-    /// // Revoke this token at the server.
+    /// // Revoke this token at the server: `client.revoke(token)`.
     /// assert_eq!(session.refresh_token().map(Secret::expose), Some("fake-2"));
     /// # Ok::<(), oauth2_proto::Error>(())
     /// ```

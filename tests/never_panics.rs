@@ -15,7 +15,7 @@ use oauth2_proto::{
 use proptest::prelude::*;
 
 use responses::json;
-use support::{REDIRECT_URI, client, entropy, entropy_of, now, start, token_call};
+use support::{REDIRECT_URI, client, client_of, entropy, entropy_of, now, server, start, token_call};
 
 /// Random texts, many of which look like a callback.
 fn callback() -> impl Strategy<Value = String> {
@@ -201,9 +201,25 @@ proptest! {
     }
 
     #[test]
+    fn any_bytes_as_an_answer_of_another_endpoint(
+        status in prop_oneof![Just(200_u16), any::<u16>()],
+        body in prop_oneof![prop::collection::vec(any::<u8>(), 0..200), body().prop_map(String::into_bytes)],
+    ) {
+        let server = server().revocation_endpoint("https://as.example/revoke").unwrap();
+        let server = server.introspection_endpoint("https://as.example/introspect").unwrap();
+        let (client, token) = (client_of(server), Secret::new("fake-token"));
+        let response = || Response::new(status, [("retry-after", "9")], &body);
+        let is_revoked = client.revoke(&token).start().unwrap().read(response()).is_ok();
+        prop_assert_eq!(is_revoked, (200..300).contains(&status));
+        // None of these bodies has a member `active`.
+        prop_assert!(client.introspect(&token).start().unwrap().read(response()).is_err());
+    }
+
+    #[test]
     fn any_text_as_configuration(text: String, address in "https?://[a-z@:#?\\[\\]/.0-9-]{0,20}") {
         for address in [&text, &address] {
             let _ = pleo::at(address);
+            let _ = pleo::subject(client().authorize(REDIRECT_URI), address);
             let _ = CodeVerifier::new(address);
             let _ = serde_json::from_str::<PendingAuthorization>(address);
             if let Ok(server) = AuthorizationServer::new(address, address).and_then(|server| server.issuer(address)) {

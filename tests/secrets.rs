@@ -12,7 +12,10 @@ use std::time::{Instant, SystemTime};
 
 use oauth2_proto::challenge::{Challenges, ProtectedApi, StepUp, StepUpPolicy};
 use oauth2_proto::discovery::{ResourceDiscovery, ServerDiscovery};
+use oauth2_proto::grants::device::{self, PendingDevice};
+use oauth2_proto::grants::token_type;
 use oauth2_proto::keeper::{Errand, Errands, Keeper, KeeperError, Refreshed, Runtime, Store, blocking};
+use oauth2_proto::management::TokenKind;
 use oauth2_proto::{
     Advice, AuthorizationServer, Callback, Client, ClientAuth, Entropy, Error, PendingAuthorization,
     RefreshPolicy, Request, Response, Secret, Session, Snapshot, Step,
@@ -235,6 +238,98 @@ fn no_part_of_a_registration_prints_a_secret() {
 }
 
 #[test]
+fn no_grant_prints_a_secret() {
+    let mut printed = Printed::default();
+    let client = Client::new(server(), "fake-client", ClientAuth::basic("planted-client-secret")).unwrap();
+    let token = Secret::new("planted-token");
+
+    let request =
+        client.client_credentials().scopes(["reports:read"]).parameter("audience_key", "planted-parameter");
+    printed.debug("ClientCredentialsRequest", &request);
+    let own = request.start().unwrap();
+    printed.debug("Call", &own);
+    let body = r#"{"access_token":"planted-own","token_type":"Bearer","refresh_token":"planted-refresh"}"#;
+    let tokens = own.read(json(body)).unwrap();
+    printed.debug("TokenResponse", &tokens);
+    let mut session = Session::new(tokens, RefreshPolicy::default(), now());
+    let stored = print_and_save(&mut printed, &mut session, now()).unwrap();
+    assert!(stored.contains("planted-own") && stored.contains("planted-parameter"));
+    for kept in ["audience_key", "planted-own"] {
+        let damaged = stored.replace(kept, "planted\\n");
+        printed.error("damaged snapshot", &serde_json::from_str::<Snapshot>(&damaged).unwrap_err());
+    }
+    session.access_token_rejected(&Secret::new("planted-own"));
+    let _ = print_and_save(&mut printed, &mut session, later(60));
+    let call = session.send(&client, later(60)).unwrap().unwrap();
+    printed.debug("Call<SessionRefresh>", &call);
+    let mut errands = Errands::new(client.clone(), RefreshPolicy::default());
+    let request = client.client_credentials().parameter("audience_key", "planted-parameter");
+    errands.start_from_client_credentials(request).unwrap();
+    printed.debug("Errands", &errands);
+    let no_user =
+        KeeperError::NoUser { reason: Reason::GaveUp, trouble: session.trouble().cloned().map(Box::new) };
+    printed.error("KeeperError::NoUser", &no_user);
+
+    let bearer = client.jwt_bearer(&token);
+    printed.debug("JwtBearerRequest", &bearer);
+    let bearer = bearer.start().unwrap();
+    printed.debug("Call", &bearer);
+
+    let extension = client.extension_grant("urn:example:grant").parameter("assertion", "planted-assertion");
+    printed.debug("ExtensionGrantRequest", &extension);
+    printed.debug("Call", &extension.start().unwrap());
+
+    let exchange = client
+        .token_exchange(&token, token_type::ACCESS_TOKEN)
+        .actor_token(&token, token_type::ACCESS_TOKEN)
+        .audience("fake-audience");
+    printed.debug("TokenExchangeRequest", &exchange);
+    let exchange = exchange.start().unwrap();
+    printed.debug("Call", &exchange);
+    let body = |issued: &str| {
+        format!(
+            r#"{{"access_token":"planted-new","token_type":"N_A","refresh_token":"planted-refresh","scope":"a",
+                 "issued_token_type":"{issued}","x":"planted"}}"#
+        )
+    };
+    // A server may repeat a secret where a type belongs.
+    for issued in [token_type::SAML2, "planted-token"] {
+        printed.debug("ExchangedToken", &exchange.read(json(&body(issued))).unwrap());
+    }
+
+    let assertion = client.identity_assertion(&token, "https://other.example");
+    printed.debug("IdentityAssertionRequest", &assertion);
+    let assertion = assertion.start().unwrap();
+    printed.debug("Call", &assertion);
+    printed.error("IdentityAssertion", &assertion.read(json(&body("planted-token"))).unwrap_err());
+    let assertion = assertion.read(json(&body(token_type::ID_JAG))).unwrap();
+    printed.debug("IdentityAssertion", &assertion);
+    printed.debug("Call", &client.redeem(&assertion).unwrap());
+
+    let misuse = client.jwt_bearer(&Secret::new("planted\n")).start().unwrap_err();
+    printed.error("misuse", &misuse);
+    let echo = |secret: &str| format!(r#"{{"error":"invalid_grant","error_description":"bad {secret}!"}}"#);
+    for error in [
+        bearer.read(json(&echo("planted-token"))).unwrap_err(),
+        exchange.read(json(&echo("planted-token"))).unwrap_err(),
+        client.redeem(&assertion).unwrap().read(json(&echo("planted-new"))).unwrap_err(),
+        own.read(json(&echo("planted-parameter"))).unwrap_err(),
+    ] {
+        assert_eq!(error.description(), Some(WITHHELD));
+        printed.error("echo", &error);
+    }
+    // Short secrets, too, where they are known to be some.
+    let short = Secret::new("s3cr3t");
+    let error = client.jwt_bearer(&short).start().unwrap().read(json(&echo("s3cr3t"))).unwrap_err();
+    assert_eq!(error.description(), Some(WITHHELD));
+    // An audience is none.
+    let exchange = client.token_exchange(&token, token_type::JWT).audience("https://api.example").start();
+    let error = exchange.unwrap().read(json(&echo("https://api.example"))).unwrap_err();
+    assert_eq!(error.description(), Some("bad https://api.example!"));
+    printed.holds_no_secret();
+}
+
+#[test]
 fn a_server_that_echoes_a_secret_is_not_repeated() {
     let auth = ClientAuth::basic("planted client/secret");
     let client = Client::new(server(), "fake-client", auth).unwrap();
@@ -265,6 +360,58 @@ fn a_server_that_echoes_a_secret_is_not_repeated() {
         assert_eq!((error.description(), error.uri()), (Some(WITHHELD), Some(WITHHELD)));
         assert!(!format!("{error} {error:?}").contains(secret), "{error:?}");
         printed.error("echo", &error);
+    }
+    printed.holds_no_secret();
+}
+
+#[test]
+fn neither_a_revocation_nor_an_introspection_prints_a_secret() {
+    let mut printed = Printed::default();
+    let server = server().revocation_endpoint("https://as.example/revoke").unwrap();
+    let server = server.introspection_endpoint("https://as.example/introspect").unwrap();
+    let client = Client::new(server, "fake-client", ClientAuth::post("planted-client-secret")).unwrap();
+    let (token, own) = (Secret::new("planted-token"), Secret::new("planted-own-token"));
+    let revocation = client.revoke(&token).hint(TokenKind::RefreshToken);
+    printed.debug("RevocationRequest", &revocation);
+    let revocation = revocation.start().unwrap();
+    printed.debug("Call<Revocation>", &revocation);
+    let request = client.introspect(&token).authorize_with(&own).hint(TokenKind::AccessToken);
+    printed.debug("IntrospectionRequest", &request);
+    let introspection = request.start().unwrap();
+    printed.debug("Call<Introspection>", &introspection);
+    for broken in ["planted\n", "planted\0"] {
+        let broken = Secret::new(broken);
+        printed.error("revoke", &client.revoke(&broken).start().unwrap_err());
+        printed.error("introspect", &client.introspect(&broken).start().unwrap_err());
+        let request = client.introspect(&token).authorize_with(&broken);
+        printed.error("authorize_with", &request.start().unwrap_err());
+    }
+
+    let body = r#"{"active":true,"username":"planted","sub":"planted","jti":"planted","client_id":"planted",
+                   "iss":"planted","aud":["planted"],"token_type":"planted","other":{"deep":["planted"]}}"#;
+    let answer = introspection.read(json(body)).unwrap();
+    printed.debug("Introspection", &answer);
+    assert_eq!((answer.username(), answer.token_id()), (Some(MARK), Some(MARK)));
+
+    for body in [
+        r#"{"error":"invalid_client","error_description":"planted-token of planted-own-token"}"#,
+        r#"{"error":"planted-token","error_uri":"https://as.example/planted-client-secret"}"#,
+        r#"{"error":"access_denied","token":"planted-token","planted-token":1}"#,
+        r#"{"active":"planted"}"#,
+        r#"{"active":true,"sub":["planted"]}"#,
+        r#"{"active":true,"exp":"planted"}"#,
+        r#"{"active":true,"scope":["planted"]}"#,
+        r#"{"active":true,"aud":["planted",7]}"#,
+        r#"{"active":true,"sub":"planted"#,
+        "<html>planted</html>",
+    ] {
+        for status in [200, 400, 503] {
+            let response = || Response::new(status, [("x-planted", "planted")], body.as_bytes());
+            printed.error("Introspection", &introspection.read(response()).unwrap_err());
+            if let Err(error) = revocation.read(response()) {
+                printed.error("Revocation", &error);
+            }
+        }
     }
     printed.holds_no_secret();
 }
@@ -403,6 +550,75 @@ fn no_part_of_a_session_prints_a_secret() {
     printed.error("adopt", &stranger.adopt(snapshot, now()).unwrap_err());
     printed.holds_no_secret();
     assert!(stored.contains("planted-refresh-1"), "the mark was in the session");
+}
+
+#[test]
+fn no_part_of_a_device_authorization_prints_a_secret() {
+    let mut printed = Printed::default();
+    let server = server().device_authorization_endpoint("https://as.example/device_authorization").unwrap();
+    let client = Client::new(server, "fake-client", ClientAuth::basic("planted-client-secret")).unwrap();
+    let request = client.device_authorization().scopes(["export:read"]);
+    printed.debug("DeviceAuthorizationRequest", &request);
+    let start = request.start().unwrap();
+    printed.debug("Call", &start);
+
+    let body = |member: &str, value: &str| {
+        let answer = r#"{"device_code":"planted-device-code","user_code":"planted-user-code",
+            "verification_uri":"https://as.example/device",
+            "verification_uri_complete":"https://as.example/device?user_code=planted-user-code",
+            "expires_in":600,"extra":"planted"}"#;
+        let mut answer: serde_json::Value = serde_json::from_str(answer).unwrap();
+        answer[member] = value.into();
+        answer.to_string()
+    };
+    for (member, value) in [
+        ("device_code", "planted\n"),
+        ("user_code", "planted\n"),
+        ("verification_uri_complete", "ftp://as.example/planted"),
+        ("verification_uri", "ftp://as.example/?planted"),
+        ("expires_in", "planted"),
+        ("interval", "planted"),
+        ("error", "planted-client-secret"),
+    ] {
+        printed.error("DeviceAuthorization", &start.read(json(&body(member, value))).unwrap_err());
+    }
+    let authorization = start.read(json(&body("extra", "planted"))).unwrap();
+    printed.debug("DeviceAuthorization", &authorization);
+    let mut device = authorization.begin(now());
+    let other = Client::new(support::server(), "fake-other-client", ClientAuth::none()).unwrap();
+    let mut time = 0;
+    for answer in [
+        r#"{"error":"authorization_pending","error_description":"planted-device-code"}"#,
+        r#"{"error":"slow_down","error_description":"planted-client-secret"}"#,
+        "<html>planted</html>",
+        r#"{"error":"invalid_grant","error_description":"no planted-device-code"}"#,
+    ] {
+        time += 60;
+        printed.debug("PendingDevice", &device);
+        printed.debug("Step", &device.poll(later(time)));
+        printed.error("send", &device.send(&other, later(time)).unwrap_err());
+        let call = device.send(&client, later(time)).unwrap().unwrap();
+        printed.debug("Call<DevicePoll>", &call);
+        printed.debug("Request", call.request());
+        printed.debug("PendingDevice, sent", &device);
+        let stored = serde_json::to_string(&device).unwrap();
+        assert!(stored.contains("planted-device-code"), "the mark is in the stored form");
+        let damaged = stored.replace("\"version\":1", "\"version\":\"planted\"");
+        let error = serde_json::from_str::<PendingDevice>(&damaged).unwrap_err();
+        printed.error("PendingDevice, damaged", &error);
+        let status = if answer.starts_with('<') { 503 } else { 400 };
+        let response = Response::new(status, [("x-planted", "planted")], answer.as_bytes());
+        if let Err(error) = device.received(call, response, later(time)) {
+            printed.error("received", &error);
+        }
+        printed.debug("PendingDevice, answered", &device);
+    }
+    let step = device.poll(later(time));
+    printed.debug("Step", &step);
+    assert_eq!(step, device::Step::Ended(device::End::Failed));
+    printed.display("End", &device::End::Failed);
+    printed.display("PendingDevice, ended", &serde_json::to_string(&device).unwrap_err());
+    printed.holds_no_secret();
 }
 
 /// A machine of errands, printed at each step, with a store of one row.

@@ -31,9 +31,8 @@ const FAULTS: &[Fault] = &[
                 "Phase::Due { .. } => Step::Send { until: system_time(now + self.policy.claim_duration) },",
             ),
             (
-                "let (Hand::Claim(claim), Some(refresh_token)) = (&self.hand, &self.record.refresh_token) else {",
-                "let claim = &crate::text::time::Span::new(now, self.policy.claim_duration);
-                 let Some(refresh_token) = &self.record.refresh_token else {",
+                "let Hand::Claim(claim) = self.hand else { return Ok(None) };",
+                "let claim = crate::text::time::Span::new(now, self.policy.claim_duration);",
             ),
         ],
     },
@@ -95,8 +94,8 @@ const FAULTS: &[Fault] = &[
         symptom: "is sent after its successor",
         file: "session/record.rs",
         replacements: &[(
-            "self.refresh_token = tokens.refresh_token().cloned();",
-            "self.refresh_token = self.refresh_token.take().or(tokens.refresh_token().cloned());",
+            "self.source = Source::of(&tokens);",
+            "self.source = self.source.refresh_token().cloned().or(tokens.refresh_token().cloned()).into();",
         )],
     },
     Fault {
@@ -194,6 +193,18 @@ const FAULTS: &[Fault] = &[
         )],
     },
 ];
+
+/// A change of the sources may move a text; the search itself takes long.
+#[test]
+fn each_fault_finds_its_place() {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for Fault { name, file, replacements, .. } in FAULTS {
+        let source = fs::read_to_string(sources.join(file)).unwrap();
+        for (sound, _) in *replacements {
+            assert_eq!(source.matches(sound).count(), 1, "{name}: where is {sound:?}?");
+        }
+    }
+}
 
 #[test]
 #[ignore = "compiles the crate once for each fault; the gate runs it"]

@@ -7,6 +7,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "a program has a clock and an environment; the crate has none")]
 
+#[path = "support/announced.rs"]
+mod announced;
 #[path = "support/browser.rs"]
 mod browser;
 #[path = "../examples/support/server.rs"]
@@ -27,8 +29,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flows::{FLOWS, Flow};
-use foreign::{Facts, NoServer, RefreshTokenReuse};
+use flows::Flow;
+use foreign::{Facts, NoServer, RefreshTokenReuse, Wider};
 use libtest_mimic::{Arguments, Failed, Trial};
 use matrix::{Cell, Matrix};
 
@@ -56,14 +58,18 @@ struct Server {
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let required = std::env::var("OAUTH2_PROTO_REQUIRE_SERVERS").is_ok_and(|value| value == "1");
-    let matrix =
-        Arc::new(Matrix::new(SERVERS.iter().map(|(name, _)| *name), FLOWS.iter().map(|flow| flow.title)));
+    let matrix = Arc::new(Matrix::new(SERVERS.iter().map(|(name, _)| *name), flows().map(|flow| flow.title)));
     let mut trials = Vec::new();
     for (name, start) in SERVERS {
         match start(name) {
             Ok(server) => {
                 let server = Arc::new(server);
-                for flow in FLOWS {
+                let of_trial = Arc::clone(&server);
+                trials.push(Trial::test(
+                    format!("{name}: what its metadata announces is offered"),
+                    move || announced::is_offered(&of_trial.facts),
+                ));
+                for flow in flows() {
                     match (flow.is_offered)(&server.facts) {
                         true => trials.push(trial(name, flow, &server, &matrix)),
                         false => matrix.set(name, flow.title, Cell::NotOffered),
@@ -73,7 +79,7 @@ fn main() -> ExitCode {
             Err(reason) => {
                 let is_skipped = !required && matches!(reason, NoServer::NotInstalled(_));
                 let cell = if is_skipped { Cell::Skipped } else { Cell::Failed };
-                FLOWS.iter().for_each(|flow| matrix.set(name, flow.title, cell));
+                flows().for_each(|flow| matrix.set(name, flow.title, cell));
                 let trial = Trial::test(format!("start: {reason}"), move || Err(reason.into()));
                 trials.push(trial.with_ignored_flag(is_skipped));
             }
@@ -95,6 +101,10 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     result.exit_code()
+}
+
+fn flows() -> impl Iterator<Item = &'static Flow> {
+    flows::FLOWS.iter().copied().flatten()
 }
 
 fn trial(name: &'static str, flow: &'static Flow, server: &Arc<Server>, matrix: &Arc<Matrix>) -> Trial {
@@ -144,6 +154,7 @@ fn start_embedded(name: &str) -> Result<Server, NoServer> {
         resource: None,
         refresh_narrows_scope: true,
         refresh_token_reuse: RefreshTokenReuse::Rejected,
+        wider: Wider::default(),
     };
     Ok(Server { facts, _running: Box::new(running) })
 }

@@ -43,6 +43,7 @@ impl User {
             return Ok(match Browser::new().try_out(url, redirect_uris)? {
                 browser::End::Callback(url) => End::Redirect(Callback::new(&url)),
                 browser::End::Page { status, .. } => End::Page(Some(status)),
+                browser::End::Form(_) | browser::End::CodeAgain(_) => End::Page(None),
             });
         }
         // Spares the person a request that the server refuses before any sign-in.

@@ -25,9 +25,12 @@ use serde_json::{Value, json};
 
 #[path = "consent.rs"]
 mod consent;
+#[path = "device_grant.rs"]
+mod device_grant;
 #[path = "web.rs"]
 pub mod web;
 
+use device_grant::{Devices, Verdict};
 use web::{Delivery, Listening, Reply};
 
 /// The registration of the one client, and the lifetimes of its tokens.
@@ -212,6 +215,7 @@ pub struct AuthorizationServer {
     /// The access tokens that were ended before their time.
     ended: HashSet<String>,
     families: Families,
+    devices: Devices,
 }
 
 /// What has happened to the refresh tokens.
@@ -266,7 +270,8 @@ impl AuthorizationServer {
 
         let authorizer = AuthMap::new(RandomGenerator::new(16));
         let (failures, ended, families) = (VecDeque::new(), HashSet::new(), Families::default());
-        Self { config, registrar, authorizer, issuer, addons, failures, ended, families }
+        let devices = Devices::default();
+        Self { config, registrar, authorizer, issuer, addons, failures, ended, families, devices }
     }
 
     /// Lets the next `times` requests to the token endpoint fail, after those that were set before.
@@ -294,8 +299,9 @@ impl AuthorizationServer {
         self.families.counts
     }
 
-    /// Answers `/oauth/authorize`, `POST /oauth/token` and the API, which is `GET /api/me` and Pleo's
-    /// `GET /v1/introspect`; any other request gets 404.
+    /// Answers `/oauth/authorize`, `POST` to `/oauth/token`, `/oauth/token/introspect` (RFC 7662, at Pleo's path)
+    /// and `/oauth/revoke` (RFC 7009), and the API, which is `GET /api/me` and Pleo's `GET /v1/introspect`. Unlike
+    /// Pleo, answers `POST /oauth/device_authorization` and the page `/device`, too. Any other request gets 404.
     pub fn handle(&mut self, request: HttpRequest<'_>) -> HttpResponse {
         let (path, query) = request.target.split_once('?').unwrap_or((request.target, ""));
         match (request.method, path) {
@@ -309,6 +315,14 @@ impl AuthorizationServer {
                     None => process(),
                 }
             }
+            ("POST", "/oauth/token/introspect") => {
+                self.introspect(&request).unwrap_or_else(|refusal| refusal)
+            }
+            ("POST", "/oauth/revoke") => self.revoke(&request).unwrap_or_else(|refusal| refusal),
+            ("POST", "/oauth/device_authorization") => {
+                self.device_authorization(&request).unwrap_or_else(|refusal| refusal)
+            }
+            ("GET", "/device") => self.device_page(query),
             ("GET", "/api/me") => self.api(&request, |grant| json!({ "id": grant.owner_id })),
             ("GET", "/v1/introspect") => self.api(&request, |grant| {
                 json!({ "data": {
@@ -335,6 +349,14 @@ impl AuthorizationServer {
         // by `refresh_window`, and the access token's end is that much before the grant's.
         let alive = SystemTime::from(grant.until) > SystemTime::now() + refresh_window(&self.config);
         (alive && !self.ended.contains(token)).then_some(grant)
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "a server keeps its own time")]
+    fn live_refresh_grant(&self, token: &str) -> Option<Grant> {
+        let family = &self.families.all[*self.families.of.get(token)?];
+        let grant = self.issuer.recover_refresh(token).ok()??;
+        let alive = SystemTime::from(grant.until) > SystemTime::now() && !family.is_revoked;
+        (alive && family.refresh_token == token).then_some(grant)
     }
 
     fn endpoint(&mut self) -> impl Endpoint<Request, Error = Error<Request>> {
@@ -366,27 +388,18 @@ impl AuthorizationServer {
     }
 
     fn token(&mut self, request: &HttpRequest<'_>) -> Result<HttpResponse, HttpResponse> {
-        let invalid = || HttpResponse::error(400, "invalid_request");
-        let media_type = request.header("content-type").map(str::to_ascii_lowercase).unwrap_or_default();
-        let mut form = unique_parameters(request.body).ok_or_else(invalid)?;
-        let credentials_in_form = form.contains_key("client_id") || form.contains_key("client_secret");
-        if credentials_in_form || !media_type.starts_with("application/x-www-form-urlencoded") {
-            return Err(invalid());
-        }
-        let client = (self.config.client_id.clone(), self.config.client_secret.clone());
-        if basic_credentials(request) != Some(client) {
-            let refusal = HttpResponse::error(401, "invalid_client");
-            return Err(refusal.with_header("WWW-Authenticate", "Basic realm=\"token\""));
-        }
-
-        let grant_type = form.get("grant_type").ok_or_else(invalid)?;
+        let mut form = self.form(request)?;
+        let grant_type = form.get("grant_type").ok_or_else(invalid_request)?;
         let (is_refresh, required) = match grant_type.as_str() {
             "authorization_code" => (false, &["code", "redirect_uri", "code_verifier"][..]),
             "refresh_token" => (true, &["refresh_token"][..]),
+            "urn:ietf:params:oauth:grant-type:device_code" => {
+                return self.device_token(form.get("device_code").ok_or_else(invalid_request)?);
+            }
             _ => return Err(HttpResponse::error(400, "unsupported_grant_type")),
         };
         if required.iter().any(|name| !form.contains_key(*name)) {
-            return Err(invalid());
+            return Err(invalid_request());
         }
 
         let used = form.get("refresh_token").filter(|_| is_refresh).cloned();
@@ -403,6 +416,78 @@ impl AuthorizationServer {
         };
         let response = answer.ok().and_then(|answer| self.token_response(answer, used.as_deref()));
         response.ok_or_else(|| HttpResponse::error(500, "server_error"))
+    }
+
+    fn authenticate(&self, request: &HttpRequest<'_>) -> Result<(), HttpResponse> {
+        let client = (self.config.client_id.clone(), self.config.client_secret.clone());
+        if basic_credentials(request) == Some(client) {
+            return Ok(());
+        }
+        let refusal = HttpResponse::error(401, "invalid_client");
+        Err(refusal.with_header("WWW-Authenticate", "Basic realm=\"token\""))
+    }
+
+    /// Gives out the codes for a sign-in on another device (RFC 8628 §3.2).
+    fn device_authorization(&mut self, request: &HttpRequest<'_>) -> Result<HttpResponse, HttpResponse> {
+        let form = unique_parameters(request.body).filter(|form| {
+            // It alone is no client authentication (RFC 6749 §2.3).
+            form.get("client_id") == Some(&self.config.client_id) && !form.contains_key("client_secret")
+        });
+        form.ok_or_else(|| HttpResponse::error(400, "invalid_request"))?;
+        self.authenticate(request)?;
+        let (device_code, user_code) = self.devices.start();
+        let page = format!("http://{}/device", request.header("host").unwrap_or("localhost"));
+        let body = json!({
+            "device_code": device_code,
+            "verification_uri_complete": format!("{page}?user_code={user_code}"),
+            "user_code": user_code,
+            "verification_uri": page,
+            "expires_in": device_grant::LIFETIME.as_secs(),
+            "interval": device_grant::INTERVAL.as_secs(),
+        });
+        Ok(HttpResponse::json(200, &body))
+    }
+
+    /// Answers a person who allows or refuses a device's access. A real server asks who they are, shows the
+    /// code for a comparison, and asks whether they allow it (RFC 8628 §3.3.1 and §5.4).
+    fn device_page(&mut self, query: &str) -> HttpResponse {
+        let parameters = unique_parameters(query.as_bytes()).unwrap_or_default();
+        match parameters.get("user_code") {
+            None => HttpResponse::new(200, "text/html; charset=utf-8", DEVICE_PAGE.to_owned()),
+            Some(code) if !self.devices.decide(code, !parameters.contains_key("deny")) => {
+                HttpResponse::page(404, "No device waits for this code.")
+            }
+            Some(_) => HttpResponse::page(200, "Done. Go back to your device."),
+        }
+    }
+
+    /// Answers a poll with a device code (RFC 8628 §3.5).
+    #[allow(clippy::disallowed_methods, reason = "a server keeps its own time")]
+    fn device_token(&mut self, device_code: &str) -> Result<HttpResponse, HttpResponse> {
+        if let Verdict::Refused(code) = self.devices.poll(device_code) {
+            return Err(HttpResponse::error(400, code));
+        }
+        let failed = || HttpResponse::error(500, "server_error");
+        let scope = self.config.scopes.parse().map_err(|_| failed())?;
+        let grant = Grant {
+            owner_id: "user".into(),
+            client_id: self.config.client_id.clone(),
+            scope,
+            redirect_uri: self.config.redirect_uri.parse().map_err(|_| failed())?,
+            until: SystemTime::now().into(),
+            extensions: Default::default(),
+        };
+        let issued = self.issuer.issue(grant).map_err(|()| failed())?;
+        let refresh_token = issued.refresh.ok_or_else(failed)?;
+        let body = json!({
+            "access_token": issued.token,
+            "token_type": "bearer",
+            "expires_in": self.config.access_token_lifetime.as_secs(),
+            "refresh_token": refresh_token,
+            "scope": self.config.scopes,
+        });
+        self.families.issue(None, issued.token, refresh_token);
+        Ok(HttpResponse::json(200, &body))
     }
 
     /// Counts a reuse, which revokes the family if the configuration says so, and refuses a revoked family.
@@ -438,6 +523,55 @@ impl AuthorizationServer {
         Some(HttpResponse::json(400, &body))
     }
 
+    /// Reads the form of a request that authenticates the client by HTTP Basic.
+    fn form(&self, request: &HttpRequest<'_>) -> Result<HashMap<String, String>, HttpResponse> {
+        let media_type = request.header("content-type").map(str::to_ascii_lowercase).unwrap_or_default();
+        let form = unique_parameters(request.body).ok_or_else(invalid_request)?;
+        let credentials_in_form = form.contains_key("client_id") || form.contains_key("client_secret");
+        if credentials_in_form || !media_type.starts_with("application/x-www-form-urlencoded") {
+            return Err(invalid_request());
+        }
+        self.authenticate(request)?;
+        Ok(form)
+    }
+
+    /// Says whether a token is active (RFC 7662 §2.2).
+    fn introspect(&self, request: &HttpRequest<'_>) -> Result<HttpResponse, HttpResponse> {
+        let form = self.form(request)?;
+        let token = form.get("token").ok_or_else(invalid_request)?;
+        let live = match self.live_grant(token) {
+            Some(grant) => Some((SystemTime::from(grant.until) - refresh_window(&self.config), grant)),
+            None => self.live_refresh_grant(token).map(|grant| (grant.until.into(), grant)),
+        };
+        let Some((expires_at, grant)) = live else {
+            return Ok(HttpResponse::json(200, &json!({ "active": false })));
+        };
+        Ok(HttpResponse::json(
+            200,
+            &json!({
+                "active": true,
+                "client_id": grant.client_id,
+                "exp": expires_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+                "scope": grant.scope.to_string(),
+                "sub": grant.owner_id,
+                "urn:pleo:params:oauth:subject_urn": grant.owner_id,
+            }),
+        ))
+    }
+
+    /// Ends a token (RFC 7009 §2.1); a refresh token ends the access token of its sign-in, too.
+    fn revoke(&mut self, request: &HttpRequest<'_>) -> Result<HttpResponse, HttpResponse> {
+        let form = self.form(request)?;
+        let token = form.get("token").ok_or_else(invalid_request)?;
+        if let Some(family) = self.families.of.get(token).map(|family| &mut self.families.all[*family]) {
+            family.is_revoked = true;
+            self.ended.insert(family.access_token.clone());
+        } else if self.is_access_token_valid(token) {
+            self.end_access_token(token);
+        }
+        Ok(HttpResponse::page(200, ""))
+    }
+
     /// Answers a request to the API, which needs an access token.
     fn api(&self, request: &HttpRequest<'_>, body: impl FnOnce(Grant) -> Value) -> HttpResponse {
         let token = request.authorization("Bearer");
@@ -467,6 +601,22 @@ impl Families {
         self.of.insert(refresh_token, family);
     }
 }
+
+fn invalid_request() -> HttpResponse {
+    HttpResponse::error(400, "invalid_request")
+}
+
+/// The page on which a person types the code of a device.
+const DEVICE_PAGE: &str = r#"<!DOCTYPE html>
+<html lang="en">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Connect a device</title>
+<form>
+<label>Code on your device <input name="user_code" autocomplete="off" autofocus required></label>
+<button>Allow access</button> <button name="deny" value="yes">Do not allow</button>
+</form>
+</html>
+"#;
 
 /// Returns the time by which a refresh token outlives its access token.
 fn refresh_window(config: &Config) -> Duration {

@@ -81,6 +81,7 @@ fn parameter(name: &str, value: &str) {
         "code" => ("[hidden]", "works once, with the verifier"),
         "code_verifier" => ("[hidden]", "proves who asked for the code"),
         "refresh_token" => ("[hidden]", "works once"),
+        "device_code" => ("[hidden]", "for the tokens, once allowed"),
         "iss" => (value, "the issuer"),
         // Any other parameter may be a secret.
         _ => ("[hidden]", ""),

@@ -1,5 +1,5 @@
-//! A document is accepted only for the identifier that was asked for; its endpoints mean the same to the `url` crate,
-//! and are https or loopback. What is accepted is stored and read back equal.
+//! A document is accepted only for the identifier that was asked for; its endpoints mean the same to the `url`
+//! crate, and are https or loopback. What is accepted is stored and read back equal.
 //!
 //! Input: a line with an issuer or a resource, a line with the address of a challenge, and the document.
 #![no_main]
@@ -88,7 +88,8 @@ fn check_stored(server: &AuthorizationServer) {
     server.metadata().authorization_endpoint().map(check_address);
     server.metadata().revocation_endpoint().map(check_address);
     let stored = serde_json::to_value(server).unwrap();
-    let restored: AuthorizationServer = serde_json::from_str(&stored.to_string()).expect("the stored form is valid");
+    let restored: AuthorizationServer =
+        serde_json::from_str(&stored.to_string()).expect("the stored form is valid");
     assert_eq!(format!("{restored:?}"), format!("{server:?}"));
     // The last digit of a number with a fraction may change.
     if !has_fraction(&stored) {

@@ -1,4 +1,4 @@
-//! A restored snapshot serializes to the same form, in version 2. Only the right client restores a session
+//! A restored snapshot serializes to the same form, in version 2, or 3 for client credentials. Only the right client restores a session
 //! from it; the session uses the token only while it is valid, and never waits for a past time. A damaged
 //! form is refused without quoting its tokens.
 //!
@@ -34,7 +34,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// Checks that the snapshot serializes to the same form, or to the same in version 2; returns its members.
+/// Checks that the snapshot serializes to the same form, or to the same in a later version; returns its members.
 fn check_stored(snapshot: &Snapshot, given: &[u8]) -> Value {
     let stored = serde_json::to_string(snapshot).unwrap();
     let restored: Snapshot = serde_json::from_str(&stored).expect("the stored form is valid");
@@ -67,7 +67,8 @@ fn upgrade(members: &mut Map<String, Value>) {
             members["until"] = refresh_at.min(since + 3_600_000).into();
         }
     }
-    members["version"] = 2.into();
+    let version = if members.contains_key("client_credentials") { 3 } else { 2 };
+    members["version"] = version.into();
     let trouble = members.entry("trouble").or_insert(Value::Null);
     if let Some([since, failures, unclear, kind, status, code]) = trouble.as_array().map(Vec::as_slice) {
         *trouble = json!({

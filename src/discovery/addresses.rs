@@ -1,5 +1,6 @@
 //! The addresses at which a document may be, and the choice among the errors of all.
 
+use std::fmt;
 use std::vec;
 
 use crate::error::{Advice, Error, ErrorKind};
@@ -7,8 +8,8 @@ use crate::text::foreign::ForeignAddress;
 use crate::text::salvage::NO_OBJECT;
 use crate::text::uri::split_address;
 
-/// Inserts a well-known path between host and path, and removes the slash that ends the path. A query stays at the
-/// end (RFC 8414 §3.1, RFC 9728 §3.1).
+/// Inserts a well-known path between host and path, and removes the slash that ends the path. A query stays
+/// at the end (RFC 8414 §3.1, RFC 9728 §3.1).
 pub(super) fn well_known(identifier: &str, suffix: &str) -> String {
     let (origin, path, query) = split_address(identifier);
     let path = path.strip_suffix('/').unwrap_or(path);
@@ -60,10 +61,12 @@ fn weight(error: &Error) -> u8 {
     }
 }
 
-impl std::fmt::Debug for Addresses {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list()
-            .entries(self.rest.as_slice().iter().map(|url| format!("{}", ForeignAddress(url))))
-            .finish()
+impl fmt::Debug for Addresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut list = f.debug_list();
+        for url in self.rest.as_slice() {
+            list.entry(&format_args!("{}", ForeignAddress(url)));
+        }
+        list.finish()
     }
 }

@@ -113,8 +113,8 @@ impl<'a> Metadata<'a> {
         self.0.client_id_metadata_document_supported == Some(true)
     }
 
-    /// Returns a member of the server's document that has no method here, such as `jwks_uri`, as the server sent
-    /// it. A member that is `null` is absent.
+    /// Returns a member of the server's document that has no method here, such as `jwks_uri`, as the server
+    /// sent it. A member that is `null` is absent.
     ///
     /// This crate checks neither its kind nor an address in it. So it returns an endpoint that was left out
     /// because its address is unsound, too.
@@ -152,8 +152,8 @@ pub(super) const NAMES: &[&str; 15] = &[
 
 const CLIENT_ID_METADATA_DOCUMENT: &str = "client_id_metadata_document_supported";
 
-/// The member with what this crate knows of a server and RFC 8414 has no name for. Only a stored document may hold
-/// it: a server must not switch on its own leniencies.
+/// The member with what this crate knows of a server and RFC 8414 has no name for. Only a stored document may
+/// hold it: a server must not switch on its own leniencies.
 const SETTINGS: &str = "oauth2_proto";
 
 /// What a document says: the server without its issuer and settings, which are for the caller to judge.
@@ -233,8 +233,8 @@ pub(super) fn read<'a>(members: [Member<'a>; 15], mut more: Extras) -> Result<Do
     Ok(Document { server, issuer, settings })
 }
 
-/// Reads an endpoint that a server may lack. One with an unsound address counts as missing, and its text is kept
-/// among the other members: `AuthorizationServer::require` then says what is wrong with it.
+/// Reads an endpoint that a server may lack. One with an unsound address counts as missing, and its text is
+/// kept among the other members: `AuthorizationServer::require` then says what is wrong with it.
 fn optional_endpoint(name: &str, member: Member<'_>, more: &mut Extras) -> Result<Option<Endpoint>, Error> {
     match member {
         Member::Absent => Ok(None),
@@ -301,11 +301,11 @@ impl Serialize for AuthorizationServer {
     }
 }
 
-/// Reads a server that was serialized, or that you wrote as a document of RFC 8414 §2 yourself. Its token endpoint
-/// is required, and its endpoints are held to the rules of [`AuthorizationServer::new`].
+/// Reads a server that was serialized, or that you wrote as a document of RFC 8414 §2 yourself. Its token
+/// endpoint is required, and its endpoints are held to the rules of [`AuthorizationServer::new`].
 ///
-/// Use [`ServerDiscovery`](crate::discovery::ServerDiscovery) for a document from a server: it compares the issuer,
-/// and takes no leniency from the document.
+/// Use [`ServerDiscovery`](crate::discovery::ServerDiscovery) for a document from a server: it compares the
+/// issuer, and takes no leniency from the document.
 impl<'de> Deserialize<'de> for AuthorizationServer {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         let mut members = [const { Member::Absent }; 15];

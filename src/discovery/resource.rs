@@ -16,7 +16,8 @@ use crate::text::uri::{Endpoint, Issuer, Refused, split_address};
 ///
 /// The addresses are asked in this order, as MCP requires:
 ///
-/// 1. the `resource_metadata` of a challenge (RFC 9728 §5.1), if [`from_challenge`](Self::from_challenge) has one,
+/// 1. the `resource_metadata` of a challenge (RFC 9728 §5.1), if [`from_challenge`](Self::from_challenge) has
+///    one,
 /// 2. `/.well-known/oauth-protected-resource/path` (RFC 9728 §3.1),
 /// 3. `/.well-known/oauth-protected-resource`, for a resource with a path or a query (MCP).
 ///
@@ -42,19 +43,19 @@ use crate::text::uri::{Endpoint, Issuer, Refused, split_address};
 ///
 /// # What a document must be
 ///
-/// The `resource` in it is the URL that was asked for, byte for byte, whether the address is from a challenge or made
-/// of the URL (RFC 9728 §3.3). Only the document at the third address may be of the whole origin instead, such as
-/// `https://api.example`, with or without the slash, for which this address is the right one. Each of its
-/// `authorization_servers` is a sound issuer. `signed_metadata` is not read.
+/// The `resource` in it is the URL that was asked for, byte for byte, whether the address is from a challenge
+/// or made of the URL (RFC 9728 §3.3). Only the document at the third address may be of the whole origin
+/// instead, such as `https://api.example`, with or without the slash, for which this address is the right
+/// one. Each of its `authorization_servers` is a sound issuer. `signed_metadata` is not read.
 ///
 /// # What your program decides
 ///
-/// A challenge comes from the server that was called, and so may be hostile: it chooses an address that your program
-/// sends a GET to, and through the document the authorization servers. The crate refuses everything but `https`
-/// (and `http` to loopback addresses, from a challenge only if the resource itself is `http`), user information and
-/// redirects. If your program runs where it can reach more than its user can, restrict the addresses that your HTTP
-/// client may reach, too. Which of the authorization servers to use, and whether to trust it with a user, is
-/// your decision (RFC 9728 §7.6).
+/// A challenge comes from the server that was called, and so may be hostile: it chooses an address that your
+/// program sends a GET to, and through the document the authorization servers. The crate refuses everything
+/// but `https` (and `http` to loopback addresses, from a challenge only if the resource itself is `http`),
+/// user information and redirects. If your program runs where it can reach more than its user can, restrict
+/// the addresses that your HTTP client may reach, too. Which of the authorization servers to use, and whether
+/// to trust it with a user, is your decision (RFC 9728 §7.6).
 pub struct ResourceDiscovery {
     call: Call<ResourceMetadata>,
     addresses: Addresses,
@@ -65,13 +66,14 @@ impl ResourceDiscovery {
     ///
     /// # Errors
     ///
-    /// Misuse, if the identifier is not `https` (or `http` to a loopback address) or has user information or a
-    /// fragment (RFC 9728 §1.2).
+    /// Misuse, if the identifier is not `https` (or `http` to a loopback address) or has user information or
+    /// a fragment (RFC 9728 §1.2).
     pub fn new(resource: &str) -> Result<Self, Error> {
         Self::from_challenge(resource, None)
     }
 
-    /// Starts the search after a challenge: with the value of its parameter `resource_metadata`, if it has one.
+    /// Starts the search after a challenge: with the value of its parameter `resource_metadata`, if it has
+    /// one.
     ///
     /// ```
     /// use oauth2_proto::discovery::ResourceDiscovery;
@@ -116,12 +118,12 @@ impl ResourceDiscovery {
         Ok(Self { call: call(first, context), addresses: Addresses::new(addresses.collect()) })
     }
 
-    /// Accepts a document that is of a parent of the requested URL: of the same origin, with a path whose segments
-    /// the requested path begins with.
+    /// Accepts a document that is of a parent of the requested URL: of the same origin, with a path whose
+    /// segments the requested path begins with.
     ///
-    /// RFC 9728 §3.3 forbids this for the address in a challenge, and for the one made of the URL. Many MCP servers
-    /// name their origin all the same, and clients of MCP accept it. The token is then for the parent: whoever
-    /// operates the requested path can use it at every other path below that parent.
+    /// RFC 9728 §3.3 forbids this for the address in a challenge, and for the one made of the URL. Many MCP
+    /// servers name their origin there, and clients of MCP accept it. The token is then for the parent:
+    /// whoever operates the requested path can use it at every other path below that parent.
     pub fn accept_parent(mut self) -> Self {
         self.call.context.accepts_parent = true;
         self
@@ -138,8 +140,8 @@ impl ResourceDiscovery {
     ///
     /// # Errors
     ///
-    /// - The error itself, if its advice is [`RetryLater`](crate::Advice::RetryLater): send the same call again. If
-    ///   the server keeps answering so, [`skip_address`](Self::skip_address) goes on.
+    /// - The error itself, if its advice is [`RetryLater`](crate::Advice::RetryLater): send the same call
+    ///   again. If the server keeps answering so, [`skip_address`](Self::skip_address) goes on.
     /// - The most telling error of all addresses, if this was the last one.
     pub fn next_address(&mut self, error: Error) -> Result<(), Error> {
         let url = self.addresses.next(error)?;
@@ -147,12 +149,13 @@ impl ResourceDiscovery {
         Ok(())
     }
 
-    /// Goes on to the next address after any error, for a server that fails with 500 where it has no document.
+    /// Goes on to the next address after any error, for a server that fails with 500 where it has no
+    /// document.
     ///
     /// # Errors
     ///
-    /// The most telling error of all addresses, if this was the last one. If it is one that was skipped, begin the
-    /// discovery again later.
+    /// The most telling error of all addresses, if this was the last one. If it is one that was skipped,
+    /// begin the discovery again later.
     pub fn skip_address(&mut self, error: Error) -> Result<(), Error> {
         let url = self.addresses.skip(error)?;
         self.go_to(url);
@@ -207,8 +210,8 @@ impl ProtectedResource {
     /// Returns the issuers of the authorization servers that this resource takes tokens of, for
     /// [`ServerDiscovery::new`](crate::discovery::ServerDiscovery::new).
     ///
-    /// Registrations, credentials and tokens are for one of them. Store them with its issuer: if a resource moves to
-    /// another server, they do not move with it.
+    /// Registrations, credentials and tokens are for one of them. Store them with its issuer: if a resource
+    /// moves to another server, they do not move with it.
     pub fn authorization_servers(&self) -> impl Iterator<Item = &str> {
         self.authorization_servers.iter().map(Issuer::as_str)
     }
@@ -223,8 +226,8 @@ impl ProtectedResource {
         Some(self.bearer_methods_supported.as_ref()?.iter().map(String::as_str))
     }
 
-    /// Returns a member that has no method here, such as `dpop_bound_access_tokens_required`, as the resource sent
-    /// it. A member that is `null` is absent.
+    /// Returns a member that has no method here, such as `dpop_bound_access_tokens_required`, as the resource
+    /// sent it. A member that is `null` is absent.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.more.get(name)
     }
@@ -254,8 +257,8 @@ impl ResourceContext {
             || self.accepts_parent && self.is_below(resource)
     }
 
-    /// Returns whether the requested URL is below this one: the spellings of an origin are one, paths are compared
-    /// byte for byte.
+    /// Returns whether the requested URL is below this one: the spellings of an origin are one, paths are
+    /// compared byte for byte.
     fn is_below(&self, parent: &str) -> bool {
         let Ok(parent) = Endpoint::parse(parent, &[]) else { return false };
         let (parent, requested) = (parent.normalized(), self.requested.normalized());
@@ -282,7 +285,7 @@ impl Readable for ResourceMetadata {
         let resource = answer::text("resource", resource)?.ok_or_else(|| answer::missing("resource"))?;
         if !context.accepts(&resource) {
             return Err(Error::untrusted(format!(
-                "the document is of the resource {}, not of {}, so it is not to be used (RFC 9728 section 3.3)",
+                "the document is of the resource {}, not of {}, so it must not be used (RFC 9728 section 3.3)",
                 ForeignAddress(&resource),
                 ForeignAddress(context.requested.as_str())
             )));

@@ -59,24 +59,24 @@ use crate::text::uri::{Issuer, split_address};
 ///
 /// # What a document must be
 ///
-/// The issuer in it is the one that was asked for, byte for byte: a slash more is another issuer (RFC 8414 §3.3). It
-/// has a token endpoint, and an authorization endpoint unless the grant types in it do without one; both are held to
-/// the rules of [`AuthorizationServer::new`]. If it lists response types or code challenge methods, `code` and `S256`
-/// are among them.
+/// The issuer in it is the one that was asked for, byte for byte: a slash more is another issuer (RFC 8414
+/// §3.3). It has a token endpoint, and an authorization endpoint unless the grant types in it do without one;
+/// both are held to the rules of [`AuthorizationServer::new`]. If it lists response types or code challenge
+/// methods, `code` and `S256` are among them.
 ///
 /// Another endpoint with an unsound address is left out; the operation that needs it then says what is wrong.
 /// `signed_metadata` is not read.
 ///
 /// The defaults of RFC 8414 §2 are not applied: many servers leave out `grant_types_supported` and
-/// `token_endpoint_auth_methods_supported`, and support more than the defaults. An absent list means unknown. If a
-/// list is there and wrong, replace it by the methods of [`AuthorizationServer`].
+/// `token_endpoint_auth_methods_supported`, and support more than the defaults. An absent list means unknown.
+/// If a list is there and wrong, replace it by the methods of [`AuthorizationServer`].
 ///
 /// # What your program decides
 ///
-/// Whoever names the issuer chooses an address that your program sends a GET to, and the document chooses those of
-/// the later requests. If this is not you, restrict the addresses that your HTTP client may reach, or it can be led
-/// into your own network. The crate refuses everything but `https`, and `http` to loopback addresses. It follows no
-/// redirects.
+/// Whoever names the issuer chooses an address that your program sends a GET to, and the document chooses
+/// those of the later requests. If this is not you, restrict the addresses that your HTTP client may reach,
+/// or it can be led into your own network. The crate refuses everything but `https`, and `http` to loopback
+/// addresses. It follows no redirects.
 pub struct ServerDiscovery {
     call: Call<ServerMetadata>,
     addresses: Addresses,
@@ -87,8 +87,8 @@ impl ServerDiscovery {
     ///
     /// # Errors
     ///
-    /// Misuse, if the issuer is not `https` (or `http` to a loopback address) or has user information, a query or
-    /// a fragment (RFC 8414 §2).
+    /// Misuse, if the issuer is not `https` (or `http` to a loopback address) or has user information, a
+    /// query or a fragment (RFC 8414 §2).
     pub fn new(issuer: &str) -> Result<Self, Error> {
         Issuer::parse(issuer)
             .map_err(|refused| Error::misuse(format!("the issuer {refused} (RFC 8414 section 2)")))?;
@@ -106,8 +106,8 @@ impl ServerDiscovery {
     }
 
     /// Refuses a server that does not announce PKCE, as MCP requires (RFC 8414 §2: an absent
-    /// `code_challenge_methods_supported` means that it has none). By default, the absent list passes, for large
-    /// providers support `S256` without listing it.
+    /// `code_challenge_methods_supported` means that it has none). By default, the absent list passes,
+    /// because large providers support `S256` without listing it.
     pub fn require_pkce_announced(mut self) -> Self {
         self.call.context.requires_pkce = true;
         self
@@ -115,11 +115,11 @@ impl ServerDiscovery {
 
     /// Expects another issuer in the document than the one that its address is made of.
     ///
-    /// RFC 8414 §3.3 forbids this, because it lets one server speak for another. Use it only for a server that is
-    /// known to differ, with the text from its documentation. The server then has this issuer, with which the `iss`
-    /// of a callback is compared. If the text is no URL, as Entra's
-    /// `https://login.microsoftonline.com/{tenantid}/v2.0`, the server has none, and `iss` is not compared: set the
-    /// true one with [`AuthorizationServer::issuer`] where you know it.
+    /// RFC 8414 §3.3 forbids this, because it lets one server speak for another. Use it only for a server
+    /// that is known to differ, with the text from its documentation. The server then has this issuer, with
+    /// which the `iss` of a callback is compared. If the text is no URL, as Entra's
+    /// `https://login.microsoftonline.com/{tenantid}/v2.0`, the server has none, and `iss` is not compared:
+    /// set the true one with [`AuthorizationServer::issuer`] where you know it.
     ///
     /// ```
     /// use oauth2_proto::discovery::ServerDiscovery;
@@ -156,8 +156,8 @@ impl ServerDiscovery {
     ///
     /// # Errors
     ///
-    /// - The error itself, if its advice is [`RetryLater`](crate::Advice::RetryLater): send the same call again. If
-    ///   the server keeps answering so, [`skip_address`](Self::skip_address) goes on.
+    /// - The error itself, if its advice is [`RetryLater`](crate::Advice::RetryLater): send the same call
+    ///   again. If the server keeps answering so, [`skip_address`](Self::skip_address) goes on.
     /// - The most telling error of all addresses, if this was the last one.
     pub fn next_address(&mut self, error: Error) -> Result<(), Error> {
         let url = self.addresses.next(error)?;
@@ -165,12 +165,13 @@ impl ServerDiscovery {
         Ok(())
     }
 
-    /// Goes on to the next address after any error, for a server that fails with 500 where it has no document.
+    /// Goes on to the next address after any error, for a server that fails with 500 where it has no
+    /// document.
     ///
     /// # Errors
     ///
-    /// The most telling error of all addresses, if this was the last one. If it is one that was skipped, begin the
-    /// discovery again later.
+    /// The most telling error of all addresses, if this was the last one. If it is one that was skipped,
+    /// begin the discovery again later.
     pub fn skip_address(&mut self, error: Error) -> Result<(), Error> {
         let url = self.addresses.skip(error)?;
         self.go_to(url);
@@ -213,7 +214,7 @@ impl Readable for ServerMetadata {
         let issuer = document.issuer.ok_or_else(|| answer::missing("issuer"))?;
         if issuer != context.issuer {
             return Err(Error::untrusted(format!(
-                "the document is of the issuer {}, not of {}, so it is not to be used (RFC 8414 section 3.3)",
+                "the document is of the issuer {}, not of {}, so it must not be used (RFC 8414 section 3.3)",
                 ForeignAddress(&issuer),
                 ForeignAddress(&context.issuer)
             )));
@@ -226,8 +227,8 @@ impl Readable for ServerMetadata {
     }
 }
 
-/// Refuses a document without an authorization endpoint whose grant types need one. If there is no list of them,
-/// the authorization code grant is among the default (RFC 8414 §2).
+/// Refuses a document without an authorization endpoint whose grant types need one. If there is no list of
+/// them, the authorization code grant is among the default (RFC 8414 §2).
 fn check_endpoints(server: &AuthorizationServer) -> Result<(), Error> {
     let does_without = || {
         let mut grant_types = server.metadata().grant_types_supported()?;

@@ -59,6 +59,23 @@ impl Refusal {
         }
     }
 
+    /// Returns the advice that follows from the code of a poll with a device code, in place of this one.
+    /// Every code but two ends the polls (RFC 8628 §3.5), and the user may start again.
+    ///
+    /// The codes that no specification has are Entra's, GitHub's and django-oauth-toolkit's.
+    pub(super) fn advice_of_device_poll(&self, advice: Advice) -> Advice {
+        match self.code() {
+            "authorization_declined" => Advice::Declined,
+            "server_error"
+            | "temporarily_unavailable"
+            | "bad_verification_code"
+            | "incorrect_device_code"
+            | "device_not_found" => Advice::Reauthorize,
+            _ if advice == Advice::Stop && self.is_of_spent_code() => Advice::Reauthorize,
+            _ => advice,
+        }
+    }
+
     /// Returns whether the code says that an authorization code is spent or unknown, in the words of servers
     /// that do not use `invalid_grant` for it. Another authorization code comes with a new sign-in.
     pub(super) fn is_of_spent_code(&self) -> bool {

@@ -40,8 +40,8 @@ impl Readable for Registered {
             return Err(Error::untrusted("it is the registration of another client_id"));
         }
         let client_secret = answer::secret("client_secret", client_secret)?;
-        let mut expires_at = answer::time(EXPIRES_AT, expires_at)?;
-        let issued_at = answer::time(ISSUED_AT, issued_at)?;
+        let mut expires_at = answer::unix_seconds(EXPIRES_AT, expires_at)?;
+        let issued_at = answer::unix_seconds(ISSUED_AT, issued_at)?;
         let method = answer::text(AUTH_METHOD, method)?;
         let token = answer::secret("registration_access_token", token)?;
         let uri = match answer::text("registration_client_uri", uri)? {

@@ -243,6 +243,64 @@ impl AsRef<str> for Resource<'_> {
     }
 }
 
+/// A name that is unique for good (RFC 8141), without the optional components, which are no part of the name.
+pub(crate) enum Urn {}
+
+impl Urn {
+    /// Refuses a text that is not `urn:`, a namespace of 2 to 32 letters, digits and inner hyphens, `:`, and a
+    /// name of the characters of a path (RFC 8141 §2).
+    pub(crate) fn check(text: &str) -> Result<(), Refused> {
+        let refuse = || {
+            Refused::new(
+                text,
+                "is no URN; write it as urn:namespace:name, and percent-encode other characters",
+            )
+        };
+        let (uri, rest) = Parts::split(text);
+        let is_plain = rest.is_empty() && uri.authority.is_none() && uri.query.is_none();
+        let (namespace, name) = uri.path.split_once(':').ok_or_else(refuse)?;
+        let is_namespace = (2..=32).contains(&namespace.len())
+            && namespace.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !namespace.starts_with('-')
+            && !namespace.ends_with('-');
+        let is_name = !name.is_empty() && !name.starts_with('/') && !name.contains(['[', ']']);
+        let is_escaped = |part: &str| matches!(part.as_bytes(), [first, second, ..] if [first, second].iter().all(|byte| byte.is_ascii_hexdigit()));
+        let is_encoded = name.split('%').skip(1).all(is_escaped);
+        match uri.scheme.eq_ignore_ascii_case("urn") && is_plain && is_namespace && is_name && is_encoded {
+            true => Ok(()),
+            false => Err(refuse()),
+        }
+    }
+}
+
+/// The address of a page that a person opens on another device (RFC 8628 §3.2): a web address, which may be
+/// `http` anywhere and may have a fragment, because only a browser opens it.
+#[derive(Clone)]
+pub(crate) struct PageAddress(String);
+
+impl PageAddress {
+    pub(crate) fn parse(text: impl Into<String>) -> Result<Self, Refused> {
+        let text = text.into();
+        let (address, fragment) = text.split_once('#').unwrap_or((&text, ""));
+        parse_host(parse_absolute_uri(address)?, address)?;
+        match fragment.bytes().all(is_uri_character) {
+            true => Ok(Self(text)),
+            false => Err(Refused::new(&text, FOREIGN_CHARACTER)),
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Hides the query and the fragment, which may hold the user code.
+impl fmt::Debug for PageAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&ForeignAddress(&self.0), f)
+    }
+}
+
 /// The refusal of a text by a parser: the text, escaped for display and without secrets, and what is wrong
 /// with it.
 ///
@@ -262,8 +320,8 @@ impl fmt::Display for Refused {
     }
 }
 
-/// Splits the text of an endpoint or issuer into its origin (scheme and authority), its path, and its query with
-/// the question mark.
+/// Splits the text of an endpoint or issuer into its origin (scheme and authority), its path, and its query
+/// with the question mark.
 pub(crate) fn split_address(address: &str) -> (&str, &str, &str) {
     let (Parts { scheme, authority, path, .. }, _) = Parts::split(address);
     let origin = scheme.len() + "://".len() + authority.unwrap_or_default().len();
@@ -285,13 +343,27 @@ fn parse_server_address(text: &str) -> Result<Parts<'_>, Refused> {
 }
 
 /// Parses a web address: `https`, or `http` to a loopback address; no user information, no fragment.
+fn parse_web_address(text: &str, is_loopback_name: fn(&str) -> bool) -> Result<Parts<'_>, Refused> {
+    let (address, host) = parse_host(parse_absolute_uri(text)?, text)?;
+    let loopback = match host {
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+        Host::Domain(name) => is_loopback_name(&name),
+    };
+    match loopback || address.scheme.eq_ignore_ascii_case("https") {
+        true => Ok(address),
+        false => Err(Refused::new(text, "must be https; http is for loopback addresses only")),
+    }
+}
+
+/// Checks that an absolute URI is `https` or `http`, has no user information, and names a host that means the
+/// same to all clients.
 ///
 /// `Url` is as forgiving as a browser: it drops tabs, turns `\` into `/`, takes `https:host`, and reads
 /// 127.1, 0x7f000001 and localhos%74 as loopback addresses. Other HTTP clients read such an address in
 /// another way, so only one that means the same to all is accepted.
-fn parse_web_address(text: &str, is_loopback_name: fn(&str) -> bool) -> Result<Parts<'_>, Refused> {
+fn parse_host<'a>(address: Parts<'a>, text: &str) -> Result<(Parts<'a>, Host<String>), Refused> {
     let refuse = |why: &str| Err(Refused::new(text, why));
-    let address = parse_absolute_uri(text)?;
     if !address.is_web() {
         return refuse("must be an https URL");
     }
@@ -307,23 +379,17 @@ fn parse_web_address(text: &str, is_loopback_name: fn(&str) -> bool) -> Result<P
     {
         return refuse(&format!("has a host that means {meant}; write that"));
     }
-    let loopback = match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
+    match url.host() {
         // `Url` takes other characters too, some of which are commands to a shell.
         Some(Host::Domain(name)) if !name.bytes().all(is_host_character) => {
-            return refuse("has a host that is no name of the DNS; use letters, digits, - . _ only");
+            refuse("has a host that is no name of the DNS; use letters, digits, - . _ only")
         }
         Some(Host::Domain(name)) if has_empty_label(name) => {
-            return refuse("has a host with nothing between two dots, or before the first; correct it");
+            refuse("has a host with nothing between two dots, or before the first; correct it")
         }
-        Some(Host::Domain(name)) => is_loopback_name(name),
-        None => return refuse("has no host"),
-    };
-    if !loopback && !address.scheme.eq_ignore_ascii_case("https") {
-        return refuse("must be https; http is for loopback addresses only");
+        Some(host) => Ok((address, host.to_owned())),
+        None => refuse("has no host"),
     }
-    Ok(address)
 }
 
 /// Parses an absolute URI without a fragment: a scheme, then something (RFC 3986 §4.3).
@@ -341,7 +407,7 @@ fn parse_absolute_uri(text: &str) -> Result<Parts<'_>, Refused> {
     } else if text.contains('#') {
         refuse("has a fragment; leave out the # and what follows it")
     } else {
-        refuse("holds a character that no URI has; percent-encode it")
+        refuse(FOREIGN_CHARACTER)
     }
 }
 
@@ -542,6 +608,8 @@ const NO_APP: &[&str] = &[
     "wyciwyg",
 ];
 
+const FOREIGN_CHARACTER: &str = "holds a character that no URI has; percent-encode it";
+
 const USER_INFORMATION: &str = "holds user information; remove what stands before the @";
 
 #[cfg(test)]
@@ -614,6 +682,96 @@ mod tests {
         ] {
             assert_eq!(split_address(address), parts);
         }
+    }
+
+    #[test]
+    fn rfc8141_section_2_a_urn_is_a_namespace_and_a_name_in_it() {
+        let namespaces = [2, 32, 33].map(|length| format!("urn:{}:x", "a".repeat(length)));
+        for (urn, sound) in [
+            ("urn:pleo:company:17", true),
+            ("URN:ISBN:0451450523", true),
+            ("urn:example:a123,z456", true),
+            ("urn:example:1/406/47452/2", true),
+            ("urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6", true),
+            ("urn:a-b:%e2%82%AC", true),
+            (&namespaces[0], true),
+            (&namespaces[1], true),
+            (&namespaces[2], false),
+            ("urn:a:x", false),
+            ("urn:-a:x", false),
+            ("urn:a-:x", false),
+            ("urn:a_b:x", false),
+            ("urn::x", false),
+            ("urn:example", false),
+            ("urn:example:", false),
+            ("urn:example:/a", false),
+            ("urn:example:a?=x", false),
+            ("urn:example:a?+x", false),
+            ("urn:example:a#x", false),
+            ("urn:example:a b", false),
+            ("urn:example:é", false),
+            ("urn:example:[a]", false),
+            ("urn:example:%", false),
+            ("urn:example:%4", false),
+            ("urn:example:%4g", false),
+            ("urn:example:%41%", false),
+            ("urn:example:a\n", false),
+            ("urn://example:a:b", false),
+            ("uri:example:a", false),
+            ("https://external.pleo.io", false),
+            ("17", false),
+            ("", false),
+        ] {
+            assert_eq!(Urn::check(urn).is_ok(), sound, "{urn:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_address_is_http_or_https_and_means_one_host() {
+        for (address, sound) in [
+            ("https://as.example/device", true),
+            ("https://as.example/device?user_code=WDJB-MJHT", true),
+            ("https://as.example/#/device?code=A/B", true),
+            ("https://as.example/a/../device", true),
+            ("https://as.example:8443", true),
+            ("http://as.example/device", true),
+            ("http://192.0.2.1/device", true),
+            ("http://[2001:db8::1]/device", true),
+            ("HTTPS://AS.example/device", true),
+            ("", false),
+            ("as.example/device", false),
+            ("//as.example/device", false),
+            ("/device", false),
+            ("javascript:alert(1)", false),
+            ("javascript://as.example/%0aalert(1)", false),
+            ("data:text/html,fake", false),
+            ("file:///etc/passwd", false),
+            ("ftp://as.example/device", false),
+            ("https:as.example", false),
+            ("https://", false),
+            ("https:///device", false),
+            ("https://as.example@evil.example/device", false),
+            ("https://as.example\\@evil.example/device", false),
+            ("https://as.example$(fake)/device", false),
+            ("https://127.1/device", false),
+            ("https://as.example:99999/device", false),
+            ("https://\u{e1}s.example/device", false),
+            ("https://as.example/\u{202e}ecived", false),
+            ("https://as.example/#\u{202e}ecived", false),
+            ("https://as.example/#a#b", false),
+            ("https://as.example/device\n", false),
+            ("https://as.example/de vice", false),
+            ("https://as.example/#\x1b[2J", false),
+            ("https://as.example/\"><script>", false),
+            (" https://as.example/device", false),
+        ] {
+            assert_eq!(PageAddress::parse(address).is_ok(), sound, "{address:?}");
+        }
+        let page = PageAddress::parse("https://as.example/#planted").unwrap();
+        assert_eq!(
+            (page.as_str(), format!("{page:?}").contains("planted")),
+            ("https://as.example/#planted", false)
+        );
     }
 
     #[test]

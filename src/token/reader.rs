@@ -106,10 +106,8 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
     }
     let mut members = [const { Member::Absent }; 8];
     let (extras, damage) = parse(&response, context.leniencies, &mut members);
-    let repeated = NAMES.iter().zip(&members).find(|(_, member)| matches!(member, Member::Repeated));
-    let repeated = repeated.map(|(name, _)| Error::invalid(format!("the member {name} is there twice")));
     let is_whole = damage.is_none();
-    let damage = damage.map(Error::invalid).or(repeated);
+    let damage = damage.map(Error::invalid).or_else(|| find_repeated(NAMES, &members));
     let [access_token, token_type, expires_in, refresh_token, scope, error, description, uri] = members;
     let is_success = matches!(response.status, 200..=299);
 
@@ -157,19 +155,38 @@ pub(crate) fn read_failure(response: &Response<'_>) -> Option<Error> {
     if let Err(error) = check_envelope(response) {
         return Some(error);
     }
-    let mut members = [const { Member::Absent }; 8];
-    let (extras, damage) = parse(response, Leniencies::default(), &mut members);
-    let [.., error, description, uri] = members;
+    let ([error, description, uri], extras, damage) = read_object(response.body(), FAILURE_NAMES);
     let is_success = matches!(response.status, 200..=299);
     match (error.says_nothing(), damage) {
         (true, _) if is_success => None,
-        (_, Some(damage)) => Some(Error::invalid(damage)),
+        (_, Some(damage)) => Some(damage),
         (true, None) => Some(Error::invalid(NO_OAUTH_ERROR).with_extras(extras)),
         (false, None) => {
             let details = Details { description, uri, dpop_nonce: response.dpop_nonce.clone(), extras };
             Some(read_refusal(error, details, None))
         }
     }
+}
+
+/// Reads one object: the values of these `names`, in the same order, all other members, and what is wrong with
+/// the whole, which may be that one of the `names` is there twice.
+pub(crate) fn read_object<'a, const N: usize>(
+    body: &'a [u8],
+    names: &'static [&'static str; N],
+) -> ([Member<'a>; N], Extras, Option<Error>) {
+    let mut members = [const { Member::Absent }; N];
+    let (extras, damage) = match json::read(body, names, &mut members) {
+        Some(extras) => (extras, None),
+        None => salvage::read(body, names, &mut members),
+    };
+    let damage = damage.map(Error::invalid).or_else(|| find_repeated(names, &members));
+    (members, extras, damage)
+}
+
+/// Returns the error of a known member that is there twice.
+fn find_repeated(names: &[&str], members: &[Member<'_>]) -> Option<Error> {
+    let repeated = names.iter().zip(members).find(|(_, member)| matches!(member, Member::Repeated));
+    repeated.map(|(name, _)| Error::invalid(format!("the member {name} is there twice")))
 }
 
 /// Refuses a body that is too long, and a redirect.
@@ -249,6 +266,9 @@ const NAMES: &[&str; 8] = &[
     "error_description",
     "error_uri",
 ];
+
+/// The members of an error response (RFC 6749 §5.2).
+const FAILURE_NAMES: &[&str; 3] = &["error", "error_description", "error_uri"];
 
 /// Parses a body into the known members, which start absent. Returns all others, and the damage to the body
 /// as a whole.

@@ -24,7 +24,8 @@ fn resource_at(issuer: &str) -> Value {
     json!({ "resource": MCP, "authorization_servers": [issuer] })
 }
 
-/// A client whose id both servers gave, as it happens with registrations and with the URLs of client documents.
+/// A client whose id both servers gave, as it happens with registrations and with the URLs of client
+/// documents.
 #[track_caller]
 fn client(server: AuthorizationServer, secret: &str) -> Client {
     Client::new(server, "https://app.example/client.json", ClientAuth::basic(secret)).unwrap()
@@ -82,7 +83,8 @@ fn an_evil_server_that_names_the_honest_token_endpoint_gets_nothing() {
     let call = session.send(&after, later(4000)).unwrap().unwrap();
     assert_eq!(call.request().url(), "https://honest.example/token");
 
-    // A sign-in at the evil server, which forwards the user to the honest one: the `iss` of that one is refused.
+    // A sign-in at the evil server, which forwards the user to the honest one: the `iss` of that one is
+    // refused.
     let (_, mut forwarded) = start(&after);
     let callback = format!("code=fake-code&state={}&iss=https%3A%2F%2Fhonest.example", forwarded.state());
     let error = forwarded.receive(&after, callback.as_str(), now()).unwrap_err();

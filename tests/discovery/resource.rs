@@ -27,6 +27,16 @@ fn at_root(mut discovery: ResourceDiscovery) -> ResourceDiscovery {
     }
 }
 
+#[test]
+fn a_discovery_shows_which_addresses_are_left() {
+    let shown = format!("{:?}", challenged(MCP, "https://meta.example/x?planted"));
+    assert!(
+        shown.contains(r#"addresses: ["https://api.example/.well-known/oauth-protected-resource/mcp", "#),
+        "{shown}"
+    );
+    assert!(shown.contains("https://meta.example/x") && !shown.contains("planted"), "{shown}");
+}
+
 /// Whether the document of this resource is taken at the address whose turn it is.
 #[track_caller]
 fn takes(discovery: &ResourceDiscovery, resource: &str) -> bool {

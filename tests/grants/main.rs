@@ -7,6 +7,7 @@ mod support;
 
 mod bearer;
 mod client_credentials;
+mod device;
 mod exchange;
 mod extension;
 mod identity_assertion;

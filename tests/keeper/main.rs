@@ -2,6 +2,7 @@
 
 mod blocking;
 mod calls;
+mod client_credentials;
 mod driver;
 mod dropped;
 mod errands;

@@ -69,6 +69,10 @@ pub struct Server {
     pub reuses: u32,
     /// What the server does with the next refreshes; it refreshes when this is empty.
     pub answers: VecDeque<Answer>,
+    /// The requests for tokens of the client's own, each by its form.
+    pub own_requests: Vec<Vec<(String, String)>>,
+    /// The answer to these requests, in place of a token.
+    pub refuses_own: Option<(u16, &'static str)>,
 }
 
 /// The tokens of one sign-in.
@@ -194,8 +198,11 @@ impl World {
     fn answer_now(&self, request: &Request) -> Option<(u16, String)> {
         let now = self.clock.now.load(Ordering::Relaxed);
         let form = request.form();
-        let token = form.iter().find(|(name, _)| name == "refresh_token").unwrap();
-        self.state.lock().unwrap().server.refresh(&token.1, now)
+        let mut state = self.state.lock().unwrap();
+        match form.iter().find(|(name, _)| name == "refresh_token") {
+            Some((_, token)) => state.server.refresh(token, now),
+            None => Some(state.server.issue_own(form)),
+        }
     }
 
     fn log(&self, line: String) {
@@ -225,6 +232,16 @@ impl Server {
             Answer::Nothing => None,
             Answer::Tokens => Some(self.rotate(token, now)),
         }
+    }
+
+    /// Answers a client credentials request.
+    fn issue_own(&mut self, form: Vec<(String, String)>) -> (u16, String) {
+        self.own_requests.push(form);
+        let number = self.own_requests.len();
+        let token = format!(
+            r#"{{"access_token":"fake-own-{number}","token_type":"Bearer","expires_in":{LIFETIME}}}"#
+        );
+        self.refuses_own.map_or((200, token), |(status, body)| (status, body.to_owned()))
     }
 
     fn rotate(&mut self, token: &str, now: u64) -> (u16, String) {
@@ -347,6 +364,12 @@ fn response(status: u16, body: &str) -> Response<'static> {
 pub fn client() -> Client {
     Client::new(pleo::at("https://as.example").unwrap(), "fake-client", ClientAuth::basic("fake-secret"))
         .unwrap()
+}
+
+/// A client of a server that gives it tokens of its own.
+pub fn own_client() -> Client {
+    let server = AuthorizationServer::without_authorization_endpoint("https://as.example/token").unwrap();
+    Client::new(server, "fake-client", ClientAuth::basic("fake-secret")).unwrap()
 }
 
 /// The client after the server has moved its token endpoint.

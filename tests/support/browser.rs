@@ -17,10 +17,17 @@ const AGREE: &[&str] = &["accept", "allow", "approve", "authorize", "confirm", "
 /// The words on a button or a link that refuses.
 const REFUSE: &[&str] = &["abort", "cancel", "decline", "deny", "disallow", "refuse", "reject"];
 
+/// The names of the control for the user's name.
+const NAMES: &[&str] = &["login", "user", "username", "email"];
+
 /// The end of a visit.
 pub enum End {
     /// At one of the addresses to stop at: the whole URL, which is not contacted.
     Callback(String),
+    /// At one of the addresses to stop at, with a form that is not sent there.
+    Form(String),
+    /// At a page that asks for the device's code once more; this is its text.
+    CodeAgain(String),
     /// At a page with nothing to fill in.
     Page {
         /// The HTTP status.
@@ -37,6 +44,10 @@ pub struct Browser {
     agent: Agent,
     /// Values by host and port, path and name.
     cookies: BTreeMap<[String; 3], String>,
+    /// The number of passwords that were entered.
+    pub sign_ins: usize,
+    /// The user's name that the last sign-in page proposed.
+    pub proposed_name: String,
 }
 
 impl Browser {
@@ -44,7 +55,7 @@ impl Browser {
     pub fn new() -> Self {
         let config = Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(None);
         let config = config.timeout_global(Some(Duration::from_secs(20))).build();
-        Self { agent: config.into(), cookies: BTreeMap::new() }
+        Self { agent: config.into(), cookies: BTreeMap::new(), sign_ins: 0, proposed_name: String::new() }
     }
 
     /// Signs in and consents; the answer is the whole URL of the callback, which is not contacted.
@@ -71,32 +82,52 @@ impl Browser {
         }
     }
 
+    /// Enters a device's user code, signs in and refuses; the answer is the text of the last page.
+    pub fn refuse_device(&mut self, verification_uri: &str, user_code: &str) -> Result<String, String> {
+        match self.visit(verification_uri, &[], false, user_code)? {
+            End::Page { status: 200, text, .. } | End::CodeAgain(text) => Ok(text),
+            other => callback(other),
+        }
+    }
+
     /// Goes on until a redirect leads to one of `stops`, or until a page has nothing to fill in.
     fn visit(&mut self, url: &str, stops: &[&str], agrees: bool, code: &str) -> Result<End, String> {
         let mut url = Url::parse(url).map_err(|error| format!("{error}: {url}"))?;
         let mut form = None;
+        let mut was_asked = false;
         for _ in 0..MAX_STEPS {
             let (status, location, html) = self.send(&url, form.take())?;
             let tags = tags(&html);
+            if tags.iter().any(Tag::asks_for_code) && std::mem::replace(&mut was_asked, true) {
+                return Ok(End::CodeAgain(text(&tags)));
+            }
             let target = if let Some(location) = location {
-                let is_there = |uri: &&str| {
-                    let rest = location.strip_prefix(uri);
-                    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['?', '#', '&']))
-                };
-                if stops.iter().any(is_there) {
+                if is_at(stops, &location) {
                     return Ok(End::Callback(location));
                 }
                 location
             } else if let Some((target, body)) = click(&tags, agrees, code).filter(|_| status < 400) {
                 form = body;
+                if form.is_some() && is_at(stops, &target) {
+                    return Ok(End::Form(form.unwrap_or_default()));
+                }
+                self.notice(&tags);
                 target
             } else {
-                let words: Vec<_> = tags.iter().flat_map(|tag| tag.text.split_whitespace()).collect();
-                return Ok(End::Page { status, url, text: words.join(" ") });
+                return Ok(End::Page { status, url, text: text(&tags) });
             };
             url = url.join(&target).map_err(|error| format!("{error}: {target} on {url}"))?;
         }
         Err(format!("not done after {MAX_STEPS} steps, at {url}"))
+    }
+
+    /// Remembers what a sign-in page shows.
+    fn notice(&mut self, tags: &[Tag]) {
+        if tags.iter().any(|tag| tag.get("type") == "password") {
+            self.sign_ins += 1;
+            let name = tags.iter().find(|tag| NAMES.contains(&tag.get("name")));
+            self.proposed_name = name.map_or("", |tag| tag.get("value")).to_owned();
+        }
     }
 
     /// Sends one request with the cookies that belong to it; the answer is its status, `Location` and body.
@@ -148,10 +179,18 @@ impl Browser {
     }
 }
 
+/// Returns whether the address is one of these, whatever its query.
+fn is_at(stops: &[&str], address: &str) -> bool {
+    let mut rests = stops.iter().filter_map(|uri| address.strip_prefix(uri));
+    rests.any(|rest| rest.is_empty() || rest.starts_with(['?', '#', '&']))
+}
+
 /// The callback that the visit must have ended at.
 fn callback(end: End) -> Result<String, String> {
     match end {
         End::Callback(url) => Ok(url),
+        End::Form(_) => Err("the callback came as a form".to_owned()),
+        End::CodeAgain(text) => Err(format!("the code is asked for again: {text:.300}")),
         End::Page { status, url, text } => Err(format!("nothing to fill in at {url}: {status} {text:.300}")),
     }
 }
@@ -184,8 +223,8 @@ fn fill<'a>(tag: &'a Tag, agrees: bool, code: &'a str) -> Option<&'a str> {
         ("checkbox" | "radio", _) if !ticked => None,
         ("checkbox" | "radio", _) if tag.get("value").is_empty() => Some("on"),
         ("password", _) => Some("password"),
-        ("" | "text" | "email", "login" | "user" | "username" | "email") => Some("user"),
-        ("" | "text", "user_code") => Some(code),
+        ("" | "text" | "email", name) if NAMES.contains(&name) => Some("user"),
+        _ if tag.asks_for_code() => Some(code),
         _ => (tag.name != "button").then(|| tag.get("value")),
     }
 }
@@ -203,11 +242,21 @@ impl Tag {
         self.attributes.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
 
+    fn asks_for_code(&self) -> bool {
+        self.get("name") == "user_code" && matches!(self.get("type"), "" | "text")
+    }
+
     /// Returns whether one of the words is in the name, the value, the address or the text.
     fn says(&self, words: &[&str]) -> bool {
         let seen = [self.get("name"), self.get("value"), self.get("href"), &self.text].join(" ");
         words.iter().any(|word| seen.to_ascii_lowercase().contains(word))
     }
+}
+
+/// The words of a page.
+fn text(tags: &[Tag]) -> String {
+    let words: Vec<_> = tags.iter().flat_map(|tag| tag.text.split_whitespace()).collect();
+    words.join(" ")
 }
 
 /// Each form that posts, with its controls: those inside it, and those that name it.

@@ -1,5 +1,21 @@
-//! The flows of a client at an authorization server. Each flow starts with a new sign-in, and knows the
-//! server by its facts.
+//! The flows of a client at an authorization server. Each flow starts afresh, and knows the server by its facts.
+//!
+//! Sign-in and refresh are here, and the rest of the protocol by topic.
+
+#[path = "flows/authorization.rs"]
+mod authorization;
+#[path = "flows/challenge.rs"]
+mod challenge;
+#[path = "flows/device.rs"]
+mod device;
+#[path = "flows/discovery.rs"]
+mod discovery;
+#[path = "flows/grants.rs"]
+mod grants;
+#[path = "flows/management.rs"]
+mod management;
+#[path = "flows/registration.rs"]
+mod registration;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,7 +43,19 @@ pub struct Flow {
     pub run: fn(&Facts) -> Result<(), Failed>,
 }
 
-pub const FLOWS: &[Flow] = &[
+/// All flows in the order of the matrix.
+pub const FLOWS: &[&[Flow]] = &[
+    SIGN_IN_AND_REFRESH,
+    authorization::FLOWS,
+    discovery::FLOWS,
+    registration::FLOWS,
+    grants::FLOWS,
+    device::FLOWS,
+    management::FLOWS,
+    challenge::FLOWS,
+];
+
+const SIGN_IN_AND_REFRESH: &[Flow] = &[
     Flow { title: "a sign-in ends with tokens", is_offered: always, run: sign_in },
     Flow { title: "the user may say no", is_offered: always, run: user_refuses },
     Flow {
@@ -359,11 +387,18 @@ impl Shared {
 }
 
 fn server(facts: &Facts) -> Result<AuthorizationServer, Error> {
+    type With = fn(AuthorizationServer, &str) -> Result<AuthorizationServer, Error>;
+    let optional: [(&Option<String>, With); 4] = [
+        (&facts.issuer, |server, issuer| server.issuer(issuer)),
+        (&facts.revocation_endpoint, |server, url| server.revocation_endpoint(url)),
+        (&facts.introspection_endpoint, |server, url| server.introspection_endpoint(url)),
+        (&facts.device_authorization_endpoint, |server, url| server.device_authorization_endpoint(url)),
+    ];
     let server = AuthorizationServer::new(&facts.authorization_endpoint, &facts.token_endpoint)?;
-    match &facts.issuer {
-        Some(issuer) => server.issuer(issuer),
-        None => Ok(server),
-    }
+    optional
+        .iter()
+        .filter_map(|(value, with)| Some((value.as_deref()?, with)))
+        .try_fold(server, |server, (value, with)| with(server, value))
 }
 
 fn client(facts: &Facts) -> Result<Client, Error> {

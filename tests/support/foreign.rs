@@ -60,6 +60,89 @@ pub struct Facts {
     pub refresh_narrows_scope: bool,
     /// The effect of the second use of a refresh token.
     pub refresh_token_reuse: RefreshTokenReuse,
+    /// What the server offers beyond sign-in and refresh.
+    #[serde(default)]
+    pub wider: Wider,
+}
+
+/// What a server offers beyond sign-in and refresh; an absent value means that it does not offer that.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Wider {
+    /// True if the server publishes its metadata at OpenID's address too.
+    pub openid_configuration: bool,
+    /// The grant types of the client that authenticates with `client_secret_basic`.
+    pub grant_types: Vec<String>,
+    /// The registration endpoint, RFC 7591.
+    pub registration_endpoint: Option<String>,
+    /// The access token that a registration needs.
+    pub initial_access_token: Option<String>,
+    /// True if a registration can be managed, RFC 7592.
+    pub registration_management: bool,
+    /// The address that stores a client ID metadata document (`PUT` with `?url=`) for the server to fetch.
+    pub client_documents: Option<String>,
+    /// The assertions that the server takes in a user's place, RFC 7523.
+    pub assertion: Option<Assertion>,
+    /// The identity provider whose assertions the server takes.
+    pub identity_provider: Option<IdentityProvider>,
+    /// A type of authorization details that the client may ask for with `actions`, RFC 9396.
+    pub authorization_details_type: Option<String>,
+    /// The response modes that the server knows besides those of RFC 6749.
+    pub response_modes: Vec<String>,
+    /// The values of `prompt` that the server obeys.
+    pub prompts: Vec<String>,
+    /// True if the server obeys `max_age`.
+    pub max_age: bool,
+    /// Scopes without which the server refuses `max_age`.
+    pub max_age_scopes: Vec<String>,
+    /// True if the sign-in page shows `login_hint`.
+    pub login_hint: bool,
+    /// A protected resource: `GET` needs the first scope, `POST` all scopes.
+    pub api: Option<String>,
+    /// The resource's answer to a token that lacks a scope.
+    pub insufficient_scope: Option<InsufficientScope>,
+}
+
+/// The answer of a resource to a token that lacks a scope.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum InsufficientScope {
+    /// A challenge that names the scopes.
+    NamesScopes,
+    /// A challenge that names no scope.
+    NamesNoScope,
+    /// No challenge.
+    HasNoChallenge,
+}
+
+/// What an assertion must say, and the key it must be signed with (HS256).
+#[derive(Clone, Debug, Deserialize)]
+pub struct Assertion {
+    pub issuer: String,
+    pub key: String,
+    pub audience: String,
+    pub subject: String,
+}
+
+/// An identity provider whose token endpoint exchanges an ID token for assertions.
+#[derive(Clone, Debug, Deserialize)]
+pub struct IdentityProvider {
+    pub token_endpoint: String,
+    pub client_id: String,
+    pub client_secret: String,
+    /// An ID token that the provider issued to its client.
+    pub id_token: String,
+    /// The authorization server that the assertions are for.
+    pub audience: String,
+    /// The resource that the access token will be for, where the server wants to know.
+    pub resource: Option<String>,
+}
+
+impl Facts {
+    /// True if the client may use this grant.
+    pub fn has_grant(&self, grant_type: &str) -> bool {
+        self.wider.grant_types.iter().any(|name| name == grant_type)
+    }
 }
 
 /// The reaction of a server to a refresh token that was already exchanged.

@@ -42,7 +42,7 @@ pub async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Res
 
 /// Ends the connection of the browser's company.
 ///
-/// `end` returns the refresh token. At a server that can revoke it (RFC 7009), do so here; Pleo's users
+/// `end` returns the refresh token. At a server that can revoke it, call `Client::revoke` here; Pleo's users
 /// remove the permission in Pleo's settings.
 pub async fn disconnect(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Failure> {
     if !is_from_our_page(&headers) {

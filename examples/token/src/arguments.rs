@@ -12,12 +12,12 @@ pub const USAGE: &str = "\
 Usage: token sign-in SERVER [options]   sign in with the browser, and keep the tokens
        token header                     print an Authorization header; refresh first, if it is due
        token status                     show scopes, expiry and trouble, and no token
-       token end                        delete the tokens
+       token end                        revoke the tokens, if the server can, and delete them
 
 SERVER is one of
   --environment staging|production      Pleo's
   --base URL                            a stand-in for Pleo's
-  --authorization-endpoint URL --token-endpoint URL [--issuer URL]
+  --authorization-endpoint URL --token-endpoint URL [--issuer URL] [--revocation-endpoint URL]
 
 Options of sign-in, which a later sign-in may omit, and SERVER too:
   --scope SCOPE...     the scopes to ask for; can be repeated
@@ -72,7 +72,7 @@ impl Arguments {
         };
         let (mut directory, mut redirect_uri) = (None, None);
         let (mut environment, mut base, mut issuer) = (None, None, None);
-        let (mut authorization, mut token) = (None, None);
+        let (mut authorization, mut token, mut revocation) = (None, None, None);
         let (mut scopes, mut opens_browser) = (Vec::new(), true);
         let arguments = if asks_for_help { Vec::new() } else { arguments.collect() };
         for (flag, values) in flags::group(arguments.into_iter()).map_err(Failure::usage)? {
@@ -82,6 +82,7 @@ impl Arguments {
                 (Command::SignIn, "--base") => set(&mut base, &flag, values),
                 (Command::SignIn, "--authorization-endpoint") => set(&mut authorization, &flag, values),
                 (Command::SignIn, "--token-endpoint") => set(&mut token, &flag, values),
+                (Command::SignIn, "--revocation-endpoint") => set(&mut revocation, &flag, values),
                 (Command::SignIn, "--issuer") => set(&mut issuer, &flag, values),
                 (Command::SignIn, "--redirect-uri") => set(&mut redirect_uri, &flag, values),
                 (Command::SignIn, "--scope") => {
@@ -101,12 +102,24 @@ impl Arguments {
         Ok(Self {
             command,
             directory: directory.ok_or_else(|| Failure::usage("there is no HOME; give --directory DIR"))?,
-            server: server(environment, base, authorization, token, issuer)?,
+            server: server(
+                environment,
+                base,
+                authorization,
+                token,
+                Further { issuer, revocation_endpoint: revocation },
+            )?,
             scopes,
             redirect_uri,
             opens_browser,
         })
     }
+}
+
+/// The flags that only a server with endpoints of its own takes.
+struct Further {
+    issuer: Option<String>,
+    revocation_endpoint: Option<String>,
 }
 
 /// Returns the server that the flags name, if they name one.
@@ -115,16 +128,20 @@ fn server(
     base: Option<String>,
     authorization_endpoint: Option<String>,
     token_endpoint: Option<String>,
-    issuer: Option<String>,
+    Further { issuer, revocation_endpoint }: Further,
 ) -> Result<Option<Server>, Failure> {
+    let alone = issuer.is_none() && revocation_endpoint.is_none();
     match (environment.as_deref(), base, authorization_endpoint, token_endpoint) {
-        (None, None, None, None) if issuer.is_none() => Ok(None),
-        (Some("staging"), None, None, None) if issuer.is_none() => Ok(Some(Server::Staging)),
-        (Some("production"), None, None, None) if issuer.is_none() => Ok(Some(Server::Production)),
-        (None, Some(base), None, None) if issuer.is_none() => Ok(Some(Server::At { base })),
-        (None, None, Some(authorization_endpoint), Some(token_endpoint)) => {
-            Ok(Some(Server::Endpoints { authorization_endpoint, token_endpoint, issuer }))
-        }
+        (None, None, None, None) if alone => Ok(None),
+        (Some("staging"), None, None, None) if alone => Ok(Some(Server::Staging)),
+        (Some("production"), None, None, None) if alone => Ok(Some(Server::Production)),
+        (None, Some(base), None, None) if alone => Ok(Some(Server::At { base })),
+        (None, None, Some(authorization_endpoint), Some(token_endpoint)) => Ok(Some(Server::Endpoints {
+            authorization_endpoint,
+            token_endpoint,
+            issuer,
+            revocation_endpoint,
+        })),
         _ => Err(Failure::usage("name the server in one of the three ways of token --help")),
     }
 }

@@ -8,11 +8,13 @@ use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 
 use file_store::FileStore;
+use oauth2_proto::call::Readable;
 use oauth2_proto::keeper::blocking::{Keeper, Store};
+use oauth2_proto::management::TokenKind;
 use oauth2_proto::session::Reason;
 use oauth2_proto::token::TokenType;
 use oauth2_proto::{
-    Advice, Call, Callback, PendingAuthorization, RefreshPolicy, Session, Step, TokenResponse,
+    Advice, Call, Callback, Error, PendingAuthorization, RefreshPolicy, Secret, Session, Step, TokenResponse,
 };
 
 use crate::arguments::Arguments;
@@ -98,29 +100,40 @@ fn setting(
     }
 }
 
-/// Redeems the code, and tries again a few times while the server is busy.
+/// Redeems the code.
 fn exchange(call: &Call<TokenResponse>) -> Result<TokenResponse, Failure> {
     eprintln!("Getting the tokens ...");
+    send(call).map_err(|failed| match failed {
+        Failed::NoAnswer(message) => Failure::new(format!("{message}; run `token sign-in` again")),
+        Failed::Refused(error) => error.into(),
+    })
+}
+
+/// The reason why a call gave nothing.
+enum Failed {
+    NoAnswer(String),
+    Refused(Error),
+}
+
+/// Sends a call, and tries again a few times while the server is busy.
+fn send<R: Readable>(call: &Call<R>) -> Result<R::Output, Failed> {
     let http = Http::new();
     let mut tries = 0..3;
     loop {
         tries.next();
-        let response = http.post(call.request(), Duration::from_secs(30)).map_err(|error| {
-            Failure::new(format!(
-                "no answer from {}: {error}; run `token sign-in` again",
-                call.request().url()
-            ))
-        })?;
+        let response = http
+            .post(call.request(), Duration::from_secs(30))
+            .map_err(|error| Failed::NoAnswer(format!("no answer from {}: {error}", call.request().url())))?;
         match call.read(response) {
             Err(error) if error.advice() == Advice::RetryLater && !tries.is_empty() => {
                 let pause = error.retry_after(SystemTime::now()).unwrap_or(Duration::from_secs(1));
                 if pause > Duration::from_secs(10) {
-                    return Err(error.into());
+                    return Err(Failed::Refused(error));
                 }
                 eprintln!("The server is busy; trying again in {} s ...", pause.as_secs());
                 sleep(pause);
             }
-            outcome => return Ok(outcome?),
+            outcome => return outcome.map_err(Failed::Refused),
         }
     }
 }
@@ -183,10 +196,15 @@ fn distance(at: SystemTime, now: SystemTime) -> String {
     }
 }
 
-/// Ends the authorization for every process that shares the directory, and deletes the tokens.
+/// Ends the authorization for every process that shares the directory, revokes the tokens if the server can, and
+/// deletes them. If the server may revoke them later, they stay, so that the command can be repeated.
 pub fn end(directory: &Path) -> Result<(), Failure> {
     let profile = signed_in(directory)?;
-    keeper(&profile, directory)?.end(KEY)?;
+    let refresh_token = keeper(&profile, directory)?.end(KEY)?;
+    let revoked = match refresh_token.filter(|_| profile.server.revokes()) {
+        Some(refresh_token) => Some(revoke(&profile, &refresh_token)?),
+        None => None,
+    };
     let new = directory.join("new");
     for file in [open(directory)?.path(KEY), new] {
         match fs::remove_file(&file) {
@@ -195,10 +213,29 @@ pub fn end(directory: &Path) -> Result<(), Failure> {
         }
     }
     Profile::delete(directory).map_err(|error| cannot(directory, &error))?;
-    print(
-        "The tokens are deleted here. This program cannot revoke them: to end them at the server, disconnect \
-         the app there.",
-    )
+    match revoked {
+        Some(Ok(())) => print("The tokens are revoked at the server and deleted here."),
+        Some(Err(error)) => Err(Failure::new(format!(
+            "the tokens are deleted here and not revoked: {error}; disconnect the app at the server"
+        ))),
+        None => print(
+            "The tokens are deleted here. This program cannot revoke them: to end them at the server, disconnect \
+             the app there.",
+        ),
+    }
+}
+
+/// Revokes the refresh token; the inner error is the server's final word.
+fn revoke(profile: &Profile, refresh_token: &Secret) -> Result<Result<(), Error>, Failure> {
+    let again = |message: String| Failure::new(format!("{message}; run `token end` again"));
+    let client = profile.client()?;
+    let call = client.revoke(refresh_token).hint(TokenKind::RefreshToken).start()?;
+    match send(&call) {
+        Ok(()) => Ok(Ok(())),
+        Err(Failed::NoAnswer(message)) => Err(again(message)),
+        Err(Failed::Refused(error)) if error.advice() == Advice::RetryLater => Err(again(error.to_string())),
+        Err(Failed::Refused(error)) => Ok(Err(error)),
+    }
 }
 
 /// Prints to standard output, whose reader may be gone.

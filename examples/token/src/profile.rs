@@ -26,8 +26,15 @@ pub struct Profile {
 pub enum Server {
     Staging,
     Production,
-    At { base: String },
-    Endpoints { authorization_endpoint: String, token_endpoint: String, issuer: Option<String> },
+    At {
+        base: String,
+    },
+    Endpoints {
+        authorization_endpoint: String,
+        token_endpoint: String,
+        issuer: Option<String>,
+        revocation_endpoint: Option<String>,
+    },
 }
 
 impl Profile {
@@ -67,14 +74,25 @@ impl Profile {
 }
 
 impl Server {
+    /// Returns whether the server has an endpoint that ends tokens.
+    pub fn revokes(&self) -> bool {
+        matches!(self, Self::Endpoints { revocation_endpoint: Some(_), .. })
+    }
+
     fn describe(&self) -> Result<AuthorizationServer, Error> {
         match self {
             Self::Staging => Ok(pleo::staging()),
             Self::Production => Ok(pleo::production()),
             Self::At { base } => pleo::at(base),
-            Self::Endpoints { authorization_endpoint, token_endpoint, issuer } => {
-                let server = AuthorizationServer::new(authorization_endpoint, token_endpoint)?;
-                issuer.as_ref().map_or(Ok(server.clone()), |issuer| server.issuer(issuer))
+            Self::Endpoints { authorization_endpoint, token_endpoint, issuer, revocation_endpoint } => {
+                let mut server = AuthorizationServer::new(authorization_endpoint, token_endpoint)?;
+                if let Some(issuer) = issuer {
+                    server = server.issuer(issuer)?;
+                }
+                match revocation_endpoint {
+                    Some(endpoint) => server.revocation_endpoint(endpoint),
+                    None => Ok(server),
+                }
             }
         }
     }

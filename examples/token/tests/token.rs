@@ -273,6 +273,67 @@ fn a_browser_on_another_machine_signs_in_by_paste_and_the_end_deletes_everything
     assert!(left.is_empty(), "{left:?}");
 }
 
+/// Signs in at a server with a revocation endpoint.
+#[track_caller]
+fn sign_in_to_be_revoked(user: &User, server: &Running, revocation_endpoint: &str) {
+    let base = server.base_url();
+    let (authorization, token) = (format!("{base}/oauth/authorize"), format!("{base}/oauth/token"));
+    let arguments = [
+        "--authorization-endpoint",
+        &authorization,
+        "--token-endpoint",
+        &token,
+        "--revocation-endpoint",
+        revocation_endpoint,
+        "--redirect-uri",
+        ELSEWHERE,
+        "--no-browser",
+    ];
+    let mut terminal = user.sign_in(&arguments, |command| {
+        command.env("TOKEN_CLIENT_ID", "fake-client").env("TOKEN_CLIENT_SECRET", SECRET);
+    });
+    let url = address(&mut terminal);
+    terminal.send_line(&follow(&url)).unwrap();
+    end(&mut terminal, 0);
+}
+
+#[test]
+fn the_end_revokes_where_the_server_has_an_endpoint_for_it() {
+    let user = User::new();
+    let server = serve(ELSEWHERE, 0, |_| ());
+    sign_in_to_be_revoked(&user, &server, &format!("{}/oauth/revoke", server.base_url()));
+    let header = user.read(&["header"]);
+    let token = header.strip_prefix("Authorization: Bearer ").unwrap().trim_end();
+    assert!(server.server().is_access_token_valid(token));
+    assert_eq!(user.read(&["end"]), "The tokens are revoked at the server and deleted here.\n");
+    assert!(!server.server().is_access_token_valid(token));
+    user.assert_fails(&["header"], 1, "you are not signed in: run `token sign-in`");
+}
+
+#[test]
+fn tokens_that_the_server_could_not_be_told_about_stay_for_a_second_end() {
+    let user = User::new();
+    let server = serve(ELSEWHERE, 0, |_| ());
+    let other = serve(ELSEWHERE, 0, |_| ());
+    let endpoint = format!("{}/oauth/revoke", other.base_url());
+    sign_in_to_be_revoked(&user, &server, &endpoint);
+    let port = other.base_url().rsplit_once(':').unwrap().1.parse().unwrap();
+    drop(other);
+    user.assert_fails(&["end"], 1, "run `token end` again");
+    user.assert_fails(&["header"], 1, "run `token sign-in`");
+    let _other = serve(ELSEWHERE, port, |_| ());
+    assert!(user.read(&["end"]).contains("are revoked at the server"));
+}
+
+#[test]
+fn tokens_that_the_server_does_not_revoke_are_deleted_with_a_word_of_warning() {
+    let user = User::new();
+    let server = serve(ELSEWHERE, 0, |_| ());
+    sign_in_to_be_revoked(&user, &server, &format!("{}/elsewhere", server.base_url()));
+    user.assert_fails(&["end"], 1, "deleted here and not revoked");
+    user.assert_fails(&["header"], 1, "you are not signed in: run `token sign-in`");
+}
+
 #[test]
 fn a_refusal_says_so_in_the_browser_and_at_the_terminal() {
     let user = User::new();
@@ -392,6 +453,7 @@ fn wrong_usage_is_one_line_and_status_2() {
         (&["sign-in", "--environment", "moon"], "name the server in one of the three ways"),
         (&["sign-in", "--environment", "staging", "--base", "https://as.example"], "one of the three ways"),
         (&["sign-in", "--token-endpoint", "https://as.example/token"], "one of the three ways"),
+        (&["sign-in", "--revocation-endpoint", "https://as.example/revoke"], "one of the three ways"),
         (&staging, "set TOKEN_CLIENT_ID"),
     ] {
         user.assert_fails(arguments, 2, advice);

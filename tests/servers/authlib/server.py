@@ -6,198 +6,51 @@ import secrets
 import sys
 import threading
 import time
+from urllib.parse import parse_qsl
 
 from authlib.integrations.flask_oauth2 import AuthorizationServer
 from authlib.oauth2 import OAuth2Error
-from authlib.oauth2.rfc6749 import AuthorizationCodeMixin, ClientMixin, InvalidRequestError, TokenMixin, grants
+from authlib.oauth2.rfc6749 import grants
 from authlib.oauth2.rfc7009 import RevocationEndpoint
-from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
-from authlib.oauth2.rfc8628 import (
-    DEVICE_CODE_GRANT_TYPE,
-    DeviceAuthorizationEndpoint,
-    DeviceCodeGrant,
-    DeviceCredentialDict,
-)
-from flask import Flask, redirect, request, session, url_for
+from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
+from authlib.oauth2.rfc9207 import IssuerParameter
+from authlib.oidc.core.grants.util import create_response_mode_response
+from flask import Flask, jsonify, make_response, redirect, request, session, url_for
+from markupsafe import escape
 from werkzeug.serving import make_server
 
-USER, PASSWORD = "user", "password"
-SCOPES = ["export:read", "export:write"]
-REDIRECT_URIS = ["http://127.0.0.1:9/callback", "https://app.example/callback"]
-GRANT_TYPES = ["authorization_code", "refresh_token", "client_credentials", DEVICE_CODE_GRANT_TYPE]
-ACCESS_TOKEN_LIFETIME = int(os.environ.get("ACCESS_TOKEN_TTL") or 3600)
-CODE_LIFETIME = 60
-DEVICE_INTERVAL = 1
+import identity_provider
+from models import (
+    ACCESS_TOKEN_LIFETIME,
+    AUTH_METHODS,
+    CLIENT,
+    CLIENTS,
+    CODE_LIFETIME,
+    DEVICES,
+    GRANT_TYPES,
+    POST_CLIENT,
+    REDIRECT_URIS,
+    SCOPES,
+    find_token,
+    save_token,
+)
+from registration import INITIAL_ACCESS_TOKEN, Configuration, Registration
+from protected_resource import protected_resource
+from token_grants import ASSERTION_ISSUER, ASSERTION_KEY, USER, IdentityAssertion, JWTBearer, TokenExchange
+from user_grants import (
+    AUTHORIZATION_DETAILS_TYPE,
+    AuthorizationCodeGrant,
+    AuthorizationDetails,
+    Device,
+    DeviceAuthorization,
+    Prompt,
+    RefreshTokenGrant,
+    RequiredS256,
+)
 
-
-class Client(ClientMixin):
-    client_secret = "fake-secret-for-tests"
-
-    def __init__(self, client_id, auth_method):
-        self.client_id = client_id
-        self.auth_method = auth_method
-
-    def get_client_id(self):
-        return self.client_id
-
-    def get_default_redirect_uri(self):
-        return REDIRECT_URIS[0]
-
-    def get_allowed_scope(self, scope):
-        return " ".join(name for name in (scope or "").split() if name in SCOPES)
-
-    def check_redirect_uri(self, redirect_uri):
-        return redirect_uri in REDIRECT_URIS
-
-    def check_client_secret(self, client_secret):
-        return secrets.compare_digest(self.client_secret, client_secret)
-
-    def check_endpoint_auth_method(self, method, endpoint):
-        return method == self.auth_method
-
-    def check_response_type(self, response_type):
-        return response_type == "code"
-
-    def check_grant_type(self, grant_type):
-        return grant_type in GRANT_TYPES
-
-
-class Code(AuthorizationCodeMixin):
-    def __init__(self, code, request):
-        self.code = code
-        self.client_id = request.client.client_id
-        self.user = request.user
-        self.scope = request.scope
-        self.redirect_uri = request.payload.redirect_uri
-        self.code_challenge = request.payload.data["code_challenge"]
-        self.code_challenge_method = "S256"
-        self.expires_at = time.time() + CODE_LIFETIME
-
-    def get_redirect_uri(self):
-        return self.redirect_uri
-
-    def get_scope(self):
-        return self.scope
-
-
-class Token(TokenMixin):
-    def __init__(self, token, client, user):
-        self.client_id = client.client_id
-        self.access_token = token["access_token"]
-        self.refresh_token = token.get("refresh_token")
-        self.scope = token.get("scope", "")
-        self.user = user
-        self.issued_at = int(time.time())
-        self.expires_in = token["expires_in"]
-        self.revoked = False
-
-    def check_client(self, client):
-        return client.client_id == self.client_id
-
-    def get_scope(self):
-        return self.scope
-
-    def get_expires_in(self):
-        return self.expires_in
-
-    def is_expired(self):
-        return self.issued_at + self.expires_in <= time.time()
-
-    def is_revoked(self):
-        return self.revoked
-
-
-CLIENT = Client("test-client", "client_secret_basic")
-POST_CLIENT = Client("test-client-post", "client_secret_post")
-CLIENTS = {client.client_id: client for client in [CLIENT, POST_CLIENT]}
-AUTH_METHODS = [client.auth_method for client in CLIENTS.values()]
-CODES = {}
-TOKENS = []
-DEVICES = {}
-
-
-def find_token(value, hint):
-    kinds = [hint] if hint else ["access_token", "refresh_token"]
-    return next((token for token in TOKENS for kind in kinds if getattr(token, kind) == value), None)
-
-
-def save_token(token, request):
-    TOKENS.append(Token(token, request.client, request.user))
-    if credential := getattr(request, "credential", None):
-        del DEVICES[credential["device_code"]]
-
-
-class RequiredS256(CodeChallenge):
-    SUPPORTED_CODE_CHALLENGE_METHOD = ["S256"]
-
-    def validate_code_challenge(self, grant, redirect_uri):
-        data = grant.request.payload.data
-        if "code_challenge" not in data or "code_challenge_method" not in data:
-            raise InvalidRequestError("PKCE with S256 is required")
-        super().validate_code_challenge(grant, redirect_uri)
-
-
-class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):
-    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
-
-    def save_authorization_code(self, code, request):
-        CODES[code] = Code(code, request)
-
-    def query_authorization_code(self, code, client):
-        found = CODES.get(code)
-        return found if found and found.client_id == client.client_id and found.expires_at > time.time() else None
-
-    def delete_authorization_code(self, authorization_code):
-        CODES.pop(authorization_code.code, None)
-
-    def authenticate_user(self, authorization_code):
-        return authorization_code.user
-
-
-class RefreshTokenGrant(grants.RefreshTokenGrant):
-    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
-    INCLUDE_NEW_REFRESH_TOKEN = True
-
-    def authenticate_refresh_token(self, refresh_token):
-        token = find_token(refresh_token, "refresh_token")
-        return token if token and not token.revoked else None
-
-    def authenticate_user(self, refresh_token):
-        return refresh_token.user
-
-    def revoke_old_credential(self, refresh_token):
-        refresh_token.revoked = True
-
-
-class Device(DeviceCodeGrant):
-    def query_device_credential(self, device_code):
-        return DEVICES.get(device_code)
-
-    def query_user_grant(self, user_code):
-        return next(device["decision"] for device in DEVICES.values() if device["user_code"] == user_code)
-
-    def should_slow_down(self, credential):
-        last, credential["polled_at"] = credential["polled_at"], time.monotonic()
-        return credential["polled_at"] - last < DEVICE_INTERVAL
-
-
-class DeviceAuthorization(DeviceAuthorizationEndpoint):
-    INTERVAL = DEVICE_INTERVAL
-
-    def get_verification_uri(self):
-        return url_for("device", _external=True)
-
-    def save_device_credential(self, client_id, scope, data):
-        DEVICES[data["device_code"]] = DeviceCredentialDict(
-            client_id=client_id,
-            scope=scope,
-            expires_at=time.time() + data["expires_in"],
-            device_code=data["device_code"],
-            user_code=data["user_code"],
-            decision=None,
-            polled_at=float("-inf"),
-        )
+PASSWORD = "password"
+RESPONSE_MODES = ["query", "fragment", "form_post"]
 
 
 class Revocation(RevocationEndpoint):
@@ -216,6 +69,7 @@ class Introspection(IntrospectionEndpoint):
         return find_token(token_string, token_type_hint)
 
     def introspect_token(self, token):
+        details = {"authorization_details": token.authorization_details} if token.authorization_details else {}
         return {
             "client_id": token.client_id,
             "username": token.user,
@@ -223,7 +77,13 @@ class Introspection(IntrospectionEndpoint):
             "token_type": "Bearer",
             "iat": token.issued_at,
             "exp": token.issued_at + token.expires_in,
+            **details,
         }
+
+
+class Issuer(IssuerParameter):
+    def get_issuer(self):
+        return app.config["ISSUER"]
 
 
 app = Flask(__name__)
@@ -234,13 +94,20 @@ app.config.update(
     OAUTH2_TOKEN_EXPIRES_IN={grant_type: ACCESS_TOKEN_LIFETIME for grant_type in GRANT_TYPES},
 )
 server = AuthorizationServer(app, CLIENTS.get, save_token)
-server.register_grant(AuthorizationCodeGrant, [RequiredS256(required=True)])
+server.register_grant(AuthorizationCodeGrant, [RequiredS256(required=True), Prompt(), AuthorizationDetails()])
 server.register_grant(RefreshTokenGrant)
 server.register_grant(grants.ClientCredentialsGrant)
 server.register_grant(Device)
+server.register_grant(JWTBearer)
+server.register_grant(IdentityAssertion)
+server.register_grant(TokenExchange)
 server.register_endpoint(Revocation)
 server.register_endpoint(Introspection)
 server.register_endpoint(DeviceAuthorization)
+server.register_endpoint(Registration)
+server.register_endpoint(Configuration)
+server.register_extension(Issuer())
+app.register_blueprint(identity_provider.identity_provider)
 
 
 def page(title, fields, buttons):
@@ -253,29 +120,57 @@ DECISION = '<button name="decision" value="allow">Allow</button> <button name="d
 @app.route("/login", methods=["GET", "POST"])
 def login():
     if request.method == "POST" and (request.form.get("username"), request.form.get("password")) == (USER, PASSWORD):
-        session["user"] = USER
+        session.update(user=USER, signed_in_at=time.time())
         return redirect(session.pop("next", "/login"))
-    fields = '<input name="username"> <input name="password" type="password">'
+    hint = escape(session.get("login_hint", ""))
+    fields = f'<input name="username" value="{hint}"> <input name="password" type="password">'
     return page("Sign in", fields, "<button>Sign in</button>")
 
 
 def ask_to_sign_in():
-    session["next"] = request.full_path
+    path = request.full_path
+    session.clear()
+    session.update(next=path, signed_in_for=path, login_hint=request.args.get("login_hint", ""))
     return redirect(url_for("login"))
+
+
+def must_sign_in(grant):
+    """True if nobody is signed in, or not as freshly as the request asks for: since it was made, or for `max_age`."""
+    if "user" not in session:
+        return True
+    age = time.time() - session["signed_in_at"]
+    wants_fresh = getattr(grant, "prompt", None) == "login" or age > float(request.args.get("max_age") or "inf")
+    return wants_fresh and session.get("signed_in_for") != request.full_path
 
 
 @app.route("/authorize", methods=["GET", "POST"])
 def authorize():
-    if "user" not in session:
-        return ask_to_sign_in()
     try:
-        grant = server.get_consent_grant(end_user=session["user"])
+        grant = server.get_consent_grant(end_user=session.get("user"))
     except OAuth2Error as error:
-        return server.handle_error_response(None, error)
+        return with_issuer(server.handle_error_response(None, error))
+    if must_sign_in(grant):
+        return ask_to_sign_in()
     if request.method == "GET":
         return page("Grant access?", "", DECISION)
     user = session["user"] if request.form.get("decision") == "allow" else None
-    return server.create_authorization_response(grant_user=user, grant=grant)
+    response = server.create_authorization_response(grant_user=user, grant=grant)
+    return in_mode(request.args.get("response_mode") or "query", response)
+
+
+def with_issuer(response):
+    """An error that the library finds before the consent page lacks `iss`."""
+    Issuer().add_issuer_parameter(server, response)
+    return response
+
+
+def in_mode(mode, response):
+    """The library knows the modes, and uses them for OpenID Connect's other flows only."""
+    if mode == "query" or response.location is None:
+        return response
+    address, _, query = response.location.partition("?")
+    status, body, headers = create_response_mode_response(address, parse_qsl(query), mode)
+    return make_response(body, status, headers)
 
 
 @app.route("/device", methods=["GET", "POST"])
@@ -310,6 +205,42 @@ def device_authorization():
     return server.create_endpoint_response(DeviceAuthorization.ENDPOINT_NAME)
 
 
+@app.post("/register")
+def register():
+    return server.create_endpoint_response(Registration.ENDPOINT_NAME)
+
+
+@app.route("/register/<client_id>", methods=["GET", "PUT", "DELETE"])
+def configure(client_id):
+    return server.create_endpoint_response(Configuration.ENDPOINT_NAME)
+
+
+def metadata(base):
+    document = AuthorizationServerMetadata(
+        issuer=base,
+        authorization_endpoint=f"{base}/authorize",
+        token_endpoint=f"{base}/token",
+        revocation_endpoint=f"{base}/revoke",
+        introspection_endpoint=f"{base}/introspect",
+        device_authorization_endpoint=f"{base}/device_authorization",
+        registration_endpoint=f"{base}/register",
+        scopes_supported=SCOPES,
+        response_types_supported=["code"],
+        response_modes_supported=RESPONSE_MODES,
+        grant_types_supported=GRANT_TYPES,
+        token_endpoint_auth_methods_supported=AUTH_METHODS,
+        code_challenge_methods_supported=["S256"],
+        authorization_response_iss_parameter_supported=True,
+        authorization_details_types_supported=[AUTHORIZATION_DETAILS_TYPE],
+    )
+    return document
+
+
+@app.get("/.well-known/oauth-authorization-server")
+def server_metadata():
+    return jsonify(metadata(app.config["ISSUER"]))
+
+
 def exit_with_stdin():
     sys.stdin.buffer.read()
     os._exit(0)
@@ -320,17 +251,20 @@ if __name__ == "__main__":
     port = int(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("PORT") or 0)
     http = make_server("127.0.0.1", port, app, threaded=True)
     base = f"http://127.0.0.1:{http.server_port}"
+    app.config["ISSUER"] = base
+    app.register_blueprint(protected_resource(base))
+    described = metadata(base)
     facts = {
-        "issuer": None,
-        "metadata_url": None,
-        "authorization_endpoint": f"{base}/authorize",
-        "token_endpoint": f"{base}/token",
-        "revocation_endpoint": f"{base}/revoke",
-        "introspection_endpoint": f"{base}/introspect",
-        "device_authorization_endpoint": f"{base}/device_authorization",
+        "issuer": base,
+        "metadata_url": f"{base}/.well-known/oauth-authorization-server",
+        "authorization_endpoint": described["authorization_endpoint"],
+        "token_endpoint": described["token_endpoint"],
+        "revocation_endpoint": described["revocation_endpoint"],
+        "introspection_endpoint": described["introspection_endpoint"],
+        "device_authorization_endpoint": described["device_authorization_endpoint"],
         "pushed_authorization_request_endpoint": None,
-        "iss_parameter_supported": False,
-        "iss_in_error_responses": False,
+        "iss_parameter_supported": True,
+        "iss_in_error_responses": True,
         "client_id": CLIENT.client_id,
         "client_secret": CLIENT.client_secret,
         "redirect_uris": REDIRECT_URIS,
@@ -342,6 +276,21 @@ if __name__ == "__main__":
         "resource": None,
         "refresh_narrows_scope": True,
         "refresh_token_reuse": "rejected",
+        "wider": {
+            "grant_types": GRANT_TYPES,
+            "registration_endpoint": described["registration_endpoint"],
+            "initial_access_token": INITIAL_ACCESS_TOKEN,
+            "registration_management": True,
+            "assertion": {"issuer": ASSERTION_ISSUER, "key": ASSERTION_KEY, "audience": base, "subject": USER},
+            "identity_provider": identity_provider.facts(base),
+            "authorization_details_type": AUTHORIZATION_DETAILS_TYPE,
+            "response_modes": RESPONSE_MODES,
+            "prompts": ["none", "login"],
+            "max_age": True,
+            "login_hint": True,
+            "api": f"{base}/api",
+            "insufficient_scope": "has_no_challenge",
+        },
     }
     print("READY", json.dumps(facts), flush=True)
     http.serve_forever()

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
 from django.urls import include, path
+from jwcrypto.jwk import JWK
 
 USER, PASSWORD = "user", "password"
 CLIENT_ID, CLIENT_SECRET = "test-client", "fake-secret-for-tests"
@@ -19,6 +20,12 @@ SCOPES = ["export:read", "export:write"]
 REDIRECT_URIS = ["http://127.0.0.1:9/callback", "https://app.example/callback"]
 ACCESS_TOKEN_LIFETIME = int(os.environ.get("ACCESS_TOKEN_TTL") or 3600)
 CODE_LIFETIME = 60
+GRANT_TYPES = [
+    "authorization_code",
+    "refresh_token",
+    "client_credentials",
+    "urn:ietf:params:oauth:grant-type:device_code",
+]
 LOGIN_PAGE = "<!doctype html><form method=post>{% csrf_token %}{{ form.as_p }}<button>Log in</button></form>"
 
 urlpatterns = []
@@ -59,15 +66,23 @@ def configure(base):
         ],
         USE_TZ=True,
         OAUTH2_PROVIDER={
-            "SCOPES": {scope: scope for scope in SCOPES},
+            "SCOPES": {scope: scope for scope in [*SCOPES, "openid"]},
+            "DEFAULT_SCOPES": SCOPES,
+            "OAUTH2_GRANT_TYPES_SUPPORTED": GRANT_TYPES,
             # The path belongs to the issuer: without this the metadata and `iss` name two issuers.
             "OIDC_ISS_ENDPOINT": f"{base}/o",
+            "OIDC_ENABLED": True,
+            "OIDC_RSA_PRIVATE_KEY": JWK.generate(kty="RSA", size=2048).export_to_pem(True, None).decode(),
             "ACCESS_TOKEN_EXPIRE_SECONDS": ACCESS_TOKEN_LIFETIME,
             "AUTHORIZATION_CODE_EXPIRE_SECONDS": CODE_LIFETIME,
             "REFRESH_TOKEN_EXPIRE_SECONDS": 86400,
             "REFRESH_TOKEN_REUSE_PROTECTION": True,
             "DEVICE_FLOW_INTERVAL": 1,
             "OAUTH_DEVICE_VERIFICATION_URI": f"{base}/o/device/",
+            "DCR_ENABLED": True,
+            "DCR_REGISTRATION_PERMISSION_CLASSES": ["oauth2_provider.dcr.AllowAllDCRPermission"],
+            "CIMD_ENABLED": True,
+            "CIMD_METADATA_FETCHER": "client_documents.Fetcher",
             "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True,
             "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
             "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": True,
@@ -77,20 +92,27 @@ def configure(base):
     django.setup()
 
 
-def fill():
+def fill(base):
     """Makes the tables, the URLs, the user and the client."""
+    import client_documents
+    import protected_resource
     from django.contrib.auth.models import User
     from django.contrib.auth.views import LoginView
     from oauth2_provider import urls
     from oauth2_provider.models import Application
 
     call_command("migrate", verbosity=0)
+    library = urls.base_urlpatterns + urls.oidc_urlpatterns + urls.dcr_urlpatterns
+    resource, resource_metadata = protected_resource.views(base, SCOPES)
     # The library gives a client one grant; this client has every one.
     Application.allows_grant_type = lambda self, *grant_types: True
     urlpatterns.extend(
         [
             path("accounts/login/", LoginView.as_view(template_name="login.html")),
-            path("o/", include((urls.base_urlpatterns, "oauth2_provider"))),
+            path("api", resource),
+            path(".well-known/oauth-protected-resource/api", resource_metadata),
+            path("client-documents", client_documents.store),
+            path("o/", include((library, "oauth2_provider"))),
             path("", include(urls.metadata_urlpatterns)),
         ]
     )
@@ -117,7 +139,7 @@ if __name__ == "__main__":
     http = make_server("127.0.0.1", port, None)
     base = f"http://127.0.0.1:{http.server_port}"
     configure(base)
-    fill()
+    fill(base)
     http.set_app(get_wsgi_application())
     facts = {
         "issuer": f"{base}/o",
@@ -139,9 +161,20 @@ if __name__ == "__main__":
         # One client may use either method.
         "post_client_id": CLIENT_ID,
         "refused_scope": None,
-        "resource": None,
+        "resource": "https://api.example/",
         "refresh_narrows_scope": True,
         "refresh_token_reuse": "revokes_family",
+        "wider": {
+            "openid_configuration": True,
+            "grant_types": GRANT_TYPES,
+            "registration_endpoint": f"{base}/o/register/",
+            "registration_management": True,
+            "client_documents": f"{base}/client-documents",
+            "response_modes": [],
+            "prompts": ["none", "login"],
+            "api": f"{base}/api",
+            "insufficient_scope": "names_no_scope",
+        },
     }
     print("READY", json.dumps(facts), flush=True)
     http.serve_forever()

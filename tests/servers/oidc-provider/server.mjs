@@ -6,6 +6,9 @@ import { createServer } from 'node:http';
 // Standard output belongs to the READY line; the library's hints go to standard error.
 console.log = console.info = console.warn = console.error;
 const { default: Provider, errors } = await import('oidc-provider');
+const { fetchDocument, storeDocument } = await import('../stand-ins/client-documents.mjs');
+const { TOKEN_EXCHANGE, JWT_BEARER, registerGrants, assertion } = await import('./grants.mjs');
+const { serveResource } = await import('./resource.mjs');
 
 process.stdin.on('close', () => process.exit(0)).resume();
 
@@ -23,11 +26,15 @@ const client = {
     'refresh_token',
     'client_credentials',
     'urn:ietf:params:oauth:grant-type:device_code',
+    TOKEN_EXCHANGE,
+    JWT_BEARER,
   ],
+  authorization_details_types: ['export'],
 };
 const postClient = { ...client, client_id: 'test-client-post', token_endpoint_auth_method: 'client_secret_post' };
+const [authorizationDetailsType] = client.authorization_details_types;
 
-const configuration = {
+const configuration = (issuer) => ({
   clients: [client, postClient],
   scopes: ['openid', 'offline_access', ...scopes],
   cookies: { keys: [randomBytes(32).toString('base64url')] },
@@ -36,6 +43,7 @@ const configuration = {
   // A refresh token for every code, whatever the scopes; it outlives the browser's session.
   issueRefreshToken: () => true,
   expiresWithSession: () => false,
+  fetch: fetchDocument,
   ttl: {
     AccessToken: accessTokenTtl,
     AuthorizationCode: codeLifetime,
@@ -49,6 +57,7 @@ const configuration = {
   },
   features: {
     clientCredentials: { enabled: true },
+    clientIdMetadataDocument: { enabled: true, ack: 'draft-02' },
     deviceFlow: { enabled: true },
     dPoP: {
       enabled: true,
@@ -56,17 +65,39 @@ const configuration = {
       requireNonce: () => process.env.REQUIRE_DPOP_NONCE === '1',
     },
     introspection: { enabled: true },
+    registration: { enabled: true },
+    registrationManagement: { enabled: true },
     revocation: { enabled: true },
     resourceIndicators: {
       enabled: true,
       useGrantedResource: () => true,
       getResourceServerInfo(ctx, resource) {
-        if (!resource.startsWith('https://api.example/')) throw new errors.InvalidTarget();
-        return { scope: scopes.join(' '), audience: resource, accessTokenTTL: accessTokenTtl, accessTokenFormat: 'opaque' };
+        if (!resource.startsWith('https://api.example/') && resource !== `${issuer}/api`) {
+          throw new errors.InvalidTarget();
+        }
+        const scope = scopes.join(' ');
+        return { scope, audience: resource, accessTokenTTL: accessTokenTtl, accessTokenFormat: 'opaque' };
       },
     },
+    richAuthorizationRequests: {
+      enabled: true,
+      types: {
+        [authorizationDetailsType]: {
+          validate(ctx, detail) {
+            const isKnown = (action) => ['read', 'write'].includes(action);
+            if (!Array.isArray(detail.actions) || !detail.actions.every(isKnown)) {
+              throw new errors.InvalidAuthorizationDetails('unknown action');
+            }
+          },
+        },
+      },
+      // The user grants all or nothing.
+      authorizationDetailsForGrantSource: (ctx) => ctx.oidc.grant.rar,
+      authorizationDetailsForAccessToken: (ctx, token, source) => source?.rar,
+      authorizationDetailsForIntrospection: (ctx, token) => token.rar,
+    },
   },
-};
+});
 
 // One line for each token request: the milliseconds of Unix time, the grant type and `ok` or the error code; and a
 // line with `revoked` for each authorization whose tokens die together.
@@ -77,12 +108,29 @@ function logGrants(provider, file) {
   provider.on('grant.revoked', () => log('revoked'));
 }
 
+// Answers with what the stand-ins and the protected resource say, and otherwise leaves it to the library.
+async function serve(provider, library, incoming, outgoing) {
+  const url = new URL(incoming.url, provider.issuer);
+  if (!/^\/(api|client-documents|\.well-known\/oauth-protected-resource)(\/|$)/.test(url.pathname)) {
+    return library(incoming, outgoing);
+  }
+  const body = [];
+  for await (const chunk of incoming) body.push(chunk);
+  const { method, headers } = incoming;
+  const request = new Request(url, { method, headers, body: body.length > 0 ? Buffer.concat(body) : undefined });
+  const response = await storeDocument(request) ?? await serveResource(request, provider, scopes);
+  for (const [name, value] of response.headers) outgoing.appendHeader(name, value);
+  outgoing.writeHead(response.status).end(await response.text());
+}
+
 // The issuer holds the port, so the socket comes first.
 const server = createServer();
 server.listen(Number(process.argv[2] || process.env.PORT || 0), '127.0.0.1', async () => {
   const issuer = `http://127.0.0.1:${server.address().port}`;
-  const provider = new Provider(issuer, configuration);
-  server.on('request', provider.callback());
+  const provider = new Provider(issuer, configuration(issuer));
+  registerGrants(provider, scopes);
+  const library = provider.callback();
+  server.on('request', (incoming, outgoing) => serve(provider, library, incoming, outgoing));
   if (process.env.GRANT_LOG) logGrants(provider, process.env.GRANT_LOG);
 
   const metadataUrl = `${issuer}/.well-known/oauth-authorization-server`;
@@ -109,5 +157,22 @@ server.listen(Number(process.argv[2] || process.env.PORT || 0), '127.0.0.1', asy
     resource: 'https://api.example/',
     refresh_narrows_scope: true,
     refresh_token_reuse: 'revokes_family',
+    wider: {
+      openid_configuration: true,
+      grant_types: client.grant_types,
+      registration_endpoint: metadata.registration_endpoint,
+      registration_management: true,
+      client_documents: `${issuer}/client-documents`,
+      assertion: assertion(issuer),
+      authorization_details_type: authorizationDetailsType,
+      response_modes: metadata.response_modes_supported,
+      prompts: ['none', 'login'],
+      max_age: true,
+      // Its library takes `max_age` only with OpenID Connect.
+      max_age_scopes: ['openid'],
+      login_hint: true,
+      api: `${issuer}/api`,
+      insufficient_scope: 'names_scopes',
+    },
   })}\n`);
 });

@@ -14,13 +14,32 @@ register(`data:text/javascript,${encodeURIComponent(`
   export const resolve = (specifier, context, next) =>
     specifier === 'cloudflare:workers' ? { url: '${runtime}', shortCircuit: true } : next(specifier, context);
 `)}`);
-const { AuthorizationError, OAuthAuthorizationServer, authorizationErrorRedirect } =
-  await import('@cloudflare/workers-oauth-provider');
+const { fetchDocument, storeDocument } = await import('../stand-ins/client-documents.mjs');
+const { exchangeIdToken, identityProvider, identityProviderFacts } = await import('../stand-ins/identity-provider.mjs');
+// The runtime's promise that a fetch leaves the machine only for public addresses; here it never leaves.
+globalThis.Cloudflare = { compatibilityFlags: { global_fetch_strictly_public: true } };
+const fetchFromHere = globalThis.fetch;
+globalThis.fetch = async (url) =>
+  String(url) === identityProvider.jwksUri ? Response.json(identityProvider.jwks) : fetchDocument(url);
+const {
+  AuthorizationError,
+  CimdFetchError,
+  OAuthAuthorizationServer,
+  OAuthResourceServer,
+  authorizationErrorRedirect,
+  insufficientScope,
+} = await import('@cloudflare/workers-oauth-provider');
 
 const user = { name: 'user', password: 'password' };
 const scopes = ['export:read', 'export:write'];
 const client = { id: 'test-client', secret: 'fake-secret-for-tests' };
 const postClient = { ...client, id: 'test-client-post' };
+const grantTypes = [
+  'authorization_code',
+  'refresh_token',
+  'urn:ietf:params:oauth:grant-type:token-exchange',
+  'urn:ietf:params:oauth:grant-type:jwt-bearer',
+];
 const redirectUris = ['http://127.0.0.1:9/callback', 'https://app.example/callback'];
 // The library takes no less than a minute.
 const accessTokenTtl = Math.max(60, Number(process.env.ACCESS_TOKEN_TTL || 3600));
@@ -60,7 +79,7 @@ const enroll = async ({ id, secret }, tokenEndpointAuthMethod) => env.OAUTH_KV.p
   clientSecret: createHash('sha256').update(secret).digest('hex'),
   clientName: 'Test client',
   redirectUris,
-  grantTypes: ['authorization_code', 'refresh_token'],
+  grantTypes,
   responseTypes: ['code'],
   tokenEndpointAuthMethod,
   authMethodExplicit: true,
@@ -124,13 +143,34 @@ async function authorize(request, oauth) {
   return answer;
 }
 
-async function handle(request, library) {
+/** A protected resource: reading needs the first scope, writing needs both. */
+const protectedResource = (library, resource, issuer) => new OAuthResourceServer({
+  resourceMetadata: { resource, authorization_servers: [issuer], bearer_methods_supported: ['header'] },
+  requiredScopes: scopes.slice(0, 1),
+  validateToken: (env) => (resource, token) => library.validateToken(resource, token, env),
+  handler: {
+    fetch(request, env, { auth }) {
+      const needed = request.method === 'GET' ? scopes.slice(0, 1) : scopes;
+      if (!needed.every((scope) => auth.scope.includes(scope))) return insufficientScope(auth, needed);
+      return Response.json({ client_id: auth.clientId, scope: auth.scope.join(' ') });
+    },
+  },
+});
+
+async function handle(request, library, resource) {
   try {
-    const { pathname } = new URL(request.url);
+    const { pathname, origin } = new URL(request.url);
+    const answer = await storeDocument(request) ?? await exchangeIdToken(request, origin, client.id);
+    if (answer) return answer;
+    const context = { waitUntil() {}, passThroughOnException() {} };
+    if (pathname === '/api' || pathname.startsWith('/.well-known/oauth-protected-resource')) {
+      return await resource.fetch(request, env, context);
+    }
     if (pathname === '/login') return await login(request);
     if (pathname === '/authorize') return await authorize(request, library.getOAuthApi(env));
-    return await library.fetch(request, env, { waitUntil() {}, passThroughOnException() {} });
+    return await library.fetch(request, env, context);
   } catch (error) {
+    if (error instanceof CimdFetchError) return new Response(error.message, { status: 400 });
     if (!(error instanceof AuthorizationError)) throw error;
     return error.redirectTo ? goTo(error.redirectTo) : new Response(error.message, { status: 400 });
   }
@@ -140,12 +180,24 @@ async function handle(request, library) {
 const server = createServer();
 server.listen(Number(process.argv[2] || process.env.PORT || 0), '127.0.0.1', async () => {
   const issuer = `http://127.0.0.1:${server.address().port}`;
+  const api = `${issuer}/api`;
   const library = new OAuthAuthorizationServer({
     issuer,
-    resources: ['https://api.example/'],
+    resources: ['https://api.example/', api],
+    defaultResource: 'https://api.example/',
     scopesSupported: scopes,
     accessTokenTTL: accessTokenTtl,
+    allowTokenExchangeGrant: true,
+    clientRegistrationEndpoint: `${issuer}/register`,
+    clientIdMetadataDocumentEnabled: true,
+    enterpriseManagedAuthorization: {
+      trustedIssuers: ({ iss }) => (iss === identityProvider.issuer ? identityProvider : null),
+      mapClaims({ claims, requestedScope }) {
+        return { userId: claims.sub, scope: requestedScope, metadata: {}, props: {} };
+      },
+    },
   });
+  const resource = protectedResource(library, api, issuer);
   server.on('request', async (incoming, outgoing) => {
     const body = [];
     for await (const chunk of incoming) body.push(chunk);
@@ -154,7 +206,7 @@ server.listen(Number(process.argv[2] || process.env.PORT || 0), '127.0.0.1', asy
       headers: incoming.headers,
       body: body.length > 0 ? Buffer.concat(body) : undefined,
     });
-    const response = await handle(request, library).catch((error) => {
+    const response = await handle(request, library, resource).catch((error) => {
       console.error(error);
       return new Response(null, { status: 500 });
     });
@@ -163,7 +215,7 @@ server.listen(Number(process.argv[2] || process.env.PORT || 0), '127.0.0.1', asy
   });
 
   const metadataUrl = `${issuer}/.well-known/oauth-authorization-server`;
-  const metadata = await (await fetch(metadataUrl)).json();
+  const metadata = await (await fetchFromHere(metadataUrl)).json();
   process.stdout.write(`READY ${JSON.stringify({
     issuer,
     metadata_url: metadataUrl,
@@ -186,5 +238,13 @@ server.listen(Number(process.argv[2] || process.env.PORT || 0), '127.0.0.1', asy
     resource: 'https://api.example/',
     refresh_narrows_scope: true,
     refresh_token_reuse: 'tolerated_until_successor_is_used',
+    wider: {
+      grant_types: grantTypes,
+      registration_endpoint: metadata.registration_endpoint,
+      client_documents: `${issuer}/client-documents`,
+      identity_provider: identityProviderFacts(issuer, issuer, 'https://api.example/'),
+      api,
+      insufficient_scope: 'names_scopes',
+    },
   })}\n`);
 });

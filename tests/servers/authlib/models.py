@@ -1,0 +1,147 @@
+"""What the server keeps, all of it in memory: clients, codes, device codes and tokens."""
+
+import os
+import secrets
+import time
+
+from authlib.oauth2.rfc6749 import AuthorizationCodeMixin, ClientMixin, TokenMixin
+
+SCOPES = ["export:read", "export:write"]
+REDIRECT_URIS = ["http://127.0.0.1:9/callback", "https://app.example/callback"]
+ACCESS_TOKEN_LIFETIME = int(os.environ.get("ACCESS_TOKEN_TTL") or 3600)
+CODE_LIFETIME = 60
+
+TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
+GRANT_TYPES = [
+    "authorization_code",
+    "refresh_token",
+    "client_credentials",
+    DEVICE_CODE,
+    JWT_BEARER,
+    TOKEN_EXCHANGE,
+]
+
+
+class Client(ClientMixin):
+    """A client, as the registration endpoint describes it."""
+
+    def __init__(self, client_info, client_metadata):
+        self.client_info = client_info
+        self.client_metadata = client_metadata
+        self.registration_access_token = None
+
+    @property
+    def client_id(self):
+        return self.client_info["client_id"]
+
+    @property
+    def client_secret(self):
+        return self.client_info.get("client_secret", "")
+
+    @property
+    def auth_method(self):
+        return self.client_metadata["token_endpoint_auth_method"]
+
+    def get_client_id(self):
+        return self.client_id
+
+    def get_default_redirect_uri(self):
+        return self.client_metadata["redirect_uris"][0]
+
+    def get_allowed_scope(self, scope):
+        return " ".join(name for name in (scope or "").split() if name in SCOPES)
+
+    def check_redirect_uri(self, redirect_uri):
+        return redirect_uri in self.client_metadata.get("redirect_uris", [])
+
+    def check_client_secret(self, client_secret):
+        return secrets.compare_digest(self.client_secret, client_secret)
+
+    def check_endpoint_auth_method(self, method, endpoint):
+        return method == self.auth_method
+
+    def check_response_type(self, response_type):
+        return response_type == "code"
+
+    def check_grant_type(self, grant_type):
+        return grant_type in self.client_metadata.get("grant_types", ["authorization_code"])
+
+
+class Code(AuthorizationCodeMixin):
+    def __init__(self, code, request):
+        self.code = code
+        self.client_id = request.client.client_id
+        self.user = request.user
+        self.scope = request.scope
+        self.redirect_uri = request.payload.redirect_uri
+        self.code_challenge = request.payload.data["code_challenge"]
+        self.code_challenge_method = "S256"
+        self.authorization_details = request.payload.data.get("authorization_details")
+        self.expires_at = time.time() + CODE_LIFETIME
+
+    def get_redirect_uri(self):
+        return self.redirect_uri
+
+    def get_scope(self):
+        return self.scope
+
+
+class Token(TokenMixin):
+    def __init__(self, token, client, user):
+        self.client_id = client.client_id
+        self.access_token = token["access_token"]
+        self.refresh_token = token.get("refresh_token")
+        self.scope = token.get("scope", "")
+        self.user = user
+        self.authorization_details = token.get("authorization_details")
+        self.issued_at = int(time.time())
+        self.expires_in = token["expires_in"]
+        self.revoked = False
+
+    def check_client(self, client):
+        return client.client_id == self.client_id
+
+    def get_scope(self):
+        return self.scope
+
+    def get_expires_in(self):
+        return self.expires_in
+
+    def is_expired(self):
+        return self.issued_at + self.expires_in <= time.time()
+
+    def is_revoked(self):
+        return self.revoked
+
+
+def _client(client_id, auth_method):
+    return Client(
+        {"client_id": client_id, "client_secret": "fake-secret-for-tests"},
+        {
+            "token_endpoint_auth_method": auth_method,
+            "redirect_uris": REDIRECT_URIS,
+            "grant_types": GRANT_TYPES,
+        },
+    )
+
+
+CLIENT = _client("test-client", "client_secret_basic")
+POST_CLIENT = _client("test-client-post", "client_secret_post")
+CLIENTS = {client.client_id: client for client in [CLIENT, POST_CLIENT]}
+AUTH_METHODS = ["client_secret_basic", "client_secret_post", "none"]
+CODES = {}
+DEVICES = {}
+TOKENS = []
+
+
+def find_token(value, hint=None):
+    kinds = [hint] if hint else ["access_token", "refresh_token"]
+    return next((token for token in TOKENS for kind in kinds if getattr(token, kind) == value), None)
+
+
+def save_token(token, request):
+    TOKENS.append(Token(token, request.client, request.user))
+    if credential := getattr(request, "credential", None):
+        del DEVICES[credential["device_code"]]
