@@ -49,6 +49,7 @@ scenario() {
     local log=$logs/${1//\//-}.log flags=()
     # The suite would run these at a version that has no such servers any more.
     [[ $1 != auth/2025-03-26-* ]] || flags=(--spec-version 2025-03-26)
+    flags+=(--timeout 120000)
     if "$node" "$suite" client --command "./conformance.sh client" --scenario "$1" "${flags[@]}" >"$log" 2>&1; then
         echo "$1: passed"
     else

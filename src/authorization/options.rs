@@ -47,8 +47,8 @@ impl<'a> AuthorizationRequest<'a> {
         let mut values = prompt.split(' ');
         if values.any(|value| value == "none") && prompt != "none" {
             self.wanted.refuse(|| {
-                "the prompt holds none and another value, which contradict each other; remove one (OpenID Connect \
-                 Core section 3.1.2.1)"
+                "the prompt holds none and another value, which contradict each other; remove one (OpenID \
+                 Connect Core section 3.1.2.1)"
                     .to_owned()
             });
         }
@@ -85,8 +85,8 @@ impl<'a> AuthorizationRequest<'a> {
             && ["id_token", "userinfo"].iter().all(|name| claims.get(name).is_none_or(is_request));
         if !is_sound {
             self.wanted.refuse(|| {
-                "the claims are no JSON object, or id_token or userinfo in it is none (OpenID Connect Core section \
-                 5.5)"
+                "the claims are no JSON object, or id_token or userinfo in it is none (OpenID Connect Core \
+                 section 5.5)"
                     .to_owned()
             });
         }
@@ -106,8 +106,8 @@ impl<'a> AuthorizationRequest<'a> {
         if let Some(index) = details.iter().position(|detail| !has_type(detail)) {
             self.wanted.refuse(|| {
                 format!(
-                    "the authorization detail at index {index} is no JSON object with a text `type` (RFC 9396 \
-                     section 2)"
+                    "the authorization detail at index {index} is no JSON object with a text `type` (RFC \
+                     9396 section 2)"
                 )
             });
         }

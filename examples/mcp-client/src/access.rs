@@ -63,8 +63,8 @@ impl<'a> Access<'a> {
         Self { settings, clients: HashMap::new(), grant: None, step_up: StepUp::default() }
     }
 
-    /// Returns the header for a request to the MCP server; `None` before the first sign-in. Refreshes first if
-    /// the token has expired.
+    /// Returns the header for a request to the MCP server; `None` before the first sign-in. Refreshes first
+    /// if the token has expired.
     pub fn authorization(&mut self) -> Result<Option<Secret>, Failure> {
         if let Some(grant) = &mut self.grant
             && grant.has_expired()
@@ -121,8 +121,8 @@ impl<'a> Access<'a> {
         self.obtain(client, target, scopes)
     }
 
-    /// Step 1: the MCP server's metadata, which names its authorization servers. `None` for the version of MCP
-    /// that had none.
+    /// Step 1: the MCP server's metadata, which names its authorization servers. `None` for the version of
+    /// MCP that had none.
     fn find_resource(&self, challenge: Option<&Challenge>) -> Result<Option<ProtectedResource>, Failure> {
         if self.settings.has_no_resource_metadata() {
             return Ok(None);
@@ -172,8 +172,8 @@ impl<'a> Access<'a> {
         Ok(server.registration_endpoint(&at("/register"))?)
     }
 
-    /// Step 3: the scopes of the challenge, or else all that the MCP server names; and a refresh token, if the
-    /// authorization server says how to ask for one.
+    /// Step 3: the scopes of the challenge, or else all that the MCP server names; and a refresh token, if
+    /// the authorization server says how to ask for one.
     fn choose_scopes(
         &self,
         challenge: Option<&Challenge>,
@@ -198,8 +198,8 @@ impl<'a> Access<'a> {
         scopes
     }
 
-    /// Step 4: a client of this server: one that is registered, one with a metadata document, or one that this
-    /// program registers.
+    /// Step 4: a client of this server: one that is registered, one with a metadata document, or one that
+    /// this program registers.
     fn find_client(&mut self, server: AuthorizationServer, issuer: &str) -> Result<Client, Failure> {
         if let Some(client) = self.clients.get(issuer) {
             return Ok(client.clone());

@@ -23,10 +23,10 @@ Who the token is for (default: the user, who signs in with a browser):
   --identity-provider-client-id ID
 
 Options:
-  --protocol VERSION        2026-07-28, 2025-11-25 (default), 2025-06-18, or 2025-03-26, which has no protected
-                            resource metadata: the origin of URL is then the authorization server
-  --accept-parent           let the server's metadata be of a parent of URL, such as its origin; the token is then
-                            for everything there
+  --protocol VERSION        2026-07-28, 2025-11-25 (default), 2025-06-18, or 2025-03-26, which has no
+                            protected resource metadata: the authorization server is then at the origin of URL
+  --accept-parent           accept metadata of a parent of URL, such as its origin; the token is then for
+                            everything there
   --redirect-uri URI        where the browser comes back to. Default: http://127.0.0.1:8937/callback
   --follow                  be the browser, for a test server that asks no user
   --call TOOL               call a tool
@@ -142,7 +142,8 @@ impl Command {
     }
 }
 
-/// Returns a secret of the environment, which other users of the machine cannot read as they can a command line.
+/// Returns a secret of the environment, which other users of the machine cannot read. They can read a command
+/// line.
 fn secret(name: &str) -> Option<Secret> {
     env::var(name).ok().filter(|value| !value.is_empty()).map(Secret::new)
 }

@@ -85,7 +85,8 @@ impl State {
             }
             "/.well-known/oauth-authorization-server" => {
                 let body = format!(
-                    r#"{{"issuer":"{base}","authorization_endpoint":"{base}/authorize","token_endpoint":"{base}/token",
+                    r#"{{"issuer":"{base}","authorization_endpoint":"{base}/authorize",
+                        "token_endpoint":"{base}/token",
                         "response_types_supported":["code"],"code_challenge_methods_supported":["S256"]}}"#
                 );
                 ("server metadata".to_owned(), json(200, body))
