@@ -127,3 +127,9 @@ fn draft_section_6_the_user_is_sent_only_to_a_server_that_takes_documents() {
     let basic = taking.token_endpoint_auth_methods_supported(["client_secret_basic"]);
     misuse(client_id().client(basic, ClientAuth::none()), "not none");
 }
+
+#[test]
+fn an_address_is_printed_without_its_query() {
+    let client_id = client_id_url("https://app.example/client?key=planted").unwrap();
+    assert_eq!(format!("{client_id:?}"), "\"https://app.example/client\"…");
+}
