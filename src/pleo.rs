@@ -15,12 +15,6 @@ use crate::management::Introspection;
 use crate::server::AuthorizationServer;
 use crate::text::uri::{Endpoint, Issuer, Refused, Urn};
 
-/// The base URL of Pleo's API in production.
-pub const API: &str = "https://external.pleo.io";
-
-/// The base URL of Pleo's API in staging.
-pub const STAGING_API: &str = "https://external.staging.pleo.io";
-
 /// Describes Pleo's staging environment, `https://auth.staging.pleo.io`.
 ///
 /// ```
@@ -165,7 +159,7 @@ fn pleo(
         code_challenge_methods_supported: only(&["S256"]),
         access_tokens_end_with_refresh: true,
         introspection_endpoint: Some(introspection_endpoint),
-        instead_of_revocation: Some("the user removes the permission in Pleo's settings"),
+        instead_of_revocation: Some("the user removes the permission in Pleo's settings".into()),
         ..AuthorizationServer::with_endpoints(Some(authorization_endpoint), token_endpoint)
     }
 }

@@ -59,7 +59,7 @@ pub struct AuthorizationServer {
     pub(crate) client_id_metadata_document_supported: Option<bool>,
     pub(crate) https_redirect_uris_only: bool,
     /// What to do at a server that is known to have no revocation endpoint.
-    pub(crate) instead_of_revocation: Option<&'static str>,
+    pub(crate) instead_of_revocation: Option<Cow<'static, str>>,
     pub(crate) access_tokens_end_with_refresh: bool,
     pub(crate) invalid_grant_codes: Option<Arc<[String]>>,
     pub(crate) refresh_repeats_scope: bool,

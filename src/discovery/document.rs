@@ -132,7 +132,7 @@ fn texts<'a>(list: &'a Option<Vec<Cow<'static, str>>>) -> Option<impl Iterator<I
 }
 
 /// The members of a document that have a fixed kind, in the order in which [`read`] takes them apart.
-pub(super) const NAMES: &[&str; 15] = &[
+pub(super) const NAMES: &[&str; 17] = &[
     "issuer",
     "authorization_endpoint",
     "token_endpoint",
@@ -144,6 +144,8 @@ pub(super) const NAMES: &[&str; 15] = &[
     "response_types_supported",
     "grant_types_supported",
     "token_endpoint_auth_methods_supported",
+    "revocation_endpoint_auth_methods_supported",
+    "introspection_endpoint_auth_methods_supported",
     "code_challenge_methods_supported",
     "authorization_response_iss_parameter_supported",
     CLIENT_ID_METADATA_DOCUMENT,
@@ -169,7 +171,7 @@ pub(super) struct Document<'a> {
 ///
 /// Invalid: a member is of the wrong kind, there is no token endpoint, or the address of the token or the
 /// authorization endpoint is unsound.
-pub(super) fn read<'a>(members: [Member<'a>; 15], mut more: Extras) -> Result<Document<'a>, Error> {
+pub(super) fn read<'a>(members: [Member<'a>; 17], mut more: Extras) -> Result<Document<'a>, Error> {
     let [
         issuer,
         authorization_endpoint,
@@ -182,6 +184,8 @@ pub(super) fn read<'a>(members: [Member<'a>; 15], mut more: Extras) -> Result<Do
         response_types,
         grant_types,
         auth_methods,
+        revocation_auth_methods,
+        introspection_auth_methods,
         challenge_methods,
         sends_iss,
         takes_client_documents,
@@ -219,6 +223,16 @@ pub(super) fn read<'a>(members: [Member<'a>; 15], mut more: Extras) -> Result<Do
             "token_endpoint_auth_methods_supported",
             auth_methods,
             &mut server.token_endpoint_auth_methods_supported,
+        ),
+        (
+            "revocation_endpoint_auth_methods_supported",
+            revocation_auth_methods,
+            &mut server.revocation_endpoint_auth_methods_supported,
+        ),
+        (
+            "introspection_endpoint_auth_methods_supported",
+            introspection_auth_methods,
+            &mut server.introspection_endpoint_auth_methods_supported,
         ),
         ("code_challenge_methods_supported", challenge_methods, &mut server.code_challenge_methods_supported),
     ] {
@@ -263,6 +277,11 @@ impl Serialize for AuthorizationServer {
         let lists = [
             ("grant_types_supported", &self.grant_types_supported),
             ("token_endpoint_auth_methods_supported", &self.token_endpoint_auth_methods_supported),
+            ("revocation_endpoint_auth_methods_supported", &self.revocation_endpoint_auth_methods_supported),
+            (
+                "introspection_endpoint_auth_methods_supported",
+                &self.introspection_endpoint_auth_methods_supported,
+            ),
             ("code_challenge_methods_supported", &self.code_challenge_methods_supported),
         ];
         let mut document = target.serialize_map(None)?;
@@ -308,7 +327,7 @@ impl Serialize for AuthorizationServer {
 /// issuer, and takes no leniency from the document.
 impl<'de> Deserialize<'de> for AuthorizationServer {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
-        let mut members = [const { Member::Absent }; 15];
+        let mut members = [const { Member::Absent }; 17];
         // The format's own error may quote what it found, such as a key in an address.
         let more = json::read_from(source, NAMES, &mut members).map_err(|_| {
             D::Error::custom("an authorization server is an object, and this is none, or a broken one")
@@ -329,6 +348,9 @@ fn settings(server: &AuthorizationServer) -> Map<String, Value> {
     let mut settings = Map::new();
     if server.name != UNNAMED {
         settings.insert("name".to_owned(), (*server.name).into());
+    }
+    if let Some(instead) = &server.instead_of_revocation {
+        settings.insert("instead_of_revocation".to_owned(), (**instead).into());
     }
     for (name, value) in [
         ("https_redirect_uris_only", server.https_redirect_uris_only),
@@ -374,6 +396,10 @@ fn with_settings(
         let is_applied = match (name.as_str(), &value) {
             ("name", Value::String(name)) => {
                 server.name = Cow::Owned(name.clone());
+                true
+            }
+            ("instead_of_revocation", Value::String(instead)) => {
+                server.instead_of_revocation = Some(Cow::Owned(instead.clone()));
                 true
             }
             ("https_redirect_uris_only", Value::Bool(value)) => {

@@ -43,7 +43,7 @@ impl RevocationRequest<'_> {
     /// token is empty or holds control characters (such as the line break of a file).
     pub fn start(self) -> Result<Call<Revocation>, Error> {
         let server = &self.client.server;
-        if let (None, Some(instead)) = (&server.revocation_endpoint, server.instead_of_revocation) {
+        if let (None, Some(instead)) = (&server.revocation_endpoint, &server.instead_of_revocation) {
             return Err(Error::misuse(format!("{} has no revocation endpoint; {instead}", server.name)));
         }
         let endpoint = server.require(&server.revocation_endpoint, REVOCATION_ENDPOINT)?;

@@ -150,3 +150,9 @@ fn draft_section_6_the_metadata_of_a_discovered_server_says_whether_it_takes_doc
         assert_eq!(client_id().client(restored, ClientAuth::none()).is_ok(), is_taken);
     }
 }
+
+#[test]
+fn an_address_is_printed_without_its_query() {
+    let client_id = client_id_url("https://app.example/client?key=planted").unwrap();
+    assert_eq!(format!("{client_id:?}"), "\"https://app.example/client\"…");
+}

@@ -89,3 +89,12 @@ fn a_damaged_form_is_refused_by_the_name_of_the_member_and_quotes_nothing() {
         assert!(serde_json::from_str::<Registered>(other).is_err(), "{other}");
     }
 }
+
+#[test]
+fn a_registration_is_printed_with_what_is_no_secret() {
+    let printed = format!("{:?}", managed());
+    for shown in ["fake-client", "https://as.example/register", "client_secret_basic", "At(", "[redacted]"] {
+        assert!(printed.contains(shown), "{printed}");
+    }
+    assert!(!printed.contains("fake-secret") && !printed.contains("fake-token"), "{printed}");
+}
