@@ -9,6 +9,7 @@
 //! | to replace the crate `oauth2` | [`from_oauth2`] |
 //! | to handle errors | [`errors`] |
 //! | to test your own code | [`testing`] |
+//! | to know which specification is where, and which test shows it | [`specifications`] |
 //! | to know why the crate is as it is | [`decisions`] |
 
 #[doc = include_str!("guide/start_here.md")]
@@ -33,6 +34,9 @@ pub mod errors {}
 
 #[doc = include_str!("guide/testing.md")]
 pub mod testing {}
+
+#[doc = include_str!("guide/specifications.md")]
+pub mod specifications {}
 
 #[doc = include_str!("guide/decisions.md")]
 pub mod decisions {}

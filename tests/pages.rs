@@ -6,8 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules whose every test `docs/attacks.md` must name.
-const MODULES_OF_ATTACKS: &[&str] =
-    &["authorization::attacks", "token::attacks", "session::attacks", "discovery::attacks"];
+const MODULES_OF_ATTACKS: &[&str] = &[
+    "authorization::attacks",
+    "token::attacks",
+    "session::attacks",
+    "discovery::attacks",
+    "challenge::attacks",
+];
 
 /// The folders whose every test with a section in its name the guide must name.
 const FOLDERS_OF_SECTIONS: &[&str] = &["challenge", "discovery", "grants", "management", "registration"];
@@ -57,18 +62,19 @@ fn named_tests(page: &str, head: &str) -> BTreeSet<String> {
     named
 }
 
-/// The modules of a test, without its `main`, and their sources.
+/// The modules of a test and their sources.
 #[track_caller]
 fn modules(folder: &str) -> Vec<(String, String)> {
-    let entries = fs::read_dir(root().join("tests").join(folder)).unwrap();
-    let paths = entries.map(|entry| entry.unwrap().path());
-    paths
-        .filter(|path| path.is_file())
-        .map(|path| {
-            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-            (format!("{folder}::{name}"), read_path(&path))
-        })
-        .collect()
+    let mut modules = Vec::new();
+    for entry in fs::read_dir(root().join("tests").join(folder)).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        match path.is_dir() {
+            true => modules.extend(self::modules(&format!("{folder}/{name}"))),
+            false => modules.push((format!("{folder}/{name}").replace('/', "::"), read_path(&path))),
+        }
+    }
+    modules
 }
 
 /// Returns whether the test is in the place that the page names.
