@@ -9,8 +9,9 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::client::StartedBy;
+use crate::grants::device::DeviceAuthorization;
+use crate::grants::device::answer::{UserCode, parse_address};
 use crate::grants::device::pending::{PendingDevice, Phase, Timer};
-use crate::grants::device::{DeviceAuthorization, UserCode, parse_address};
 use crate::text::scope::Scope;
 use crate::text::secret::{self, Secret, is_sound};
 use crate::text::uri::{PageAddress, Resource};
