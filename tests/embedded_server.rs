@@ -148,6 +148,7 @@ fn the_program_prints_what_a_client_needs_and_fails_as_it_is_told() {
         format!("token endpoint          {base}/oauth/token"),
         format!("introspection endpoint  {base}/oauth/token/introspect"),
         format!("revocation endpoint     {base}/oauth/revoke"),
+        format!("device authorization    {base}/oauth/device_authorization"),
         format!("API, GET with Bearer    {base}/api/me"),
         "client_id               fake-client".to_owned(),
         "client secret           fake-secret".to_owned(),
