@@ -169,14 +169,14 @@ impl<'a> RedirectUri<'a> {
     /// Returns whether the browser hands the callback to a program on the user's device: the host is a
     /// loopback address, or the scheme is an app's.
     pub(crate) fn stays_on_the_device(&self) -> bool {
-        let (uri, _) = Parts::split(&self.0);
-        let (host, _) = split_port(uri.authority.unwrap_or_default());
-        let host = host.to_ascii_lowercase();
-        !uri.is_web()
-            || host == "localhost"
-            || host.ends_with(".localhost")
-            || host == "[::1]"
-            || host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+        let Ok(url) = Url::parse(&self.0) else { return false };
+        match url.host() {
+            _ if !matches!(url.scheme(), "https" | "http") => true,
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            None => false,
+        }
     }
 
     pub(crate) fn into_owned(self) -> RedirectUri<'static> {
