@@ -2,8 +2,8 @@
 //!
 //! The embedded server always takes part. The others need `tests/servers/install.sh`; a server that is not
 //! installed is skipped with its reason printed, or is a failure with `OAUTH2_PROTO_REQUIRE_SERVERS=1`. The
-//! program ends with a matrix of the results; where all servers are required, docs/servers.md must hold the same
-//! one.
+//! program ends with a matrix of the results and the times of slow flows; where all servers are required,
+//! docs/servers.md must hold the same matrix.
 
 #![allow(clippy::disallowed_methods, reason = "a program has a clock and an environment; the crate has none")]
 
@@ -27,7 +27,7 @@ mod store;
 use std::any::Any;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flows::Flow;
 use foreign::{Facts, NoServer, RefreshTokenReuse, Wider};
@@ -37,6 +37,9 @@ use matrix::{Cell, Matrix};
 /// The lifetime of access tokens in seconds, at servers that accept so short a one, so that a session sees
 /// several lifetimes.
 const LIFETIME: u64 = 2;
+
+/// The time from which on a flow's time is printed.
+const SLOW: Duration = Duration::from_secs(1);
 
 type Start = fn(&str) -> Result<Server, NoServer>;
 
@@ -92,6 +95,9 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     println!("{matrix}");
+    for (time, name, flow) in matrix.times().iter().take_while(|(time, ..)| *time >= SLOW) {
+        println!("{:4.1} s  {name}: {flow}", time.as_secs_f32());
+    }
     // A filtered run fills only a part of the matrix.
     if required
         && result.num_filtered_out == 0
@@ -112,8 +118,9 @@ fn trial(name: &'static str, flow: &'static Flow, server: &Arc<Server>, matrix: 
     Trial::test(format!("{name}: {}", flow.title), move || {
         // If the flow panics, this is the result.
         matrix.set(name, flow.title, Cell::Failed);
+        let start = Instant::now();
         (flow.run)(&server.facts)?;
-        matrix.set(name, flow.title, Cell::Done);
+        matrix.set(name, flow.title, Cell::Done(start.elapsed()));
         Ok(())
     })
 }

@@ -73,6 +73,8 @@ pub struct Wider {
     pub openid_configuration: bool,
     /// The grant types of the client that authenticates with `client_secret_basic`.
     pub grant_types: Vec<String>,
+    /// True if the server answers a device that polls too fast with `slow_down`, RFC 8628 section 3.5.
+    pub device_slow_down: bool,
     /// The registration endpoint, RFC 7591.
     pub registration_endpoint: Option<String>,
     /// The access token that a registration needs.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// The lines of docs/servers.md before and after the table.
 const BEGIN: &str = "<!-- begin of the servers' matrix -->\n";
@@ -11,8 +12,8 @@ const END: &str = "<!-- end of the servers' matrix -->\n";
 /// The result of one flow at one server.
 #[derive(Clone, Copy)]
 pub enum Cell {
-    /// The flow went as it should.
-    Done,
+    /// The flow went as it should, and took so long.
+    Done(Duration),
     /// The server does not offer it.
     NotOffered,
     /// The flow failed, or the server does not start.
@@ -26,8 +27,10 @@ pub struct Matrix {
     servers: Vec<&'static str>,
     flows: Vec<&'static str>,
     /// By server and flow; a flow without a value was not run.
-    cells: Mutex<BTreeMap<(&'static str, &'static str), Cell>>,
+    cells: Mutex<Cells>,
 }
+
+type Cells = BTreeMap<(&'static str, &'static str), Cell>;
 
 impl Matrix {
     /// A matrix in which nothing was run.
@@ -39,7 +42,23 @@ impl Matrix {
     }
 
     pub fn set(&self, server: &'static str, flow: &'static str, cell: Cell) {
-        self.cells.lock().unwrap_or_else(PoisonError::into_inner).insert((server, flow), cell);
+        self.cells().insert((server, flow), cell);
+    }
+
+    /// Returns the time of each flow that went as it should, the longest first.
+    pub fn times(&self) -> Vec<(Duration, &'static str, &'static str)> {
+        let cells = self.cells();
+        let times = cells.iter().filter_map(|((server, flow), cell)| match cell {
+            Cell::Done(time) => Some((*time, *server, *flow)),
+            _ => None,
+        });
+        let mut times: Vec<_> = times.collect();
+        times.sort_by(|one, other| other.cmp(one));
+        times
+    }
+
+    fn cells(&self) -> MutexGuard<'_, Cells> {
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Compares the table in docs/servers.md with this one.
@@ -56,14 +75,14 @@ impl Matrix {
 
 impl Display for Matrix {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        let cells = self.cells();
         writeln!(f, "| flow | {} |", self.servers.join(" | "))?;
         writeln!(f, "|---|{}", "---|".repeat(self.servers.len()))?;
         for flow in &self.flows {
             write!(f, "| {flow} |")?;
             for server in &self.servers {
                 let word = match cells.get(&(*server, *flow)) {
-                    Some(Cell::Done) => "done",
+                    Some(Cell::Done(_)) => "done",
                     Some(Cell::NotOffered) => "not offered",
                     Some(Cell::Failed) => "failed",
                     Some(Cell::Skipped) => "skipped",

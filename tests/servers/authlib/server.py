@@ -278,6 +278,7 @@ if __name__ == "__main__":
         "refresh_token_reuse": "rejected",
         "wider": {
             "grant_types": GRANT_TYPES,
+            "device_slow_down": True,
             "registration_endpoint": described["registration_endpoint"],
             "initial_access_token": INITIAL_ACCESS_TOKEN,
             "registration_management": True,

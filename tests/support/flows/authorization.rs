@@ -61,7 +61,7 @@ fn authorization_details(facts: &Facts) -> Result<(), Failed> {
     )?;
     send(&refresh(&client, &tokens)?)?;
     let unknown = asking(request(&client, facts), "unknown")?;
-    refused(unknown, "invalid_authorization_details", Advice::FixConfiguration)
+    refused(unknown, "invalid_authorization_details", Advice::Stop)
 }
 
 /// The browser posts the callback to the redirect URI.

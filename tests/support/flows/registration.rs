@@ -41,7 +41,7 @@ fn registration(facts: &Facts) -> Result<(), Failed> {
         tokens(&registered.client(server.clone())?, facts)?;
     }
     let unknown = metadata(facts).grant_types(["urn:example:fake-grant"]);
-    refused(register(&server, &unknown, facts), "invalid_client_metadata", Advice::FixConfiguration)
+    refused(register(&server, &unknown, facts), "invalid_client_metadata", Advice::Stop)
 }
 
 /// RFC 7592 §2: the answers of the server replace what was known, also the token that manages the registration.
