@@ -123,6 +123,29 @@ impl Client {
         })
     }
 
+    /// Returns the server that this client is registered at; its [`metadata`](AuthorizationServer::metadata)
+    /// names the issuer, and what the server supports.
+    ///
+    /// ```
+    /// use oauth2_proto::{Client, ClientAuth, pleo};
+    ///
+    /// # fn main() -> Result<(), oauth2_proto::Error> {
+    /// let client = Client::new(pleo::staging(), "client-id", ClientAuth::basic("fake-secret"))?;
+    /// let metadata = client.server().metadata();
+    /// assert_eq!(metadata.token_endpoint(), "https://auth.staging.pleo.io/oauth/token");
+    /// assert_eq!(client.client_id(), "client-id");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn server(&self) -> &AuthorizationServer {
+        &self.server
+    }
+
+    /// Returns the identifier that the server gave this client.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
     /// Returns the name of this client's authentication (RFC 8414 §2).
     pub(crate) fn auth_method(&self) -> &'static str {
         self.auth.method()
