@@ -65,7 +65,11 @@ fn parts_need_not_be_send() {
             break token.unwrap_err();
         }
     };
-    assert_eq!(error.to_string(), "nothing is stored for this user; the user must sign in");
+    assert_eq!(
+        error.to_string(),
+        "nothing is stored under this key; the user must sign in, or for tokens of the client's own the program \
+         calls start_from_client_credentials"
+    );
     assert_eq!(loads.get(), 1);
 }
 
