@@ -82,7 +82,7 @@ impl Client {
                  text of a file does; remove it (RFC 6749 appendix A.2)",
             ));
         }
-        server.check_auth_method(auth.method())?;
+        server.check_auth_method(auth.method()).map_err(|refused| name_another_auth(&refused, &server))?;
         if let Some(methods) = &server.code_challenge_methods_supported
             && !methods.iter().any(|method| method == "S256")
         {
@@ -121,6 +121,29 @@ impl Client {
             client_id,
             auth,
         })
+    }
+
+    /// Returns the server that this client is registered at; its [`metadata`](AuthorizationServer::metadata)
+    /// names the issuer, and what the server supports.
+    ///
+    /// ```
+    /// use oauth2_proto::{Client, ClientAuth, pleo};
+    ///
+    /// # fn main() -> Result<(), oauth2_proto::Error> {
+    /// let client = Client::new(pleo::staging(), "client-id", ClientAuth::basic("fake-secret"))?;
+    /// let metadata = client.server().metadata();
+    /// assert_eq!(metadata.token_endpoint(), "https://auth.staging.pleo.io/oauth/token");
+    /// assert_eq!(client.client_id(), "client-id");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn server(&self) -> &AuthorizationServer {
+        &self.server
+    }
+
+    /// Returns the identifier that the server gave this client.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
     }
 
     /// Returns the name of this client's authentication (RFC 8414 §2).
@@ -245,6 +268,21 @@ impl IssuedTo {
     }
 }
 
+/// Adds to a refused client authentication those that the server supports, by their constructors.
+fn name_another_auth(refused: &Error, server: &AuthorizationServer) -> Error {
+    let constructors = [
+        ("client_secret_basic", "ClientAuth::basic"),
+        ("client_secret_post", "ClientAuth::post"),
+        ("none", "ClientAuth::none"),
+    ];
+    let supported = constructors.into_iter().filter(|(method, _)| server.check_auth_method(method).is_ok());
+    let names: Vec<&str> = supported.map(|(_, constructor)| constructor).collect();
+    Error::misuse(match names.is_empty() {
+        true => format!("{}; this crate has none of these", refused.message()),
+        false => format!("{}; use {}", refused.message(), names.join(" or ")),
+    })
+}
+
 fn written(endpoint: &Endpoint) -> String {
     endpoint.as_str().to_owned()
 }
@@ -294,6 +332,21 @@ mod tests {
 
     fn hex(bytes: &[u8]) -> String {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn a_refused_authentication_names_those_that_the_server_supports() {
+        let server =
+            AuthorizationServer::new("https://as.example/authorize", "https://as.example/token").unwrap();
+        for (supported, advice) in [
+            (&["client_secret_post"][..], "not client_secret_basic; use ClientAuth::post"),
+            (&["none", "client_secret_post"], "; use ClientAuth::post or ClientAuth::none"),
+            (&["private_key_jwt"], "not client_secret_basic; this crate has none of these"),
+        ] {
+            let server = server.clone().token_endpoint_auth_methods_supported(supported.iter().copied());
+            let refused = Client::new(server, "fake-client", ClientAuth::basic("fake-secret")).unwrap_err();
+            assert!(refused.to_string().ends_with(advice), "{refused}");
+        }
     }
 
     /// Stored sessions and pending authorizations hold these digests.

@@ -8,6 +8,9 @@ use crate::text::secret::Secret;
 
 /// The way in which a client authenticates itself at the token endpoint (RFC 6749 §2.3).
 ///
+/// A discovered server says which ways it supports:
+/// [`supports_auth_method`](crate::discovery::Metadata::supports_auth_method).
+///
 /// An empty secret is allowed (RFC 6749 §2.3.1): HTTP Basic sends it as such, and a body leaves it out.
 ///
 /// ```

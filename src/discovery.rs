@@ -8,12 +8,17 @@
 //!
 //! A discovery does no I/O. It returns the call for one address; after an error it goes on to the next one.
 //!
-//! # From a resource to a client
+//! # From the 401 of an API to its header
+//!
+//! These are the steps of an MCP client. At a server that does not know the program,
+//! [`registration`](crate::registration) comes before step 3.
 //!
 //! ```
+//! use oauth2_proto::challenge::{Challenge, Challenges, ProtectedApi};
 //! use oauth2_proto::discovery::{ResourceDiscovery, ServerDiscovery};
-//! use oauth2_proto::{Client, ClientAuth, Entropy, Request, Response};
+//! use oauth2_proto::{Client, ClientAuth, Request, Response};
 //!
+//! # use oauth2_proto::{Entropy, TokenResponse};
 //! # fn main() -> Result<(), oauth2_proto::Error> {
 //! // Your HTTP client; here, the answers of two servers.
 //! let send = |request: &Request| {
@@ -36,8 +41,13 @@
 //!     Response::new(200, json, body)
 //! };
 //!
-//! // 1. The API answered 401, with a challenge or without one.
-//! let mut discovery = ResourceDiscovery::from_challenge("https://api.example/mcp", None)?;
+//! // 1. The API answered 401, with a challenge or without one. Read the API's metadata.
+//! let url = "https://api.example/mcp";
+//! let headers = [("www-authenticate", r#"Bearer scope="files:read files:write""#)];
+//! let challenges = Challenges::from_headers(headers);
+//! let challenge = challenges.bearer();
+//! let named = challenge.and_then(Challenge::resource_metadata);
+//! let mut discovery = ResourceDiscovery::from_challenge(url, named)?;
 //! let resource = loop {
 //!     let call = discovery.call();
 //!     match call.read(send(call.request())) {
@@ -57,16 +67,30 @@
 //!     }
 //! };
 //!
-//! // 3. Sign the user in, for this resource.
+//! // 3. Sign the user in, for this resource: with the scopes that the challenge names, or
+//! //    else those that the metadata does. MCP wants the resource in refreshes, too.
+//! let server = server.refresh_repeats_resources();
 //! let client = Client::new(server, "client-id", ClientAuth::none())?;
+//! let mut scopes: Vec<&str> = challenge.into_iter().flat_map(Challenge::scopes).collect();
+//! if scopes.is_empty() {
+//!     scopes.extend(resource.scopes_supported().into_iter().flatten());
+//! }
 //! let request = client
 //!     .authorize("https://app.example/callback")
-//!     .scopes(resource.scopes_supported().into_iter().flatten())
+//!     .scopes(scopes)
 //!     .resource(resource.resource());
-//! let now = std::time::SystemTime::UNIX_EPOCH;
-//! let (url, _pending) = request.start_with(Entropy::from_bytes([1; 128]), now)?;
-//! assert!(url.starts_with("https://as.example/authorize?"));
-//! assert!(url.contains("resource=https%3A%2F%2Fapi.example%2Fmcp"));
+//! # let now = std::time::SystemTime::UNIX_EPOCH;
+//! # let (at, _pending) = request.start_with(Entropy::from_bytes([1; 128]), now)?;
+//! # assert!(at.starts_with("https://as.example/authorize?"));
+//! # assert!(at.contains("scope=files%3Aread+files%3Awrite&"));
+//! # assert!(at.contains("resource=https%3A%2F%2Fapi.example%2Fmcp"));
+//! # let json = r#"{"access_token":"fake-1","token_type":"Bearer"}"#;
+//! # let tokens = TokenResponse::for_test(&client, json)?;
+//!
+//! // 4. After the sign-in, send the token to this resource, and to nothing else.
+//! let api = ProtectedApi::new([resource.resource()])?;
+//! let header = api.authorization(tokens.token_type(), tokens.access_token(), url)?;
+//! assert_eq!(header.expose(), "Bearer fake-1");
 //! # Ok(())
 //! # }
 //! ```

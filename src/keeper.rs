@@ -160,6 +160,8 @@ pub struct Keeper {
 impl Keeper {
     /// Makes a keeper and its driver. `now` is your clock, usually `SystemTime::now`. Spawn [`Driver::run`];
     /// until it runs, every call waits.
+    ///
+    /// Pass an `Arc<Client>` to keep the client for sign-ins and revocations.
     pub fn new<S: Store, R: Runtime>(
         client: impl Into<Arc<Client>>,
         policy: RefreshPolicy,
@@ -276,7 +278,7 @@ impl Keeper {
     /// Ends an authorization for a disconnect or a sign-out. When the end is stored, returns the refresh
     /// token: revoke it at the server with [`Client::revoke`](crate::Client::revoke), as
     /// [`management`](crate::management) shows. `None` if there is no refresh token, or if the user has signed
-    /// in again meanwhile.
+    /// in again meanwhile. Another call returns the token once more, for a revocation that failed.
     ///
     /// # Errors
     ///

@@ -26,7 +26,7 @@ use crate::text::uri::{Endpoint, Issuer, Refused, Urn};
 /// assert_eq!(
 ///     error.to_string(),
 ///     "misuse: Pleo supports the client authentication methods \"client_secret_basic\", \
-///      not client_secret_post"
+///      not client_secret_post; use ClientAuth::basic"
 /// );
 /// ```
 pub fn staging() -> AuthorizationServer {

@@ -35,7 +35,7 @@ use crate::text::uri::{Endpoint, Issuer};
 /// assert_eq!(
 ///     error.to_string(),
 ///     "misuse: the server supports the client authentication methods \
-///      \"client_secret_basic\", not none"
+///      \"client_secret_basic\", not none; use ClientAuth::basic"
 /// );
 /// # Ok(())
 /// # }

@@ -97,6 +97,20 @@ impl<'a> Metadata<'a> {
         texts(&self.0.token_endpoint_auth_methods_supported)
     }
 
+    /// Returns the client authentication methods at the revocation endpoint; `None` means unknown.
+    pub fn revocation_endpoint_auth_methods_supported(
+        &self,
+    ) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
+        texts(&self.0.revocation_endpoint_auth_methods_supported)
+    }
+
+    /// Returns the client authentication methods at the introspection endpoint; `None` means unknown.
+    pub fn introspection_endpoint_auth_methods_supported(
+        &self,
+    ) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
+        texts(&self.0.introspection_endpoint_auth_methods_supported)
+    }
+
     /// Returns the code challenge methods; `None` means that PKCE is not announced.
     pub fn code_challenge_methods_supported(&self) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
         texts(&self.0.code_challenge_methods_supported)
@@ -113,8 +127,47 @@ impl<'a> Metadata<'a> {
         self.0.client_id_metadata_document_supported == Some(true)
     }
 
-    /// Returns a member of the server's document that has no method here, such as `jwks_uri`, as the server
-    /// sent it. A member that is `null` is absent.
+    /// Returns whether to try this grant type: `false` only where the server lists its grant types and this
+    /// one is not among them.
+    pub fn supports_grant_type(&self, grant_type: &str) -> bool {
+        self.0.check_grant_type(grant_type).is_ok()
+    }
+
+    /// Returns whether to try this client authentication at the token endpoint: `false` only where the server
+    /// lists its methods and this one is not among them.
+    ///
+    /// Choose the client's authentication, and what to register, by what a discovered server supports:
+    ///
+    /// ```
+    /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth};
+    ///
+    /// fn auth(server: &AuthorizationServer, secret: &str) -> ClientAuth {
+    ///     match server.metadata().supports_auth_method("client_secret_basic") {
+    ///         true => ClientAuth::basic(secret),
+    ///         false => ClientAuth::post(secret),
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), oauth2_proto::Error> {
+    /// let server = AuthorizationServer::new(
+    ///     "https://as.example/authorize",
+    ///     "https://as.example/token",
+    /// )?;
+    /// assert!(server.metadata().supports_grant_type("refresh_token"));
+    ///
+    /// let server = server.token_endpoint_auth_methods_supported(["client_secret_post"]);
+    /// assert!(!server.metadata().supports_auth_method("none"));
+    /// let auth = auth(&server, "fake-secret");
+    /// assert!(Client::new(server, "client-id", auth).is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn supports_auth_method(&self, method: &str) -> bool {
+        self.0.check_auth_method(method).is_ok()
+    }
+
+    /// Returns a member of the server's document that this crate does not act on, such as `jwks_uri` or
+    /// `ui_locales_supported`, as the server sent it. A member that is `null` is absent.
     ///
     /// This crate checks neither its kind nor an address in it. So it returns an endpoint that was left out
     /// because its address is unsound, too.

@@ -87,11 +87,17 @@ impl ServerDiscovery {
     ///
     /// # Errors
     ///
-    /// Misuse, if the issuer is not `https` (or `http` to a loopback address) or has user information, a
-    /// query or a fragment (RFC 8414 §2).
+    /// Misuse, if the issuer is not `https` (or `http` to a loopback address), has user information, a query
+    /// or a fragment (RFC 8414 §2), or is the well-known address of the document itself.
     pub fn new(issuer: &str) -> Result<Self, Error> {
         Issuer::parse(issuer)
             .map_err(|refused| Error::misuse(format!("the issuer {refused} (RFC 8414 section 2)")))?;
+        if issuer.contains("/.well-known/") {
+            return Err(Error::misuse(format!(
+                "the issuer {} is the address of a metadata document; pass the issuer that the document names",
+                ForeignAddress(issuer)
+            )));
+        }
         let mut addresses = vec![well_known(issuer, "openid-configuration")];
         // RFC 8414 §3.1 and OpenID Connect Discovery §4.1: without the slash that ends the path.
         let base = issuer.strip_suffix('/').unwrap_or(issuer);

@@ -63,6 +63,8 @@ pub struct Keeper<S, R> {
 
 impl<S: Store, R: Runtime> Keeper<S, R> {
     /// Makes a keeper. `now` is your clock, usually `SystemTime::now`.
+    ///
+    /// Pass an `Arc<Client>` to keep the client for sign-ins and revocations.
     pub fn new(
         client: impl Into<Arc<Client>>,
         policy: RefreshPolicy,
@@ -144,7 +146,7 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
     /// Ends an authorization for a disconnect or a sign-out. When the end is stored, returns the refresh
     /// token: revoke it at the server with [`Client::revoke`](crate::Client::revoke), as
     /// [`management`](crate::management) shows. `None` if there is no refresh token, or if the user has signed
-    /// in again meanwhile.
+    /// in again meanwhile. Another call returns the token once more, for a revocation that failed.
     ///
     /// # Errors
     ///

@@ -72,14 +72,16 @@ impl ClientMetadata {
         self.list(REDIRECT_URIS, uris)
     }
 
-    /// Sets how the client authenticates itself, such as `none`; the default of RFC 7591 §2 is
+    /// Sets how the client authenticates itself, such as `none`, in a way that the server
+    /// [supports](crate::discovery::Metadata::supports_auth_method); the default of RFC 7591 §2 is
     /// `client_secret_basic`.
     pub fn token_endpoint_auth_method(self, method: impl Into<String>) -> Self {
         self.text(AUTH_METHOD, method)
     }
 
     /// Sets the grants that the client uses; the default of RFC 7591 §2 is `authorization_code` alone, so
-    /// add `refresh_token` to get refresh tokens.
+    /// add `refresh_token` to get refresh tokens, if the server
+    /// [supports it](crate::discovery::Metadata::supports_grant_type).
     pub fn grant_types(self, grant_types: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.list(GRANT_TYPES, grant_types)
     }

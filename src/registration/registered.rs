@@ -22,7 +22,7 @@ use crate::text::uri::{Endpoint, Issuer};
 /// A client as a server registered it (RFC 7591 §3.2.1).
 ///
 /// It serializes; the stored form holds the client secret and the registration access token, so store it as
-/// a secret, by the issuer of the server. Every later version of this crate reads it. Replace it by each new
+/// a secret, by the [`issuer`](Self::issuer) of the server. Every later version of this crate reads it. Replace it by each new
 /// value that [`read`](Self::read) and [`update`](Self::update) bring: the server may have replaced the
 /// secret or the token (RFC 7592 §2.1). The module has [an example](super).
 #[derive(Clone)]
@@ -50,6 +50,42 @@ pub enum SecretExpiry {
 }
 
 impl Registered {
+    /// Returns the issuer identifier of the server that registered the client, to find the stored
+    /// registration of a server; `None` if the server's issuer was not set.
+    ///
+    /// ```
+    /// use oauth2_proto::{AuthorizationServer, registration::Registered};
+    ///
+    /// fn of<'a>(stored: &'a [Registered], server: &AuthorizationServer) -> Option<&'a Registered> {
+    ///     let issuer = server.metadata().issuer()?;
+    ///     stored.iter().find(|registered| registered.issuer() == Some(issuer))
+    /// }
+    /// # use oauth2_proto::Response;
+    /// # use oauth2_proto::registration::{ClientMetadata, register};
+    /// #
+    /// # fn main() -> Result<(), oauth2_proto::Error> {
+    /// # let server = |host| {
+    /// #     AuthorizationServer::new(&format!("{host}/authorize"), &format!("{host}/token"))?
+    /// #         .issuer(host)?
+    /// #         .registration_endpoint(&format!("{host}/register"))
+    /// # };
+    /// # let metadata = ClientMetadata::new().redirect_uris(["https://app.example/callback"]);
+    /// # let body = br#"{"client_id":"fake-client","token_endpoint_auth_method":"none"}"#;
+    /// # let json = [("content-type", "application/json")];
+    /// # let registered = |host| {
+    /// #     register(&server(host)?, &metadata).start()?.read(Response::new(201, json, body))
+    /// # };
+    /// # let stored = [registered("https://as.example")?, registered("https://other.example")?];
+    /// # let found = of(&stored, &server("https://other.example")?).unwrap();
+    /// # assert_eq!(found.issuer(), Some("https://other.example"));
+    /// # assert!(of(&stored, &server("https://third.example")?).is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn issuer(&self) -> Option<&str> {
+        self.at.issuer.as_ref().map(Issuer::as_str)
+    }
+
     /// Returns the client's identifier at this server.
     pub fn client_id(&self) -> &str {
         &self.client_id
@@ -113,7 +149,7 @@ impl Registered {
         self.management.as_ref().map(|management| &management.token)
     }
 
-    /// Makes the client.
+    /// Makes the client. It knows no time, so ask [`is_secret_expired`](Self::is_secret_expired) first.
     ///
     /// # Errors
     ///

@@ -89,7 +89,10 @@ impl fmt::Display for Reason {
             }
             Self::GaveUp => "refreshing failed too many times; resume it or let the user sign in again",
             Self::Ended => "the authorization was ended; the user must sign in again",
-            Self::NotSignedIn => "nothing is stored for this user; the user must sign in",
+            Self::NotSignedIn => {
+                "nothing is stored under this key; the user must sign in, or for tokens of the client's own the \
+                 program calls start_from_client_credentials"
+            },
         })
     }
 }

@@ -57,6 +57,25 @@ fn rfc8414_section_3_1_an_issuer_with_a_path_has_three_addresses_and_one_without
 }
 
 #[test]
+fn the_address_of_a_document_is_no_issuer() {
+    for address in [
+        "https://as.example/.well-known/oauth-authorization-server",
+        "https://as.example/.well-known/oauth-authorization-server/tenant",
+        "https://as.example/tenant/.well-known/openid-configuration",
+    ] {
+        let refused = ServerDiscovery::new(address).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            format!(
+                "misuse: the issuer {address:?} is the address of a metadata document; pass the issuer that the \
+                 document names"
+            )
+        );
+    }
+    assert!(ServerDiscovery::new("https://as.example/well-known/tenant").is_ok());
+}
+
+#[test]
 fn rfc8414_section_3_1_a_document_is_asked_for_by_get_without_credentials() {
     let discovery = tenant();
     let request = discovery.call().request();

@@ -230,9 +230,7 @@ impl<'a> Access<'a> {
 
     fn register(&self, server: AuthorizationServer) -> Result<Client, Failure> {
         let metadata = server.metadata();
-        let is_supported = |grant_type: &&str| {
-            metadata.grant_types_supported().is_none_or(|mut supported| supported.any(|it| it == *grant_type))
-        };
+        let is_supported = |grant_type: &&str| metadata.supports_grant_type(grant_type);
         let metadata = ClientMetadata::new()
             .client_name("oauth2-proto mcp-client")
             .redirect_uris([&self.settings.redirect_uri])
@@ -330,10 +328,7 @@ fn discover(mut discovery: ServerDiscovery) -> Result<AuthorizationServer, Failu
 
 /// Returns the first of these client authentication methods that the server supports, or is not known not to.
 fn method<'m>(server: &AuthorizationServer, methods: &[&'m str]) -> &'m str {
-    let is_supported = |method: &&&str| {
-        let supported = server.metadata().token_endpoint_auth_methods_supported();
-        supported.is_none_or(|mut supported| supported.any(|it| it == **method))
-    };
+    let is_supported = |method: &&&str| server.metadata().supports_auth_method(method);
     methods.iter().find(is_supported).or(methods.first()).copied().unwrap_or_default()
 }
 

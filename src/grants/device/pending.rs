@@ -141,7 +141,8 @@ impl PendingDevice {
     /// [`received`](Self::received) or [`no_response`](Self::no_response).
     ///
     /// If you store this value, store it after this call and before you send the request, so that a program
-    /// that is restarted meanwhile polls no sooner.
+    /// that is restarted meanwhile polls no sooner. Store it again after [`received`](Self::received): a
+    /// `slow_down` holds for good.
     ///
     /// # Errors
     ///
