@@ -8,7 +8,6 @@ use sha2::{Digest, Sha256};
 use crate::call::Request;
 use crate::client_auth::{ClientAuth, Method};
 use crate::error::Error;
-use crate::grants::client_credentials::GRANT_TYPE;
 use crate::server::AuthorizationServer;
 use crate::text::form;
 use crate::text::secret::Secret;
@@ -115,7 +114,7 @@ impl Client {
                 as_written: IssuedTo::of(&server, &client_id, written),
                 refreshes: server.check_grant_type("refresh_token").is_ok(),
                 has_own_tokens: !matches!(auth.0, Method::None)
-                    && server.check_grant_type(GRANT_TYPE).is_ok(),
+                    && server.check_grant_type("client_credentials").is_ok(),
             }),
             server,
             client_id,

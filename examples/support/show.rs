@@ -1,5 +1,7 @@
 //! Prints the steps of a sign-in, without the secrets.
 
+#![allow(dead_code, reason = "each file that includes this one uses a part of it")]
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use oauth2_proto::{Advice, Error, Request, TokenResponse};

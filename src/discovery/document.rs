@@ -119,7 +119,7 @@ impl<'a> Metadata<'a> {
     /// This crate checks neither its kind nor an address in it. So it returns an endpoint that was left out
     /// because its address is unsound, too.
     pub fn get(&self, name: &str) -> Option<&'a Value> {
-        self.0.more.as_deref()?.get(name)
+        self.0.extras.as_deref()?.get(name)
     }
 
     fn list(&self, name: &str) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
@@ -171,7 +171,7 @@ pub(super) struct Document<'a> {
 ///
 /// Invalid: a member is of the wrong kind, there is no token endpoint, or the address of the token or the
 /// authorization endpoint is unsound.
-pub(super) fn read<'a>(members: [Member<'a>; 17], mut more: Extras) -> Result<Document<'a>, Error> {
+pub(super) fn read<'a>(members: [Member<'a>; 17], mut extras: Extras) -> Result<Document<'a>, Error> {
     let [
         issuer,
         authorization_endpoint,
@@ -191,7 +191,7 @@ pub(super) fn read<'a>(members: [Member<'a>; 17], mut more: Extras) -> Result<Do
         takes_client_documents,
         settings,
     ] = members;
-    more.keep_storable();
+    extras.keep_storable();
     let issuer = answer::text("issuer", issuer)?;
     let authorization_endpoint = answer::text("authorization_endpoint", authorization_endpoint)?
         .map(|url| parse_authorization_endpoint(&url).map_err(Error::of_answer))
@@ -210,11 +210,11 @@ pub(super) fn read<'a>(members: [Member<'a>; 17], mut more: Extras) -> Result<Do
         ("registration_endpoint", registration_endpoint, &mut server.registration_endpoint),
         ("revocation_endpoint", revocation_endpoint, &mut server.revocation_endpoint),
     ] {
-        *endpoint = optional_endpoint(name, member, &mut more)?;
+        *endpoint = optional_endpoint(name, member, &mut extras)?;
     }
     for (name, member) in [("scopes_supported", scopes), ("response_types_supported", response_types)] {
         if let Some(list) = answer::texts(name, member)? {
-            more.insert(name.to_owned(), list.into());
+            extras.insert(name.to_owned(), list.into());
         }
     }
     for (name, member, list) in [
@@ -243,19 +243,19 @@ pub(super) fn read<'a>(members: [Member<'a>; 17], mut more: Extras) -> Result<Do
         answer::boolean("authorization_response_iss_parameter_supported", sends_iss)?.unwrap_or_default();
     server.client_id_metadata_document_supported =
         answer::boolean(CLIENT_ID_METADATA_DOCUMENT, takes_client_documents)?;
-    server.more = Some(Arc::new(more)).filter(|more| more.iter().next().is_some());
+    server.extras = Some(Arc::new(extras)).filter(|extras| extras.iter().next().is_some());
     Ok(Document { server, issuer, settings })
 }
 
 /// Reads an endpoint that a server may lack. One with an unsound address counts as missing, and its text is
 /// kept among the other members: `AuthorizationServer::require` then says what is wrong with it.
-fn optional_endpoint(name: &str, member: Member<'_>, more: &mut Extras) -> Result<Option<Endpoint>, Error> {
+fn optional_endpoint(name: &str, member: Member<'_>, extras: &mut Extras) -> Result<Option<Endpoint>, Error> {
     match member {
         Member::Absent => Ok(None),
         Member::Text(url) => match parse_endpoint(name, &url) {
             Ok(endpoint) => Ok(Some(endpoint)),
             Err(_) => {
-                more.insert(name.to_owned(), (*url).into());
+                extras.insert(name.to_owned(), (*url).into());
                 Ok(None)
             }
         },
@@ -305,7 +305,7 @@ impl Serialize for AuthorizationServer {
         if let Some(takes) = self.client_id_metadata_document_supported {
             document.serialize_entry(CLIENT_ID_METADATA_DOCUMENT, &takes)?;
         }
-        for (name, value) in self.more.iter().flat_map(|more| more.iter()) {
+        for (name, value) in self.extras.iter().flat_map(|extras| extras.iter()) {
             // An endpoint that was left out, and set by hand since.
             let is_replaced = endpoints.iter().any(|(known, endpoint)| *known == name && endpoint.is_some());
             if !is_replaced {
@@ -329,12 +329,12 @@ impl<'de> Deserialize<'de> for AuthorizationServer {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         let mut members = [const { Member::Absent }; 17];
         // The format's own error may quote what it found, such as a key in an address.
-        let more = json::read_from(source, NAMES, &mut members).map_err(|_| {
+        let extras = json::read_from(source, NAMES, &mut members).map_err(|_| {
             D::Error::custom("an authorization server is an object, and this is none, or a broken one")
         })?;
         let refused =
             |error: Error| D::Error::custom(format!("in the authorization server: {}", error.message()));
-        let stored = read(members, more).map_err(refused)?;
+        let stored = read(members, extras).map_err(refused)?;
         let server = match stored.issuer {
             Some(issuer) => stored.server.issuer(&issuer).map_err(refused)?,
             None => stored.server,

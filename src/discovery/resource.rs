@@ -198,7 +198,7 @@ pub struct ProtectedResource {
     authorization_servers: Vec<Issuer>,
     scopes_supported: Option<Vec<String>>,
     bearer_methods_supported: Option<Vec<String>>,
-    more: Extras,
+    extras: Extras,
 }
 
 impl ProtectedResource {
@@ -229,7 +229,7 @@ impl ProtectedResource {
     /// Returns a member that has no method here, such as `dpop_bound_access_tokens_required`, as the resource
     /// sent it. A member that is `null` is absent.
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.more.get(name)
+        self.extras.get(name)
     }
 }
 
@@ -281,7 +281,7 @@ impl Readable for ResourceMetadata {
     type Output = ProtectedResource;
 
     fn read(response: Response<'_>, context: &ResourceContext) -> Result<ProtectedResource, Error> {
-        let ([resource, servers, scopes, bearer_methods], mut more) = answer::read(&response, NAMES)?;
+        let ([resource, servers, scopes, bearer_methods], mut extras) = answer::read(&response, NAMES)?;
         let resource = answer::text("resource", resource)?.ok_or_else(|| answer::missing("resource"))?;
         if !context.accepts(&resource) {
             return Err(Error::untrusted(format!(
@@ -292,7 +292,7 @@ impl Readable for ResourceMetadata {
         }
         let servers = answer::texts("authorization_servers", servers)?.unwrap_or_default();
         let servers = servers.iter().map(|issuer| Issuer::parse(issuer)).collect::<Result<_, _>>();
-        more.keep_storable();
+        extras.keep_storable();
         Ok(ProtectedResource {
             resource: Endpoint::parse(&resource, &[])
                 .map_err(|refused| Error::invalid(format!("the resource {refused}")))?,
@@ -300,7 +300,7 @@ impl Readable for ResourceMetadata {
                 .map_err(|refused| Error::invalid(format!("the authorization server {refused}")))?,
             scopes_supported: answer::texts("scopes_supported", scopes)?,
             bearer_methods_supported: answer::texts("bearer_methods_supported", bearer_methods)?,
-            more,
+            extras,
         })
     }
 }

@@ -209,8 +209,8 @@ impl Readable for ServerMetadata {
     type Output = AuthorizationServer;
 
     fn read(response: Response<'_>, context: &ServerContext) -> Result<AuthorizationServer, Error> {
-        let (members, more) = answer::read(&response, document::NAMES)?;
-        let document = document::read(members, more)?;
+        let (members, extras) = answer::read(&response, document::NAMES)?;
+        let document = document::read(members, extras)?;
         let issuer = document.issuer.ok_or_else(|| answer::missing("issuer"))?;
         if issuer != context.issuer {
             return Err(Error::untrusted(format!(
