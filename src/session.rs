@@ -3,6 +3,7 @@
 //! [`Session`]'s documentation has a table of its phases; `phase.rs` has one variant for each row. This file
 //! has the other columns: `poll` maps each phase to a step, and each report is a transition.
 
+mod client_credentials;
 pub(crate) mod clock;
 mod for_keeper;
 mod jitter;
