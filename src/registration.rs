@@ -46,15 +46,16 @@
 //! [`ClientMetadata::document`] at an address of yours, and use [`ClientIdUrl::client`].
 
 mod document;
+mod manage;
 mod metadata;
 mod reader;
 mod registered;
 mod stored;
 
-pub use document::{ClientIdUrl, client_id_url};
-pub use metadata::{ApplicationType, ClientMetadata};
-pub use reader::Deletion;
-pub use registered::{Registered, SecretExpiry};
+pub use self::document::{ClientIdUrl, client_id_url};
+pub use self::manage::Deletion;
+pub use self::metadata::{ApplicationType, ClientMetadata};
+pub use self::registered::{Registered, SecretExpiry};
 
 use std::fmt;
 use std::sync::Arc;

@@ -19,8 +19,8 @@ use crate::text::secret::Secret;
 use crate::text::uri::Resource;
 use crate::token::reader::TokenContext;
 
+pub use self::details::AuthorizationDetail;
 pub use crate::text::json::Extras;
-pub use details::AuthorizationDetail;
 
 /// The tokens that the token endpoint granted, and what it said about them (RFC 6749 §5.1).
 ///

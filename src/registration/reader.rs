@@ -11,7 +11,6 @@ use crate::registration::metadata::{AUTH_METHOD, REDIRECT_URIS};
 use crate::registration::registered::{EXPIRES_AT, ISSUED_AT, Management, Registered, RegisteredAt};
 use crate::text::json::Extras;
 use crate::text::uri::Endpoint;
-use crate::token::reader;
 
 /// The context that the reader of a registration needs.
 pub struct RegistrationContext {
@@ -88,25 +87,6 @@ impl Readable for Registered {
             changed: context.asked.as_ref().map(|asked| changed(asked, &metadata)).unwrap_or_default(),
             metadata,
         })
-    }
-}
-
-/// The [`Reply`] to a deletion, which says nothing: any success means that the registration is gone (RFC 7592
-/// §2.3).
-#[derive(Debug)]
-pub enum Deletion {}
-
-impl Reply for Deletion {}
-
-impl sealed::Reply for Deletion {
-    type Context = ();
-}
-
-impl Readable for Deletion {
-    type Output = ();
-
-    fn read(response: Response<'_>, (): &()) -> Result<(), Error> {
-        reader::read_failure(&response).map_or(Ok(()), Err)
     }
 }
 
