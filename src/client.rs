@@ -135,7 +135,7 @@ impl Client {
 
     /// Returns the `client_id` for a body that names it although a header authenticates the client; empty
     /// where [`request`](Self::request) adds it anyway.
-    pub(crate) fn client_id_beside_header(&self) -> &str {
+    pub(crate) fn client_id_for_body(&self) -> &str {
         if self.authorization.is_some() { &self.client_id } else { "" }
     }
 

@@ -50,8 +50,9 @@ use std::iter;
 use crate::call::Request;
 use crate::client::Client;
 use crate::error::Error;
-use crate::text::secret::{Secret, is_sound};
+use crate::text::secret::Secret;
 use crate::text::uri::Endpoint;
+use crate::token::check_token;
 
 /// The kind of a token, in the words of `token_type_hint` (RFC 7009 §2.1).
 ///
@@ -81,17 +82,8 @@ fn request(
     token: &Secret,
     kind: Option<TokenKind>,
 ) -> Result<Request, Error> {
-    check_token("token", token)?;
+    check_token("token", token.expose())?;
     let hint = kind.map_or("", TokenKind::name);
     let parameters = [("token", token.expose()), ("token_type_hint", hint)];
     Ok(client.request(endpoint, &parameters, iter::empty()))
-}
-
-fn check_token(what: &str, token: &Secret) -> Result<(), Error> {
-    match is_sound(token.expose()) {
-        true => Ok(()),
-        false => Err(Error::misuse(format!(
-            "the {what} is empty or holds control characters; pass it without the line break of a file"
-        ))),
-    }
 }

@@ -63,12 +63,14 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use crate::call::{Call, Request};
+use crate::client_auth::authorization_header;
 use crate::error::Error;
 use crate::registration::reader::RegistrationContext;
 use crate::registration::registered::RegisteredAt;
 use crate::server::AuthorizationServer;
 use crate::text::json::Extras;
-use crate::text::secret::{Secret, is_sound};
+use crate::text::secret::Secret;
+use crate::token::check_token;
 
 /// Starts a registration of a client with this metadata (RFC 7591 §3).
 pub fn register<'a>(
@@ -105,13 +107,11 @@ impl<'a> RegistrationRequest<'a> {
         let asked = self.metadata.over(Extras::default())?;
         check_supported(self.server, &asked)?;
         let authorization = match self.initial_access_token {
-            Some(token) if !is_sound(token.expose()) => {
-                return Err(Error::misuse(
-                    "the initial access token is empty or holds control characters; pass it without the line \
-                     break of a file",
-                ));
+            Some(token) => {
+                check_token("initial access token", token.expose())?;
+                Some(bearer(token))
             }
-            token => token.map(bearer),
+            None => None,
         };
         let request = Request::json("POST", endpoint.to_shared(), to_json(&asked)?, authorization);
         let context =
@@ -136,11 +136,7 @@ fn check_supported(server: &AuthorizationServer, asked: &Extras) -> Result<(), E
 
 /// Builds the `Authorization` header of a bearer token (RFC 6750 §2.1).
 fn bearer(token: &Secret) -> Arc<Secret> {
-    const SCHEME: &str = "Bearer ";
-    let mut header = String::with_capacity(SCHEME.len() + token.expose().len());
-    header.push_str(SCHEME);
-    header.push_str(token.expose());
-    Arc::new(Secret::new(header))
+    Arc::new(authorization_header("Bearer", token))
 }
 
 /// Writes members as a JSON object.

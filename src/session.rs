@@ -33,7 +33,6 @@ use std::time::SystemTime;
 use crate::call::{Call, Response};
 use crate::client::{Client, Holder};
 use crate::error::Error;
-use crate::grants::refresh::check_refresh_token;
 use crate::session::clock::Clock;
 use crate::session::phase::{Hand, Phase, Seen};
 use crate::session::record::{Record, State, Validity};
@@ -44,7 +43,7 @@ use crate::session::trouble::Failure;
 use crate::text::scope::Scope;
 use crate::text::secret::Secret;
 use crate::text::time::{later, system_time, unix};
-use crate::token::{Extras, TokenResponse, TokenType};
+use crate::token::{Extras, TokenResponse, TokenType, check_token};
 
 /// The tokens of one authorization over time, kept alive by one refresh at a time.
 ///
@@ -304,7 +303,7 @@ impl Session {
         policy: RefreshPolicy,
         now: SystemTime,
     ) -> Result<Self, Error> {
-        check_refresh_token(&refresh_token)?;
+        check_token("refresh token", refresh_token.expose())?;
         let record = Record::of_refresh_token(refresh_token, client, unix(now));
         Ok(Self::with(record, client.holder.clone(), policy, now))
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::challenge::parse::is_token_character;
+use crate::client_auth::authorization_header;
 use crate::error::Error;
 use crate::text::foreign::Foreign;
 use crate::text::secret::Secret;
@@ -169,12 +170,7 @@ impl ProtectedApi {
                  pass it as the server gave it",
             ));
         }
-        // With its final length: a buffer that grows would leave a copy behind.
-        let mut header = String::with_capacity(scheme.len() + 1 + token.len());
-        header.push_str(scheme);
-        header.push(' ');
-        header.push_str(token);
-        Ok(Secret::new(header))
+        Ok(authorization_header(scheme, access_token))
     }
 }
 

@@ -6,7 +6,8 @@ use crate::call::Call;
 use crate::client::Client;
 use crate::error::Error;
 use crate::grants::reply::Grant;
-use crate::text::secret::{Secret, is_sound};
+use crate::text::secret::Secret;
+use crate::token::check_token;
 use crate::token::wanted::Wanted;
 
 impl Client {
@@ -72,19 +73,14 @@ impl<'a> JwtBearerRequest<'a> {
     pub fn start(mut self) -> Result<Call<Grant>, Error> {
         self.wanted.check()?;
         self.client.server.check_grant_type(GRANT_TYPE)?;
-        if !is_sound(self.assertion.expose()) {
-            return Err(Error::misuse(
-                "the assertion is empty or holds control characters; pass it without the line break of a file",
-            ));
-        }
+        check_token("assertion", self.assertion.expose())?;
         let parameters = [
             ("grant_type", GRANT_TYPE),
             ("assertion", self.assertion.expose()),
             ("scope", self.wanted.scope.as_str()),
         ];
         let request = self.client.token_request(&parameters, &self.wanted.resources);
-        let requested_scope = self.wanted.requested_scope();
-        Ok(Call::new(request, self.client.token_context(requested_scope, self.wanted.into_resources())))
+        Ok(Call::new(request, self.wanted.into_context(self.client)))
     }
 }
 

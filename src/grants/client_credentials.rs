@@ -106,10 +106,12 @@ impl<'a> ClientCredentialsRequest<'a> {
         self.check(self.client)?;
         let Self { client, wanted, added } = self;
         let parameters = [("grant_type", GRANT_TYPE), ("scope", wanted.scope.as_str())];
-        let resources = wanted.resources.iter().map(|resource| ("resource", resource.as_str()));
-        let request =
-            client.request(&client.server.token_endpoint, &parameters, resources.chain(added.iter()));
-        let tokens = client.token_context(wanted.requested_scope(), wanted.into_resources());
+        let request = client.request(
+            &client.server.token_endpoint,
+            &parameters,
+            wanted.resource_parameters().chain(added.iter()),
+        );
+        let tokens = wanted.into_context(client);
         // The request ends no earlier token, whatever a refresh does at this server.
         let own = Some(added.to_owned());
         let tokens = TokenContext { client_credentials: own, ends_together: false, ..tokens };

@@ -166,9 +166,8 @@ impl<'a> DeviceAuthorizationRequest<'a> {
         let endpoint =
             server.require(&server.device_authorization_endpoint, "device authorization endpoint")?;
         server.check_grant_type(GRANT_TYPE)?;
-        let parameters = [("client_id", client.client_id_beside_header()), ("scope", wanted.scope.as_str())];
-        let resources = wanted.resources.iter().map(|resource| ("resource", resource.as_str()));
-        let request = client.request(endpoint, &parameters, resources);
+        let parameters = [("client_id", client.client_id_for_body()), ("scope", wanted.scope.as_str())];
+        let request = client.request(endpoint, &parameters, wanted.resource_parameters());
         let context = DeviceContext {
             started_by: client.started_by,
             scope: wanted.requested_scope(),
@@ -375,7 +374,8 @@ impl UserCode {
     }
 }
 
-const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+/// The name of the grant (RFC 8628 §3.4).
+pub(super) const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// The members of the answer that this crate reads.
 const NAMES: &[&str; 7] = &[

@@ -13,10 +13,10 @@ use crate::grants::token_type;
 use crate::server::Leniencies;
 use crate::text::json::Member;
 use crate::text::scope::Scope;
-use crate::text::secret::{Secret, is_sound};
+use crate::text::secret::Secret;
 use crate::token::reader::{self, Access, TokenContext};
 use crate::token::wanted::Wanted;
-use crate::token::{TokenResponse, TokenType};
+use crate::token::{TokenResponse, TokenType, check_token};
 
 impl Client {
     /// Exchanges a token for another one (RFC 8693 §2.1); [`token_type`] has the usual types.
@@ -134,17 +134,17 @@ impl<'a> TokenExchangeRequest<'a> {
     pub(super) fn into_parts(mut self) -> Result<(Request, TokenContext), Error> {
         self.wanted.check()?;
         self.client.server.check_grant_type(GRANT_TYPE)?;
-        check("subject token", self.subject_token.expose())?;
-        check("type of the subject token", self.subject_token_type)?;
+        check_token("subject token", self.subject_token.expose())?;
+        check_token("type of the subject token", self.subject_token_type)?;
         if let Some((actor_token, actor_token_type)) = self.actor {
-            check("actor token", actor_token.expose())?;
-            check("type of the actor token", actor_token_type)?;
+            check_token("actor token", actor_token.expose())?;
+            check_token("type of the actor token", actor_token_type)?;
         }
         if let Some(requested_token_type) = self.requested_token_type {
-            check("requested token type", requested_token_type)?;
+            check_token("requested token type", requested_token_type)?;
         }
         // An empty one would be left out, and the token would be good for more.
-        self.audiences.iter().try_for_each(|audience| check("audience", audience))?;
+        self.audiences.iter().try_for_each(|audience| check_token("audience", audience))?;
 
         let (actor_token, actor_token_type) =
             self.actor.map_or(("", ""), |(token, token_type)| (token.expose(), token_type));
@@ -157,27 +157,19 @@ impl<'a> TokenExchangeRequest<'a> {
             ("actor_token_type", actor_token_type),
             ("scope", self.wanted.scope.as_str()),
         ];
-        let resources = self.wanted.resources.iter().map(|resource| ("resource", resource.as_str()));
         let audiences = self.audiences.iter().map(|audience| ("audience", *audience));
         let client = self.client;
-        let request = client.request(&client.server.token_endpoint, &parameters, resources.chain(audiences));
-        let requested_scope = self.wanted.requested_scope();
-        Ok((request, client.token_context(requested_scope, self.wanted.into_resources())))
+        let request = client.request(
+            &client.server.token_endpoint,
+            &parameters,
+            self.wanted.resource_parameters().chain(audiences),
+        );
+        Ok((request, self.wanted.into_context(client)))
     }
 }
 
 /// The name of the grant (RFC 8693 §2.1).
 pub(super) const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
-
-/// Refuses a text that is left out, or that was read from a file with its line break.
-fn check(what: &str, text: &str) -> Result<(), Error> {
-    match is_sound(text) {
-        true => Ok(()),
-        false => {
-            Err(Error::misuse(format!("the {what} is empty or holds control characters; pass it as it is")))
-        }
-    }
-}
 
 /// The token that a token exchange issued (RFC 8693 §2.2.1). It need not be an access token.
 ///

@@ -9,14 +9,13 @@ use crate::call::{Call, Response};
 use crate::client::Client;
 use crate::error::Error;
 use crate::grants::ClientCredentialsRequest;
-use crate::grants::refresh::check_refresh_token;
 use crate::keeper::error::KeeperError;
 use crate::keeper::wishes::{End, Stage, Start, Wishes};
 use crate::session::{
     Outlook, Reason, RefreshPolicy, Save, Session, SessionRefresh, Snapshot, Step, WaitReason,
 };
 use crate::text::secret::Secret;
-use crate::token::{Extras, TokenResponse};
+use crate::token::{Extras, TokenResponse, check_token};
 
 /// The next step towards a good access token; returned by [`Errands::next`].
 #[derive(Debug)]
@@ -391,7 +390,7 @@ impl Errands {
     ///
     /// Misuse: the refresh token is empty or holds control characters, such as the line break of a file.
     pub fn start_from_refresh_token(&mut self, refresh_token: Secret) -> Result<(), Error> {
-        check_refresh_token(&refresh_token)?;
+        check_token("refresh token", refresh_token.expose())?;
         self.wishes.start = Some(Start::RefreshToken(refresh_token));
         self.read_at = None;
         Ok(())

@@ -8,13 +8,14 @@ use serde_json::Value;
 use crate::answer;
 use crate::call::{Call, Readable, Reply, Response, sealed};
 use crate::client::Client;
+use crate::client_auth::authorization_header;
 use crate::error::Error;
-use crate::management::{TokenKind, check_token, request};
+use crate::management::{TokenKind, request};
 use crate::server::Leniencies;
 use crate::text::json::{Extras, Member};
 use crate::text::scope::Scope;
 use crate::text::secret::Secret;
-use crate::token::reader;
+use crate::token::{check_token, reader};
 
 impl Client {
     /// Starts the introspection of a token (RFC 7662 §2.1): the server says whether the token is active, and
@@ -95,8 +96,8 @@ impl<'a> IntrospectionRequest<'a> {
                 server.check_auth_method_at(INTROSPECTION_ENDPOINT, supported, self.client.auth_method())?;
             }
             Some(bearer) => {
-                check_token("access token that authorizes the request", bearer)?;
-                request.replace_credentials(Secret::new(format!("Bearer {}", bearer.expose())));
+                check_token("access token that authorizes the request", bearer.expose())?;
+                request.replace_credentials(authorization_header("Bearer", bearer));
             }
         }
         Ok(Call::new(request, IntrospectionContext { leniencies: server.leniencies }))
