@@ -1,4 +1,4 @@
-//! The document of an authorization server (RFC 8414 §2), as it is read, stored and read back.
+//! The document of an authorization server (RFC 8414 §2): its reader, its stored form, and a view of it.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -77,12 +77,12 @@ impl<'a> Metadata<'a> {
         self.0.revocation_endpoint.as_ref().map(Endpoint::as_str)
     }
 
-    /// Returns the scopes; the server may support others, too.
+    /// Returns the scopes; `None` means unknown. The server may support others, too.
     pub fn scopes_supported(&self) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
         self.list("scopes_supported")
     }
 
-    /// Returns the response types.
+    /// Returns the response types; `None` means unknown.
     pub fn response_types_supported(&self) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
         self.list("response_types_supported")
     }
@@ -116,8 +116,7 @@ impl<'a> Metadata<'a> {
     /// Returns a member of the server's document that has no method here, such as `jwks_uri`, as the server
     /// sent it. A member that is `null` is absent.
     ///
-    /// This crate checks neither its kind nor an address in it. So it returns an endpoint that was left out
-    /// because its address is unsound, too.
+    /// The value is unchecked. It may be an endpoint that was left out because its address is unsound.
     pub fn get(&self, name: &str) -> Option<&'a Value> {
         self.0.extras.as_deref()?.get(name)
     }
@@ -154,11 +153,11 @@ pub(super) const NAMES: &[&str; 17] = &[
 
 const CLIENT_ID_METADATA_DOCUMENT: &str = "client_id_metadata_document_supported";
 
-/// The member with what this crate knows of a server and RFC 8414 has no name for. Only a stored document may
-/// hold it: a server must not switch on its own leniencies.
+/// The member for the settings of this crate that RFC 8414 does not define. Only a stored document may hold
+/// it: a server must not switch on its own leniencies.
 const SETTINGS: &str = "oauth2_proto";
 
-/// What a document says: the server without its issuer and settings, which are for the caller to judge.
+/// A document as read. The caller checks the issuer and the settings before it adds them to the server.
 pub(super) struct Document<'a> {
     pub(super) server: AuthorizationServer,
     pub(super) issuer: Option<String>,
@@ -263,7 +262,7 @@ fn optional_endpoint(name: &str, member: Member<'_>, extras: &mut Extras) -> Res
     }
 }
 
-/// Writes the document of RFC 8414 §2, with the settings that this RFC does not know under `oauth2_proto`.
+/// Writes the document of RFC 8414 §2, with the settings that this RFC does not define under `oauth2_proto`.
 impl Serialize for AuthorizationServer {
     fn serialize<S: Serializer>(&self, target: S) -> Result<S::Ok, S::Error> {
         let endpoints = [
@@ -306,7 +305,7 @@ impl Serialize for AuthorizationServer {
             document.serialize_entry(CLIENT_ID_METADATA_DOCUMENT, &takes)?;
         }
         for (name, value) in self.extras.iter().flat_map(|extras| extras.iter()) {
-            // An endpoint that was left out, and set by hand since.
+            // The endpoint was left out as unsound, and then set by hand.
             let is_replaced = endpoints.iter().any(|(known, endpoint)| *known == name && endpoint.is_some());
             if !is_replaced {
                 document.serialize_entry(name, value)?;
@@ -321,7 +320,7 @@ impl Serialize for AuthorizationServer {
 }
 
 /// Reads a server that was serialized, or that you wrote as a document of RFC 8414 §2 yourself. Its token
-/// endpoint is required, and its endpoints are held to the rules of [`AuthorizationServer::new`].
+/// endpoint is required, and its endpoints must obey the rules of [`AuthorizationServer::new`].
 ///
 /// Use [`ServerDiscovery`](crate::discovery::ServerDiscovery) for a document from a server: it compares the
 /// issuer, and takes no leniency from the document.
@@ -377,7 +376,7 @@ fn settings(server: &AuthorizationServer) -> Map<String, Value> {
 ///
 /// # Errors
 ///
-/// Invalid: a setting is unknown or of the wrong kind. To ignore it could drop a check.
+/// Invalid: a setting is unknown or of the wrong kind. Ignoring it could drop a check.
 fn with_settings(
     mut server: AuthorizationServer,
     settings: Member<'_>,
@@ -390,51 +389,44 @@ fn with_settings(
         return Err(Error::invalid("oauth2_proto is no object, or there twice"));
     };
     for (name, value) in settings {
-        let list = |value: &Value| {
-            value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
-        };
-        let is_applied = match (name.as_str(), &value) {
-            ("name", Value::String(name)) => {
-                server.name = Cow::Owned(name.clone());
-                true
-            }
-            ("instead_of_revocation", Value::String(instead)) => {
-                server.instead_of_revocation = Some(Cow::Owned(instead.clone()));
-                true
-            }
-            ("https_redirect_uris_only", Value::Bool(value)) => {
-                server.https_redirect_uris_only = *value;
-                true
-            }
-            ("access_tokens_end_with_refresh", Value::Bool(value)) => {
-                server.access_tokens_end_with_refresh = *value;
-                true
-            }
-            ("refresh_repeats_scope", Value::Bool(value)) => {
-                server.refresh_repeats_scope = *value;
-                true
-            }
-            ("refresh_repeats_resources", Value::Bool(value)) => {
-                server.refresh_repeats_resources = *value;
-                true
-            }
-            ("invalid_grant_codes", value) => {
-                server.invalid_grant_codes = list(value).map(Into::into);
-                server.invalid_grant_codes.is_some()
-            }
-            ("tolerate", value) => list(value).is_some_and(|names| {
-                names.iter().all(|name| {
-                    let known = Leniency::ALL.into_iter().find(|leniency| leniency.name() == name);
-                    known.map(|leniency| server.leniencies.insert(leniency)).is_some()
-                })
-            }),
-            _ => false,
-        };
-        if !is_applied {
+        if !apply(&mut server, &name, &value) {
             return Err(Error::invalid(
                 "oauth2_proto holds a setting or a value that this version of the crate does not know",
             ));
         }
     }
     Ok(server)
+}
+
+/// Applies one stored setting. Returns whether its name and its value are known.
+fn apply(server: &mut AuthorizationServer, name: &str, value: &Value) -> bool {
+    match (name, value) {
+        ("name", Value::String(name)) => server.name = Cow::Owned(name.clone()),
+        ("instead_of_revocation", Value::String(instead)) => {
+            server.instead_of_revocation = Some(Cow::Owned(instead.clone()));
+        }
+        ("https_redirect_uris_only", Value::Bool(value)) => server.https_redirect_uris_only = *value,
+        ("access_tokens_end_with_refresh", Value::Bool(value)) => {
+            server.access_tokens_end_with_refresh = *value;
+        }
+        ("refresh_repeats_scope", Value::Bool(value)) => server.refresh_repeats_scope = *value,
+        ("refresh_repeats_resources", Value::Bool(value)) => server.refresh_repeats_resources = *value,
+        ("invalid_grant_codes", codes) => {
+            let Some(codes) = list(codes) else { return false };
+            server.invalid_grant_codes = Some(codes.into());
+        }
+        ("tolerate", names) => {
+            let known = |name: String| Leniency::ALL.into_iter().find(|leniency| leniency.name() == name);
+            let leniencies = list(names).and_then(|names| names.into_iter().map(known).collect());
+            let Some::<Vec<_>>(leniencies) = leniencies else { return false };
+            leniencies.into_iter().for_each(|leniency| server.leniencies.insert(leniency));
+        }
+        _ => return false,
+    }
+    true
+}
+
+/// Returns the texts of a list that holds nothing else.
+fn list(value: &Value) -> Option<Vec<String>> {
+    value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
 }
