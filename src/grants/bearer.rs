@@ -19,7 +19,7 @@ impl Client {
     /// parameter that a server wants, such as `requested_token_use` of Entra, with
     /// [`request_mut`](Call::request_mut).
     ///
-    /// After [`Reauthorize`](crate::Advice::Reauthorize), obtain a new assertion.
+    /// After the advice [`Reauthorize`](crate::Advice::Reauthorize), obtain a new assertion.
     ///
     /// ```
     /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Secret};
@@ -52,7 +52,7 @@ pub struct JwtBearerRequest<'a> {
 }
 
 impl<'a> JwtBearerRequest<'a> {
-    /// Asks for scopes, each a token of its own (RFC 6749 §3.3); repeatable.
+    /// Asks for scopes, each passed by itself (RFC 6749 §3.3); repeatable.
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         self.wanted.add_scopes(scopes);
         self

@@ -39,10 +39,10 @@ impl Client {
     ///     .start()?;
     ///
     /// let json = [("content-type", "application/json")];
-    /// let body = br#"{"access_token":"fake-for-the-backend","token_type":"Bearer","expires_in":60,
+    /// let body = br#"{"access_token":"fake-backend","token_type":"Bearer","expires_in":60,
     ///     "issued_token_type":"urn:ietf:params:oauth:token-type:access_token"}"#;
     /// let exchanged = call.read(Response::new(200, json, body))?;
-    /// assert_eq!(exchanged.token().expose(), "fake-for-the-backend");
+    /// assert_eq!(exchanged.token().expose(), "fake-backend");
     /// assert_eq!(exchanged.issued_token_type(), token_type::ACCESS_TOKEN);
     /// assert!(exchanged.access_tokens().is_some());
     /// # Ok(())
@@ -102,7 +102,7 @@ impl<'a> TokenExchangeRequest<'a> {
         self
     }
 
-    /// Asks for scopes, each a token of its own (RFC 6749 §3.3); repeatable.
+    /// Asks for scopes, each passed by itself (RFC 6749 §3.3); repeatable.
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         self.wanted.add_scopes(scopes);
         self
@@ -130,7 +130,7 @@ impl<'a> TokenExchangeRequest<'a> {
         Ok(Call::new(request, context))
     }
 
-    /// Makes the request, and what the reader of the response needs.
+    /// Makes the request, and the context of its reader.
     pub(super) fn into_parts(mut self) -> Result<(Request, TokenContext), Error> {
         self.wanted.check()?;
         self.client.server.check_grant_type(GRANT_TYPE)?;
@@ -143,7 +143,7 @@ impl<'a> TokenExchangeRequest<'a> {
         if let Some(requested_token_type) = self.requested_token_type {
             check_token("requested token type", requested_token_type)?;
         }
-        // An empty one would be left out, and the token would be good for more.
+        // An empty audience would be left out, and the token would be valid at more services.
         self.audiences.iter().try_for_each(|audience| check_token("audience", audience))?;
 
         let (actor_token, actor_token_type) =
@@ -173,8 +173,8 @@ pub(super) const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exch
 
 /// The token that a token exchange issued (RFC 8693 §2.2.1). It need not be an access token.
 ///
-/// The server chooses the type, which may be another one than was asked for: compare
-/// [`issued_token_type`](Self::issued_token_type) where it matters.
+/// The server chooses the type, which may differ from the requested one: compare
+/// [`issued_token_type`](Self::issued_token_type) if your program depends on it.
 #[derive(Clone)]
 pub struct ExchangedToken {
     tokens: TokenResponse,
@@ -213,7 +213,7 @@ impl ExchangedToken {
         self.tokens.granted_scopes()
     }
 
-    /// Returns the refresh token, which a server may add where the subject token is of short life.
+    /// Returns the refresh token, which a server may add to a token for a short-lived subject token.
     pub fn refresh_token(&self) -> Option<&Secret> {
         self.tokens.refresh_token()
     }

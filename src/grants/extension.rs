@@ -55,7 +55,7 @@ impl<'a> ExtensionGrantRequest<'a> {
         self
     }
 
-    /// Asks for scopes, each a token of its own (RFC 6749 §3.3); repeatable.
+    /// Asks for scopes, each passed by itself (RFC 6749 §3.3); repeatable.
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         self.wanted.add_scopes(scopes);
         self
