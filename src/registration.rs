@@ -1,8 +1,8 @@
-//! How a client becomes known to a server: dynamic registration (RFC 7591) and its management (RFC 7592), or
-//! a client ID metadata document (draft-ietf-oauth-client-id-metadata-document).
+//! Ways for a client to become known to a server: dynamic registration (RFC 7591) and its management (RFC
+//! 7592), or a client ID metadata document (draft-ietf-oauth-client-id-metadata-document).
 //!
-//! [`register`] sends [`ClientMetadata`] and gives a [`Registered`], which is stored, makes a
-//! [`Client`](crate::Client), and is read, updated and deleted at the server:
+//! [`register`] sends [`ClientMetadata`] and returns a [`Registered`]: store it, make a
+//! [`Client`](crate::Client) from it, and read, update or delete it at the server:
 //!
 //! ```
 //! use oauth2_proto::{AuthorizationServer, Response};
@@ -145,8 +145,8 @@ fn to_json(members: &Extras) -> Result<String, Error> {
         .map_err(|_| Error::misuse("a member of the client metadata cannot be written as JSON"))
 }
 
-/// Members that are written as an object. [`Extras`] has no `Serialize` of its own, because a derive in your
-/// program could then store a token by accident.
+/// Members that are written as an object. [`Extras`] has no `Serialize`, because a derive in your program
+/// could then store a token by accident.
 struct Members<'a>(&'a Extras);
 
 impl Serialize for Members<'_> {

@@ -12,9 +12,9 @@ use crate::token::reader;
 impl Registered {
     /// Starts to read the registration from the server (RFC 7592 §2.1).
     ///
-    /// What the answer leaves out of the credentials stays as it is here: the client secret, its expiry, and
-    /// the address and token that manage the registration. After an answer that is refused or cannot be read,
-    /// this value stays in force. After status 401 the registration is most likely gone: register again.
+    /// Credentials that the answer leaves out are kept: the client secret, its expiry, and the address and
+    /// token that manage the registration. After a refusal or an unreadable answer, this value stays in
+    /// force. After status 401 the registration is most likely gone: register again.
     ///
     /// # Errors
     ///

@@ -52,8 +52,8 @@ impl Readable for Registered {
         };
         let redirect_uris = answer::texts(REDIRECT_URIS, redirect_uris)?;
 
-        // A server that stores a digest of the secret cannot send it again, so silence keeps it. A method
-        // without a secret ends it.
+        // A server that stores a digest of the secret cannot send it again, so an answer without a secret
+        // keeps it. A method without a secret ends it.
         let is_secret_kept = client_secret.is_none()
             && method.as_deref().is_none_or(|method| method.starts_with("client_secret_"));
         let kept = previous.filter(|_| is_secret_kept);

@@ -17,10 +17,10 @@ use crate::text::uri::{Endpoint, Issuer};
 
 /// A client as a server registered it (RFC 7591 §3.2.1).
 ///
-/// It serializes; the stored form holds the client secret and the registration access token, so store it as
-/// a secret, by the issuer of the server. Every later version of this crate reads it. Replace it by each new
-/// value that [`read`](Self::read) and [`update`](Self::update) bring: the server may have replaced the
-/// secret or the token (RFC 7592 §2.1). The module has [an example](super).
+/// It serializes; the stored form holds the client secret and the registration access token, so store it as a
+/// secret, under the issuer of the server. Every later version of this crate reads it. Replace it with each
+/// value that the calls of [`read`](Self::read) and [`update`](Self::update) return: the server may have
+/// replaced the secret or the token (RFC 7592 §2.1). [The module](super) shows an example.
 #[derive(Clone)]
 pub struct Registered {
     pub(super) at: RegisteredAt,
@@ -34,7 +34,7 @@ pub struct Registered {
     pub(super) metadata: Extras,
 }
 
-/// When a client secret ends (RFC 7591 §3.2.1).
+/// The expiry of a client secret (RFC 7591 §3.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretExpiry {
     /// The secret does not expire.
