@@ -157,18 +157,18 @@ use crate::token::{Extras, TokenResponse, TokenType, check_token};
 ///
 /// # Client credentials
 ///
-/// A session can also keep tokens of the client's own (RFC 6749 §4.4):
+/// A session can also keep the client's own tokens (RFC 6749 §4.4):
 /// [`from_client_credentials`](Self::from_client_credentials) begins one, and so does [`new`](Self::new) with
 /// the answer to a [client credentials request](Client::client_credentials). Where another session refreshes,
 /// this one asks for a new token, with the same scopes, resources and parameters. All holders share it.
-/// Everything that this page says of a refresh holds for that request, except for what a user would do:
+/// Everything that this page says about a refresh holds for that request, except where a user would act:
 ///
 /// - `invalid_grant` and all codes like it are refusals without a cause. After a few tries,
 ///   [`poll`](Self::poll) returns `Reauthorize(GaveUp)`. Report it to an operator, who fixes the client's
 ///   registration; then [`resume`](Self::resume).
 /// - A request ends no earlier token, so nothing is withheld while it is under way.
-/// - A refresh token that comes all the same is neither stored nor sent.
-/// - A user's sign-in under the same key never continues with the client's own tokens.
+/// - A refresh token in the answer is neither stored nor sent.
+/// - After a user's sign-in under the same key, the session no longer uses the client's own tokens.
 ///
 /// # Defined answers
 ///
@@ -409,8 +409,8 @@ impl Session {
         is_usable.then_some(&record.access_token)
     }
 
-    /// Returns the refresh token, to [revoke](crate::Client::revoke) it after [`end`](Self::end). Do not refresh
-    /// with it yourself: the session does.
+    /// Returns the refresh token, to [revoke](crate::Client::revoke) it after [`end`](Self::end). Do not
+    /// refresh with it yourself: the session does.
     pub fn refresh_token(&self) -> Option<&Secret> {
         self.newest().source.refresh_token()
     }

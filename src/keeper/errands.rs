@@ -232,7 +232,7 @@ impl Errands {
         }
     }
 
-    /// Returns why there is no token and will be none by itself.
+    /// Returns the error for a token that only a person can bring back.
     pub(super) fn no_token(&self, reason: Reason) -> KeeperError {
         match &self.session {
             Some(session) if !session.has_user() => {
@@ -430,7 +430,7 @@ impl Errands {
         self.read_at = None;
     }
 
-    /// Makes the session that was asked for, because nothing is stored.
+    /// Makes the session that the program wants to start, because nothing is stored.
     fn begin(&mut self, now: SystemTime) -> Option<Session> {
         match self.wishes.start.take()? {
             Start::RefreshToken(token) => {

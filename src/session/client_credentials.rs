@@ -11,17 +11,18 @@ use crate::session::{RefreshPolicy, Session};
 use crate::text::time::unix;
 
 impl Session {
-    /// Makes a session of tokens of the client's own (RFC 6749 §4.4), which asks for a new one where another
+    /// Makes a session of the client's own tokens (RFC 6749 §4.4), which asks for a new token where another
     /// session refreshes. The first request is due at once.
     ///
     /// All holders of the stored snapshot share one token, and one of them asks for the next. Store one
-    /// session for each set of scopes and resources, under a key of its own. If the store already has a
-    /// snapshot under the key, [`restore`](Self::restore) that one.
+    /// session for each set of scopes and resources, each under its own key. If the store already has a
+    /// snapshot under the key, [`restore`](Self::restore) it.
     ///
-    /// There is no user: see [Client credentials](Session#client-credentials).
+    /// No user can sign in for it: see [Client credentials](Session#client-credentials).
     ///
     /// ```
-    /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, RefreshPolicy, Session, Step};
+    /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth};
+    /// use oauth2_proto::{RefreshPolicy, Session, Step};
     /// use std::time::SystemTime;
     ///
     /// # fn main() -> Result<(), oauth2_proto::Error> {

@@ -31,7 +31,7 @@ pub struct SessionContext {
     pub(crate) attempt: Attempt,
 }
 
-/// The request for the next tokens.
+/// The request that was sent for the next tokens.
 pub(crate) enum Sent {
     Refresh(RefreshContext),
     ClientCredentials(TokenContext),
@@ -46,7 +46,7 @@ impl Sent {
         }
     }
 
-    /// Returns the refresh token that was sent.
+    /// Returns the refresh token in the request, if it is a refresh.
     pub(crate) fn refresh_token(&self) -> Option<&Secret> {
         match self {
             Self::Refresh(context) => Some(&context.refresh_token),

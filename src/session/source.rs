@@ -1,4 +1,4 @@
-//! Where the next tokens of a session come from: a refresh token, or the client's own credentials.
+//! The source of a session's next tokens: a refresh token, or the client's own credentials.
 
 use crate::client::Holder;
 use crate::text::secret::Secret;
@@ -11,13 +11,13 @@ pub(crate) enum Source {
     SignIn,
     /// A refresh (RFC 6749 §6).
     RefreshToken(Secret),
-    /// A request for a token of the client's own, which needs no user (RFC 6749 §4.4). The terms of the
-    /// record hold its scopes, resources and parameters.
+    /// A client credentials request, which needs no user (RFC 6749 §4.4). The terms of the record hold its
+    /// scopes, resources and parameters.
     ClientCredentials,
 }
 
 impl Source {
-    /// Returns the source that a token response leaves. A refresh token of client credentials is of no use.
+    /// Returns the source after a token response. A refresh token of client credentials is of no use.
     pub(crate) fn of(tokens: &TokenResponse) -> Self {
         match &tokens.client_credentials {
             Some(_) => Self::ClientCredentials,
