@@ -333,8 +333,8 @@ impl fmt::Display for TokenType {
     }
 }
 
-/// Refuses a token, or another text of a request, that would be left out or was read from a file with its line
-/// break; `what` is its name in the message.
+/// Refuses a token, or another text of a request, that would be left out or was read from a file with its
+/// line break; `what` is its name in the message.
 pub(crate) fn check_token(what: &str, text: &str) -> Result<(), Error> {
     match is_sound(text) {
         true => Ok(()),

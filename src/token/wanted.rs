@@ -16,7 +16,7 @@ pub(crate) struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    /// Adds scopes, each a token of its own (RFC 6749 §3.3).
+    /// Adds scopes, each one scope token (RFC 6749 §3.3).
     pub(crate) fn add_scopes(&mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) {
         if let Err(refused) = self.scope.extend(scopes) {
             self.misuse.get_or_insert_with(|| Error::misuse(format!("the scope {refused}")));
