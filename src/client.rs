@@ -156,8 +156,8 @@ impl Client {
         self.request(&self.server.token_endpoint, parameters, resources)
     }
 
-    /// Makes a request to any endpoint with this client's authentication: the parameters, then `more` of them.
-    /// Each name must need no escaping.
+    /// Makes a request to any endpoint with this client's authentication: the parameters, then `more` of
+    /// them. Each name must need no escaping.
     ///
     /// Leaves out a parameter with an empty value, which counts as absent (RFC 6749 §3.2).
     pub(crate) fn request<'a>(
@@ -222,8 +222,8 @@ pub(crate) struct IssuedTo(pub(crate) [u8; 16]);
 #[derive(Debug, Default)]
 pub(crate) struct Holder {
     pub(crate) issued_to: IssuedTo,
-    /// The digest of an earlier version, which took the token endpoint as it is written. Where that is in normal form,
-    /// both digests are one.
+    /// The digest of an earlier version, which took the token endpoint as it is written. Where that is in
+    /// normal form, both digests are one.
     as_written: IssuedTo,
     /// Whether the server is not known to refuse refreshes.
     pub(crate) refreshes: bool,

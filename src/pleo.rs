@@ -1,8 +1,8 @@
 //! Pleo's authorization servers, as data.
 //!
 //! Pleo offers the authorization code grant with PKCE (`S256` only), refresh and introspection, and
-//! authenticates clients by `client_secret_basic` only. Access and refresh tokens are opaque; a refresh replaces
-//! both, and every earlier one dies at once. Scopes look like `export:read`.
+//! authenticates clients by `client_secret_basic` only. Access and refresh tokens are opaque; a refresh
+//! replaces both, and every earlier one dies at once. Scopes look like `export:read`.
 
 use std::borrow::Cow;
 
@@ -110,8 +110,8 @@ pub fn at(base: &str) -> Result<AuthorizationServer, Error> {
 ///
 /// # Errors
 ///
-/// Misuse, if the text is no URN: `urn:`, a namespace, `:` and a name in it (RFC 8141 §2), without the optional
-/// components that begin with `?` or `#`.
+/// Misuse, if the text is no URN: `urn:`, a namespace, `:` and a name in it (RFC 8141 §2), without the
+/// optional components that begin with `?` or `#`.
 pub fn subject<'a>(
     request: AuthorizationRequest<'a>,
     urn: &'a str,

@@ -225,8 +225,8 @@ impl AuthorizationServer {
         self
     }
 
-    /// Lists the client authentication methods that the server supports at its introspection endpoint (RFC 8414
-    /// §2); a client that authenticates in another way refuses to introspect.
+    /// Lists the client authentication methods that the server supports at its introspection endpoint (RFC
+    /// 8414 §2); a client that authenticates in another way refuses to introspect.
     pub fn introspection_endpoint_auth_methods_supported(
         mut self,
         methods: impl IntoIterator<Item = impl Into<String>>,

@@ -2,8 +2,8 @@
 //!
 //! The embedded server always takes part. The others need `tests/servers/install.sh`; a server that is not
 //! installed is skipped with its reason printed, or is a failure with `OAUTH2_PROTO_REQUIRE_SERVERS=1`. The
-//! program ends with a matrix of the results; where all servers are required, docs/servers.md must hold the same
-//! one.
+//! program ends with a matrix of the results; where all servers are required, docs/servers.md must hold the
+//! same one.
 
 #![allow(clippy::disallowed_methods, reason = "a program has a clock and an environment; the crate has none")]
 

@@ -1,5 +1,5 @@
-//! A world with a clock, a store and an authorization server that revokes a family when a refresh token is used twice.
-//! Every operation takes time, so a caller can be dropped in the middle of it.
+//! A world with a clock, a store and an authorization server that revokes a family when a refresh token is
+//! used twice. Every operation takes time, so a caller can be dropped in the middle of it.
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;

@@ -25,7 +25,8 @@ pub const FLOWS: &[Flow] = &[
     },
 ];
 
-/// RFC 8628 §3: the device polls before the user has typed the code, is stored, and gets the tokens after that.
+/// RFC 8628 §3: the device polls before the user has typed the code, is stored, and gets the tokens after
+/// that.
 fn granted(facts: &Facts) -> Result<(), Failed> {
     let client = client(facts)?;
     let mut device = begin(&client, facts)?;
