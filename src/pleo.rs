@@ -132,7 +132,8 @@ pub fn subject_urn(introspection: &Introspection) -> Option<&str> {
 /// use oauth2_proto::{Secret, pleo, token::TokenType};
 ///
 /// let api = pleo::staging_api();
-/// let (token, url) = (Secret::new("fake-token"), "https://external.staging.pleo.io/v1/vendors");
+/// let token = Secret::new("fake-token");
+/// let url = "https://external.staging.pleo.io/v1/vendors";
 /// let header = api.authorization(&TokenType::Bearer, &token, url)?;
 /// assert_eq!(header.expose(), "Bearer fake-token");
 /// # Ok::<(), oauth2_proto::Error>(())

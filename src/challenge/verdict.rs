@@ -1,4 +1,4 @@
-//! What an API's answer means for the token, decided from its status and its challenges.
+//! The meaning of an API's answer for the token, decided from its status and its challenges.
 
 use crate::challenge::{Challenge, Challenges};
 

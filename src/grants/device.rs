@@ -199,7 +199,8 @@ impl fmt::Debug for DeviceAuthorizationRequest<'_> {
 /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Response};
 /// use std::time::{Duration, SystemTime};
 ///
-/// # let server = AuthorizationServer::without_authorization_endpoint("https://as.example/token")?
+/// # let token_endpoint = "https://as.example/token";
+/// # let server = AuthorizationServer::without_authorization_endpoint(token_endpoint)?
 /// #     .device_authorization_endpoint("https://as.example/device_authorization")?;
 /// # let client = Client::new(server, "client-id", ClientAuth::none())?;
 /// let call = client.device_authorization().start()?;

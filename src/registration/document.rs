@@ -149,8 +149,9 @@ impl ClientMetadata {
     ///     .redirect_uris(["https://app.example/callback"]);
     /// assert_eq!(
     ///     metadata.document(&client_id)?,
-    ///     r#"{"application_type":"web","client_id":"https://app.example/client.json","#.to_owned()
-    ///         + r#""client_name":"Fake App","redirect_uris":["https://app.example/callback"],"#
+    ///     r#"{"application_type":"web","#.to_owned()
+    ///         + r#""client_id":"https://app.example/client.json","client_name":"Fake App","#
+    ///         + r#""redirect_uris":["https://app.example/callback"],"#
     ///         + r#""token_endpoint_auth_method":"none"}"#
     /// );
     /// # Ok::<(), oauth2_proto::Error>(())
