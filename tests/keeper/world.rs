@@ -366,7 +366,7 @@ pub fn client() -> Client {
         .unwrap()
 }
 
-/// A client of a server that gives it tokens of its own.
+/// A client of a server that grants client credentials.
 pub fn own_client() -> Client {
     let server = AuthorizationServer::without_authorization_endpoint("https://as.example/token").unwrap();
     Client::new(server, "fake-client", ClientAuth::basic("fake-secret")).unwrap()
