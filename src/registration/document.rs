@@ -6,7 +6,7 @@ use std::fmt;
 use crate::client::Client;
 use crate::client_auth::ClientAuth;
 use crate::error::Error;
-use crate::registration::metadata::{AUTH_METHOD, ClientMetadata, holds_private_key};
+use crate::registration::metadata::{AUTH_METHOD, ClientMetadata, holds_private_key, uses_secret};
 use crate::registration::to_json;
 use crate::server::AuthorizationServer;
 use crate::text::json::{self, Extras, Member};
@@ -178,10 +178,6 @@ impl fmt::Debug for ClientIdUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
-}
-
-fn uses_secret(method: &str) -> bool {
-    method.starts_with("client_secret_")
 }
 
 /// The members that [`ClientIdUrl::check`] reads; the last three are secrets, or say that there is one.

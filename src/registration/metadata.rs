@@ -285,6 +285,11 @@ pub(super) fn holds_private_key(jwks: &Value) -> bool {
     keys.filter_map(Value::as_object).any(|key| PRIVATE.iter().any(|name| key.contains_key(*name)))
 }
 
+/// Returns whether a client authentication method needs a client secret.
+pub(super) fn uses_secret(method: &str) -> bool {
+    method.starts_with("client_secret_")
+}
+
 pub(super) fn grant_types(members: &Extras) -> impl Iterator<Item = &str> {
     texts(members, GRANT_TYPES)
 }
