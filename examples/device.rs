@@ -166,7 +166,7 @@ fn allow(device: &PendingDevice) -> Result<(), String> {
     Ok(())
 }
 
-/// Spreads a code out, so that nobody loses their place in it.
+/// Spaces the characters of a code, which makes it easier to type.
 fn in_groups(code: &str) -> String {
     let groups =
         code.split(['-', ' ']).map(|group| group.chars().map(String::from).collect::<Vec<_>>().join(" "));

@@ -1,4 +1,5 @@
-//! The answers of all endpoints but the token endpoint: an OAuth error, or one JSON object after a success.
+//! The answers of all endpoints except the token endpoint: an OAuth error, or one JSON object after a
+//! success.
 //!
 //! Each endpoint's reader names its members, and reads each by a function of this file.
 
@@ -19,7 +20,7 @@ use crate::token::reader;
 /// # Errors
 ///
 /// - Refused: the answer holds an `error`.
-/// - Invalid: it is no success, no sound object, or repeats one of the `names`.
+/// - Invalid: the status is no success, or the body is no sound object, or repeats one of the `names`.
 pub(crate) fn read<'a, const N: usize>(
     response: &'a Response<'_>,
     names: &'static [&'static str; N],
@@ -33,7 +34,7 @@ pub(crate) fn read<'a, const N: usize>(
     }
 }
 
-/// Reads a text; an empty one counts as wrong.
+/// Reads a text; refuses an empty one.
 pub(crate) fn text(name: &str, member: Member<'_>) -> Result<Option<String>, Error> {
     match member {
         Member::Absent => Ok(None),
@@ -42,7 +43,7 @@ pub(crate) fn text(name: &str, member: Member<'_>) -> Result<Option<String>, Err
     }
 }
 
-/// Reads a secret text; an empty one, or one with control characters, counts as wrong.
+/// Reads a secret text; refuses an empty one, and one with control characters.
 pub(crate) fn secret(name: &str, member: Member<'_>) -> Result<Option<Secret>, Error> {
     match member {
         Member::Absent => Ok(None),
@@ -84,8 +85,7 @@ pub(crate) fn seconds(name: &str, member: Member<'_>) -> Result<Option<Duration>
         .map_err(|_| Error::invalid(format!("{name} is no number of seconds")))
 }
 
-/// Reads a number of seconds since 1970, in the forms that servers write `expires_in` in, but as large as 64 bits can
-/// be.
+/// Reads a number of seconds since 1970 of up to 64 bits, in the forms that servers write `expires_in` in.
 pub(crate) fn unix_seconds(name: &str, member: Member<'_>) -> Result<Option<u64>, Error> {
     let seconds = match member {
         Member::Absent => return Ok(None),
@@ -98,8 +98,8 @@ pub(crate) fn unix_seconds(name: &str, member: Member<'_>) -> Result<Option<u64>
     seconds.map(Some).ok_or_else(|| Error::invalid(format!("{name} is no number of seconds")))
 }
 
-/// Reads a point in time: a JSON number of seconds since 1970, whose fraction is cut off (`NumericDate`, RFC 7519
-/// §2). A time before 1970 counts as 1970, and one after the year 9999 as the end of that year.
+/// Reads a point in time: a JSON number of seconds since 1970, whose fraction is cut off (`NumericDate`, RFC
+/// 7519 §2). A time before 1970 counts as 1970, and one after the year 9999 as the end of that year.
 pub(crate) fn time(name: &str, member: Member<'_>) -> Result<Option<SystemTime>, Error> {
     let seconds = match member {
         Member::Absent => return Ok(None),
@@ -112,7 +112,7 @@ pub(crate) fn time(name: &str, member: Member<'_>) -> Result<Option<SystemTime>,
     Ok(Some(time::system_time(seconds.saturating_mul(1000))))
 }
 
-/// Makes the error of a member that the specification requires.
+/// Makes the error of a missing member that the specification requires.
 pub(crate) fn missing(name: &str) -> Error {
     Error::invalid(format!("there is no {name}"))
 }

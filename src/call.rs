@@ -449,8 +449,8 @@ fn secret_members(body: &str) -> Option<Vec<Secret>> {
     Some(secrets)
 }
 
-/// The members of client metadata that are no secrets (RFC 7591 §2, RFC 7592 §3, OpenID Connect Dynamic Client
-/// Registration §2).
+/// The members of client metadata that are no secrets (RFC 7591 §2, RFC 7592 §3, OpenID Connect Dynamic
+/// Client Registration §2).
 const PUBLIC_MEMBERS: &[&str] = &[
     "application_type",
     "client_id",

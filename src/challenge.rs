@@ -1,4 +1,4 @@
-//! Access tokens in use: the header of a request to an API, and what the API's answer asks for.
+//! Access tokens in use: the header of a request to an API, and the demands in the API's answer.
 //!
 //! - [`ProtectedApi`] makes the `Authorization` header, for the addresses that the token is for and no
 //!   others.
@@ -63,13 +63,14 @@ use std::time::Duration;
 
 use crate::error::echo::{PlainCode, PlainWords};
 use crate::text::scope;
+use crate::text::time::LONGEST;
 
 /// The challenges of an API's answer: its header lines `WWW-Authenticate`, read in full (RFC 9110 §11.6.1).
 ///
 /// One line may hold several challenges, and an answer several lines. Scheme and parameter names are in lower
-/// case, values as they were sent, without quotes and escapes. A broken challenge ends its line: the ones
-/// before it and the other lines stay, and it is dropped itself, because half a demand may say the opposite
-/// of the whole one.
+/// case, values as they were sent, without quotes and escapes. A broken challenge is dropped with the rest of
+/// its line, because half a demand may mean the opposite of the whole one. The challenges before it and the
+/// other lines stay.
 ///
 /// `Debug` shows plain words only, because an API may repeat the token that it rejects.
 ///
@@ -92,9 +93,9 @@ pub struct Challenges(Vec<Challenge>);
 impl Challenges {
     /// Reads the values of all `WWW-Authenticate` lines of an answer, each as it was sent.
     ///
-    /// Reads at most 64 KiB, and skips a line that goes beyond. A value whose bytes are not UTF-8 is read as
-    /// ISO 8859-1, which is what HTTP had before (RFC 9110 §5.5): a description in it stays readable, and
-    /// nothing that a program acts on may hold such characters.
+    /// Reads at most 64 KiB, and skips a line that goes beyond. Reads a value that is not UTF-8 as ISO
+    /// 8859-1, the encoding of earlier HTTP (RFC 9110 §5.5), so that a description stays readable. No value
+    /// that a program acts on may hold such characters.
     pub fn parse<V: AsRef<[u8]>>(values: impl IntoIterator<Item = V>) -> Self {
         let mut reader = Reader::default();
         values.into_iter().for_each(|value| reader.read_line(value.as_ref()));
@@ -148,8 +149,8 @@ impl fmt::Debug for Challenges {
 
 /// One challenge: a scheme with either parameters or a single value (RFC 9110 §11.3).
 ///
-/// The methods that return one parameter return nothing if it is there twice: a server and what stands in
-/// front of it may each have meant another one.
+/// The methods that return one parameter return nothing if it is there twice: a server and a proxy in front
+/// of it may each have added one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Challenge {
     scheme: String,
@@ -210,7 +211,7 @@ impl Challenge {
     /// Returns the scopes that the request needs (RFC 6750 §3); none if the parameter is missing, is there
     /// twice, or holds a character that no scope has.
     ///
-    /// At a first sign-in ask for them, unless your program has a list of its own.
+    /// Ask for them at a first sign-in, unless your program has its own list.
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
         self.tokens("scope", scope::is_scope_character)
     }
@@ -226,17 +227,16 @@ impl Challenge {
         self.tokens("acr_values", |byte| byte.is_ascii_graphic())
     }
 
-    /// Returns the age that the user's authentication may have, in whole seconds, at most 2³¹ − 1 (RFC 9470
-    /// §3). `None` if the parameter is missing, is there twice, or is no number.
+    /// Returns the maximum age of the user's authentication, in whole seconds, at most 2³¹ − 1 (RFC 9470 §3).
+    /// `None` if the parameter is missing, is there twice, or is no number.
     pub fn max_age(&self) -> Option<Duration> {
-        const LONGEST: u64 = i32::MAX as u64;
         let digits = self.param("max_age")?;
         let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        // A number that does not fit is a long time.
-        is_number.then(|| Duration::from_secs(digits.parse().unwrap_or(LONGEST).min(LONGEST)))
+        // Fails only for a number beyond 64 bits.
+        is_number.then(|| digits.parse().map_or(LONGEST, |seconds| Duration::from_secs(seconds).min(LONGEST)))
     }
 
-    /// Returns the texts of a list with spaces; none if one of its characters is of another kind.
+    /// Returns the items of a space-separated list; none if it holds a character of another kind.
     fn tokens(&self, name: &str, is_of_kind: fn(u8) -> bool) -> impl Iterator<Item = &str> {
         let list = self.param(name).filter(|list| list.bytes().all(|byte| byte == b' ' || is_of_kind(byte)));
         list.unwrap_or_default().split(' ').filter(|token| !token.is_empty())
@@ -270,20 +270,20 @@ impl fmt::Debug for Challenge {
     }
 }
 
-/// Shows the first of many items, and that there are more.
+/// Shows the first 20 items, and whether there are more.
 fn debug_some(
     f: &mut fmt::Formatter<'_>,
     items: impl IntoIterator<Item = impl fmt::Debug, IntoIter: ExactSizeIterator>,
 ) -> fmt::Result {
-    const MOST: usize = 20;
+    const MAX_SHOWN: usize = 20;
     let items = items.into_iter();
-    let are_more = items.len() > MOST;
+    let are_more = items.len() > MAX_SHOWN;
     let mut list = f.debug_list();
-    list.entries(items.take(MOST));
+    list.entries(items.take(MAX_SHOWN));
     if are_more { list.finish_non_exhaustive() } else { list.finish() }
 }
 
-/// The challenges that were read, and the bytes that they took.
+/// The challenges that were read, and the length of their lines in bytes.
 #[derive(Default)]
 struct Reader {
     challenges: Vec<Challenge>,

@@ -8,7 +8,6 @@ use sha2::{Digest, Sha256};
 use crate::call::Request;
 use crate::client_auth::{ClientAuth, Method};
 use crate::error::Error;
-use crate::grants::client_credentials::GRANT_TYPE;
 use crate::server::AuthorizationServer;
 use crate::text::form;
 use crate::text::secret::Secret;
@@ -115,7 +114,7 @@ impl Client {
                 as_written: IssuedTo::of(&server, &client_id, written),
                 refreshes: server.check_grant_type("refresh_token").is_ok(),
                 has_own_tokens: !matches!(auth.0, Method::None)
-                    && server.check_grant_type(GRANT_TYPE).is_ok(),
+                    && server.check_grant_type("client_credentials").is_ok(),
             }),
             server,
             client_id,
@@ -159,7 +158,7 @@ impl Client {
 
     /// Returns the `client_id` for a body that names it although a header authenticates the client; empty
     /// where [`request`](Self::request) adds it anyway.
-    pub(crate) fn client_id_beside_header(&self) -> &str {
+    pub(crate) fn client_id_for_body(&self) -> &str {
         if self.authorization.is_some() { &self.client_id } else { "" }
     }
 
@@ -180,8 +179,8 @@ impl Client {
         self.request(&self.server.token_endpoint, parameters, resources)
     }
 
-    /// Makes a request to any endpoint with this client's authentication: the parameters, then `more` of them.
-    /// Each name must need no escaping.
+    /// Makes a request to any endpoint with this client's authentication: the parameters, then `more` of
+    /// them. Each name must need no escaping.
     ///
     /// Leaves out a parameter with an empty value, which counts as absent (RFC 6749 §3.2).
     pub(crate) fn request<'a>(
@@ -246,8 +245,8 @@ pub(crate) struct IssuedTo(pub(crate) [u8; 16]);
 #[derive(Debug, Default)]
 pub(crate) struct Holder {
     pub(crate) issued_to: IssuedTo,
-    /// The digest of an earlier version, which took the token endpoint as it is written. Where that is in normal form,
-    /// both digests are one.
+    /// The digest of an earlier version, which took the token endpoint as it is written. Where that is in
+    /// normal form, both digests are one.
     as_written: IssuedTo,
     /// Whether the server is not known to refuse refreshes.
     pub(crate) refreshes: bool,

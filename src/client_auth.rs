@@ -120,3 +120,13 @@ impl ClientAuth {
         Some(Secret::new(header))
     }
 }
+
+/// Builds the value of an `Authorization` header from a scheme and a token (RFC 9110 §11.6.2).
+pub(crate) fn authorization_header(scheme: &str, token: &Secret) -> Secret {
+    // A buffer that grows would leave a copy behind.
+    let mut header = String::with_capacity(scheme.len() + 1 + token.expose().len());
+    header.push_str(scheme);
+    header.push(' ');
+    header.push_str(token.expose());
+    Secret::new(header)
+}

@@ -97,11 +97,11 @@
 //!
 //! # A resource that moves to another server
 //!
-//! What one server issued is never sent to another one: a
+//! What one server issued is never sent to another server: a
 //! [`PendingAuthorization`](crate::PendingAuthorization) accepts only the client that started it (issuer,
 //! endpoints and `client_id`), and a [`Session`](crate::Session) only a client with the token endpoint and
-//! the `client_id` that its tokens are from. Your part is to keep the `client_id` and the secret with the
-//! issuer that gave them, and to make a client of them for this issuer only.
+//! the `client_id` that its tokens are from. Keep the `client_id` and the secret with the issuer that gave
+//! them, and use them in clients of this issuer only.
 
 mod addresses;
 mod document;

@@ -212,7 +212,7 @@ impl Error {
         Self::new(ErrorKind::Suspect, message, Advice::KeepWaiting)
     }
 
-    /// Makes the error of an answer that must not be trusted; the next one will be no better.
+    /// Makes the error of an answer that must not be trusted, where the same request would bring the same.
     pub(crate) fn untrusted(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Suspect, message, Advice::Stop)
     }

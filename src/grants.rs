@@ -26,10 +26,10 @@ pub(crate) mod refresh;
 mod reply;
 pub mod token_type;
 
-pub use bearer::JwtBearerRequest;
-pub use client_credentials::{ClientCredentials, ClientCredentialsRequest};
-pub use exchange::{ExchangedToken, TokenExchangeRequest};
-pub use extension::ExtensionGrantRequest;
-pub use identity_assertion::{IdentityAssertion, IdentityAssertionRequest};
-pub use refresh::{Refresh, RefreshRequest};
-pub use reply::Grant;
+pub use self::bearer::JwtBearerRequest;
+pub use self::client_credentials::{ClientCredentials, ClientCredentialsRequest};
+pub use self::exchange::{ExchangedToken, TokenExchangeRequest};
+pub use self::extension::ExtensionGrantRequest;
+pub use self::identity_assertion::{IdentityAssertion, IdentityAssertionRequest};
+pub use self::refresh::{Refresh, RefreshRequest};
+pub use self::reply::Grant;

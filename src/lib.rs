@@ -110,8 +110,8 @@
 //!
 //! # Features
 //!
-//! - `os-random`, on by default: `AuthorizationRequest::start` and `Entropy::from_os`, which take random bytes
-//!   from the operating system. Without it, if the compiler does not find `start`, call
+//! - `os-random`, on by default: `AuthorizationRequest::start` and `Entropy::from_os`, which take random
+//!   bytes from the operating system. Without it, if the compiler does not find `start`, call
 //!   [`start_with`](authorization::AuthorizationRequest::start_with) and pass an [`Entropy`] of your own. The
 //!   crate then builds for `wasm32-unknown-unknown`, too.
 //! - `http`: conversions from a [`Request`] into an `http::Request`, and from an `http::Response` into a
@@ -126,10 +126,10 @@
 //! deviations of a server ([`server`]), token types ([`token`]), the parts of a session ([`session`]), the
 //! kinds of errors ([`error`]), and how calls are typed ([`call`]).
 //!
-//! A program for servers that it does not know in advance finds them by [`discovery`], and registers itself by
-//! [`registration`]. [`challenge`] has the header for an API and reads what the API's answer asks for;
-//! [`management`] revokes and looks up tokens. The guide has [each specification](guide::specifications) with its
-//! place in the crate.
+//! A program for servers that it does not know in advance finds them by [`discovery`], and registers itself
+//! by [`registration`]. [`challenge`] has the header for an API and reads what the API's answer asks for;
+//! [`management`] revokes and looks up tokens. The guide has [each specification](guide::specifications) with
+//! its place in the crate.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(

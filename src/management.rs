@@ -1,8 +1,10 @@
-//! Revocation (RFC 7009) and introspection (RFC 7662): to end a token at the server, and to ask about one.
+//! Revocation (RFC 7009), which ends a token at the server, and introspection (RFC 7662), which asks about
+//! one.
 //!
-//! [`Client::revoke`] ends a token for good. Call it at a disconnect or a sign-out, with the refresh token that
-//! [`Keeper::end`](crate::keeper::Keeper::end) or [`Session::refresh_token`](crate::Session::refresh_token)
-//! returns: most servers then end the access tokens of the same sign-in, too (RFC 7009 §2.1).
+//! [`Client::revoke`] ends a token for good. Call it at a disconnect or a sign-out, with the refresh token
+//! that [`Keeper::end`](crate::keeper::Keeper::end) or
+//! [`Session::refresh_token`](crate::Session::refresh_token) returns: most servers then end the access tokens
+//! of the same sign-in, too (RFC 7009 §2.1).
 //!
 //! ```
 //! use oauth2_proto::management::TokenKind;
@@ -35,9 +37,9 @@
 //! ```
 //!
 //! [`Client::introspect`] asks whether a token works, and for whom. A program that calls an API does not need
-//! it: the API answers 401 when the token is dead. It is for programs that take tokens from others, and for
-//! what a server tells in no other way, such as the company that [`pleo::subject_urn`](crate::pleo::subject_urn)
-//! returns.
+//! it: the API answers 401 when the token is dead. Use it in programs that accept tokens from others, and for
+//! facts that a server tells in no other way, such as the company that
+//! [`pleo::subject_urn`](crate::pleo::subject_urn) returns.
 
 mod introspection;
 mod revocation;
@@ -50,8 +52,9 @@ use std::iter;
 use crate::call::Request;
 use crate::client::Client;
 use crate::error::Error;
-use crate::text::secret::{Secret, is_sound};
+use crate::text::secret::Secret;
 use crate::text::uri::Endpoint;
+use crate::token::check_token;
 
 /// The kind of a token, in the words of `token_type_hint` (RFC 7009 §2.1).
 ///
@@ -74,24 +77,15 @@ impl TokenKind {
     }
 }
 
-/// Makes the request of both: the same parameters and the same client authentication.
+/// Makes the request of a revocation or an introspection, which have the same parameters.
 fn request(
     client: &Client,
     endpoint: &Endpoint,
     token: &Secret,
     kind: Option<TokenKind>,
 ) -> Result<Request, Error> {
-    check_token("token", token)?;
+    check_token("token", token.expose())?;
     let hint = kind.map_or("", TokenKind::name);
     let parameters = [("token", token.expose()), ("token_type_hint", hint)];
     Ok(client.request(endpoint, &parameters, iter::empty()))
-}
-
-fn check_token(what: &str, token: &Secret) -> Result<(), Error> {
-    match is_sound(token.expose()) {
-        true => Ok(()),
-        false => Err(Error::misuse(format!(
-            "the {what} is empty or holds control characters; pass it without the line break of a file"
-        ))),
-    }
 }

@@ -1,8 +1,8 @@
 //! Pleo's authorization servers, as data.
 //!
 //! Pleo offers the authorization code grant with PKCE (`S256` only), refresh and introspection, and
-//! authenticates clients by `client_secret_basic` only. Access and refresh tokens are opaque; a refresh replaces
-//! both, and every earlier one dies at once. Scopes look like `export:read`.
+//! authenticates clients by `client_secret_basic` only. Access and refresh tokens are opaque; a refresh
+//! replaces both, and every earlier one dies at once. Scopes look like `export:read`.
 
 use std::borrow::Cow;
 
@@ -110,8 +110,8 @@ pub fn at(base: &str) -> Result<AuthorizationServer, Error> {
 ///
 /// # Errors
 ///
-/// Misuse, if the text is no URN: `urn:`, a namespace, `:` and a name in it (RFC 8141 §2), without the optional
-/// components that begin with `?` or `#`.
+/// Misuse, if the text is no URN: `urn:`, a namespace, `:` and a name in it (RFC 8141 §2), without the
+/// optional components that begin with `?` or `#`.
 pub fn subject<'a>(
     request: AuthorizationRequest<'a>,
     urn: &'a str,
@@ -132,7 +132,8 @@ pub fn subject_urn(introspection: &Introspection) -> Option<&str> {
 /// use oauth2_proto::{Secret, pleo, token::TokenType};
 ///
 /// let api = pleo::staging_api();
-/// let (token, url) = (Secret::new("fake-token"), "https://external.staging.pleo.io/v1/vendors");
+/// let token = Secret::new("fake-token");
+/// let url = "https://external.staging.pleo.io/v1/vendors";
 /// let header = api.authorization(&TokenType::Bearer, &token, url)?;
 /// assert_eq!(header.expose(), "Bearer fake-token");
 /// # Ok::<(), oauth2_proto::Error>(())

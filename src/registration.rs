@@ -1,8 +1,8 @@
-//! How a client becomes known to a server: dynamic registration (RFC 7591) and its management (RFC 7592), or
-//! a client ID metadata document (draft-ietf-oauth-client-id-metadata-document).
+//! Ways for a client to become known to a server: dynamic registration (RFC 7591) and its management (RFC
+//! 7592), or a client ID metadata document (draft-ietf-oauth-client-id-metadata-document).
 //!
-//! [`register`] sends [`ClientMetadata`] and gives a [`Registered`], which is stored, makes a
-//! [`Client`](crate::Client), and is read, updated and deleted at the server:
+//! [`register`] sends [`ClientMetadata`] and returns a [`Registered`]: store it, make a
+//! [`Client`](crate::Client) from it, and read, update or delete it at the server:
 //!
 //! ```
 //! use oauth2_proto::{AuthorizationServer, Response};
@@ -46,15 +46,16 @@
 //! [`ClientMetadata::document`] at an address of yours, and use [`ClientIdUrl::client`].
 
 mod document;
+mod manage;
 mod metadata;
 mod reader;
 mod registered;
 mod stored;
 
-pub use document::{ClientIdUrl, client_id_url};
-pub use metadata::{ApplicationType, ClientMetadata};
-pub use reader::Deletion;
-pub use registered::{Registered, SecretExpiry};
+pub use self::document::{ClientIdUrl, client_id_url};
+pub use self::manage::Deletion;
+pub use self::metadata::{ApplicationType, ClientMetadata};
+pub use self::registered::{Registered, SecretExpiry};
 
 use std::fmt;
 use std::sync::Arc;
@@ -62,12 +63,14 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use crate::call::{Call, Request};
+use crate::client_auth::authorization_header;
 use crate::error::Error;
 use crate::registration::reader::RegistrationContext;
 use crate::registration::registered::RegisteredAt;
 use crate::server::AuthorizationServer;
 use crate::text::json::Extras;
-use crate::text::secret::{Secret, is_sound};
+use crate::text::secret::Secret;
+use crate::token::check_token;
 
 /// Starts a registration of a client with this metadata (RFC 7591 §3).
 pub fn register<'a>(
@@ -104,13 +107,11 @@ impl<'a> RegistrationRequest<'a> {
         let asked = self.metadata.over(Extras::default())?;
         check_supported(self.server, &asked)?;
         let authorization = match self.initial_access_token {
-            Some(token) if !is_sound(token.expose()) => {
-                return Err(Error::misuse(
-                    "the initial access token is empty or holds control characters; pass it without the line \
-                     break of a file",
-                ));
+            Some(token) => {
+                check_token("initial access token", token.expose())?;
+                Some(bearer(token))
             }
-            token => token.map(bearer),
+            None => None,
         };
         let request = Request::json("POST", endpoint.to_shared(), to_json(&asked)?, authorization);
         let context =
@@ -135,11 +136,7 @@ fn check_supported(server: &AuthorizationServer, asked: &Extras) -> Result<(), E
 
 /// Builds the `Authorization` header of a bearer token (RFC 6750 §2.1).
 fn bearer(token: &Secret) -> Arc<Secret> {
-    const SCHEME: &str = "Bearer ";
-    let mut header = String::with_capacity(SCHEME.len() + token.expose().len());
-    header.push_str(SCHEME);
-    header.push_str(token.expose());
-    Arc::new(Secret::new(header))
+    Arc::new(authorization_header("Bearer", token))
 }
 
 /// Writes members as a JSON object.
@@ -148,8 +145,8 @@ fn to_json(members: &Extras) -> Result<String, Error> {
         .map_err(|_| Error::misuse("a member of the client metadata cannot be written as JSON"))
 }
 
-/// Members that are written as an object. [`Extras`] has no `Serialize` of its own, because a derive in your
-/// program could then store a token by accident.
+/// Members that are written as an object. [`Extras`] has no `Serialize`, because a derive in your program
+/// could then store a token by accident.
 struct Members<'a>(&'a Extras);
 
 impl Serialize for Members<'_> {

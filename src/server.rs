@@ -66,7 +66,7 @@ pub struct AuthorizationServer {
     pub(crate) refresh_repeats_resources: bool,
     pub(crate) leniencies: Leniencies,
     /// The members of the server's document that are none of the fields above.
-    pub(crate) more: Option<Arc<Extras>>,
+    pub(crate) extras: Option<Arc<Extras>>,
 }
 
 impl AuthorizationServer {
@@ -123,7 +123,7 @@ impl AuthorizationServer {
             refresh_repeats_scope: false,
             refresh_repeats_resources: false,
             leniencies: Leniencies::default(),
-            more: None,
+            extras: None,
         }
     }
 
@@ -225,8 +225,8 @@ impl AuthorizationServer {
         self
     }
 
-    /// Lists the client authentication methods that the server supports at its introspection endpoint (RFC 8414
-    /// §2); a client that authenticates in another way refuses to introspect.
+    /// Lists the client authentication methods that the server supports at its introspection endpoint (RFC
+    /// 8414 §2); a client that authenticates in another way refuses to introspect.
     pub fn introspection_endpoint_auth_methods_supported(
         mut self,
         methods: impl IntoIterator<Item = impl Into<String>>,
@@ -321,7 +321,7 @@ impl AuthorizationServer {
     /// Returns what is wrong with an endpoint that the server's document names, and that was left out because
     /// of it.
     fn unsound_endpoint(&self, what: &str) -> Option<Error> {
-        let url = self.metadata().get(&what.replace(' ', "_"))?.as_str()?;
+        let url = self.extras.as_ref()?.get(&what.replace(' ', "_"))?.as_str()?;
         parse_endpoint(&format!("{what} in the server's metadata"), url).err()
     }
 

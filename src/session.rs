@@ -3,6 +3,7 @@
 //! [`Session`]'s documentation has a table of its phases; `phase.rs` has one variant for each row. This file
 //! has the other columns: `poll` maps each phase to a step, and each report is a transition.
 
+mod client_credentials;
 pub(crate) mod clock;
 mod for_keeper;
 mod jitter;
@@ -32,7 +33,6 @@ use std::time::SystemTime;
 use crate::call::{Call, Response};
 use crate::client::{Client, Holder};
 use crate::error::Error;
-use crate::grants::refresh::check_refresh_token;
 use crate::session::clock::Clock;
 use crate::session::phase::{Hand, Phase, Seen};
 use crate::session::record::{Record, State, Validity};
@@ -43,7 +43,7 @@ use crate::session::trouble::Failure;
 use crate::text::scope::Scope;
 use crate::text::secret::Secret;
 use crate::text::time::{later, system_time, unix};
-use crate::token::{Extras, TokenResponse, TokenType};
+use crate::token::{Extras, TokenResponse, TokenType, check_token};
 
 /// The tokens of one authorization over time, kept alive by one refresh at a time.
 ///
@@ -157,18 +157,18 @@ use crate::token::{Extras, TokenResponse, TokenType};
 ///
 /// # Client credentials
 ///
-/// A session can also keep tokens of the client's own (RFC 6749 §4.4):
+/// A session can also keep the client's own tokens (RFC 6749 §4.4):
 /// [`from_client_credentials`](Self::from_client_credentials) begins one, and so does [`new`](Self::new) with
 /// the answer to a [client credentials request](Client::client_credentials). Where another session refreshes,
 /// this one asks for a new token, with the same scopes, resources and parameters. All holders share it.
-/// Everything that this page says of a refresh holds for that request, except for what a user would do:
+/// Everything that this page says about a refresh holds for that request, except where a user would act:
 ///
 /// - `invalid_grant` and all codes like it are refusals without a cause. After a few tries,
 ///   [`poll`](Self::poll) returns `Reauthorize(GaveUp)`. Report it to an operator, who fixes the client's
 ///   registration; then [`resume`](Self::resume).
 /// - A request ends no earlier token, so nothing is withheld while it is under way.
-/// - A refresh token that comes all the same is neither stored nor sent.
-/// - A user's sign-in under the same key never continues with the client's own tokens.
+/// - A refresh token in the answer is neither stored nor sent.
+/// - After a user's sign-in under the same key, the session no longer uses the client's own tokens.
 ///
 /// # Defined answers
 ///
@@ -303,7 +303,7 @@ impl Session {
         policy: RefreshPolicy,
         now: SystemTime,
     ) -> Result<Self, Error> {
-        check_refresh_token(&refresh_token)?;
+        check_token("refresh token", refresh_token.expose())?;
         let record = Record::of_refresh_token(refresh_token, client, unix(now));
         Ok(Self::with(record, client.holder.clone(), policy, now))
     }
@@ -409,8 +409,8 @@ impl Session {
         is_usable.then_some(&record.access_token)
     }
 
-    /// Returns the refresh token, to [revoke](crate::Client::revoke) it after [`end`](Self::end). Do not refresh
-    /// with it yourself: the session does.
+    /// Returns the refresh token, to [revoke](crate::Client::revoke) it after [`end`](Self::end). Do not
+    /// refresh with it yourself: the session does.
     pub fn refresh_token(&self) -> Option<&Secret> {
         self.newest().source.refresh_token()
     }

@@ -15,12 +15,12 @@ use crate::client::{Client, Holder};
 use crate::error::Error;
 use crate::text::foreign::Foreign;
 use crate::text::scope::Scope;
-use crate::text::secret::Secret;
+use crate::text::secret::{Secret, is_sound};
 use crate::text::uri::Resource;
 use crate::token::reader::TokenContext;
 
+pub use self::details::AuthorizationDetail;
 pub use crate::text::json::Extras;
-pub use details::AuthorizationDetail;
 
 /// The tokens that the token endpoint granted, and what it said about them (RFC 6749 §5.1).
 ///
@@ -330,5 +330,16 @@ impl fmt::Display for TokenType {
             Self::Bearer | Self::DPoP | Self::NotApplicable => f.write_str(self.name()),
             Self::Other(name) => write!(f, "{}", Foreign(name)),
         }
+    }
+}
+
+/// Refuses a token, or another text of a request, that would be left out or was read from a file with its
+/// line break; `what` is its name in the message.
+pub(crate) fn check_token(what: &str, text: &str) -> Result<(), Error> {
+    match is_sound(text) {
+        true => Ok(()),
+        false => Err(Error::misuse(format!(
+            "the {what} is empty or holds control characters; pass it without the line break of a file"
+        ))),
     }
 }

@@ -1,5 +1,5 @@
-//! `docs/attacks.md` says of each attack which tests show it, and the guide *Specifications* says so of each section that
-//! the wider part implements. The pages and the tests must agree.
+//! `docs/attacks.md` says of each attack which tests show it, and the guide *Specifications* says so of each
+//! section that the wider part implements. The pages and the tests must agree.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -322,7 +322,7 @@ fn no_grant_prints_a_secret() {
     let short = Secret::new("s3cr3t");
     let error = client.jwt_bearer(&short).start().unwrap().read(json(&echo("s3cr3t"))).unwrap_err();
     assert_eq!(error.description(), Some(WITHHELD));
-    // An audience is none.
+    // An audience is no secret.
     let exchange = client.token_exchange(&token, token_type::JWT).audience("https://api.example").start();
     let error = exchange.unwrap().read(json(&echo("https://api.example"))).unwrap_err();
     assert_eq!(error.description(), Some("bad https://api.example!"));

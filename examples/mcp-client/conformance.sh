@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Runs the scenarios of MCP's conformance suite that are about authorization, and prints how many this client passes.
+# Runs the scenarios of MCP's conformance suite that are about authorization, and prints how many this client
+# passes.
 #
-# Installs the suite, and the version of Node.js that it needs, in node_modules here. A warning of the suite counts as
-# a failure.
+# Installs the suite, and the version of Node.js that it needs, in node_modules here. A warning of the suite
+# counts as a failure.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 root=$(cd ../.. && pwd)

@@ -22,7 +22,7 @@ struct Device {
     decision: Option<bool>,
 }
 
-/// What a poll is answered with.
+/// The answer to a poll.
 pub enum Verdict {
     Granted,
     /// An error code.
@@ -69,8 +69,8 @@ impl Devices {
         verdict
     }
 
-    /// Takes a person's decision; returns whether the code was waiting for one. Spelled without regard to
-    /// case and signs, as people type.
+    /// Takes a person's decision; returns whether the code was waiting for one. Ignores the case and the
+    /// signs of the code, as people type it.
     pub fn decide(&mut self, user_code: &str, allows: bool) -> bool {
         let plain = |code: &str| code.replace(|sign: char| !sign.is_ascii_alphanumeric(), "").to_uppercase();
         let waits =
@@ -80,7 +80,7 @@ impl Devices {
     }
 }
 
-/// Returns a number that an attacker cannot guess, as far as a server for examples needs it.
+/// Returns a random number, unpredictable enough for a server of examples.
 fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }

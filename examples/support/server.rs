@@ -1,5 +1,5 @@
-//! An authorization server for examples and tests, with one client. Its resource owner always consents, unless
-//! the requested scope contains `deny:me`; or a page asks one of several owners.
+//! An authorization server for examples and tests, with one client. Its resource owner always consents,
+//! unless the requested scope contains `deny:me`; or a page asks one of several owners.
 //!
 //! `oxide-auth` implements the protocol; this file adds the requirements of RFC 6749 that it omits.
 
@@ -46,8 +46,8 @@ pub struct Config {
     pub more_redirect_uris: Vec<String>,
     /// The lifetime of an access token; `expires_in` announces whole seconds.
     pub access_token_lifetime: Duration,
-    /// The lifetime of a refresh token, which begins anew with each refresh and is not announced. A shorter one
-    /// than that of the access token counts as the same.
+    /// The lifetime of a refresh token, which begins anew with each refresh and is not announced. A shorter
+    /// one than that of the access token counts as the same.
     pub refresh_token_lifetime: Duration,
     /// The scopes of every grant, separated by spaces, whatever the request.
     pub scopes: String,
@@ -61,8 +61,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// Returns a fake client with this redirect URI, access tokens that live for an hour, and refresh tokens that
-    /// live for 30 days. The reuse of a refresh token is refused and revokes nothing.
+    /// Returns a fake client with this redirect URI, access tokens that live for an hour, and refresh tokens
+    /// that live for 30 days. The reuse of a refresh token is refused and revokes nothing.
     pub fn new(redirect_uri: impl Into<String>) -> Self {
         Self {
             client_id: "fake-client".into(),
@@ -147,8 +147,8 @@ impl HttpResponse {
     }
 }
 
-/// A failure of the token endpoint. Unless it says so, the request is not processed, and the tokens stay as they
-/// are.
+/// A failure of the token endpoint. Unless it says so, the request is not processed, and the tokens stay as
+/// they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// 503 with a page and `Retry-After: 1`.
@@ -299,9 +299,10 @@ impl AuthorizationServer {
         self.families.counts
     }
 
-    /// Answers `/oauth/authorize`, `POST` to `/oauth/token`, `/oauth/token/introspect` (RFC 7662, at Pleo's path)
-    /// and `/oauth/revoke` (RFC 7009), and the API, which is `GET /api/me` and Pleo's `GET /v1/introspect`. Unlike
-    /// Pleo, answers `POST /oauth/device_authorization` and the page `/device`, too. Any other request gets 404.
+    /// Answers `/oauth/authorize`, `POST` to `/oauth/token`, `/oauth/token/introspect` (RFC 7662, at Pleo's
+    /// path) and `/oauth/revoke` (RFC 7009), and the API, which is `GET /api/me` and Pleo's
+    /// `GET /v1/introspect`. Unlike Pleo, answers `POST /oauth/device_authorization` and the page `/device`,
+    /// too. Any other request gets 404.
     pub fn handle(&mut self, request: HttpRequest<'_>) -> HttpResponse {
         let (path, query) = request.target.split_once('?').unwrap_or((request.target, ""));
         match (request.method, path) {

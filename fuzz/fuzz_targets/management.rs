@@ -1,6 +1,6 @@
-//! Any success revokes a token, and nothing else does. An introspection is read exactly if a model of the rules
-//! accepts it, and its members equal those that another JSON reader finds. Of an inactive token nothing else is
-//! reported, and no printed text depends on the user or the token.
+//! Any success revokes a token, and nothing else does. An introspection is read exactly if a model of the
+//! rules accepts it, and its members equal those that another JSON reader finds. Of an inactive token nothing
+//! else is reported, and no printed text depends on the user or the token.
 //!
 //! Input: lines with the status and a letter for each leniency, then the body.
 #![no_main]

@@ -1,5 +1,5 @@
-//! A document is accepted only for the identifier that was asked for; its endpoints mean the same to the `url`
-//! crate, and are https or loopback. What is accepted is stored and read back equal.
+//! A document is accepted only for the identifier that was asked for; its endpoints mean the same to the
+//! `url` crate, and are https or loopback. What is accepted is stored and read back equal.
 //!
 //! Input: a line with an issuer or a resource, a line with the address of a challenge, and the document.
 #![no_main]

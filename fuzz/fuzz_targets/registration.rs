@@ -2,8 +2,8 @@
 //! another JSON reader finds. A read keeps the `client_id`. A stored registration is restored to the same
 //! form, an update never sends what the server alone gives, and no printed text depends on a secret.
 //!
-//! Input: the line `register`, `read`, `update`, `delete` or `stored`, a line with the status, and the body or
-//! the stored form.
+//! Input: the line `register`, `read`, `update`, `delete` or `stored`, a line with the status, and the body
+//! or the stored form.
 #![no_main]
 
 use std::sync::LazyLock;

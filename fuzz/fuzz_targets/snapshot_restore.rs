@@ -1,6 +1,6 @@
-//! A restored snapshot serializes to the same form, in version 2, or 3 for client credentials. Only the right client restores a session
-//! from it; the session uses the token only while it is valid, and never waits for a past time. A damaged
-//! form is refused without quoting its tokens.
+//! A restored snapshot serializes to the same form, in version 2, or 3 for client credentials. Only the right
+//! client restores a session from it; the session uses the token only while it is valid, and never waits for
+//! a past time. A damaged form is refused without quoting its tokens.
 //!
 //! Input: a line with the seconds that have passed since `now()`, then the stored form, JSON.
 #![no_main]
@@ -34,7 +34,8 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// Checks that the snapshot serializes to the same form, or to the same in a later version; returns its members.
+/// Checks that the snapshot serializes to the same form, or to the same in a later version; returns its
+/// members.
 fn check_stored(snapshot: &Snapshot, given: &[u8]) -> Value {
     let stored = serde_json::to_string(snapshot).unwrap();
     let restored: Snapshot = serde_json::from_str(&stored).expect("the stored form is valid");

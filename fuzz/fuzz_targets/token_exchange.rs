@@ -1,6 +1,6 @@
-//! A response to a token exchange yields a token exactly if a model of the rules accepts it; the token equals the one
-//! that another JSON reader finds. An identity assertion comes of such a response only if both types say so, and is
-//! then sent as it came. No printed text depends on a secret.
+//! A response to a token exchange yields a token exactly if a model of the rules accepts it; the token equals
+//! the one that another JSON reader finds. An identity assertion comes of such a response only if both types
+//! say so, and is then sent as it came. No printed text depends on a secret.
 //!
 //! Input: lines with the status and a letter for each leniency, then the body.
 #![no_main]

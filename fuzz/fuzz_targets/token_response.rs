@@ -1,6 +1,6 @@
-//! A sound response yields tokens exactly if a model of the rules accepts it, and a damaged one only if it begins as an
-//! object or a form. The tokens equal those that another
-//! JSON reader finds, and no printed text depends on a secret.
+//! A sound response yields tokens exactly if a model of the rules accepts it, and a damaged one only if it
+//! begins as an object or a form. The tokens equal those that another JSON reader finds, and no printed text
+//! depends on a secret.
 //!
 //! Input: lines with the status, the content type and a letter for each leniency (and `r` for a refresh),
 //! then the body.

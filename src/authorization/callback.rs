@@ -77,8 +77,8 @@ impl<'a> Callback<'a> {
     /// leaves out the cookies with `SameSite=Lax` or `Strict`: the user's session cookie is usually missing.
     /// Find the pending authorization by a cookie of its own, with `SameSite=None; Secure; HttpOnly`, which
     /// is set when the authorization starts and gives no other access. Never look it up by `state` alone,
-    /// which would accept the callback of another browser (RFC 6749 §10.12), and exempt this one address
-    /// from a check of your framework that refuses posts of other sites.
+    /// which would accept the callback of another browser (RFC 6749 §10.12). If your framework refuses posts
+    /// from other sites, exempt this one address from that check.
     pub fn form(body: &'a str) -> Self {
         Self(Source::Query(body))
     }

@@ -1,4 +1,4 @@
-//! What an authorization request may ask for beyond scopes (OpenID Connect Core §3.1.2.1, RFC 9396).
+//! The options of an authorization request (OpenID Connect Core §3.1.2.1, RFC 9396).
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::authorization::request::AuthorizationRequest;
 
-/// Parameters that some servers support, each with a check of its own.
+/// Parameters that some servers support. Each method checks its value.
 ///
 /// ```
 /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Entropy};
@@ -37,7 +37,7 @@ use crate::authorization::request::AuthorizationRequest;
 /// # }
 /// ```
 impl<'a> AuthorizationRequest<'a> {
-    /// Says what the server asks the user (OpenID Connect Core §3.1.2.1): `login`, `consent`,
+    /// Sets what the server asks the user (OpenID Connect Core §3.1.2.1): `login`, `consent`,
     /// `select_account`, a value of another specification such as `create`, or `none` alone.
     ///
     /// With `none` the server asks nothing. Where it would have to, the callback brings an error whose advice
@@ -58,22 +58,22 @@ impl<'a> AuthorizationRequest<'a> {
     /// Asks the server to have the user sign in again where the last time is longer ago (OpenID Connect Core
     /// §3.1.2.1), in whole seconds; a fraction is cut off.
     ///
-    /// Whether the server did so is known only from `auth_time` in an ID token.
+    /// Only `auth_time` in an ID token shows whether the server did so.
     pub fn max_age(self, max_age: Duration) -> Self {
         self.option("max_age", max_age.as_secs().to_string())
     }
 
     /// Asks for one of these levels of authentication, in order of preference (OpenID Connect Core §3.1.2.1).
     ///
-    /// The server may choose another level; it is known only from `acr` in an ID token, or from the API's
-    /// answer (RFC 9470 §3).
+    /// The server may choose another level. Only `acr` in an ID token, or the API's answer (RFC 9470 §3),
+    /// shows which.
     pub fn acr_values(mut self, values: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         let values = self.joined("acr_values", values);
         self.option("acr_values", values)
     }
 
-    /// Tells the server who is about to sign in, such as an email address (OpenID Connect Core §3.1.2.1). It
-    /// is a hint: the user may sign in as someone else.
+    /// Tells the server who is about to sign in, for example by an email address (OpenID Connect Core
+    /// §3.1.2.1). The user may still sign in as someone else.
     pub fn login_hint(self, hint: &'a str) -> Self {
         self.option("login_hint", hint)
     }
@@ -93,13 +93,13 @@ impl<'a> AuthorizationRequest<'a> {
         self.option("claims", claims.to_string())
     }
 
-    /// Asks for authorization in detail (RFC 9396 §2): objects, each with a text `type` and the fields that
-    /// the API defines for this type.
+    /// Asks for authorization details (RFC 9396 §2): objects, each with a text `type` and the fields that the
+    /// API defines for this type.
     ///
-    /// What was granted is in
-    /// [`TokenResponse::authorization_details`](crate::TokenResponse::authorization_details); it may be less.
-    /// The server refuses details that it does not understand with the code `invalid_authorization_details`
-    /// (§5). The user can read and change them on their way through the browser (§12).
+    /// [`TokenResponse::authorization_details`](crate::TokenResponse::authorization_details) returns the
+    /// granted details, which may be fewer. The server refuses details that it does not understand with the
+    /// code `invalid_authorization_details` (§5). The user can read and change the details in the browser's
+    /// URL (§12).
     pub fn authorization_details(mut self, details: &[Value]) -> Self {
         let has_type =
             |detail: &Value| detail.get("type").and_then(Value::as_str).is_some_and(|name| !name.is_empty());
@@ -131,7 +131,7 @@ impl<'a> AuthorizationRequest<'a> {
         self.option("response_mode", "form_post")
     }
 
-    /// Joins values with spaces, as a list of them is sent.
+    /// Joins values with spaces, the form in which a list is sent.
     fn joined(&mut self, name: &str, values: impl IntoIterator<Item = impl AsRef<str>>) -> String {
         let mut list = String::new();
         for value in values {

@@ -83,7 +83,7 @@ pub struct AuthorizationRequest<'a> {
 }
 
 impl<'a> AuthorizationRequest<'a> {
-    /// Asks for scopes, each a token of its own (RFC 6749 §3.3); repeatable.
+    /// Asks for scopes, each passed by itself (RFC 6749 §3.3); repeatable.
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         self.wanted.add_scopes(scopes);
         self

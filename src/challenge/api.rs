@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::challenge::parse::is_token_character;
+use crate::client_auth::authorization_header;
 use crate::error::Error;
 use crate::text::foreign::Foreign;
 use crate::text::secret::Secret;
@@ -12,8 +13,8 @@ use crate::token::TokenType;
 /// The API that a token is for: the addresses that it may be sent to ([`pleo`](crate::pleo) has Pleo's).
 ///
 /// A bearer token works for whoever has it, so a token that is sent to a wrong address is lost (RFC 6750
-/// §5.2). Take URLs from links, pages or users, and ask for the header for each: it is made for addresses
-/// under a base of this API, and for no other.
+/// §5.2). Your program may take URLs from links, pages or users: ask for the header for each of them. Only
+/// addresses under a base of this API get one.
 ///
 /// ```
 /// use oauth2_proto::challenge::ProtectedApi;
@@ -21,15 +22,17 @@ use crate::token::TokenType;
 ///
 /// let api = ProtectedApi::new(["https://api.example/v1"])?;
 /// let token = Secret::new("fake-token");
-/// let header = api.authorization(&TokenType::Bearer, &token, "https://api.example/v1/me")?;
+/// let url = "https://api.example/v1/me";
+/// let header = api.authorization(&TokenType::Bearer, &token, url)?;
 /// assert_eq!(header.expose(), "Bearer fake-token");
 ///
 /// let url = "https://api.example.evil.example/v1/me";
 /// let error = api.authorization(&TokenType::Bearer, &token, url).unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "misuse: the address \"https://api.example.evil.example/v1/me\" is not under a base of \
-///      this API; send the token to no other address, or add a base to ProtectedApi::new"
+///     "misuse: the address \"https://api.example.evil.example/v1/me\" is not under a \
+///      base of this API; send the token to no other address, or add a base to \
+///      ProtectedApi::new"
 /// );
 /// # Ok::<(), oauth2_proto::Error>(())
 /// ```
@@ -56,7 +59,7 @@ impl ProtectedApi {
         }
     }
 
-    /// Wraps an origin that a test of its module has parsed.
+    /// Wraps a constant origin, which a test of the caller's module parses.
     pub(crate) fn constant(origin: &'static str) -> Self {
         Self(vec![ApiAddress::constant(origin)])
     }
@@ -160,8 +163,8 @@ impl ProtectedApi {
                  a base to ProtectedApi::new"
             )));
         }
-        // RFC 6750 §2.1 has fewer characters, and servers give tokens with others, such as a colon. A space
-        // would begin something else.
+        // RFC 6750 §2.1 allows fewer characters, but servers issue tokens with others, such as a colon. A
+        // space would end the token.
         let token = access_token.expose();
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Error::misuse(
@@ -169,12 +172,7 @@ impl ProtectedApi {
                  pass it as the server gave it",
             ));
         }
-        // With its final length: a buffer that grows would leave a copy behind.
-        let mut header = String::with_capacity(scheme.len() + 1 + token.len());
-        header.push_str(scheme);
-        header.push(' ');
-        header.push_str(token);
-        Ok(Secret::new(header))
+        Ok(authorization_header(scheme, access_token))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::challenge::Challenge;
 
-/// Reads the challenges of one header line, up to the first that is broken, in a time by its length.
+/// Reads the challenges of one header line up to the first broken one, in linear time.
 ///
 /// A comma separates both challenges and the parameters of one, so only what follows a name tells which it
 /// is: a parameter has `=`, and the scheme of the next challenge has a space, a comma or the end.
@@ -43,7 +43,7 @@ fn read_challenge<'a>(scheme: &[u8], rest: &mut &'a [u8]) -> Option<(Challenge, 
         let is_param = takes_params && !name.is_empty() && skip(rest, b'=');
         if !is_param {
             *rest = after_name;
-            // What cannot be a part of this challenge does not break it.
+            // A name that begins no parameter is the scheme of the next challenge, or this one is broken.
             let ends = !takes_params || (is_separated && !name.is_empty() && ends_scheme(after_name));
             return ends.then_some((challenge, Some(name).filter(|name| !name.is_empty())));
         }
@@ -82,7 +82,7 @@ fn take_value(rest: &mut &[u8]) -> Option<Vec<u8>> {
         if *first == b'\\' {
             (first, others) = others.split_first()?;
         }
-        // No control character, also escaped.
+        // An escape does not make a control character valid.
         if first.is_ascii_control() && *first != b'\t' {
             return None;
         }
@@ -134,7 +134,7 @@ fn to_lower_case(token: &[u8]) -> String {
     token.iter().map(|byte| char::from(byte.to_ascii_lowercase())).collect()
 }
 
-/// Reads UTF-8 and, where it is none, ISO 8859-1, in which every byte is the character of its number.
+/// Reads UTF-8, and any other bytes as ISO 8859-1, in which every byte is the character of its number.
 fn to_text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes)
         .unwrap_or_else(|error| error.as_bytes().iter().map(|byte| char::from(*byte)).collect())

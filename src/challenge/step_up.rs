@@ -1,4 +1,4 @@
-//! The next authorization request, as an API demands it.
+//! Step-up: the demands of an API that the next authorization request passes on.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -33,11 +33,12 @@ use crate::text::scope::Scope;
 ///
 /// // The user signed in, and the API demands the same.
 /// let granted = ["files:read", "files:write"];
-/// let error = step_up.demanded(challenges.bearer().unwrap(), granted, &policy).unwrap_err();
+/// let again = challenges.bearer().unwrap();
+/// let error = step_up.demanded(again, granted, &policy).unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "refused by the server: \"insufficient_scope\"; the API demands nothing that was not \
-///      asked for already"
+///     "refused by the server: \"insufficient_scope\"; the API demands nothing that was \
+///      not asked for already"
 /// );
 /// # Ok::<(), oauth2_proto::Error>(())
 /// ```
@@ -53,54 +54,6 @@ pub struct StepUp {
     attempts: u32,
 }
 
-/// What your program lets an API demand.
-///
-/// The user sees each scope before they grant it, and many grant whatever they see. So the scopes that a
-/// program may ask for are its own decision, and not the API's.
-#[derive(Clone)]
-pub struct StepUpPolicy {
-    /// `None` for all scopes.
-    allowed: Option<BTreeSet<String>>,
-    max_attempts: u32,
-}
-
-impl StepUpPolicy {
-    /// Lets an API demand these scopes, and no others.
-    pub fn within(scopes: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        let allowed = scopes.into_iter().map(Into::into).collect();
-        Self { allowed: Some(allowed), max_attempts: Self::MAX_ATTEMPTS }
-    }
-
-    /// Lets an API demand any scope.
-    ///
-    /// It is for programs that do not know their APIs, such as MCP clients. The user's consent is then the
-    /// only limit: show them which API asks.
-    pub fn any_scope() -> Self {
-        Self { allowed: None, max_attempts: Self::MAX_ATTEMPTS }
-    }
-
-    /// Sets how often the user is sent to sign in before [`StepUp::reset`], instead of 3 times.
-    pub fn max_attempts(mut self, max_attempts: u32) -> Self {
-        self.max_attempts = max_attempts;
-        self
-    }
-
-    const MAX_ATTEMPTS: u32 = 3;
-
-    fn allows(&self, scope: &str) -> bool {
-        self.allowed.as_ref().is_none_or(|allowed| allowed.contains(scope))
-    }
-}
-
-impl fmt::Debug for StepUpPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StepUpPolicy")
-            .field("allowed", &self.allowed)
-            .field("max_attempts", &self.max_attempts)
-            .finish()
-    }
-}
-
 impl StepUp {
     /// Adds the demand of a challenge with `insufficient_scope` or `insufficient_user_authentication`. Then
     /// send the user to sign in.
@@ -112,7 +65,7 @@ impl StepUp {
     ///
     /// # Errors
     ///
-    /// They change nothing. Report them: another sign-in does not help.
+    /// An error changes nothing. Report it: another sign-in does not help.
     ///
     /// - Refused: the API demands nothing that was not asked for already, or the demands reached
     ///   [`max_attempts`](StepUpPolicy::max_attempts).
@@ -133,8 +86,8 @@ impl StepUp {
         Ok(())
     }
 
-    /// Forgets all demands. Call it where the API accepted a request, and where the user starts again by hand
-    /// after an error or a sign-in that they broke off.
+    /// Forgets all demands. Call it after the API accepted a request, and when the user starts again by hand
+    /// after an error or an abandoned sign-in.
     pub fn reset(&mut self) {
         *self = Self::default();
     }
@@ -149,7 +102,7 @@ impl StepUp {
         self.acr_values.split(' ').filter(|value| !value.is_empty())
     }
 
-    /// Returns the age that the user's authentication may have.
+    /// Returns the maximum age of the user's authentication, in whole seconds.
     pub fn max_age(&self) -> Option<Duration> {
         self.max_age.parse().ok().map(Duration::from_secs)
     }
@@ -165,8 +118,8 @@ impl StepUp {
         parameters.into_iter().filter(|(_, value)| !value.is_empty())
     }
 
-    /// Returns what is to be asked for after this challenge, by a client that has these scopes or asked for
-    /// them.
+    /// Returns the demands after this challenge; `scope` holds the scopes that were granted or demanded
+    /// earlier.
     fn next(&self, challenge: &Challenge, mut scope: Scope, policy: &StepUpPolicy) -> Result<Self, Error> {
         let code = match challenge.error() {
             Some(code @ ("insufficient_scope" | "insufficient_user_authentication")) => code,
@@ -213,6 +166,54 @@ impl StepUp {
     }
 }
 
+/// The scopes that your program lets an API demand, and how often.
+///
+/// Users see each scope before they grant it, and many grant all of them. So your program decides which
+/// scopes it may ask for, and not the API.
+#[derive(Clone)]
+pub struct StepUpPolicy {
+    /// `None` for all scopes.
+    allowed: Option<BTreeSet<String>>,
+    max_attempts: u32,
+}
+
+impl StepUpPolicy {
+    /// Lets an API demand these scopes, and no others.
+    pub fn within(scopes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let allowed = scopes.into_iter().map(Into::into).collect();
+        Self { allowed: Some(allowed), max_attempts: Self::MAX_ATTEMPTS }
+    }
+
+    /// Lets an API demand any scope.
+    ///
+    /// Use it in programs that do not know their APIs, such as MCP clients. The user's consent is then the
+    /// only limit: show them which API asks.
+    pub fn any_scope() -> Self {
+        Self { allowed: None, max_attempts: Self::MAX_ATTEMPTS }
+    }
+
+    /// Sets how often the user is sent to sign in before [`StepUp::reset`], instead of 3 times.
+    pub fn max_attempts(mut self, max_attempts: u32) -> Self {
+        self.max_attempts = max_attempts;
+        self
+    }
+
+    const MAX_ATTEMPTS: u32 = 3;
+
+    fn allows(&self, scope: &str) -> bool {
+        self.allowed.as_ref().is_none_or(|allowed| allowed.contains(scope))
+    }
+}
+
+impl fmt::Debug for StepUpPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StepUpPolicy")
+            .field("allowed", &self.allowed)
+            .field("max_attempts", &self.max_attempts)
+            .finish()
+    }
+}
+
 impl fmt::Debug for StepUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StepUp")
@@ -224,7 +225,7 @@ impl fmt::Debug for StepUp {
     }
 }
 
-/// A list with spaces, of which the API chose the texts: one may be the token that it got.
+/// A space-separated list from an API, which may repeat the token that it received.
 struct Shown<'a>(&'a str);
 
 impl fmt::Debug for Shown<'_> {
@@ -282,7 +283,8 @@ struct Stored {
 /// The version of the stored form.
 const VERSION: u32 = 1;
 
-/// The maximum length of scopes and `acr_values` in one demand, in bytes. Servers take URLs from 8 KiB on.
+/// The maximum length of scopes and `acr_values` in one demand, in bytes. Servers accept URLs of 8 KiB or
+/// more.
 const MAX_DEMAND: usize = 4096;
 
 fn refused(code: &str, why: &'static str) -> Error {

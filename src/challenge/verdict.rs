@@ -1,12 +1,12 @@
-//! What an API's answer means for the token, decided from its status and its challenges.
+//! The meaning of an API's answer for the token, decided from its status and its challenges.
 
 use crate::challenge::{Challenge, Challenges};
 
 /// The meaning of an API's answer for the token; a program can obey it without inspecting anything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict<'a> {
-    /// Read the answer as the API's documentation says: it is not about the token. This includes success, and
-    /// an API that is overloaded or broken.
+    /// Read the answer as the API's documentation says; it says nothing about the token. This includes
+    /// success, and an API that is overloaded or broken.
     Unrelated,
     /// Send the user to the authorization server: the request had no token and needs one.
     ///
@@ -30,8 +30,8 @@ pub enum Verdict<'a> {
     NewProof,
     /// Change the program: the request is malformed (RFC 6750 §3.1), for example by a second token.
     FixRequest,
-    /// Give up: the API refuses what the token may not do, and does not say which scopes would help. Compare
-    /// the granted scopes with the API's documentation.
+    /// Give up: the token does not permit the request, and the API does not say which scopes would help.
+    /// Compare the granted scopes with the API's documentation.
     Forbidden,
 }
 
@@ -69,7 +69,8 @@ impl Challenges {
         }
     }
 
-    /// Returns the challenge for an access token that says most: an error, or else where the metadata is.
+    /// Returns the most informative challenge for an access token: the first with an error, or else the first
+    /// with the address of the metadata.
     fn of_oauth(&self) -> Option<&Challenge> {
         let of_oauth = || self.iter().filter(|challenge| matches!(challenge.scheme(), "bearer" | "dpop"));
         of_oauth()

@@ -1,4 +1,4 @@
-//! The addresses at which a document may be, and the choice among the errors of all.
+//! The addresses that a discovery tries, and the most telling error among their answers.
 
 use std::fmt;
 use std::vec;
@@ -16,18 +16,19 @@ pub(super) fn well_known(identifier: &str, suffix: &str) -> String {
     format!("{origin}/.well-known/{suffix}{path}{query}")
 }
 
-/// The addresses that are still to be asked, and the most telling error so far.
+/// The remaining addresses, and the most telling error so far.
 pub(super) struct Addresses {
     rest: vec::IntoIter<String>,
-    told: Option<Error>,
+    most_telling: Option<Error>,
 }
 
 impl Addresses {
     pub(super) fn new(rest: Vec<String>) -> Self {
-        Self { rest: rest.into_iter(), told: None }
+        Self { rest: rest.into_iter(), most_telling: None }
     }
 
-    /// Returns the next address after an error that says that there is no usable document here.
+    /// Returns the next address; if there is none, the most telling error. Gives back an error after which
+    /// the same address should be tried again.
     pub(super) fn next(&mut self, error: Error) -> Result<String, Error> {
         match error.advice() {
             Advice::RetryLater => Err(error),
@@ -35,25 +36,25 @@ impl Addresses {
         }
     }
 
-    /// Returns the next address; if there is none, the most telling error.
+    /// Returns the next address after any error; if there is none, the most telling error.
     pub(super) fn skip(&mut self, error: Error) -> Result<String, Error> {
-        let told = match self.told.take() {
-            Some(told) if weight(&told) >= weight(&error) => told,
+        let most_telling = match self.most_telling.take() {
+            Some(earlier) if weight(&earlier) >= weight(&error) => earlier,
             _ => error,
         };
-        self.told = Some(told.clone());
-        self.rest.next().ok_or(told)
+        self.most_telling = Some(most_telling.clone());
+        self.rest.next().ok_or(most_telling)
     }
 }
 
-/// Returns how much an error says: that a document is not to be trusted, that it lacks something, that it is
-/// malformed, that there may be one, or that there is none.
+/// Ranks an error by how much it says. From most to least: the document must not be trusted, it lacks
+/// something, it is malformed, it is no JSON object, there may be a document, there is no document.
 fn weight(error: &Error) -> u8 {
     let is_success = matches!(error.status(), Some(200..=299));
     match error.kind() {
         ErrorKind::Suspect => 5,
         ErrorKind::Unsupported => 4,
-        // The page of an application that answers every address.
+        // Some applications answer every address with their page.
         _ if is_success && error.message() == NO_OBJECT => 2,
         _ if is_success => 3,
         _ if error.status() == Some(404) => 0,

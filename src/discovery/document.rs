@@ -1,4 +1,4 @@
-//! The document of an authorization server (RFC 8414 §2), as it is read, stored and read back.
+//! The document of an authorization server (RFC 8414 §2): its reader, its stored form, and a view of it.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -77,12 +77,12 @@ impl<'a> Metadata<'a> {
         self.0.revocation_endpoint.as_ref().map(Endpoint::as_str)
     }
 
-    /// Returns the scopes; the server may support others, too.
+    /// Returns the scopes; `None` means unknown. The server may support others, too.
     pub fn scopes_supported(&self) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
         self.list("scopes_supported")
     }
 
-    /// Returns the response types.
+    /// Returns the response types; `None` means unknown.
     pub fn response_types_supported(&self) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
         self.list("response_types_supported")
     }
@@ -169,10 +169,9 @@ impl<'a> Metadata<'a> {
     /// Returns a member of the server's document that this crate does not act on, such as `jwks_uri` or
     /// `ui_locales_supported`, as the server sent it. A member that is `null` is absent.
     ///
-    /// This crate checks neither its kind nor an address in it. So it returns an endpoint that was left out
-    /// because its address is unsound, too.
+    /// The value is unchecked. It may be an endpoint that was left out because its address is unsound.
     pub fn get(&self, name: &str) -> Option<&'a Value> {
-        self.0.more.as_deref()?.get(name)
+        self.0.extras.as_deref()?.get(name)
     }
 
     fn list(&self, name: &str) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
@@ -207,11 +206,11 @@ pub(super) const NAMES: &[&str; 17] = &[
 
 const CLIENT_ID_METADATA_DOCUMENT: &str = "client_id_metadata_document_supported";
 
-/// The member with what this crate knows of a server and RFC 8414 has no name for. Only a stored document may
-/// hold it: a server must not switch on its own leniencies.
+/// The member for the settings of this crate that RFC 8414 does not define. Only a stored document may hold
+/// it: a server must not switch on its own leniencies.
 const SETTINGS: &str = "oauth2_proto";
 
-/// What a document says: the server without its issuer and settings, which are for the caller to judge.
+/// A document as read. The caller checks the issuer and the settings before it adds them to the server.
 pub(super) struct Document<'a> {
     pub(super) server: AuthorizationServer,
     pub(super) issuer: Option<String>,
@@ -224,7 +223,7 @@ pub(super) struct Document<'a> {
 ///
 /// Invalid: a member is of the wrong kind, there is no token endpoint, or the address of the token or the
 /// authorization endpoint is unsound.
-pub(super) fn read<'a>(members: [Member<'a>; 17], mut more: Extras) -> Result<Document<'a>, Error> {
+pub(super) fn read<'a>(members: [Member<'a>; 17], mut extras: Extras) -> Result<Document<'a>, Error> {
     let [
         issuer,
         authorization_endpoint,
@@ -244,7 +243,7 @@ pub(super) fn read<'a>(members: [Member<'a>; 17], mut more: Extras) -> Result<Do
         takes_client_documents,
         settings,
     ] = members;
-    more.keep_storable();
+    extras.keep_storable();
     let issuer = answer::text("issuer", issuer)?;
     let authorization_endpoint = answer::text("authorization_endpoint", authorization_endpoint)?
         .map(|url| parse_authorization_endpoint(&url).map_err(Error::of_answer))
@@ -263,11 +262,11 @@ pub(super) fn read<'a>(members: [Member<'a>; 17], mut more: Extras) -> Result<Do
         ("registration_endpoint", registration_endpoint, &mut server.registration_endpoint),
         ("revocation_endpoint", revocation_endpoint, &mut server.revocation_endpoint),
     ] {
-        *endpoint = optional_endpoint(name, member, &mut more)?;
+        *endpoint = optional_endpoint(name, member, &mut extras)?;
     }
     for (name, member) in [("scopes_supported", scopes), ("response_types_supported", response_types)] {
         if let Some(list) = answer::texts(name, member)? {
-            more.insert(name.to_owned(), list.into());
+            extras.insert(name.to_owned(), list.into());
         }
     }
     for (name, member, list) in [
@@ -296,19 +295,19 @@ pub(super) fn read<'a>(members: [Member<'a>; 17], mut more: Extras) -> Result<Do
         answer::boolean("authorization_response_iss_parameter_supported", sends_iss)?.unwrap_or_default();
     server.client_id_metadata_document_supported =
         answer::boolean(CLIENT_ID_METADATA_DOCUMENT, takes_client_documents)?;
-    server.more = Some(Arc::new(more)).filter(|more| more.iter().next().is_some());
+    server.extras = Some(Arc::new(extras)).filter(|extras| extras.iter().next().is_some());
     Ok(Document { server, issuer, settings })
 }
 
 /// Reads an endpoint that a server may lack. One with an unsound address counts as missing, and its text is
 /// kept among the other members: `AuthorizationServer::require` then says what is wrong with it.
-fn optional_endpoint(name: &str, member: Member<'_>, more: &mut Extras) -> Result<Option<Endpoint>, Error> {
+fn optional_endpoint(name: &str, member: Member<'_>, extras: &mut Extras) -> Result<Option<Endpoint>, Error> {
     match member {
         Member::Absent => Ok(None),
         Member::Text(url) => match parse_endpoint(name, &url) {
             Ok(endpoint) => Ok(Some(endpoint)),
             Err(_) => {
-                more.insert(name.to_owned(), (*url).into());
+                extras.insert(name.to_owned(), (*url).into());
                 Ok(None)
             }
         },
@@ -316,7 +315,7 @@ fn optional_endpoint(name: &str, member: Member<'_>, more: &mut Extras) -> Resul
     }
 }
 
-/// Writes the document of RFC 8414 §2, with the settings that this RFC does not know under `oauth2_proto`.
+/// Writes the document of RFC 8414 §2, with the settings that this RFC does not define under `oauth2_proto`.
 impl Serialize for AuthorizationServer {
     fn serialize<S: Serializer>(&self, target: S) -> Result<S::Ok, S::Error> {
         let endpoints = [
@@ -358,8 +357,8 @@ impl Serialize for AuthorizationServer {
         if let Some(takes) = self.client_id_metadata_document_supported {
             document.serialize_entry(CLIENT_ID_METADATA_DOCUMENT, &takes)?;
         }
-        for (name, value) in self.more.iter().flat_map(|more| more.iter()) {
-            // An endpoint that was left out, and set by hand since.
+        for (name, value) in self.extras.iter().flat_map(|extras| extras.iter()) {
+            // The endpoint was left out as unsound, and then set by hand.
             let is_replaced = endpoints.iter().any(|(known, endpoint)| *known == name && endpoint.is_some());
             if !is_replaced {
                 document.serialize_entry(name, value)?;
@@ -374,7 +373,7 @@ impl Serialize for AuthorizationServer {
 }
 
 /// Reads a server that was serialized, or that you wrote as a document of RFC 8414 §2 yourself. Its token
-/// endpoint is required, and its endpoints are held to the rules of [`AuthorizationServer::new`].
+/// endpoint is required, and its endpoints must obey the rules of [`AuthorizationServer::new`].
 ///
 /// Use [`ServerDiscovery`](crate::discovery::ServerDiscovery) for a document from a server: it compares the
 /// issuer, and takes no leniency from the document.
@@ -382,12 +381,12 @@ impl<'de> Deserialize<'de> for AuthorizationServer {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         let mut members = [const { Member::Absent }; 17];
         // The format's own error may quote what it found, such as a key in an address.
-        let more = json::read_from(source, NAMES, &mut members).map_err(|_| {
+        let extras = json::read_from(source, NAMES, &mut members).map_err(|_| {
             D::Error::custom("an authorization server is an object, and this is none, or a broken one")
         })?;
         let refused =
             |error: Error| D::Error::custom(format!("in the authorization server: {}", error.message()));
-        let stored = read(members, more).map_err(refused)?;
+        let stored = read(members, extras).map_err(refused)?;
         let server = match stored.issuer {
             Some(issuer) => stored.server.issuer(&issuer).map_err(refused)?,
             None => stored.server,
@@ -430,7 +429,7 @@ fn settings(server: &AuthorizationServer) -> Map<String, Value> {
 ///
 /// # Errors
 ///
-/// Invalid: a setting is unknown or of the wrong kind. To ignore it could drop a check.
+/// Invalid: a setting is unknown or of the wrong kind. Ignoring it could drop a check.
 fn with_settings(
     mut server: AuthorizationServer,
     settings: Member<'_>,
@@ -443,51 +442,44 @@ fn with_settings(
         return Err(Error::invalid("oauth2_proto is no object, or there twice"));
     };
     for (name, value) in settings {
-        let list = |value: &Value| {
-            value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
-        };
-        let is_applied = match (name.as_str(), &value) {
-            ("name", Value::String(name)) => {
-                server.name = Cow::Owned(name.clone());
-                true
-            }
-            ("instead_of_revocation", Value::String(instead)) => {
-                server.instead_of_revocation = Some(Cow::Owned(instead.clone()));
-                true
-            }
-            ("https_redirect_uris_only", Value::Bool(value)) => {
-                server.https_redirect_uris_only = *value;
-                true
-            }
-            ("access_tokens_end_with_refresh", Value::Bool(value)) => {
-                server.access_tokens_end_with_refresh = *value;
-                true
-            }
-            ("refresh_repeats_scope", Value::Bool(value)) => {
-                server.refresh_repeats_scope = *value;
-                true
-            }
-            ("refresh_repeats_resources", Value::Bool(value)) => {
-                server.refresh_repeats_resources = *value;
-                true
-            }
-            ("invalid_grant_codes", value) => {
-                server.invalid_grant_codes = list(value).map(Into::into);
-                server.invalid_grant_codes.is_some()
-            }
-            ("tolerate", value) => list(value).is_some_and(|names| {
-                names.iter().all(|name| {
-                    let known = Leniency::ALL.into_iter().find(|leniency| leniency.name() == name);
-                    known.map(|leniency| server.leniencies.insert(leniency)).is_some()
-                })
-            }),
-            _ => false,
-        };
-        if !is_applied {
+        if !apply(&mut server, &name, &value) {
             return Err(Error::invalid(
                 "oauth2_proto holds a setting or a value that this version of the crate does not know",
             ));
         }
     }
     Ok(server)
+}
+
+/// Applies one stored setting. Returns whether its name and its value are known.
+fn apply(server: &mut AuthorizationServer, name: &str, value: &Value) -> bool {
+    match (name, value) {
+        ("name", Value::String(name)) => server.name = Cow::Owned(name.clone()),
+        ("instead_of_revocation", Value::String(instead)) => {
+            server.instead_of_revocation = Some(Cow::Owned(instead.clone()));
+        }
+        ("https_redirect_uris_only", Value::Bool(value)) => server.https_redirect_uris_only = *value,
+        ("access_tokens_end_with_refresh", Value::Bool(value)) => {
+            server.access_tokens_end_with_refresh = *value;
+        }
+        ("refresh_repeats_scope", Value::Bool(value)) => server.refresh_repeats_scope = *value,
+        ("refresh_repeats_resources", Value::Bool(value)) => server.refresh_repeats_resources = *value,
+        ("invalid_grant_codes", codes) => {
+            let Some(codes) = list(codes) else { return false };
+            server.invalid_grant_codes = Some(codes.into());
+        }
+        ("tolerate", names) => {
+            let known = |name: String| Leniency::ALL.into_iter().find(|leniency| leniency.name() == name);
+            let leniencies = list(names).and_then(|names| names.into_iter().map(known).collect());
+            let Some::<Vec<_>>(leniencies) = leniencies else { return false };
+            leniencies.into_iter().for_each(|leniency| server.leniencies.insert(leniency));
+        }
+        _ => return false,
+    }
+    true
+}
+
+/// Returns the texts of a list that holds nothing else.
+fn list(value: &Value) -> Option<Vec<String>> {
+    value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
 }

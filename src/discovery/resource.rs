@@ -21,7 +21,7 @@ use crate::text::uri::{Endpoint, Issuer, Refused, split_address};
 /// 2. `/.well-known/oauth-protected-resource/path` (RFC 9728 §3.1),
 /// 3. `/.well-known/oauth-protected-resource`, for a resource with a path or a query (MCP).
 ///
-/// Drive it as a [`ServerDiscovery`](crate::discovery::ServerDiscovery):
+/// Use it like a [`ServerDiscovery`](crate::discovery::ServerDiscovery):
 ///
 /// ```
 /// use oauth2_proto::{Error, Request, Response};
@@ -44,13 +44,13 @@ use crate::text::uri::{Endpoint, Issuer, Refused, split_address};
 /// # What a document must be
 ///
 /// The `resource` in it is the URL that was asked for, byte for byte, whether the address is from a challenge
-/// or made of the URL (RFC 9728 §3.3). Only the document at the third address may be of the whole origin
-/// instead, such as `https://api.example`, with or without the slash, for which this address is the right
-/// one. Each of its `authorization_servers` is a sound issuer. `signed_metadata` is not read.
+/// or made of the URL (RFC 9728 §3.3). Only the document at the third address, which is the well-known one of
+/// the origin, may name the origin instead, such as `https://api.example`, with or without the slash. Each of
+/// its `authorization_servers` is a sound issuer. `signed_metadata` is not read.
 ///
 /// # What your program decides
 ///
-/// A challenge comes from the server that was called, and so may be hostile: it chooses an address that your
+/// A challenge comes from the server that was called, which may be hostile: it chooses an address that your
 /// program sends a GET to, and through the document the authorization servers. The crate refuses everything
 /// but `https` (and `http` to loopback addresses, from a challenge only if the resource itself is `http`),
 /// user information and redirects. If your program runs where it can reach more than its user can, restrict
@@ -110,7 +110,7 @@ impl ResourceDiscovery {
                 addresses.push(url);
             }
         }
-        // A document that the challenge names is held to the requested URL, wherever it is.
+        // A document that the challenge names must be of the requested URL, even at the root's address.
         let root = Some(root).filter(|root| has_more && named != Some(root));
         let context = ResourceContext { requested, root, accepts_parent: false, is_root: false };
         let mut addresses = addresses.into_iter();
@@ -118,7 +118,7 @@ impl ResourceDiscovery {
         Ok(Self { call: call(first, context), addresses: Addresses::new(addresses.collect()) })
     }
 
-    /// Accepts a document that is of a parent of the requested URL: of the same origin, with a path whose
+    /// Accepts the document of a parent of the requested URL: one with the same origin, and a path whose
     /// segments the requested path begins with.
     ///
     /// RFC 9728 §3.3 forbids this for the address in a challenge, and for the one made of the URL. Many MCP
@@ -129,7 +129,7 @@ impl ResourceDiscovery {
         self
     }
 
-    /// Returns the call for the address whose turn it is: a GET without credentials.
+    /// Returns the call for the current address: a GET without credentials.
     ///
     /// After a failure to send it, send it again, or give up.
     pub fn call(&self) -> &Call<ResourceMetadata> {
@@ -198,7 +198,7 @@ pub struct ProtectedResource {
     authorization_servers: Vec<Issuer>,
     scopes_supported: Option<Vec<String>>,
     bearer_methods_supported: Option<Vec<String>>,
-    more: Extras,
+    extras: Extras,
 }
 
 impl ProtectedResource {
@@ -207,7 +207,7 @@ impl ProtectedResource {
         self.resource.as_str()
     }
 
-    /// Returns the issuers of the authorization servers that this resource takes tokens of, for
+    /// Returns the issuers of the authorization servers whose tokens this resource accepts, for
     /// [`ServerDiscovery::new`](crate::discovery::ServerDiscovery::new).
     ///
     /// Registrations, credentials and tokens are for one of them. Store them with its issuer: if a resource
@@ -216,12 +216,13 @@ impl ProtectedResource {
         self.authorization_servers.iter().map(Issuer::as_str)
     }
 
-    /// Returns the scopes; the resource may support others, too.
+    /// Returns the scopes; `None` means unknown. The resource may support others, too.
     pub fn scopes_supported(&self) -> Option<impl Iterator<Item = &str>> {
         Some(self.scopes_supported.as_ref()?.iter().map(String::as_str))
     }
 
-    /// Returns the ways to send a bearer token: `header`, `body`, `query` (RFC 6750 §2).
+    /// Returns the ways to send a bearer token: `header`, `body`, `query` (RFC 6750 §2); `None` means
+    /// unknown.
     pub fn bearer_methods_supported(&self) -> Option<impl Iterator<Item = &str>> {
         Some(self.bearer_methods_supported.as_ref()?.iter().map(String::as_str))
     }
@@ -229,7 +230,7 @@ impl ProtectedResource {
     /// Returns a member that has no method here, such as `dpop_bound_access_tokens_required`, as the resource
     /// sent it. A member that is `null` is absent.
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.more.get(name)
+        self.extras.get(name)
     }
 }
 
@@ -257,8 +258,8 @@ impl ResourceContext {
             || self.accepts_parent && self.is_below(resource)
     }
 
-    /// Returns whether the requested URL is below this one: the spellings of an origin are one, paths are
-    /// compared byte for byte.
+    /// Returns whether the requested URL is below this one. Compares origins in their normal form, and paths
+    /// byte for byte.
     fn is_below(&self, parent: &str) -> bool {
         let Ok(parent) = Endpoint::parse(parent, &[]) else { return false };
         let (parent, requested) = (parent.normalized(), self.requested.normalized());
@@ -281,7 +282,7 @@ impl Readable for ResourceMetadata {
     type Output = ProtectedResource;
 
     fn read(response: Response<'_>, context: &ResourceContext) -> Result<ProtectedResource, Error> {
-        let ([resource, servers, scopes, bearer_methods], mut more) = answer::read(&response, NAMES)?;
+        let ([resource, servers, scopes, bearer_methods], mut extras) = answer::read(&response, NAMES)?;
         let resource = answer::text("resource", resource)?.ok_or_else(|| answer::missing("resource"))?;
         if !context.accepts(&resource) {
             return Err(Error::untrusted(format!(
@@ -292,7 +293,7 @@ impl Readable for ResourceMetadata {
         }
         let servers = answer::texts("authorization_servers", servers)?.unwrap_or_default();
         let servers = servers.iter().map(|issuer| Issuer::parse(issuer)).collect::<Result<_, _>>();
-        more.keep_storable();
+        extras.keep_storable();
         Ok(ProtectedResource {
             resource: Endpoint::parse(&resource, &[])
                 .map_err(|refused| Error::invalid(format!("the resource {refused}")))?,
@@ -300,7 +301,7 @@ impl Readable for ResourceMetadata {
                 .map_err(|refused| Error::invalid(format!("the authorization server {refused}")))?,
             scopes_supported: answer::texts("scopes_supported", scopes)?,
             bearer_methods_supported: answer::texts("bearer_methods_supported", bearer_methods)?,
-            more,
+            extras,
         })
     }
 }

@@ -61,7 +61,7 @@ use crate::text::uri::{Issuer, split_address};
 ///
 /// The issuer in it is the one that was asked for, byte for byte: a slash more is another issuer (RFC 8414
 /// §3.3). It has a token endpoint, and an authorization endpoint unless the grant types in it do without one;
-/// both are held to the rules of [`AuthorizationServer::new`]. If it lists response types or code challenge
+/// both must obey the rules of [`AuthorizationServer::new`]. If it lists response types or code challenge
 /// methods, `code` and `S256` are among them.
 ///
 /// Another endpoint with an unsound address is left out; the operation that needs it then says what is wrong.
@@ -119,7 +119,7 @@ impl ServerDiscovery {
         self
     }
 
-    /// Expects another issuer in the document than the one that its address is made of.
+    /// Expects this issuer in the document, instead of the one that its address is made of.
     ///
     /// RFC 8414 §3.3 forbids this, because it lets one server speak for another. Use it only for a server
     /// that is known to differ, with the text from its documentation. The server then has this issuer, with
@@ -151,7 +151,7 @@ impl ServerDiscovery {
         self
     }
 
-    /// Returns the call for the address whose turn it is: a GET without credentials.
+    /// Returns the call for the current address: a GET without credentials.
     ///
     /// After a failure to send it, send it again, or give up.
     pub fn call(&self) -> &Call<ServerMetadata> {
@@ -215,8 +215,8 @@ impl Readable for ServerMetadata {
     type Output = AuthorizationServer;
 
     fn read(response: Response<'_>, context: &ServerContext) -> Result<AuthorizationServer, Error> {
-        let (members, more) = answer::read(&response, document::NAMES)?;
-        let document = document::read(members, more)?;
+        let (members, extras) = answer::read(&response, document::NAMES)?;
+        let document = document::read(members, extras)?;
         let issuer = document.issuer.ok_or_else(|| answer::missing("issuer"))?;
         if issuer != context.issuer {
             return Err(Error::untrusted(format!(
@@ -246,7 +246,7 @@ fn check_endpoints(server: &AuthorizationServer) -> Result<(), Error> {
     }
 }
 
-/// Refuses a server that says that it has not what every authorization of this crate uses.
+/// Refuses a server whose lists lack what every authorization of this crate uses.
 fn check_support(server: &AuthorizationServer, requires_pkce: bool) -> Result<(), Error> {
     let metadata = server.metadata();
     let lists_s256 =

@@ -1,4 +1,4 @@
-//! The parameters that a program adds to a token request.
+//! The parameters that a program adds to a request for tokens.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -39,7 +39,7 @@ impl<'a> Added<'a> {
         self.0.iter().copied()
     }
 
-    /// Returns copies, to send them again.
+    /// Returns copies for later requests.
     pub(super) fn to_owned(&self) -> Parameters {
         self.iter().map(|(name, value)| (name.to_owned(), Secret::new(value))).collect()
     }

@@ -6,7 +6,8 @@ use crate::call::Call;
 use crate::client::Client;
 use crate::error::Error;
 use crate::grants::reply::Grant;
-use crate::text::secret::{Secret, is_sound};
+use crate::text::secret::Secret;
+use crate::token::check_token;
 use crate::token::wanted::Wanted;
 
 impl Client {
@@ -18,7 +19,7 @@ impl Client {
     /// parameter that a server wants, such as `requested_token_use` of Entra, with
     /// [`request_mut`](Call::request_mut).
     ///
-    /// After [`Reauthorize`](crate::Advice::Reauthorize), obtain a new assertion.
+    /// After the advice [`Reauthorize`](crate::Advice::Reauthorize), obtain a new assertion.
     ///
     /// ```
     /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Secret};
@@ -51,7 +52,7 @@ pub struct JwtBearerRequest<'a> {
 }
 
 impl<'a> JwtBearerRequest<'a> {
-    /// Asks for scopes, each a token of its own (RFC 6749 §3.3); repeatable.
+    /// Asks for scopes, each passed by itself (RFC 6749 §3.3); repeatable.
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         self.wanted.add_scopes(scopes);
         self
@@ -72,19 +73,14 @@ impl<'a> JwtBearerRequest<'a> {
     pub fn start(mut self) -> Result<Call<Grant>, Error> {
         self.wanted.check()?;
         self.client.server.check_grant_type(GRANT_TYPE)?;
-        if !is_sound(self.assertion.expose()) {
-            return Err(Error::misuse(
-                "the assertion is empty or holds control characters; pass it without the line break of a file",
-            ));
-        }
+        check_token("assertion", self.assertion.expose())?;
         let parameters = [
             ("grant_type", GRANT_TYPE),
             ("assertion", self.assertion.expose()),
             ("scope", self.wanted.scope.as_str()),
         ];
         let request = self.client.token_request(&parameters, &self.wanted.resources);
-        let requested_scope = self.wanted.requested_scope();
-        Ok(Call::new(request, self.client.token_context(requested_scope, self.wanted.into_resources())))
+        Ok(Call::new(request, self.wanted.into_context(self.client)))
     }
 }
 

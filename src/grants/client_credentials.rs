@@ -13,7 +13,7 @@ use crate::token::wanted::Wanted;
 use crate::token::{Parameters, TokenResponse};
 
 impl Client {
-    /// Asks for a token of the client's own, without a user (RFC 6749 §4.4).
+    /// Asks for an access token for the client itself, without a user (RFC 6749 §4.4).
     ///
     /// For a program that runs longer than one token lives, let a [keeper](crate::keeper) or a
     /// [`Session`](crate::Session) make these requests: see
@@ -41,7 +41,7 @@ impl Client {
         ClientCredentialsRequest { client: self, wanted: Wanted::default(), added: Added::default() }
     }
 
-    /// Refuses a client that cannot ask for tokens of its own.
+    /// Refuses a client that cannot ask for its own tokens.
     pub(crate) fn check_own_tokens(&self) -> Result<(), Error> {
         self.server.check_grant_type(GRANT_TYPE)?;
         match self.is_public() {
@@ -63,7 +63,7 @@ pub struct ClientCredentialsRequest<'a> {
 }
 
 impl<'a> ClientCredentialsRequest<'a> {
-    /// Asks for scopes, each a token of its own (RFC 6749 §3.3); repeatable.
+    /// Asks for scopes, each passed by itself (RFC 6749 §3.3); repeatable.
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         self.wanted.add_scopes(scopes);
         self
@@ -106,11 +106,13 @@ impl<'a> ClientCredentialsRequest<'a> {
         self.check(self.client)?;
         let Self { client, wanted, added } = self;
         let parameters = [("grant_type", GRANT_TYPE), ("scope", wanted.scope.as_str())];
-        let resources = wanted.resources.iter().map(|resource| ("resource", resource.as_str()));
-        let request =
-            client.request(&client.server.token_endpoint, &parameters, resources.chain(added.iter()));
-        let tokens = client.token_context(wanted.requested_scope(), wanted.into_resources());
-        // The request ends no earlier token, whatever a refresh does at this server.
+        let request = client.request(
+            &client.server.token_endpoint,
+            &parameters,
+            wanted.resource_parameters().chain(added.iter()),
+        );
+        let tokens = wanted.into_context(client);
+        // Unlike a refresh, this request ends no earlier token.
         let own = Some(added.to_owned());
         let tokens = TokenContext { client_credentials: own, ends_together: false, ..tokens };
         Ok(Call::new(request, context(tokens)))
@@ -120,7 +122,7 @@ impl<'a> ClientCredentialsRequest<'a> {
         self.client
     }
 
-    /// Returns what this client is to ask for again and again.
+    /// Returns the scopes, resources and parameters that `client` asks for each time.
     pub(crate) fn into_asked(mut self, client: &Client) -> Result<Asked, Error> {
         if client.holder.issued_to != self.client.holder.issued_to {
             return Err(Error::misuse(
@@ -146,7 +148,7 @@ impl<'a> ClientCredentialsRequest<'a> {
 /// The name of the grant (RFC 6749 §4.4.2).
 pub(crate) const GRANT_TYPE: &str = "client_credentials";
 
-/// What a client credentials request asks for.
+/// The scopes, resources and parameters of a client credentials request.
 #[derive(Clone)]
 pub(crate) struct Asked {
     pub(crate) scope: Option<Scope>,
@@ -160,9 +162,9 @@ pub(crate) struct Asked {
 /// [`Reauthorize`](crate::Advice::Reauthorize) or [`Declined`](crate::Advice::Declined), this one has
 /// [`FixConfiguration`](crate::Advice::FixConfiguration).
 ///
-/// The response should bring no refresh token (RFC 6749 §4.4.3).
-/// [`TokenResponse::refresh_token`] returns one that comes all the same, but it is of no use: ask for another
-/// access token in the same way. A [`Session`](crate::Session) neither stores nor sends it.
+/// The response should bring no refresh token (RFC 6749 §4.4.3). [`TokenResponse::refresh_token`] returns the
+/// one that some servers send, but it is of no use: ask for another access token in the same way. A
+/// [`Session`](crate::Session) neither stores nor sends it.
 #[derive(Debug)]
 pub enum ClientCredentials {}
 
@@ -183,7 +185,7 @@ impl Readable for ClientCredentials {
 /// Reads the response to a client credentials request.
 pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<TokenResponse, Unread> {
     match reader::read(response, context) {
-        // A refresh token is of no use, so its end is of no interest.
+        // The refresh token is of no use, so its lifetime must not end a session.
         Ok(mut tokens) => {
             tokens.refresh_token_expires_in = None;
             Ok(tokens)

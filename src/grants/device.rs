@@ -6,8 +6,8 @@
 //!    [`user_code`](PendingDevice::user_code).
 //! 3. A [`PendingDevice`] says when to poll, makes each request and reads its answer.
 //!
-//! This program is whole but for its HTTP client and its screen. It may end at any point and go on later from
-//! the stored form of the `PendingDevice`:
+//! This program lacks only an HTTP client and a screen. It may stop at any point and continue later from the
+//! stored form of the `PendingDevice`:
 //!
 //! ```
 //! use oauth2_proto::grants::device::{PendingDevice, Step};
@@ -20,7 +20,11 @@
 //! # trait Screen { fn show(&self, device: &PendingDevice); }
 //! # fn now() -> SystemTime { SystemTime::UNIX_EPOCH }
 //! # fn sleep_until(_: SystemTime) {}
-//! fn sign_in(client: &Client, http: &dyn Http, screen: &dyn Screen) -> Outcome<TokenResponse> {
+//! fn sign_in(
+//!     client: &Client,
+//!     http: &dyn Http,
+//!     screen: &dyn Screen,
+//! ) -> Outcome<TokenResponse> {
 //!     let call = client.device_authorization().scopes(["export:read"]).start()?;
 //!     let answer = http.send(call.request(), now()).ok_or("no answer")?;
 //!     let (status, headers, body) = answer;
@@ -117,7 +121,8 @@ impl Client {
     /// ```
     /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth};
     ///
-    /// let server = AuthorizationServer::without_authorization_endpoint("https://as.example/token")?
+    /// let token_endpoint = "https://as.example/token";
+    /// let server = AuthorizationServer::without_authorization_endpoint(token_endpoint)?
     ///     .device_authorization_endpoint("https://as.example/device_authorization")?;
     /// let client = Client::new(server, "client-id", ClientAuth::none())?;
     /// let call = client.device_authorization().scopes(["export:read"]).start()?;
@@ -138,7 +143,7 @@ pub struct DeviceAuthorizationRequest<'a> {
 }
 
 impl<'a> DeviceAuthorizationRequest<'a> {
-    /// Asks for scopes, each a token of its own (RFC 6749 §3.3); repeatable.
+    /// Asks for scopes, each passed by itself (RFC 6749 §3.3); repeatable.
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         self.wanted.add_scopes(scopes);
         self
@@ -165,9 +170,8 @@ impl<'a> DeviceAuthorizationRequest<'a> {
         let endpoint =
             server.require(&server.device_authorization_endpoint, "device authorization endpoint")?;
         server.check_grant_type(GRANT_TYPE)?;
-        let parameters = [("client_id", client.client_id_beside_header()), ("scope", wanted.scope.as_str())];
-        let resources = wanted.resources.iter().map(|resource| ("resource", resource.as_str()));
-        let request = client.request(endpoint, &parameters, resources);
+        let parameters = [("client_id", client.client_id_for_body()), ("scope", wanted.scope.as_str())];
+        let request = client.request(endpoint, &parameters, wanted.resource_parameters());
         let context = DeviceContext {
             started_by: client.started_by,
             scope: wanted.requested_scope(),
@@ -185,7 +189,7 @@ impl fmt::Debug for DeviceAuthorizationRequest<'_> {
     }
 }
 
-/// The codes that the server gave out, and the address at which the user types one (RFC 8628 §3.2).
+/// The codes that the server issued, and the address at which the user types one (RFC 8628 §3.2).
 ///
 /// What the user sees is safe to show as plain text: codes of visible characters, and sound web addresses. A
 /// page in HTML still escapes them. Neither the codes nor the query of an address is in `Debug`.
@@ -194,7 +198,8 @@ impl fmt::Debug for DeviceAuthorizationRequest<'_> {
 /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Response};
 /// use std::time::{Duration, SystemTime};
 ///
-/// # let server = AuthorizationServer::without_authorization_endpoint("https://as.example/token")?
+/// # let token_endpoint = "https://as.example/token";
+/// # let server = AuthorizationServer::without_authorization_endpoint(token_endpoint)?
 /// #     .device_authorization_endpoint("https://as.example/device_authorization")?;
 /// # let client = Client::new(server, "client-id", ClientAuth::none())?;
 /// let call = client.device_authorization().start()?;
@@ -242,12 +247,12 @@ impl DeviceAuthorization {
         self.verification_uri_complete.as_ref().map(PageAddress::as_str)
     }
 
-    /// Returns the lifetime of both codes from the answer on, in whole seconds, at most 2³¹ − 1.
+    /// Returns the lifetime of both codes, which begins with the answer, in whole seconds, at most 2³¹ − 1.
     pub fn expires_in(&self) -> Duration {
         self.expires_in
     }
 
-    /// Returns the pause before each poll, in whole seconds; 5 where the server names none, or 0.
+    /// Returns the pause before each poll, in whole seconds; 5 if the server names none or 0.
     pub fn interval(&self) -> Duration {
         self.interval
     }
@@ -281,4 +286,5 @@ impl fmt::Debug for DeviceAuthorization {
     }
 }
 
-const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+/// The name of the grant (RFC 8628 §3.4).
+pub(super) const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";

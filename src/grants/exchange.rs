@@ -13,10 +13,10 @@ use crate::grants::token_type;
 use crate::server::Leniencies;
 use crate::text::json::Member;
 use crate::text::scope::Scope;
-use crate::text::secret::{Secret, is_sound};
+use crate::text::secret::Secret;
 use crate::token::reader::{self, Access, TokenContext};
 use crate::token::wanted::Wanted;
-use crate::token::{TokenResponse, TokenType};
+use crate::token::{TokenResponse, TokenType, check_token};
 
 impl Client {
     /// Exchanges a token for another one (RFC 8693 §2.1); [`token_type`] has the usual types.
@@ -39,10 +39,10 @@ impl Client {
     ///     .start()?;
     ///
     /// let json = [("content-type", "application/json")];
-    /// let body = br#"{"access_token":"fake-for-the-backend","token_type":"Bearer","expires_in":60,
+    /// let body = br#"{"access_token":"fake-backend","token_type":"Bearer","expires_in":60,
     ///     "issued_token_type":"urn:ietf:params:oauth:token-type:access_token"}"#;
     /// let exchanged = call.read(Response::new(200, json, body))?;
-    /// assert_eq!(exchanged.token().expose(), "fake-for-the-backend");
+    /// assert_eq!(exchanged.token().expose(), "fake-backend");
     /// assert_eq!(exchanged.issued_token_type(), token_type::ACCESS_TOKEN);
     /// assert!(exchanged.access_tokens().is_some());
     /// # Ok(())
@@ -102,7 +102,7 @@ impl<'a> TokenExchangeRequest<'a> {
         self
     }
 
-    /// Asks for scopes, each a token of its own (RFC 6749 §3.3); repeatable.
+    /// Asks for scopes, each passed by itself (RFC 6749 §3.3); repeatable.
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         self.wanted.add_scopes(scopes);
         self
@@ -130,21 +130,21 @@ impl<'a> TokenExchangeRequest<'a> {
         Ok(Call::new(request, context))
     }
 
-    /// Makes the request, and what the reader of the response needs.
+    /// Makes the request, and the context of its reader.
     pub(super) fn into_parts(mut self) -> Result<(Request, TokenContext), Error> {
         self.wanted.check()?;
         self.client.server.check_grant_type(GRANT_TYPE)?;
-        check("subject token", self.subject_token.expose())?;
-        check("type of the subject token", self.subject_token_type)?;
+        check_token("subject token", self.subject_token.expose())?;
+        check_token("type of the subject token", self.subject_token_type)?;
         if let Some((actor_token, actor_token_type)) = self.actor {
-            check("actor token", actor_token.expose())?;
-            check("type of the actor token", actor_token_type)?;
+            check_token("actor token", actor_token.expose())?;
+            check_token("type of the actor token", actor_token_type)?;
         }
         if let Some(requested_token_type) = self.requested_token_type {
-            check("requested token type", requested_token_type)?;
+            check_token("requested token type", requested_token_type)?;
         }
-        // An empty one would be left out, and the token would be good for more.
-        self.audiences.iter().try_for_each(|audience| check("audience", audience))?;
+        // An empty audience would be left out, and the token would be valid at more services.
+        self.audiences.iter().try_for_each(|audience| check_token("audience", audience))?;
 
         let (actor_token, actor_token_type) =
             self.actor.map_or(("", ""), |(token, token_type)| (token.expose(), token_type));
@@ -157,32 +157,24 @@ impl<'a> TokenExchangeRequest<'a> {
             ("actor_token_type", actor_token_type),
             ("scope", self.wanted.scope.as_str()),
         ];
-        let resources = self.wanted.resources.iter().map(|resource| ("resource", resource.as_str()));
         let audiences = self.audiences.iter().map(|audience| ("audience", *audience));
         let client = self.client;
-        let request = client.request(&client.server.token_endpoint, &parameters, resources.chain(audiences));
-        let requested_scope = self.wanted.requested_scope();
-        Ok((request, client.token_context(requested_scope, self.wanted.into_resources())))
+        let request = client.request(
+            &client.server.token_endpoint,
+            &parameters,
+            self.wanted.resource_parameters().chain(audiences),
+        );
+        Ok((request, self.wanted.into_context(client)))
     }
 }
 
 /// The name of the grant (RFC 8693 §2.1).
 pub(super) const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
-/// Refuses a text that is left out, or that was read from a file with its line break.
-fn check(what: &str, text: &str) -> Result<(), Error> {
-    match is_sound(text) {
-        true => Ok(()),
-        false => {
-            Err(Error::misuse(format!("the {what} is empty or holds control characters; pass it as it is")))
-        }
-    }
-}
-
 /// The token that a token exchange issued (RFC 8693 §2.2.1). It need not be an access token.
 ///
-/// The server chooses the type, which may be another one than was asked for: compare
-/// [`issued_token_type`](Self::issued_token_type) where it matters.
+/// The server chooses the type, which may differ from the requested one: compare
+/// [`issued_token_type`](Self::issued_token_type) if your program depends on it.
 #[derive(Clone)]
 pub struct ExchangedToken {
     tokens: TokenResponse,
@@ -221,7 +213,7 @@ impl ExchangedToken {
         self.tokens.granted_scopes()
     }
 
-    /// Returns the refresh token, which a server may add where the subject token is of short life.
+    /// Returns the refresh token, which a server may add to a token for a short-lived subject token.
     pub fn refresh_token(&self) -> Option<&Secret> {
         self.tokens.refresh_token()
     }

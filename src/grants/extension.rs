@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::grants::added::Added;
 use crate::grants::reply::Grant;
-use crate::grants::{bearer, client_credentials, exchange};
+use crate::grants::{bearer, client_credentials, device, exchange};
 use crate::text::foreign::Foreign;
 use crate::token::wanted::Wanted;
 
@@ -55,7 +55,7 @@ impl<'a> ExtensionGrantRequest<'a> {
         self
     }
 
-    /// Asks for scopes, each a token of its own (RFC 6749 §3.3); repeatable.
+    /// Asks for scopes, each passed by itself (RFC 6749 §3.3); repeatable.
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         self.wanted.add_scopes(scopes);
         self
@@ -89,10 +89,12 @@ impl<'a> ExtensionGrantRequest<'a> {
         client.server.check_grant_type(grant_type)?;
         added.check(client)?;
         let parameters = [("grant_type", grant_type), ("scope", wanted.scope.as_str())];
-        let resources = wanted.resources.iter().map(|resource| ("resource", resource.as_str()));
-        let request =
-            client.request(&client.server.token_endpoint, &parameters, added.iter().chain(resources));
-        Ok(Call::new(request, client.token_context(wanted.requested_scope(), wanted.into_resources())))
+        let request = client.request(
+            &client.server.token_endpoint,
+            &parameters,
+            added.iter().chain(wanted.resource_parameters()),
+        );
+        Ok(Call::new(request, wanted.into_context(client)))
     }
 }
 
@@ -112,9 +114,7 @@ fn why_refused(grant_type: &str) -> Option<&'static str> {
         client_credentials::GRANT_TYPE => Some("has a method of its own; use Client::client_credentials"),
         exchange::GRANT_TYPE => Some("has a method of its own; use Client::token_exchange"),
         bearer::GRANT_TYPE => Some("has a method of its own; use Client::jwt_bearer"),
-        "urn:ietf:params:oauth:grant-type:device_code" => {
-            Some("has a method of its own; use Client::device_authorization")
-        }
+        device::GRANT_TYPE => Some("has a method of its own; use Client::device_authorization"),
         _ => None,
     }
 }

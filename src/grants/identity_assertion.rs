@@ -59,9 +59,10 @@ impl Client {
     /// let tokens = call.read(Response::new(200, json, body))?;
     /// assert_eq!(tokens.granted_scopes().collect::<Vec<_>>(), ["chat.read"]);
     ///
-    /// // The other way round it is refused.
-    /// let provider = AuthorizationServer::without_authorization_endpoint("https://idp.example/token")?
-    ///     .issuer("https://idp.example")?;
+    /// // The client of another server refuses the assertion.
+    /// let provider =
+    ///     AuthorizationServer::without_authorization_endpoint("https://idp.example/token")?
+    ///         .issuer("https://idp.example")?;
     /// assert!(client(provider, "id-at-the-provider")?.redeem(&assertion).is_err());
     /// # Ok(())
     /// # }
@@ -130,7 +131,7 @@ impl<'a> IdentityAssertionRequest<'a> {
         self
     }
 
-    /// Asks for scopes at that API, each a token of its own (RFC 6749 §3.3); repeatable.
+    /// Asks for scopes at that API, each passed by itself (RFC 6749 §3.3); repeatable.
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         self.exchange = self.exchange.scopes(scopes);
         self
@@ -152,7 +153,7 @@ impl<'a> IdentityAssertionRequest<'a> {
 /// An assertion of a user's identity for one other authorization server, an ID-JAG
 /// (draft-ietf-oauth-identity-assertion-authz-grant §3). [`Client::redeem`] turns it into an access token.
 ///
-/// It is no access token: no API takes it. It lives for minutes, and some servers take it once.
+/// It is no access token, so no API takes it. It expires within minutes, and some servers take it only once.
 #[derive(Clone)]
 pub struct IdentityAssertion {
     assertion: Secret,
@@ -168,8 +169,8 @@ impl IdentityAssertion {
         &self.audience
     }
 
-    /// Returns the lifetime of the assertion from the response on; `None` where the identity provider names
-    /// none.
+    /// Returns the lifetime of the assertion, which begins with the response, in whole seconds; `None` if the
+    /// identity provider names none.
     pub fn expires_in(&self) -> Option<Duration> {
         self.expires_in
     }

@@ -5,10 +5,10 @@ use std::fmt;
 use crate::call::{Call, Readable, Reply, Response, sealed};
 use crate::client::Client;
 use crate::error::Error;
-use crate::text::secret::{Secret, is_sound};
-use crate::token::TokenResponse;
+use crate::text::secret::Secret;
 use crate::token::reader::{self, TokenContext, Unread};
 use crate::token::wanted::Wanted;
+use crate::token::{TokenResponse, check_token};
 
 impl Client {
     /// Starts a refresh (RFC 6749 §6).
@@ -74,15 +74,14 @@ impl<'a> RefreshRequest<'a> {
     ) -> Result<Call<R>, Error> {
         self.wanted.check()?;
         self.client.server.check_grant_type("refresh_token")?;
-        check_refresh_token(self.refresh_token)?;
+        check_token("refresh token", self.refresh_token.expose())?;
         let parameters = [
             ("grant_type", "refresh_token"),
             ("refresh_token", self.refresh_token.expose()),
             ("scope", self.wanted.scope.as_str()),
         ];
         let request = self.client.token_request(&parameters, &self.wanted.resources);
-        let requested_scope = self.wanted.requested_scope();
-        let tokens = self.client.token_context(requested_scope, self.wanted.into_resources());
+        let tokens = self.wanted.into_context(self.client);
         Ok(Call::new(request, context(RefreshContext { tokens, refresh_token: self.refresh_token.clone() })))
     }
 }
@@ -124,15 +123,5 @@ impl Readable for Refresh {
 impl fmt::Debug for RefreshRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RefreshRequest").field("scope", &self.wanted.scope).finish_non_exhaustive()
-    }
-}
-
-/// Refuses a refresh token that no server accepts and no stored form may hold.
-pub(crate) fn check_refresh_token(token: &Secret) -> Result<(), Error> {
-    match is_sound(token.expose()) {
-        true => Ok(()),
-        false => Err(Error::misuse(
-            "the refresh token is empty or holds control characters; pass it without the line break of a file",
-        )),
     }
 }

@@ -15,7 +15,7 @@ pub const SAML1: &str = "urn:ietf:params:oauth:token-type:saml1";
 /// A base64url-encoded SAML 2.0 assertion.
 pub const SAML2: &str = "urn:ietf:params:oauth:token-type:saml2";
 
-/// A JWT, whatever it is for.
+/// A JWT of any use.
 pub const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
 /// An identity assertion for another server (draft-ietf-oauth-identity-assertion-authz-grant §4.3).

@@ -124,8 +124,8 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
     }
 
     /// Starts from the client's own credentials: from then on [`access_token`](Self::access_token) returns
-    /// tokens of the client's own under this key. Call it at the start of the program, in each process. A
-    /// stored session stays as it is, so other scopes or resources need another key; see
+    /// the client's own tokens under this key. Call it at the start of the program, in each process. A stored
+    /// session stays as it is, so other scopes or resources need another key; see
     /// [`Session::from_client_credentials`].
     ///
     /// # Errors

@@ -9,14 +9,13 @@ use crate::call::{Call, Response};
 use crate::client::Client;
 use crate::error::Error;
 use crate::grants::ClientCredentialsRequest;
-use crate::grants::refresh::check_refresh_token;
 use crate::keeper::error::KeeperError;
 use crate::keeper::wishes::{End, Stage, Start, Wishes};
 use crate::session::{
     Outlook, Reason, RefreshPolicy, Save, Session, SessionRefresh, Snapshot, Step, WaitReason,
 };
 use crate::text::secret::Secret;
-use crate::token::{Extras, TokenResponse};
+use crate::token::{Extras, TokenResponse, check_token};
 
 /// The next step towards a good access token; returned by [`Errands::next`].
 #[derive(Debug)]
@@ -233,7 +232,7 @@ impl Errands {
         }
     }
 
-    /// Returns why there is no token and will be none by itself.
+    /// Returns the error for a token that only a person can bring back.
     pub(super) fn no_token(&self, reason: Reason) -> KeeperError {
         match &self.session {
             Some(session) if !session.has_user() => {
@@ -391,7 +390,7 @@ impl Errands {
     ///
     /// Misuse: the refresh token is empty or holds control characters, such as the line break of a file.
     pub fn start_from_refresh_token(&mut self, refresh_token: Secret) -> Result<(), Error> {
-        check_refresh_token(&refresh_token)?;
+        check_token("refresh token", refresh_token.expose())?;
         self.wishes.start = Some(Start::RefreshToken(refresh_token));
         self.read_at = None;
         Ok(())
@@ -431,7 +430,7 @@ impl Errands {
         self.read_at = None;
     }
 
-    /// Makes the session that was asked for, because nothing is stored.
+    /// Makes the session that the program wants to start, because nothing is stored.
     fn begin(&mut self, now: SystemTime) -> Option<Session> {
         match self.wishes.start.take()? {
             Start::RefreshToken(token) => {

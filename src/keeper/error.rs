@@ -26,13 +26,13 @@ use crate::text::time::{system_time, unix};
 #[non_exhaustive]
 pub enum KeeperError {
     /// The user must sign in, for the first time or again. Send them to the authorization server and hand the
-    /// new tokens to the keeper. If the client asks for tokens of its own under this key,
+    /// new tokens to the keeper. If the client asks for its own tokens under this key,
     /// [`NotSignedIn`](Reason::NotSignedIn) means that nobody has called
     /// [`start_from_client_credentials`](crate::keeper::Keeper::start_from_client_credentials).
     SignIn(Reason),
-    /// The client asks for tokens of its own under this key, so no user can sign in, and it will get none
-    /// before you act. After [`GaveUp`](Reason::GaveUp), fix the client's registration or what it asks for,
-    /// then call [`resume`](crate::keeper::Keeper::resume).
+    /// The client asks for its own tokens under this key, so no user can sign in, and it gets none before you
+    /// act. After [`GaveUp`](Reason::GaveUp), fix the client's registration or what it asks for, then call
+    /// [`resume`](crate::keeper::Keeper::resume).
     NoUser {
         /// What ended the requests.
         reason: Reason,

@@ -23,7 +23,7 @@ pub(super) struct Wishes {
     pub(super) rebind: Option<Stage>,
 }
 
-/// What to start from.
+/// The source of a new session.
 pub(super) enum Start {
     RefreshToken(Secret),
     ClientCredentials(Asked),

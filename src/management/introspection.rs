@@ -8,17 +8,18 @@ use serde_json::Value;
 use crate::answer;
 use crate::call::{Call, Readable, Reply, Response, sealed};
 use crate::client::Client;
+use crate::client_auth::authorization_header;
 use crate::error::Error;
-use crate::management::{TokenKind, check_token, request};
+use crate::management::{TokenKind, request};
 use crate::server::Leniencies;
 use crate::text::json::{Extras, Member};
 use crate::text::scope::Scope;
 use crate::text::secret::Secret;
-use crate::token::reader;
+use crate::token::{check_token, reader};
 
 impl Client {
-    /// Starts the introspection of a token (RFC 7662 §2.1): the server says whether the token is active, and
-    /// what it is good for.
+    /// Starts the introspection of a token (RFC 7662 §2.1): the server says whether the token is active, for
+    /// whom, and for which scopes.
     ///
     /// ```
     /// use oauth2_proto::{Client, ClientAuth, Response, Secret, pleo};
@@ -64,8 +65,8 @@ pub struct IntrospectionRequest<'a> {
 }
 
 impl<'a> IntrospectionRequest<'a> {
-    /// Tells the server what kind of token it is, so that it finds the token faster. The server also looks for
-    /// the other kinds.
+    /// Tells the server what kind of token it is, so that it finds the token faster. The server also looks
+    /// for the other kinds.
     pub fn hint(mut self, kind: TokenKind) -> Self {
         self.kind = Some(kind);
         self
@@ -83,8 +84,8 @@ impl<'a> IntrospectionRequest<'a> {
     ///
     /// # Errors
     ///
-    /// Misuse: the server has no introspection endpoint, does not support this client authentication there, or
-    /// a token is empty or holds control characters (such as the line break of a file).
+    /// Misuse: the server has no introspection endpoint, does not support this client authentication there,
+    /// or a token is empty or holds control characters (such as the line break of a file).
     pub fn start(self) -> Result<Call<Introspection>, Error> {
         let server = &self.client.server;
         let endpoint = server.require(&server.introspection_endpoint, INTROSPECTION_ENDPOINT)?;
@@ -95,15 +96,15 @@ impl<'a> IntrospectionRequest<'a> {
                 server.check_auth_method_at(INTROSPECTION_ENDPOINT, supported, self.client.auth_method())?;
             }
             Some(bearer) => {
-                check_token("access token that authorizes the request", bearer)?;
-                request.replace_credentials(Secret::new(format!("Bearer {}", bearer.expose())));
+                check_token("access token that authorizes the request", bearer.expose())?;
+                request.replace_credentials(authorization_header("Bearer", bearer));
             }
         }
         Ok(Call::new(request, IntrospectionContext { leniencies: server.leniencies }))
     }
 }
 
-/// What the server says about a token (RFC 7662 §2.2).
+/// The server's report on a token (RFC 7662 §2.2).
 ///
 /// Unless the token [is active](Self::is_active), nothing else is reported, even if the answer holds more.
 ///
@@ -129,8 +130,8 @@ pub struct Introspection {
 }
 
 impl Introspection {
-    /// Returns whether the token works (`active`). It may work for others only: compare
-    /// [`audience`](Self::audience) and [`scopes`](Self::scopes) before you let anyone in.
+    /// Returns whether the token works (`active`). It may be meant for other services: compare
+    /// [`audience`](Self::audience) and [`scopes`](Self::scopes) before you grant access.
     pub fn is_active(&self) -> bool {
         self.is_active
     }
@@ -176,7 +177,8 @@ impl Introspection {
         self.subject.as_deref()
     }
 
-    /// Returns those that the token is meant for (`aud`, a text or a list); empty if the server names none.
+    /// Returns the services that the token is meant for (`aud`, a text or a list); empty if the server names
+    /// none.
     pub fn audience(&self) -> &[String] {
         &self.audience
     }
@@ -191,7 +193,7 @@ impl Introspection {
         self.token_id.as_deref()
     }
 
-    /// Returns any other member of the answer.
+    /// Returns a member of the answer that this crate does not read.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.extras.get(name)
     }
@@ -199,7 +201,7 @@ impl Introspection {
 
 /// The context that the reader of an introspection needs.
 pub struct IntrospectionContext {
-    /// The server's accepted deviations, of which those about scopes count here.
+    /// The server's accepted deviations; those for scopes count here.
     leniencies: Leniencies,
 }
 
@@ -255,7 +257,7 @@ impl fmt::Debug for IntrospectionRequest<'_> {
     }
 }
 
-/// Reads a text; an empty one says nothing.
+/// Reads a text; an empty one counts as absent.
 fn text(name: &str, member: Member<'_>) -> Result<Option<String>, Error> {
     match member {
         Member::Text(text) if text.is_empty() => Ok(None),

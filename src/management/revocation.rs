@@ -10,8 +10,8 @@ use crate::text::secret::Secret;
 use crate::token::reader;
 
 impl Client {
-    /// Starts the revocation of a token (RFC 7009 §2.1): the server ends it, and with a refresh token usually
-    /// all access tokens of the same sign-in.
+    /// Starts the revocation of a token (RFC 7009 §2.1): the server ends it. If it is a refresh token, most
+    /// servers also end all access tokens of the same sign-in.
     ///
     /// The example of the [module](crate::management) shows the request and the answers.
     pub fn revoke<'a>(&'a self, token: &'a Secret) -> RevocationRequest<'a> {
@@ -28,8 +28,8 @@ pub struct RevocationRequest<'a> {
 }
 
 impl RevocationRequest<'_> {
-    /// Tells the server what kind of token it is, so that it finds the token faster. The server also looks for
-    /// the other kinds.
+    /// Tells the server what kind of token it is, so that it finds the token faster. The server also looks
+    /// for the other kinds.
     pub fn hint(mut self, kind: TokenKind) -> Self {
         self.kind = Some(kind);
         self
@@ -39,8 +39,8 @@ impl RevocationRequest<'_> {
     ///
     /// # Errors
     ///
-    /// Misuse: the server has no revocation endpoint, does not support this client authentication there, or the
-    /// token is empty or holds control characters (such as the line break of a file).
+    /// Misuse: the server has no revocation endpoint, does not support this client authentication there, or
+    /// the token is empty or holds control characters (such as the line break of a file).
     pub fn start(self) -> Result<Call<Revocation>, Error> {
         let server = &self.client.server;
         if let (None, Some(instead)) = (&server.revocation_endpoint, &server.instead_of_revocation) {

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::client::Client;
 use crate::client_auth::ClientAuth;
 use crate::error::Error;
-use crate::registration::metadata::{AUTH_METHOD, ClientMetadata, holds_private_key};
+use crate::registration::metadata::{AUTH_METHOD, ClientMetadata, holds_private_key, uses_secret};
 use crate::registration::to_json;
 use crate::server::AuthorizationServer;
 use crate::text::json::{self, Extras, Member};
@@ -149,8 +149,9 @@ impl ClientMetadata {
     ///     .redirect_uris(["https://app.example/callback"]);
     /// assert_eq!(
     ///     metadata.document(&client_id)?,
-    ///     r#"{"application_type":"web","client_id":"https://app.example/client.json","#.to_owned()
-    ///         + r#""client_name":"Fake App","redirect_uris":["https://app.example/callback"],"#
+    ///     r#"{"application_type":"web","#.to_owned()
+    ///         + r#""client_id":"https://app.example/client.json","client_name":"Fake App","#
+    ///         + r#""redirect_uris":["https://app.example/callback"],"#
     ///         + r#""token_endpoint_auth_method":"none"}"#
     /// );
     /// # Ok::<(), oauth2_proto::Error>(())
@@ -177,10 +178,6 @@ impl fmt::Debug for ClientIdUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
-}
-
-fn uses_secret(method: &str) -> bool {
-    method.starts_with("client_secret_")
 }
 
 /// The members that [`ClientIdUrl::check`] reads; the last three are secrets, or say that there is one.

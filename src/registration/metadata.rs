@@ -1,4 +1,4 @@
-//! What a client says about itself (RFC 7591 §2).
+//! The metadata of a client (RFC 7591 §2).
 
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
@@ -15,10 +15,10 @@ use crate::text::uri::RedirectUri;
 /// The metadata of a client: what it asks a server to register (RFC 7591 §2), and what a client ID metadata
 /// document says.
 ///
-/// Whatever uses the metadata checks it first, and returns a misuse
+/// Each use of the metadata checks it first, and returns a misuse
 ///
-/// - if a redirect URI is not one that an authorization accepts, or the authorization code grant is asked
-///   for without one (RFC 7591 §2; without [`grant_types`](Self::grant_types) the server takes this grant),
+/// - if a redirect URI is not one that an authorization accepts, or the authorization code grant is asked for
+///   without one (RFC 7591 §2; without [`grant_types`](Self::grant_types) the server assumes this grant),
 /// - if a scope is not one token of RFC 6749 §3.3,
 /// - if there are both `jwks_uri` and `jwks`, or the latter holds a private key,
 /// - if a member is there that only the server gives, such as `client_secret`.
@@ -45,7 +45,7 @@ use crate::text::uri::RedirectUri;
 #[derive(Clone, Debug, Default)]
 pub struct ClientMetadata {
     members: Extras,
-    /// The first scope that was refused; whatever uses the metadata returns it.
+    /// The first scope that was refused; each use of the metadata returns it.
     misuse: Option<Error>,
 }
 
@@ -162,7 +162,7 @@ impl ClientMetadata {
 
     /// Sets any member, such as `jwks` or `client_name#fr`, and replaces one of the same name.
     ///
-    /// A `null` leaves the member out; an [update](super::Registered::update) removes it so.
+    /// A `null` leaves the member out, and an [update](super::Registered::update) removes it.
     pub fn member(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.members.insert(name.into(), value.into());
         self
@@ -176,7 +176,7 @@ impl ClientMetadata {
         self.member(name, texts.into_iter().map(Into::into).collect::<Vec<String>>())
     }
 
-    /// Returns the members of `base` with this metadata in their place, checked.
+    /// Checks this metadata, and returns the members of `base` with those of this metadata in their place.
     pub(super) fn over(&self, base: Extras) -> Result<Extras, Error> {
         if let Some(misuse) = &self.misuse {
             return Err(misuse.clone());
@@ -285,6 +285,11 @@ pub(super) fn holds_private_key(jwks: &Value) -> bool {
     const PRIVATE: &[&str] = &["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
     let keys = jwks.get("keys").and_then(Value::as_array).into_iter().flatten();
     keys.filter_map(Value::as_object).any(|key| PRIVATE.iter().any(|name| key.contains_key(*name)))
+}
+
+/// Returns whether a client authentication method needs a client secret.
+pub(super) fn uses_secret(method: &str) -> bool {
+    method.starts_with("client_secret_")
 }
 
 pub(super) fn grant_types(members: &Extras) -> impl Iterator<Item = &str> {

@@ -7,11 +7,11 @@ use serde_json::Value;
 use crate::answer;
 use crate::call::{Readable, Reply, Response, sealed};
 use crate::error::Error;
-use crate::registration::metadata::{AUTH_METHOD, REDIRECT_URIS};
+use crate::registration::metadata::{AUTH_METHOD, REDIRECT_URIS, uses_secret};
 use crate::registration::registered::{EXPIRES_AT, ISSUED_AT, Management, Registered, RegisteredAt};
-use crate::text::json::Extras;
+use crate::text::json::{Extras, Member};
+use crate::text::secret::Secret;
 use crate::text::uri::Endpoint;
-use crate::token::reader;
 
 /// The context that the reader of a registration needs.
 pub struct RegistrationContext {
@@ -44,20 +44,13 @@ impl Readable for Registered {
         let issued_at = answer::unix_seconds(ISSUED_AT, issued_at)?;
         let method = answer::text(AUTH_METHOD, method)?;
         let token = answer::secret("registration_access_token", token)?;
-        let uri = match answer::text("registration_client_uri", uri)? {
-            Some(uri) => Some(
-                Endpoint::parse(&uri, &[])
-                    .map_err(|refused| Error::invalid(format!("registration_client_uri {refused}")))?,
-            ),
-            None => None,
-        };
+        let uri = read_address("registration_client_uri", uri)?;
         let redirect_uris = answer::texts(REDIRECT_URIS, redirect_uris)?;
 
-        // A server that stores a digest of the secret cannot send it again, so silence keeps it. A method
-        // without a secret ends it.
-        let is_secret_kept = client_secret.is_none()
-            && method.as_deref().is_none_or(|method| method.starts_with("client_secret_"));
-        let kept = previous.filter(|_| is_secret_kept);
+        // A server that stores a digest of the secret cannot send it again, so an answer without a secret
+        // keeps it. A method without a secret ends it.
+        let uses_secret = method.as_deref().is_none_or(uses_secret);
+        let kept = previous.filter(|_| client_secret.is_none() && uses_secret);
         expires_at = expires_at.or(kept.and_then(|kept| kept.seconds(EXPIRES_AT)));
         let client_secret = client_secret.or(kept.and_then(|kept| kept.client_secret.clone()));
 
@@ -73,7 +66,6 @@ impl Readable for Registered {
             }
         }
         let asked_method = context.asked.as_ref().and_then(|asked| asked.get(AUTH_METHOD)?.as_str());
-        let managed = previous.and_then(|previous| previous.management.as_ref());
         Ok(Self {
             at: context.at.clone(),
             client_id,
@@ -81,33 +73,30 @@ impl Readable for Registered {
             method: method
                 .or(asked_method.map(str::to_owned))
                 .or(previous.and_then(|previous| previous.method.clone())),
-            management: uri
-                .or(managed.map(|managed| managed.uri.clone()))
-                .zip(token.or(managed.map(|managed| managed.token.clone())))
-                .map(|(uri, token)| Management { uri, token }),
+            management: management(uri, token, previous),
             changed: context.asked.as_ref().map(|asked| changed(asked, &metadata)).unwrap_or_default(),
             metadata,
         })
     }
 }
 
-/// The [`Reply`] to a deletion, which says nothing: any success means that the registration is gone (RFC 7592
-/// §2.3).
-#[derive(Debug)]
-pub enum Deletion {}
-
-impl Reply for Deletion {}
-
-impl sealed::Reply for Deletion {
-    type Context = ();
+/// Reads the address of an endpoint.
+fn read_address(name: &str, member: Member<'_>) -> Result<Option<Endpoint>, Error> {
+    let Some(url) = answer::text(name, member)? else { return Ok(None) };
+    Endpoint::parse(&url, &[]).map(Some).map_err(|refused| Error::invalid(format!("{name} {refused}")))
 }
 
-impl Readable for Deletion {
-    type Output = ();
-
-    fn read(response: Response<'_>, (): &()) -> Result<(), Error> {
-        reader::read_failure(&response).map_or(Ok(()), Err)
-    }
+/// Returns the address and the token that manage the registration; each stays where the answer has none.
+fn management(
+    uri: Option<Endpoint>,
+    token: Option<Secret>,
+    previous: Option<&Registered>,
+) -> Option<Management> {
+    let previous = previous.and_then(|previous| previous.management.as_ref());
+    Some(Management {
+        uri: uri.or(previous.map(|previous| previous.uri.clone()))?,
+        token: token.or(previous.map(|previous| previous.token.clone()))?,
+    })
 }
 
 /// Returns the names of the members that were answered with another value than asked for, sorted. A member

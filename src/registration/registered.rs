@@ -1,17 +1,13 @@
-//! A registration: the credentials of a client at one server, and how to manage them (RFC 7592).
+//! A registration: the credentials of a client at one server (RFC 7591 §3.2.1).
 
 use std::fmt;
 use std::time::SystemTime;
 
 use serde_json::Value;
 
-use crate::call::{Call, Request};
 use crate::client::Client;
 use crate::client_auth::ClientAuth;
 use crate::error::Error;
-use crate::registration::metadata::{AUTH_METHOD, ClientMetadata, ISSUED};
-use crate::registration::reader::{Deletion, RegistrationContext};
-use crate::registration::{bearer, to_json};
 use crate::server::AuthorizationServer;
 use crate::text::foreign::{Foreign, ForeignAddress};
 use crate::text::json::Extras;
@@ -21,10 +17,10 @@ use crate::text::uri::{Endpoint, Issuer};
 
 /// A client as a server registered it (RFC 7591 §3.2.1).
 ///
-/// It serializes; the stored form holds the client secret and the registration access token, so store it as
-/// a secret, by the [`issuer`](Self::issuer) of the server. Every later version of this crate reads it. Replace it by each new
-/// value that [`read`](Self::read) and [`update`](Self::update) bring: the server may have replaced the
-/// secret or the token (RFC 7592 §2.1). The module has [an example](super).
+/// It serializes; the stored form holds the client secret and the registration access token, so store it as a
+/// secret, under the [`issuer`](Self::issuer) of the server. Every later version of this crate reads it. Replace
+/// it with each value that the calls of [`read`](Self::read) and [`update`](Self::update) return: the server may have
+/// replaced the secret or the token (RFC 7592 §2.1). [The module](super) shows an example.
 #[derive(Clone)]
 pub struct Registered {
     pub(super) at: RegisteredAt,
@@ -38,7 +34,7 @@ pub struct Registered {
     pub(super) metadata: Extras,
 }
 
-/// When a client secret ends (RFC 7591 §3.2.1).
+/// The expiry of a client secret (RFC 7591 §3.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretExpiry {
     /// The secret does not expire.
@@ -183,74 +179,6 @@ impl Registered {
             }
         };
         Client::new(server, self.client_id.as_str(), auth)
-    }
-
-    /// Starts to read the registration from the server (RFC 7592 §2.1).
-    ///
-    /// What the answer leaves out of the credentials stays as it is here: the client secret, its expiry, and
-    /// the address and token that manage the registration. After an answer that is refused or cannot be read,
-    /// this value stays in force. After status 401 the registration is most likely gone: register again.
-    ///
-    /// # Errors
-    ///
-    /// Misuse, if the server does not offer to manage the registration.
-    ///
-    /// The answer is suspect if it is the registration of another client.
-    pub fn read(&self) -> Result<Call<Self>, Error> {
-        let Management { uri, token } = self.management()?;
-        let request = Request::without_body("GET", uri.to_shared(), Some(bearer(token)));
-        Ok(Call::new(request, self.context(None)))
-    }
-
-    /// Starts to update the registration (RFC 7592 §2.2).
-    ///
-    /// An update replaces all members, so it sends those that the server answered with the `metadata` in
-    /// their place. To remove a member, set it to `null`. The rest is as for [`read`](Self::read).
-    ///
-    /// # Errors
-    ///
-    /// Misuse, if the server does not offer to manage the registration, or the metadata has one of the faults
-    /// that [`ClientMetadata`] lists.
-    pub fn update(&self, metadata: &ClientMetadata) -> Result<Call<Self>, Error> {
-        let Management { uri, token } = self.management()?;
-        let mut answered = Extras::default();
-        let kept = self.metadata.iter().filter(|(name, value)| !ISSUED.contains(name) && !value.is_null());
-        kept.for_each(|(name, value)| answered.insert(name.to_owned(), value.clone()));
-        // An update without the method would ask for the default.
-        if let Some(method) = &self.method {
-            answered.insert(AUTH_METHOD.to_owned(), method.as_str().into());
-        }
-        let asked = metadata.over(answered)?;
-        let mut sent = asked.clone();
-        sent.insert("client_id".to_owned(), self.client_id.as_str().into());
-        if let Some(secret) = &self.client_secret {
-            sent.insert("client_secret".to_owned(), secret.expose().into());
-        }
-        let request = Request::json("PUT", uri.to_shared(), to_json(&sent)?, Some(bearer(token)));
-        Ok(Call::new(request, self.context(Some(asked))))
-    }
-
-    /// Starts to delete the registration (RFC 7592 §2.3). The server then ends its tokens, too.
-    ///
-    /// # Errors
-    ///
-    /// Misuse, if the server does not offer to manage the registration.
-    pub fn delete(&self) -> Result<Call<Deletion>, Error> {
-        let Management { uri, token } = self.management()?;
-        Ok(Call::new(Request::without_body("DELETE", uri.to_shared(), Some(bearer(token))), ()))
-    }
-
-    fn management(&self) -> Result<&Management, Error> {
-        self.management.as_ref().ok_or_else(|| {
-            Error::misuse(
-                "the server gave no registration_client_uri with a registration_access_token, so it does not \
-                 offer to manage the registration (RFC 7592 section 3)",
-            )
-        })
-    }
-
-    fn context(&self, asked: Option<Extras>) -> RegistrationContext {
-        RegistrationContext { at: self.at.clone(), asked, previous: Some(Box::new(self.clone())) }
     }
 
     /// Returns a time as it was answered: seconds since 1970.

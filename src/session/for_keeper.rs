@@ -1,4 +1,4 @@
-//! What a [`keeper`](crate::keeper) asks a session, beyond its public methods.
+//! The methods of a session that only a [`keeper`](crate::keeper) calls.
 
 use std::time::SystemTime;
 

@@ -1,10 +1,10 @@
-//! A small world around the [`Session`]: holders with clocks of their own, a store that compares and swaps, and a
-//! server that rotates refresh tokens and ends an authorization when one is used twice.
+//! A small world around the [`Session`]: holders with clocks of their own, a store that compares and swaps,
+//! and a server that rotates refresh tokens and ends an authorization when one is used twice.
 //!
-//! Messages are delayed, lost and doubled; holders crash, or live for seconds only; clocks jump; the store loses its
-//! last write; users sign in and out on any holder; the server fails for ever. [`World::check`] looks at the
-//! guarantees that hold in every state, and [`World::settles`] at those that hold after a while. `search.rs` visits
-//! every state of small worlds, `histories.rs` plays histories by chance.
+//! Messages are delayed, lost and doubled; holders crash, or live for seconds only; clocks jump; the store
+//! loses its last write; users sign in and out on any holder; the server fails for ever. [`World::check`]
+//! looks at the guarantees that hold in every state, and [`World::settles`] at those that hold after a while.
+//! `search.rs` visits every state of small worlds, `histories.rs` plays histories by chance.
 
 mod actions;
 mod histories;

@@ -239,9 +239,9 @@ impl Record {
         next
     }
 
-    /// Returns the record of a sign-in that brought no refresh token, with the one of `stored`, unless that was refused
-    /// or ended, or is another client's. A claim on the kept token stays, because its holder may be sending it. A user
-    /// who signs in never continues with tokens of the client's own.
+    /// Returns the record of a sign-in that brought no refresh token, with the one of `stored`, unless that
+    /// was refused or ended, or is another client's. A claim on the kept token stays, because its holder may
+    /// be sending it. A user who signs in never continues with tokens of the client's own.
     pub(crate) fn keeping(&self, stored: &Self) -> Self {
         let keeps = stored.issued_to == self.issued_to
             && !matches!(stored.state, State::Refused | State::Ended)
@@ -404,9 +404,9 @@ impl Record {
         };
     }
 
-    /// Returns the record of an unsaved sign-in to save over `stored`, after the store refused to save it; `None` if
-    /// `stored` is a later sign-in. Each sign-in is dated by the clock of its holder; one from the future was dated by
-    /// a wrong clock.
+    /// Returns the record of an unsaved sign-in to save over `stored`, after the store refused to save it;
+    /// `None` if `stored` is a later sign-in. Each sign-in is dated by the clock of its holder; one from the
+    /// future was dated by a wrong clock.
     pub(crate) fn sign_in_over(self, stored: &Self, stored_is_from_the_future: bool) -> Option<Self> {
         let is_later = self.sign_in() > stored.sign_in()
             || (stored_is_from_the_future
@@ -418,9 +418,9 @@ impl Record {
         is_later.then_some(Self { generation, ..self })
     }
 
-    /// Returns the outcome of a refresh, or an end, to save over `stored`, after the store refused to save it; `None` if
-    /// `stored` supersedes it, as another sign-in does. An end wins and keeps the later tokens. Then later tokens win
-    /// over earlier ones, and then a refusal wins.
+    /// Returns the outcome of a refresh, or an end, to save over `stored`, after the store refused to save
+    /// it; `None` if `stored` supersedes it, as another sign-in does. An end wins and keeps the later tokens.
+    /// Then later tokens win over earlier ones, and then a refusal wins.
     pub(crate) fn outcome_over(self, stored: &Self) -> Option<Self> {
         if self.sign_in() != stored.sign_in() {
             return None;

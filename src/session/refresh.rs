@@ -1,10 +1,16 @@
-//! The refresh of a [`Session`](crate::Session): a reply that only the session reads.
+//! The call of a [`Session`] for its next tokens, and its reply, which only the session reads.
 
-use crate::call::{Reply, Response, sealed};
-use crate::grants::client_credentials;
+use crate::call::{Call, Reply, Response, sealed};
+use crate::client::Client;
+use crate::error::Error;
+use crate::grants;
 use crate::grants::refresh::RefreshContext;
-use crate::session::record::Generation;
+use crate::session::Session;
+use crate::session::record::{Generation, Terms};
+use crate::session::source::Source;
+use crate::text::scope::Scope;
 use crate::text::secret::Secret;
+use crate::text::uri::Resource;
 use crate::token::TokenResponse;
 use crate::token::reader::{TokenContext, Unread};
 
@@ -25,7 +31,7 @@ pub struct SessionContext {
     pub(crate) attempt: Attempt,
 }
 
-/// The request for the next tokens.
+/// The request that was sent for the next tokens.
 pub(crate) enum Sent {
     Refresh(RefreshContext),
     ClientCredentials(TokenContext),
@@ -36,11 +42,11 @@ impl Sent {
     pub(super) fn read(&self, response: Response<'_>) -> Result<TokenResponse, Unread> {
         match self {
             Self::Refresh(context) => context.read(response),
-            Self::ClientCredentials(context) => client_credentials::read(response, context),
+            Self::ClientCredentials(context) => grants::client_credentials::read(response, context),
         }
     }
 
-    /// Returns the refresh token that was sent.
+    /// Returns the refresh token in the request, if it is a refresh.
     pub(crate) fn refresh_token(&self) -> Option<&Secret> {
         match self {
             Self::Refresh(context) => Some(&context.refresh_token),
@@ -59,4 +65,50 @@ pub(crate) struct Attempt {
     pub(crate) generation: Generation,
     /// Milliseconds of Unix time.
     pub(crate) sent_at: u64,
+}
+
+impl Session {
+    /// Makes the call for the next tokens; `None` if only a sign-in brings some.
+    pub(super) fn call(
+        &self,
+        client: &Client,
+        attempt: Attempt,
+    ) -> Result<Option<Call<SessionRefresh>>, Error> {
+        let terms = &self.record.terms;
+        match &self.record.source {
+            Source::SignIn => Ok(None),
+            Source::RefreshToken(token) => refresh(client, token, terms, attempt).map(Some),
+            Source::ClientCredentials => client_credentials(client, terms, attempt).map(Some),
+        }
+    }
+}
+
+fn refresh(
+    client: &Client,
+    refresh_token: &Secret,
+    terms: &Terms,
+    attempt: Attempt,
+) -> Result<Call<SessionRefresh>, Error> {
+    let mut request = client.refresh(refresh_token);
+    if client.server.refresh_repeats_scope {
+        request = request.scopes(terms.asked_scope.iter().flat_map(Scope::tokens));
+    }
+    if client.server.refresh_repeats_resources {
+        request =
+            terms.asked_resources.iter().map(Resource::as_str).fold(request, |it, one| it.resource(one));
+    }
+    request.start_as(|context| SessionContext { sent: Sent::Refresh(context), attempt })
+}
+
+fn client_credentials(
+    client: &Client,
+    terms: &Terms,
+    attempt: Attempt,
+) -> Result<Call<SessionRefresh>, Error> {
+    let request = client.client_credentials().scopes(terms.asked_scope.iter().flat_map(Scope::tokens));
+    let resources = terms.asked_resources.iter().map(Resource::as_str);
+    let request = resources.fold(request, |request, resource| request.resource(resource));
+    let parameters = terms.asked_parameters.iter();
+    let request = parameters.fold(request, |request, (name, value)| request.parameter(name, value.expose()));
+    request.start_as(|context| SessionContext { sent: Sent::ClientCredentials(context), attempt })
 }

@@ -32,8 +32,8 @@ pub enum Step {
     /// Ask the user to sign in again, then call [`Session::reauthorized`](crate::Session::reauthorized).
     /// Another holder may do so: load the snapshot from the store now and then, as for `Wait`.
     ///
-    /// Of [client credentials](crate::Session#client-credentials) there is no user: tell an operator, and
-    /// call [`Session::resume`](crate::Session::resume) when the cause is fixed.
+    /// [Client credentials](crate::Session#client-credentials) have no user: tell an operator, and call
+    /// [`Session::resume`](crate::Session::resume) when the cause is fixed.
     Reauthorize(Reason),
 }
 
@@ -54,13 +54,13 @@ pub enum WaitReason {
     AnotherClient,
 }
 
-/// The reason why the user must sign in again or, of [client
-/// credentials](crate::Session#client-credentials), why the client asks for no more tokens.
+/// The reason why the user must sign in again or, for [client
+/// credentials](crate::Session#client-credentials), why the client stopped asking for tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
     /// The server refused the refresh token for good: it was revoked, used twice, or is too old. Client
-    /// credentials never end so.
+    /// credentials never end for this reason.
     Refused,
     /// The access token is unusable, and there is no refresh token, or the server is known not to support the
     /// grant that would replace it.
@@ -68,8 +68,8 @@ pub enum Reason {
     /// Refreshing failed [`max_attempts`](crate::RefreshPolicy::max_attempts) times in a row, or the server
     /// refused without naming a cause [`max_unclear_refusals`](crate::RefreshPolicy::max_unclear_refusals)
     /// times. [`Session::trouble`](crate::Session::trouble) says what happened. Nothing is erased, and
-    /// [`Session::resume`](crate::Session::resume) tries again. Of client credentials, an operator must fix
-    /// the registration first: no sign-in helps.
+    /// [`Session::resume`](crate::Session::resume) tries again. For client credentials, an operator must fix
+    /// the registration first, because no user can sign in.
     GaveUp,
     /// The program ended the authorization by [`Session::end`](crate::Session::end).
     Ended,

@@ -60,7 +60,7 @@ pub enum TroubleKind {
     /// session tries again slowly and never gives up. Only an operator can fix it.
     ClientRejected,
     /// The server refused without naming the cause. The authorization is most likely dead. After a few tries
-    /// the session gives up and asks the user to sign in again. Of client credentials, every refusal but
+    /// the session gives up and asks the user to sign in again. With client credentials, every refusal except
     /// `invalid_client` is of this kind, and an operator must fix the registration.
     UnclearRefusal,
     /// The server refused the refresh token for good. The user must sign in again.

@@ -418,8 +418,7 @@ impl Member<'_> {
 }
 
 impl Extras {
-    /// Removes the members that say nothing more than a missing one, and those that [`read`] would not take
-    /// back: values nested too deeply.
+    /// Removes members that are `null`, and those that [`read`] would refuse: values nested too deeply.
     pub(crate) fn keep_storable(&mut self) {
         // A number may count as a level, see `read_map`.
         self.0.retain(|_, value| {

@@ -82,7 +82,7 @@ impl fmt::Debug for Issuer {
     }
 }
 
-/// The address of an API or of a resource at it: a web address whose path means the same to every server.
+/// The address of an API or of one of its resources: a web address whose path means the same to every server.
 #[derive(Clone)]
 pub(crate) struct ApiAddress {
     origin: String,
@@ -243,12 +243,12 @@ impl AsRef<str> for Resource<'_> {
     }
 }
 
-/// A name that is unique for good (RFC 8141), without the optional components, which are no part of the name.
+/// The syntax of a URN (RFC 8141) without the optional components, which are no part of the name.
 pub(crate) enum Urn {}
 
 impl Urn {
-    /// Refuses a text that is not `urn:`, a namespace of 2 to 32 letters, digits and inner hyphens, `:`, and a
-    /// name of the characters of a path (RFC 8141 §2).
+    /// Refuses a text that is not `urn:`, a namespace of 2 to 32 letters, digits and inner hyphens, `:`, and
+    /// a name of the characters of a path (RFC 8141 §2).
     pub(crate) fn check(text: &str) -> Result<(), Refused> {
         let refuse = || {
             Refused::new(
@@ -264,8 +264,8 @@ impl Urn {
             && !namespace.starts_with('-')
             && !namespace.ends_with('-');
         let is_name = !name.is_empty() && !name.starts_with('/') && !name.contains(['[', ']']);
-        let is_escaped = |part: &str| matches!(part.as_bytes(), [first, second, ..] if [first, second].iter().all(|byte| byte.is_ascii_hexdigit()));
-        let is_encoded = name.split('%').skip(1).all(is_escaped);
+        let is_escape = |part: &str| part.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+        let is_encoded = name.split('%').skip(1).all(is_escape);
         match uri.scheme.eq_ignore_ascii_case("urn") && is_plain && is_namespace && is_name && is_encoded {
             true => Ok(()),
             false => Err(refuse()),
@@ -523,7 +523,7 @@ fn is_dot_segment(segment: &str) -> bool {
 /// escapes before it splits the path, undoes them repeatedly, takes `\` for `/`, or ends a segment before its
 /// parameters.
 fn leads_elsewhere(path: &str) -> bool {
-    // The escapes of escapes of escapes: nobody undoes more.
+    // Servers and proxies undo escapes up to three times.
     const ROUNDS: usize = 3;
     let once = undo_escapes(path.as_bytes());
     // Bytes that are no UTF-8 may be a longer spelling of a dot or a slash.

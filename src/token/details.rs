@@ -9,18 +9,20 @@ use crate::text::foreign::Foreign;
 use crate::token::TokenResponse;
 
 impl TokenResponse {
-    /// Returns the details that the access token is for (RFC 9396 §7), as the user and the server granted
-    /// them; none where the response has none.
+    /// Returns the details that the user and the server granted for the access token (RFC 9396 §7); none
+    /// where the response has none.
     ///
-    /// The server may grant fewer than were asked for, and enrich them, such as with the account that the
-    /// user chose (§7.1). Only the API's definition of a type can say whether a detail covers another one
-    /// (§6.1), so nothing is compared here.
+    /// The server may grant fewer than were requested, and may add to them, for example the account that the
+    /// user chose (§7.1). Compare them with the requested ones by the API's definition of their type (§6.1);
+    /// this crate cannot.
     ///
     /// ```
     /// # use oauth2_proto::{AuthorizationServer, Client, ClientAuth, TokenResponse};
     /// # fn main() -> Result<(), oauth2_proto::Error> {
-    /// # let server =
-    /// #     AuthorizationServer::new("https://as.example/authorize", "https://as.example/token")?;
+    /// # let server = AuthorizationServer::new(
+    /// #     "https://as.example/authorize",
+    /// #     "https://as.example/token",
+    /// # )?;
     /// # let client = Client::new(server, "client-id", ClientAuth::none())?;
     /// let tokens = TokenResponse::for_test(
     ///     &client,
@@ -36,8 +38,8 @@ impl TokenResponse {
     ///
     /// # Errors
     ///
-    /// Invalid, if the member is no array of objects with a text `type` each. The tokens are good all the
-    /// same; what they are for is then unknown.
+    /// Invalid, if the member is no array of objects with a text `type` each. The tokens still work; their
+    /// details are then unknown.
     pub fn authorization_details(&self) -> Result<Vec<AuthorizationDetail<'_>>, Error> {
         let wrong = || {
             Error::invalid(

@@ -116,10 +116,10 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
         // token.
         let is_refusal = matches!(error, Member::Text(_) | Member::Unreadable | Member::Repeated);
         let rotated_to = (is_success && !is_refusal).then_some(refresh_token);
-        let details = Details { description, uri, dpop_nonce: response.dpop_nonce.clone(), extras };
+        let members = ErrorMembers { description, uri, dpop_nonce: response.dpop_nonce.clone(), extras };
         return Err(Unread {
             error: damage
-                .unwrap_or_else(|| read_refusal(error, details, context.invalid_grant_codes.as_deref())),
+                .unwrap_or_else(|| read_refusal(error, members, context.invalid_grant_codes.as_deref())),
             refresh_token: rotated_to.and_then(|token| read_token("refresh_token", token).ok().flatten()),
             shape: if is_whole { Shape::JsonError } else { shape() },
         });
@@ -149,8 +149,8 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
     }
 }
 
-/// Reads the failure that an answer of another endpoint reports, in the form of RFC 6749 §5.2: any answer that is
-/// no success, and a success with an `error`. Returns `None` for any other success.
+/// Reads the failure that an answer of another endpoint reports, in the form of RFC 6749 §5.2: any answer
+/// that is no success, and a success with an `error`. Returns `None` for any other success.
 pub(crate) fn read_failure(response: &Response<'_>) -> Option<Error> {
     if let Err(error) = check_envelope(response) {
         return Some(error);
@@ -162,14 +162,14 @@ pub(crate) fn read_failure(response: &Response<'_>) -> Option<Error> {
         (_, Some(damage)) => Some(damage),
         (true, None) => Some(Error::invalid(NO_OAUTH_ERROR).with_extras(extras)),
         (false, None) => {
-            let details = Details { description, uri, dpop_nonce: response.dpop_nonce.clone(), extras };
-            Some(read_refusal(error, details, None))
+            let members = ErrorMembers { description, uri, dpop_nonce: response.dpop_nonce.clone(), extras };
+            Some(read_refusal(error, members, None))
         }
     }
 }
 
-/// Reads one object: the values of these `names`, in the same order, all other members, and what is wrong with
-/// the whole, which may be that one of the `names` is there twice.
+/// Reads one object: the values of these `names`, in the same order, all other members, and what is wrong
+/// with the whole, which may be that one of the `names` is there twice.
 pub(crate) fn read_object<'a, const N: usize>(
     body: &'a [u8],
     names: &'static [&'static str; N],
@@ -247,8 +247,8 @@ impl Access {
     }
 }
 
-/// The details of an error response.
-struct Details<'a> {
+/// The members of an error response other than its code.
+struct ErrorMembers<'a> {
     description: Member<'a>,
     uri: Member<'a>,
     dpop_nonce: Option<String>,
@@ -311,27 +311,27 @@ fn is_no_document(body: &[u8]) -> bool {
 
 fn read_refusal(
     error: Member<'_>,
-    mut details: Details<'_>,
+    mut members: ErrorMembers<'_>,
     invalid_grant_codes: Option<&[String]>,
 ) -> Error {
     let code = match error {
         Member::Text(code) => code,
         other => {
             if let Some(value) = other.into_value() {
-                details.extras.insert("error".to_owned(), value);
+                members.extras.insert("error".to_owned(), value);
             }
-            return Error::invalid("the member error is no error code").with_extras(details.extras);
+            return Error::invalid("the member error is no error code").with_extras(members.extras);
         }
     };
-    let interval = details.extras.get("interval").and_then(Value::as_u64);
+    let interval = members.extras.get("interval").and_then(Value::as_u64);
     let is_invalid_grant = invalid_grant_codes.iter().copied().flatten().any(|it| **it == *code);
     let refusal = Refusal {
         code: Some(code.to_owned()),
-        description: lenient_text(details.description),
-        uri: lenient_text(details.uri),
-        dpop_nonce: details.dpop_nonce,
+        description: lenient_text(members.description),
+        uri: lenient_text(members.uri),
+        dpop_nonce: members.dpop_nonce,
         interval: interval.map(|seconds| Duration::from_secs(seconds).min(LONGEST)),
-        extras: details.extras,
+        extras: members.extras,
     };
     if is_invalid_grant { Error::refused_as(refusal, Advice::Reauthorize) } else { Error::refused(refusal) }
 }

@@ -1,8 +1,10 @@
 //! The scopes and resources that a request asks for.
 
+use crate::client::Client;
 use crate::error::Error;
 use crate::text::scope::Scope;
 use crate::text::uri::Resource;
+use crate::token::reader::TokenContext;
 
 /// The scopes and resources that a request under construction asks for.
 #[derive(Default)]
@@ -14,7 +16,7 @@ pub(crate) struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    /// Adds scopes, each a token of its own (RFC 6749 §3.3).
+    /// Adds scopes, each one scope token (RFC 6749 §3.3).
     pub(crate) fn add_scopes(&mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) {
         if let Err(refused) = self.scope.extend(scopes) {
             self.misuse.get_or_insert_with(|| Error::misuse(format!("the scope {refused}")));
@@ -39,6 +41,16 @@ impl<'a> Wanted<'a> {
     /// Returns the first misuse.
     pub(crate) fn check(&mut self) -> Result<(), Error> {
         self.misuse.take().map_or(Ok(()), Err)
+    }
+
+    /// Returns the resources as parameters of the request (RFC 8707 §2).
+    pub(crate) fn resource_parameters(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        self.resources.iter().map(|resource| ("resource", resource.as_str()))
+    }
+
+    /// Returns the context of the reader, if the request asks for tokens.
+    pub(crate) fn into_context(self, client: &Client) -> TokenContext {
+        client.token_context(self.requested_scope(), self.into_resources())
     }
 
     /// Returns the requested scope, for the reader of the response; `None` if no scope is requested.

@@ -68,7 +68,7 @@ fn a_base_is_a_sound_address_of_https_or_loopback() {
     }
 }
 
-/// PEERS: a server gives tokens with a colon, which RFC 6750 §2.1 does not have.
+/// Some servers issue tokens with a colon, which RFC 6750 §2.1 does not allow.
 #[test]
 fn rfc6750_section_2_1_a_token_of_visible_ascii_is_sent_as_it_is() {
     let api = ProtectedApi::new(["https://api.example"]).unwrap();

@@ -115,7 +115,7 @@ fn header_injection_by_an_access_token() {
     }
 }
 
-/// The user consents to what they see; an API that asks for more than the program needs gets it through them.
+/// Users consent to what they see, so an API could obtain more scopes than the program needs through them.
 #[test]
 fn scopes_widened_by_a_challenge() {
     let policy = StepUpPolicy::within(["files:read"]);
@@ -193,7 +193,7 @@ fn token_echoed_by_a_challenge() {
     assert!(!shown.contains("7Token") && !shown.contains("7token"), "{shown}");
 }
 
-/// Header lines as long as an HTTP client lets through cost a time by their length.
+/// Header lines of the maximum length that HTTP clients accept are parsed in linear time.
 #[test]
 fn slow_parsing_by_a_long_header() {
     for part in ["a,", "a b,", "a b=\"", "a b=c,", "\\\"", "a=", ",", " ", "a b==,", "a \"", "a b=\"\\"] {

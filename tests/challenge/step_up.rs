@@ -30,7 +30,7 @@ fn demand_of(
     demanded
 }
 
-/// The parameters of an authorization request that asks for scopes of its own and for a step-up.
+/// The parameters of an authorization request that asks for these `own` scopes and for a step-up.
 #[track_caller]
 fn asked(own: &[&str], step_up: &StepUp) -> Vec<(String, String)> {
     let client = client();
@@ -149,7 +149,7 @@ fn the_latest_acr_values_and_the_smallest_max_age_count() {
 
 #[test]
 fn the_number_of_demands_is_the_policys() {
-    for (policy, most) in [
+    for (policy, max) in [
         (StepUpPolicy::any_scope(), 3),
         (StepUpPolicy::within(["a0", "a1", "a2", "a3", "a4"]), 3),
         (StepUpPolicy::any_scope().max_attempts(1), 1),
@@ -159,9 +159,9 @@ fn the_number_of_demands_is_the_policys() {
         let results: Vec<_> = (0..5)
             .map(|number| demand_of(&mut step_up, &format!("{SCOPE}, scope=a{number}"), &[], &policy).is_ok())
             .collect();
-        assert_eq!(results, (0..5).map(|number| number < most).collect::<Vec<_>>());
+        assert_eq!(results, (0..5).map(|number| number < max).collect::<Vec<_>>());
         step_up.reset();
-        assert_eq!(demand_of(&mut step_up, &format!("{SCOPE}, scope=a4"), &[], &policy).is_ok(), most > 0);
+        assert_eq!(demand_of(&mut step_up, &format!("{SCOPE}, scope=a4"), &[], &policy).is_ok(), max > 0);
     }
 }
 

@@ -1,4 +1,4 @@
-//! What an API's answer means for the token.
+//! The meaning of an API's answer for the token.
 
 use oauth2_proto::challenge::{Challenges, Verdict};
 

@@ -1,4 +1,4 @@
-//! How `WWW-Authenticate` is read.
+//! The reader of `WWW-Authenticate`.
 
 use std::time::Duration;
 
@@ -129,7 +129,7 @@ fn rfc9728_section_5_1_example() {
     );
 }
 
-/// A proxy and an API, or an attacker and an API, may each have meant another one.
+/// A proxy or an attacker may have added one of the two.
 #[test]
 fn a_parameter_that_is_there_twice_is_ambiguous_and_returned_by_no_accessor() {
     let twice = one(

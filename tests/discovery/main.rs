@@ -40,7 +40,7 @@ pub fn read_document(document: &Value) -> Result<AuthorizationServer, Error> {
     read(&ServerDiscovery::new("https://as.example").unwrap(), document)
 }
 
-/// Reads a resource's document at the address whose turn it is.
+/// Reads a resource's document at the current address.
 pub fn read_resource(discovery: &ResourceDiscovery, document: &Value) -> Result<ProtectedResource, Error> {
     discovery.call().read(answer(200, &document.to_string()))
 }

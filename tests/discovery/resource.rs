@@ -37,7 +37,7 @@ fn a_discovery_shows_which_addresses_are_left() {
     assert!(shown.contains("https://meta.example/x") && !shown.contains("planted"), "{shown}");
 }
 
-/// Whether the document of this resource is taken at the address whose turn it is.
+/// Returns whether the document of this resource is accepted at the current address.
 #[track_caller]
 fn takes(discovery: &ResourceDiscovery, resource: &str) -> bool {
     match read_resource(discovery, &json!({ "resource": resource })) {
@@ -154,7 +154,7 @@ fn mcp_the_document_at_the_root_is_of_the_origin_or_of_the_requested_url() {
         (at_root(new(MCP)), true),
         (at_root(challenged(MCP, "https://meta.example/resource")), true),
         (at_root(new("https://api.example/?v=1")), true),
-        // There is no other address, so the identifier is the one that was asked for.
+        // This resource has one address, so its document must name the requested identifier.
         (at_root(new("https://api.example/")), false),
     ] {
         assert_eq!(takes(&discovery, "https://api.example"), of_origin, "{discovery:?}");
@@ -195,7 +195,7 @@ fn a_parent_is_accepted_on_request_only_and_by_whole_segments_of_one_origin() {
         assert_eq!(takes(&lenient, resource), taken, "{resource}");
         assert_eq!(takes(&challenged(requested, named), resource), resource == requested, "{resource}");
     }
-    // It lasts over all addresses.
+    // It holds for all addresses.
     let lenient = at_root(challenged(requested, named).accept_parent());
     assert!(takes(&lenient, "https://api.example/a"));
 }

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use crate::{answer, document, read, read_document, server_addresses};
 
-/// The errors that a discovery is told, one for each answer, until it gives one back.
+/// Passes the error of each answer to the discovery, and returns the one that it gives back.
 #[track_caller]
-fn told(mut discovery: ServerDiscovery, answers: &[(u16, &str)]) -> Error {
+fn given_back(mut discovery: ServerDiscovery, answers: &[(u16, &str)]) -> Error {
     for (status, body) in answers {
         let error = discovery.call().read(answer(*status, body)).unwrap_err();
-        if let Err(told) = discovery.next_address(error) {
-            return told;
+        if let Err(error) = discovery.next_address(error) {
+            return error;
         }
     }
     panic!("there is an address left: {discovery:?}")
@@ -241,7 +241,7 @@ fn of_all_addresses_the_most_telling_error_is_given_back() {
         ([missing, denied, missing], ErrorKind::Invalid, 403, "JSON"),
         ([missing, missing, missing], ErrorKind::Invalid, 404, "JSON"),
     ] {
-        let error = told(tenant(), &answers);
+        let error = given_back(tenant(), &answers);
         assert_eq!((error.kind(), error.status()), (kind, Some(status)), "{answers:?}: {error}");
         assert!(error.to_string().contains(says), "{answers:?}: {error}");
     }

@@ -9,8 +9,7 @@ use crate::support::client;
 
 #[test]
 fn rfc8693_token_exchange_and_the_identity_assertion_grant() {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/token_exchange.json");
-    let cases: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let cases: Vec<Value> = serde_json::from_str(include_str!("../vectors/token_exchange.json")).unwrap();
     for case in &cases {
         match text(&case["kind"]) {
             "request" => request(case),
@@ -56,7 +55,7 @@ fn id_jag(case: &Value) {
     let (id, expect, provider) = (&case["id"], &case["expect"], client());
     let subject = Secret::new(text(&case["subject_token"]));
     let audiences = texts(&case["audience"]);
-    // Another number cannot be written down: it is one argument.
+    // The audience is one argument, so no other number can be passed.
     let [audience] = audiences.as_slice() else { return assert_eq!(expect, "misuse", "{id}") };
     let request = provider
         .identity_assertion(&subject, audience)

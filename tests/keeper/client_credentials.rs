@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use oauth2_proto::keeper::{Errand, Errands, Keeper, KeeperError, blocking};
 use oauth2_proto::session::{Reason, TroubleKind};
-use oauth2_proto::{Advice, Client, ClientAuth};
+use oauth2_proto::{Advice, AuthorizationServer, Client, ClientAuth};
 
 use crate::calls::{ask, end, resume, session, sign_in, started_with, token};
 use crate::tasks::Tasks;
 use crate::world::{KEY, LIFETIME, World, client, moved_client, own_client, policy};
 
-/// A process whose keeper asks for tokens of the client's own.
+/// A process whose keeper asks for the client's own tokens.
 #[track_caller]
 fn started(world: &World, tasks: &mut Tasks) -> Keeper {
     let keeper = started_with(world, tasks, own_client());
@@ -25,6 +25,13 @@ fn start(tasks: &mut Tasks, keeper: &Keeper, client: &Client) -> Result<(), Keep
         let request = client.client_credentials().scopes(["reports:read"]).parameter("audience", "api");
         keeper.start_from_client_credentials(KEY, request).await
     })
+}
+
+/// The client without its credentials.
+#[track_caller]
+fn public_client() -> Client {
+    let server = AuthorizationServer::without_authorization_endpoint("https://as.example/token").unwrap();
+    Client::new(server, "fake-client", ClientAuth::none()).unwrap()
 }
 
 fn requests(world: &World) -> usize {
@@ -176,10 +183,7 @@ fn another_clients_request_is_refused() {
         assert!(matches!(error, KeeperError::Misuse(_)), "{error}");
     }
     // The keeper's own client has no credentials, whatever the one has that began the request.
-    let server =
-        oauth2_proto::AuthorizationServer::without_authorization_endpoint("https://as.example/token");
-    let public = Client::new(server.unwrap(), "fake-client", ClientAuth::none()).unwrap();
-    let keeper = started_with(&world, &mut tasks, public);
+    let keeper = started_with(&world, &mut tasks, public_client());
     let error = start(&mut tasks, &keeper, &own_client()).unwrap_err();
     assert!(matches!(error, KeeperError::Misuse(_)), "{error}");
     assert_eq!((requests(&world), world.revision()), (0, 0));
@@ -192,10 +196,7 @@ fn a_client_that_cannot_ask_uses_the_token_and_then_says_so() {
     let mut tasks = Tasks::new(&world, 1);
     let able = started(&world, &mut tasks);
     token(&mut tasks, &able).unwrap();
-    let server =
-        oauth2_proto::AuthorizationServer::without_authorization_endpoint("https://as.example/token");
-    let public = Client::new(server.unwrap(), "fake-client", ClientAuth::none()).unwrap();
-    let keeper = started_with(&world, &mut tasks, public);
+    let keeper = started_with(&world, &mut tasks, public_client());
     assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-own-1");
     world.pass(Duration::from_secs(LIFETIME));
     let error = token(&mut tasks, &keeper).unwrap_err();
@@ -227,7 +228,7 @@ fn a_blocking_keeper_does_the_same() {
 }
 
 #[test]
-fn the_errands_of_a_first_token() {
+fn a_first_token_takes_a_load_two_saves_and_a_request() {
     let (now, client) = (World::default().now(), own_client());
     let mut errands = Errands::new(own_client(), policy());
     errands.start_from_client_credentials(client.client_credentials().scopes(["a"])).unwrap();

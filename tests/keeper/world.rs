@@ -1,5 +1,5 @@
-//! A world with a clock, a store and an authorization server that revokes a family when a refresh token is used twice.
-//! Every operation takes time, so a caller can be dropped in the middle of it.
+//! A world with a clock, a store and an authorization server that revokes a family when a refresh token is
+//! used twice. Every operation takes time, so a caller can be dropped in the middle of it.
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
@@ -366,7 +366,7 @@ pub fn client() -> Client {
         .unwrap()
 }
 
-/// A client of a server that gives it tokens of its own.
+/// A client of a server that grants client credentials.
 pub fn own_client() -> Client {
     let server = AuthorizationServer::without_authorization_endpoint("https://as.example/token").unwrap();
     Client::new(server, "fake-client", ClientAuth::basic("fake-secret")).unwrap()

@@ -16,7 +16,7 @@ fn read(body: &Value) -> Result<Introspection, Error> {
     introspection().read(answer(&body.to_string()))
 }
 
-/// The error of an answer with this member beside `active`.
+/// The error of an answer with `active` and this member.
 #[track_caller]
 fn refused(name: &str, value: &str) -> String {
     let body = format!(r#"{{"active":true,"{name}":{value}}}"#);

@@ -3,21 +3,14 @@
 use oauth2_proto::discovery::ServerDiscovery;
 use oauth2_proto::error::ErrorKind;
 use oauth2_proto::registration::{ClientIdUrl, client_id_url};
-use oauth2_proto::{AuthorizationServer, ClientAuth, Error, Response, Secret};
+use oauth2_proto::{AuthorizationServer, ClientAuth, Response, Secret};
 use serde_json::{Value, json};
 
-use crate::support::{metadata, server};
+use crate::support::{metadata, misuse, server};
 
 #[track_caller]
 fn client_id() -> ClientIdUrl {
     client_id_url("https://app.example/client.json").unwrap()
-}
-
-#[track_caller]
-fn misuse<T>(result: Result<T, Error>, says: &str) {
-    let error = result.err().unwrap();
-    assert_eq!(error.kind(), ErrorKind::Misuse, "{error}");
-    assert!(error.to_string().contains(says), "{error}");
 }
 
 #[test]

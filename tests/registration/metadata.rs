@@ -1,4 +1,4 @@
-//! What a client says about itself (RFC 7591 §2).
+//! The metadata of a client (RFC 7591 §2).
 
 use oauth2_proto::Secret;
 use oauth2_proto::error::ErrorKind;

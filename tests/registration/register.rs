@@ -2,19 +2,12 @@
 
 use oauth2_proto::error::ErrorKind;
 use oauth2_proto::registration::{self, ClientMetadata, SecretExpiry};
-use oauth2_proto::{Advice, AuthorizationServer, Error, Secret};
+use oauth2_proto::{Advice, AuthorizationServer, Secret};
 use serde_json::{Value, json as value};
 
 use crate::support::{
-    anonymous_server, at, json, management, metadata, register_at, registered, secret, server,
+    anonymous_server, at, json, management, metadata, misuse, register_at, registered, secret, server,
 };
-
-#[track_caller]
-fn misuse<T>(result: Result<T, Error>, says: &str) {
-    let error = result.err().unwrap();
-    assert_eq!(error.kind(), ErrorKind::Misuse, "{error}");
-    assert!(error.to_string().contains(says), "{error}");
-}
 
 #[test]
 fn rfc7591_section_3_1_the_example_is_sent_as_json_with_the_initial_access_token() {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use oauth2_proto::error::ErrorKind;
 use oauth2_proto::registration::{self, ClientMetadata, Registered};
 use oauth2_proto::{AuthorizationServer, Error, Response};
 
@@ -57,6 +58,14 @@ pub fn managed() -> Registered {
             "registration_client_uri":"{MANAGEMENT}","client_name":"Fake App","scope":"read",
             "tos_uri":null,"redirect_uris":["https://app.example/callback"]}}"#
     ))
+}
+
+/// The result is a misuse whose message contains this text.
+#[track_caller]
+pub fn misuse<T>(result: Result<T, Error>, says: &str) {
+    let error = result.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Misuse, "{error}");
+    assert!(error.to_string().contains(says), "{error}");
 }
 
 /// The token and the address that manage a registration.

@@ -1,4 +1,4 @@
-//! Tokens of the client's own: where another session refreshes, this one asks for a new token.
+//! The client's own tokens: where another session refreshes, this one asks for a new token.
 
 use std::time::Duration;
 
@@ -274,7 +274,7 @@ fn the_token_is_used_while_the_next_one_is_asked_for() {
     assert!(step(&mut other, later(DUE + 1)).starts_with("wait"));
 }
 
-/// One who signs in must never go on as the client itself.
+/// A user who signs in must never continue as the client itself.
 #[test]
 fn a_user_who_signs_in_does_not_continue_with_the_clients_own_tokens() {
     let without =

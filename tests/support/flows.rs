@@ -1,4 +1,5 @@
-//! The flows of a client at an authorization server. Each flow starts afresh, and knows the server by its facts.
+//! The flows of a client at an authorization server. Each flow starts afresh, and knows the server by its
+//! facts.
 //!
 //! Sign-in and refresh are here, and the rest of the protocol by topic.
 

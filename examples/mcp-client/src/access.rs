@@ -22,11 +22,11 @@ pub struct Access<'a> {
     /// The clients by the issuer of their server: what one server issued is never sent to another one.
     clients: HashMap<String, Client>,
     grant: Option<Grant>,
-    /// What the MCP server has demanded since it last accepted a token.
+    /// The demands of the MCP server since it last accepted a token.
     step_up: StepUp,
 }
 
-/// What an authorization server granted.
+/// The grant of an authorization server.
 struct Grant {
     client: Client,
     target: Target,
@@ -38,7 +38,7 @@ struct Grant {
     trial: Trial,
 }
 
-/// The parties of a request for a token, beside the client.
+/// The parties of a request for a token, other than the client.
 #[derive(Clone)]
 struct Target {
     /// The identifier of the MCP server, where it has metadata that names one.
@@ -47,12 +47,12 @@ struct Target {
     issuer: String,
 }
 
-/// What is known about the access token.
+/// The state of the access token.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Trial {
     /// It comes from a sign-in, and no answer says yet whether the MCP server accepts it.
     SignedIn,
-    /// The same after a refresh.
+    /// It comes from a refresh, and no answer says yet whether the MCP server accepts it.
     Refreshed,
     /// The MCP server has accepted it.
     Accepted,
@@ -98,7 +98,7 @@ impl<'a> Access<'a> {
         if is_replaced { Ok(()) } else { self.sign_in(challenge) }
     }
 
-    /// Obtains a token with what the MCP server demands, at the server that granted the present one.
+    /// Obtains a token that meets a demand of the MCP server, from the server that granted the present one.
     pub fn step_up(&mut self, challenge: &Challenge) -> Result<(), Failure> {
         let Some(grant) = self.grant.take() else { return self.sign_in(Some(challenge)) };
         // An MCP client does not know its servers. The user sees what is asked for, and decides.
@@ -187,7 +187,7 @@ impl<'a> Access<'a> {
             scopes = of_resource.into_iter().flatten().map(str::to_owned).collect();
         }
         let mut supported = server.metadata().scopes_supported().into_iter().flatten();
-        // Alone it would take the place of the server's default scopes.
+        // `offline_access` alone would replace the server's default scopes.
         if !scopes.is_empty()
             && matches!(self.settings.subject, Subject::User)
             && supported.any(|scope| scope == OFFLINE_ACCESS)
@@ -326,7 +326,7 @@ fn discover(mut discovery: ServerDiscovery) -> Result<AuthorizationServer, Failu
     }
 }
 
-/// Returns the first of these client authentication methods that the server supports, or is not known not to.
+/// Returns the first of these client authentication methods that the server supports or may support.
 fn method<'m>(server: &AuthorizationServer, methods: &[&'m str]) -> &'m str {
     let is_supported = |method: &&&str| server.metadata().supports_auth_method(method);
     methods.iter().find(is_supported).or(methods.first()).copied().unwrap_or_default()

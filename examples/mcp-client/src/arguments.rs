@@ -39,7 +39,7 @@ pub enum Command {
     Help,
 }
 
-/// What the command line and the environment say.
+/// The settings from the command line and the environment.
 pub struct Settings {
     pub url: String,
     pub protocol: String,
@@ -62,7 +62,7 @@ impl Settings {
     }
 }
 
-/// Whose access the token gives.
+/// The party whose access the token gives.
 pub enum Subject {
     /// A user who signs in with a browser.
     User,
@@ -111,7 +111,7 @@ impl Command {
             _ => {
                 return Err(
                     "--client-credentials, --identity-provider URL and --identity-provider-client-id ID \
-                             do not go together so; see --help"
+                     do not go together in this way; see --help"
                         .to_owned(),
                 );
             }
@@ -142,8 +142,8 @@ impl Command {
     }
 }
 
-/// Returns a secret of the environment, which other users of the machine cannot read. They can read a command
-/// line.
+/// Returns a secret of the environment. Other users of the machine can read a command line, but not the
+/// environment.
 fn secret(name: &str) -> Option<Secret> {
     env::var(name).ok().filter(|value| !value.is_empty()).map(Secret::new)
 }

@@ -106,7 +106,7 @@ impl Session<'_> {
 enum Failure {
     /// The command line is wrong.
     Usage(String),
-    /// Something went wrong on the way.
+    /// The run failed.
     Failed(String),
 }
 

@@ -196,8 +196,8 @@ fn distance(at: SystemTime, now: SystemTime) -> String {
     }
 }
 
-/// Ends the authorization for every process that shares the directory, revokes the tokens if the server can, and
-/// deletes them. If the server may revoke them later, they stay, so that the command can be repeated.
+/// Ends the authorization for every process that shares the directory, revokes the tokens if the server can,
+/// and deletes them. If the server may revoke them later, they stay, so that the command can be repeated.
 pub fn end(directory: &Path) -> Result<(), Failure> {
     let profile = signed_in(directory)?;
     let refresh_token = keeper(&profile, directory)?.end(KEY)?;

@@ -85,8 +85,8 @@ pub(super) fn parse_address(text: String) -> Result<PageAddress, String> {
 pub(super) struct UserCode(pub(super) String);
 
 impl UserCode {
-    /// Parses a code of letters, digits and the visible signs of ASCII. Other characters, such as those that
-    /// turn the direction of the text, could change what the user sees (RFC 8628 §6.1).
+    /// Parses a code of letters, digits, spaces and the visible signs of ASCII. Other characters, such as
+    /// those that reverse the direction of the text, could change what the user sees (RFC 8628 §6.1).
     pub(super) fn parse(text: String) -> Result<Self, String> {
         let is_visible = |character: char| character.is_ascii_graphic() || character.is_alphanumeric();
         if text.chars().count() > MAX_USER_CODE {
@@ -118,8 +118,8 @@ const NAMES: &[&str; 7] = &[
 
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Codes that people type have 6 to 12 characters (RFC 8628 §6.1).
+/// The maximum length of a user code, in characters. People type codes of 6 to 12 (RFC 8628 §6.1).
 const MAX_USER_CODE: usize = 128;
 
-/// The length that browsers and QR codes take.
+/// The maximum length of an address that the user opens, in bytes. Browsers and QR codes take as much.
 const MAX_ADDRESS: usize = 2048;

@@ -22,13 +22,13 @@ use crate::token::reader::{self, TokenContext};
 /// the device code, so it is a secret. Keep one copy in use, and remove it from the store at the end: after a
 /// restart, a request that was in flight counts as unanswered.
 ///
-/// # When a poll fails
+/// # Answers
 ///
 /// | answer to a poll | meaning | the machine |
 /// |---|---|---|
 /// | tokens | the user said yes | delivers them once, and ends |
 /// | `authorization_pending` | the user has not decided | polls again after the interval |
-/// | `slow_down` | too fast | adds 5 seconds to the interval for good, or takes the `interval` beside it if that is longer |
+/// | `slow_down` | too fast | adds 5 seconds to the interval for good, or uses the `interval` in the answer if that is longer |
 /// | none; 408, 421, 425, 429; 5xx except 501 and 505 | the server is in trouble | doubles its pause, up to a minute or twice the interval |
 /// | `access_denied`, and Entra's `authorization_declined` | the user said no | ends: [`Declined`](End::Declined) |
 /// | `expired_token` | too late | ends: [`Expired`](End::Expired) |
@@ -48,9 +48,9 @@ pub struct PendingDevice {
     pub(super) lifetime: Timer,
     /// The pause before each poll, in milliseconds.
     pub(super) interval: u64,
-    /// The pause before the next poll; it is longer than the interval after a failure.
+    /// The pause before the next poll; after a failure it is longer than the interval.
     pub(super) pause: Timer,
-    /// The length of all pauses that are over.
+    /// The total length of all past pauses, in milliseconds.
     pub(super) waited: u64,
     /// The number of polls so far.
     pub(super) polls: u64,
@@ -63,7 +63,7 @@ pub struct PendingDevice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Waiting,
-    /// The last poll has no answer yet; the timer is the time that the answer has.
+    /// The last poll has no answer yet; the timer runs until it counts as unanswered.
     Sent(Timer),
     Ended(End),
 }
@@ -103,12 +103,12 @@ impl PendingDevice {
         self.authorization.verification_uri_complete()
     }
 
-    /// Returns the time from which on the code is useless, by the clock that was used so far.
+    /// Returns the time at which both codes expire, by the clock of the times that were passed in.
     pub fn expires_at(&self) -> SystemTime {
         system_time(self.lifetime.end())
     }
 
-    /// Returns the present pause between two polls, which `slow_down` lengthens.
+    /// Returns the minimum pause between two polls, which `slow_down` lengthens.
     pub fn interval(&self) -> Duration {
         Duration::from_millis(self.interval)
     }
@@ -118,8 +118,8 @@ impl PendingDevice {
         self.failures
     }
 
-    /// Returns the last error that was more than a pending decision: the trouble that polls go on in spite
-    /// of, or the one that ended them. A readable answer clears it. It is not stored.
+    /// Returns the last error other than a pending decision: one after which the polls continue, or the one
+    /// that ended them. A readable answer clears it. It is not stored.
     pub fn last_error(&self) -> Option<&Error> {
         self.last_error.as_ref()
     }
@@ -176,14 +176,14 @@ impl PendingDevice {
     }
 
     /// Takes the answer to a call, whatever its HTTP status. Returns the tokens if the user said yes, and
-    /// `None` if the polls go on; [`last_error`](Self::last_error) then tells whether there is trouble.
+    /// `None` if the polls continue; [`last_error`](Self::last_error) then tells whether there is trouble.
     ///
-    /// Tokens are delivered once, also if they come late: after the time of an answer, or after the code has
+    /// Tokens are delivered once, even if they arrive after the time of an answer or after the code has
     /// expired.
     ///
     /// # Errors
     ///
-    /// The end, of which [`Error::advice`] says what to do:
+    /// The error that ended the sign-in; [`Error::advice`] says what to do:
     ///
     /// - [`Declined`](Advice::Declined): the user said no.
     /// - [`Reauthorize`](Advice::Reauthorize): the device code is dead. Start again when the user asks for
@@ -223,7 +223,7 @@ impl PendingDevice {
             self.last_error = Some(error.clone());
             return Err(error);
         }
-        // Also in a late answer: it holds for all subsequent requests.
+        // A late answer counts, too: the longer interval holds for all subsequent requests.
         if error.code() == Some("slow_down") {
             let slower = later(self.interval, SLOW_DOWN);
             self.interval = slower.max(error.interval().map_or(0, milliseconds));
@@ -263,8 +263,8 @@ impl PendingDevice {
     fn back_off(&mut self, now: u64, asked: u64) {
         self.failures = self.failures.saturating_add(1);
         let factor = 1_u64.checked_shl(self.failures).unwrap_or(u64::MAX);
-        let longest = MAX_BACKOFF.max(self.interval.saturating_mul(2));
-        self.wait(now, self.interval.saturating_mul(factor).min(longest).max(asked));
+        let max = MAX_BACKOFF.max(self.interval.saturating_mul(2));
+        self.wait(now, self.interval.saturating_mul(factor).min(max).max(asked));
     }
 
     fn wait(&mut self, now: u64, pause: u64) {
@@ -272,7 +272,7 @@ impl PendingDevice {
         self.phase = Phase::Waiting;
     }
 
-    /// Takes note of the time, and ends what is over.
+    /// Records the time. Ends a poll whose answer is late, and a sign-in that has expired.
     fn observe(&mut self, now: SystemTime) -> u64 {
         let now = unix(now);
         self.lifetime.observe(now);
@@ -324,7 +324,7 @@ pub struct PollContext {
     poll: u64,
 }
 
-/// A length of time that counts from a moment, in milliseconds of Unix time.
+/// A length of time that begins at a moment, both in milliseconds of Unix time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Timer {
     pub(super) since: u64,
@@ -350,14 +350,14 @@ impl Timer {
     }
 }
 
-/// The time that an answer has, after which the poll counts as unanswered.
+/// The time after which a poll counts as unanswered, in milliseconds.
 const ANSWER: u64 = 30_000;
 
-/// RFC 8628 §3.5.
+/// The time that `slow_down` adds to the interval, in milliseconds (RFC 8628 §3.5).
 const SLOW_DOWN: u64 = 5_000;
 
-/// The longest pause after a failure, unless twice the interval is longer: the user waits.
+/// The maximum pause after a failure, in milliseconds, unless twice the interval is longer: the user waits.
 const MAX_BACKOFF: u64 = 60_000;
 
-/// The longest `Retry-After` that is believed.
+/// The maximum effect of `Retry-After`, in milliseconds.
 const MAX_RETRY_AFTER: u64 = 300_000;

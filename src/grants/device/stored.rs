@@ -23,16 +23,16 @@ impl Serialize for PendingDevice {
         if matches!(self.phase, Phase::Ended(_)) {
             return Err(S::Error::custom("this device authorization has ended; remove it from the store"));
         }
-        let shown = &self.authorization;
+        let authorization = &self.authorization;
         Stored {
             version: VERSION,
-            client: URL_SAFE_NO_PAD.encode(shown.started_by.0),
-            device_code: shown.device_code.expose(),
-            user_code: shown.user_code(),
-            verification_uri: shown.verification_uri(),
-            verification_uri_complete: shown.verification_uri_complete(),
-            scope: shown.scope.as_ref().map_or("", Scope::as_str),
-            resources: shown.resources.iter().map(Resource::as_str).collect(),
+            client: URL_SAFE_NO_PAD.encode(authorization.started_by.0),
+            device_code: authorization.device_code.expose(),
+            user_code: authorization.user_code(),
+            verification_uri: authorization.verification_uri(),
+            verification_uri_complete: authorization.verification_uri_complete(),
+            scope: authorization.scope.as_ref().map_or("", Scope::as_str),
+            resources: authorization.resources.iter().map(Resource::as_str).collect(),
             started_at: self.lifetime.since,
             lifetime: self.lifetime.length,
             interval: self.interval,

@@ -1,5 +1,5 @@
-//! The server of the world: it rotates refresh tokens, and ends an authorization when one is used twice. Each sign-in
-//! is an authorization of its own, a family.
+//! The server of the world: it rotates refresh tokens, and ends an authorization when one is used twice. Each
+//! sign-in is an authorization of its own, a family.
 
 use super::*;
 
@@ -25,8 +25,8 @@ pub(super) struct Family {
     pub(super) saved: u32,
     /// A refresh token was used twice.
     pub(super) ended: bool,
-    /// A fault voids the promise of one refresh at a time: tokens that were saved late, a clock that jumped, a write
-    /// that was lost.
+    /// A fault voids the promise of one refresh at a time: tokens that were saved late, a clock that jumped,
+    /// a write that was lost.
     pub(super) may_overlap: bool,
     /// A crash or a loss destroyed the latest tokens.
     pub(super) lost: bool,
@@ -252,7 +252,8 @@ impl World {
     }
 }
 
-/// Returns the number in the name of tokens: `a1` and `r1` were issued together, and are replaced by `a2` and `r2`.
+/// Returns the number in the name of tokens: `a1` and `r1` were issued together, and are replaced by `a2` and
+/// `r2`.
 pub(super) fn serial(record: &Record) -> u32 {
     parse(record.access_token.expose())
 }

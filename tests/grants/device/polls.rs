@@ -37,7 +37,7 @@ fn rfc8628_section_3_5_a_whole_sign_in_waits_the_interval_before_each_request() 
     assert_waits(&mut device, 0, 5);
     assert_waits(&mut device, 4, 5);
     let call = send(&mut device, 5);
-    // While a request is in flight there is no other.
+    // No second request is sent while one is in flight.
     assert_waits(&mut device, 6, 5 + ANSWER_TIME);
     assert_waits(&mut device, 20, 5 + ANSWER_TIME);
     // The pause begins with the answer.
@@ -86,7 +86,7 @@ fn rfc8628_section_3_5_slow_down_adds_five_seconds_for_good() {
 
 /// GitHub sends the new interval, which is 5 seconds longer than the last.
 #[test]
-fn an_interval_beside_slow_down_counts_if_it_is_longer() {
+fn an_interval_in_a_slow_down_answer_counts_if_it_is_longer() {
     for (given, interval) in [("3", 10), ("10", 10), ("12", 12), ("\"60\"", 10), ("-1", 10)] {
         let mut device = device();
         let call = send(&mut device, 5);
@@ -322,7 +322,7 @@ fn a_late_answer_does_not_bring_the_next_poll_forward() {
     let early = send(&mut device, 45);
     assert_waits(&mut device, 75, 95);
     let current = send(&mut device, 95);
-    // The wish of the server holds from now on.
+    // The longer interval holds from now on.
     assert!(receive(&mut device, early, (400, SLOW_DOWN), 96).unwrap().is_none());
     assert_eq!(device.interval(), Duration::from_secs(10));
     assert_waits(&mut device, 96, 125);

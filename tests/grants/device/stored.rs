@@ -1,4 +1,4 @@
-//! The stored form: a program stops and goes on.
+//! The stored form, by which a program stops and continues.
 
 use oauth2_proto::grants::device::{End, PendingDevice, Step};
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ fn a_request_that_was_in_flight_counts_as_unanswered_and_is_not_repeated_at_once
     let call = send(&mut device, 5);
     let mut restored = restart(&device);
     assert_waits(&mut restored, 6, 10);
-    // Its answer is taken all the same.
+    // The answer to that request still counts.
     assert!(receive(&mut restored, call, (200, TOKENS), 7).unwrap().is_some());
 }
 

@@ -99,8 +99,8 @@ const configuration = (issuer) => ({
   },
 });
 
-// One line for each token request: the milliseconds of Unix time, the grant type and `ok` or the error code; and a
-// line with `revoked` for each authorization whose tokens die together.
+// One line for each token request: the milliseconds of Unix time, the grant type and `ok` or the error code;
+// and a line with `revoked` for each authorization whose tokens die together.
 function logGrants(provider, file) {
   const log = (...words) => appendFileSync(file, `${Date.now()} ${words.join(' ')}\n`);
   provider.on('grant.success', (ctx) => log(ctx.oidc.params.grant_type, 'ok'));

@@ -1,5 +1,6 @@
-// The web servers of clients, whose client ID metadata documents an authorization server fetches: a test stores a
-// document with `PUT /client-documents?url=URL`, and a fetch of that URL gets it back. Nothing leaves this machine.
+// The web servers of clients, whose client ID metadata documents an authorization server fetches: a test
+// stores a document with `PUT /client-documents?url=URL`, and a fetch of that URL gets it back. Nothing
+// leaves this machine.
 const documents = new Map();
 
 /** Answers the request if it is one for this stand-in. */

@@ -1,5 +1,5 @@
-// A company's identity provider: its token endpoint exchanges one ID token for assertions that another authorization
-// server takes (draft-ietf-oauth-identity-assertion-authz-grant).
+// A company's identity provider: its token endpoint exchanges one ID token for assertions that another
+// authorization server takes (draft-ietf-oauth-identity-assertion-authz-grant).
 import { createSign, generateKeyPairSync, randomUUID } from 'node:crypto';
 
 const issuer = 'https://idp.example';

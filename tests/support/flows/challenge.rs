@@ -32,7 +32,8 @@ pub const FLOWS: &[Flow] = &[
     },
 ];
 
-/// RFC 6750 §3, RFC 9728 §5: the challenge to a request without a token leads to a sign-in whose token is taken.
+/// RFC 6750 §3, RFC 9728 §5: the challenge to a request without a token leads to a sign-in whose token is
+/// taken.
 fn challenges(facts: &Facts) -> Result<(), Failed> {
     let client = client(facts)?;
     let api = Api::of(facts)?;

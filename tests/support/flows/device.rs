@@ -26,7 +26,8 @@ pub const FLOWS: &[Flow] = &[
     Flow { title: "a device slows down", is_offered: |facts| facts.wider.device_slow_down, run: slow_down },
 ];
 
-/// RFC 8628 §3: the device polls before the user has typed the code, is stored, and gets the tokens after that.
+/// RFC 8628 §3: the device polls before the user has typed the code, is stored, and gets the tokens after
+/// that.
 fn granted(facts: &Facts) -> Result<(), Failed> {
     let client = client(facts)?;
     let mut device = Device::begin(&client, facts)?;

@@ -105,8 +105,8 @@ fn jwt_bearer(facts: &Facts) -> Result<(), Failed> {
     Ok(())
 }
 
-/// draft-ietf-oauth-identity-assertion-authz-grant §4: an ID token becomes an assertion, and that once an access
-/// token.
+/// draft-ietf-oauth-identity-assertion-authz-grant §4: an ID token becomes an assertion, and that once an
+/// access token.
 fn identity_assertion(facts: &Facts) -> Result<(), Failed> {
     let facts_of_provider = facts.wider.identity_provider.as_ref().ok_or("there is no identity provider")?;
     let server = AuthorizationServer::without_authorization_endpoint(&facts_of_provider.token_endpoint)?;

@@ -44,7 +44,8 @@ fn registration(facts: &Facts) -> Result<(), Failed> {
     refused(register(&server, &unknown, facts), "invalid_client_metadata", Advice::Stop)
 }
 
-/// RFC 7592 §2: the answers of the server replace what was known, also the token that manages the registration.
+/// RFC 7592 §2: the answers of the server replace what was known, also the token that manages the
+/// registration.
 fn management(facts: &Facts) -> Result<(), Failed> {
     let server = registering(facts)?;
     let registered = register(&server, &metadata(facts), facts)?;
