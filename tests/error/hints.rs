@@ -5,7 +5,7 @@ use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Error, Response};
 use crate::support::{server, token_call};
 
 const ENCODING: &str = "ClientAuth::basic_unencoded";
-const ADDRESS: &str = "token endpoint's address \"https://as.example/token\"";
+const ADDRESS: &str = "the endpoint's address \"https://as.example/token\"";
 
 #[track_caller]
 fn answer(client: &Client, status: u16, body: &str) -> Error {
