@@ -281,7 +281,8 @@ impl Readable for ResourceMetadata {
     type Output = ProtectedResource;
 
     fn read(response: Response<'_>, context: &ResourceContext) -> Result<ProtectedResource, Error> {
-        let ([resource, servers, scopes, bearer_methods], mut more) = answer::read(&response, NAMES)?;
+        let ([resource, servers, scopes, bearer_methods], mut more) =
+            answer::read(&response, NAMES).map_err(Error::without_grant)?;
         let resource = answer::text("resource", resource)?.ok_or_else(|| answer::missing("resource"))?;
         if !context.accepts(&resource) {
             return Err(Error::untrusted(format!(

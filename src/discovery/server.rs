@@ -209,7 +209,7 @@ impl Readable for ServerMetadata {
     type Output = AuthorizationServer;
 
     fn read(response: Response<'_>, context: &ServerContext) -> Result<AuthorizationServer, Error> {
-        let (members, more) = answer::read(&response, document::NAMES)?;
+        let (members, more) = answer::read(&response, document::NAMES).map_err(Error::without_grant)?;
         let document = document::read(members, more)?;
         let issuer = document.issuer.ok_or_else(|| answer::missing("issuer"))?;
         if issuer != context.issuer {

@@ -299,7 +299,7 @@ impl Readable for DeviceAuthorization {
     type Output = Self;
 
     fn read(response: Response<'_>, context: &DeviceContext) -> Result<Self, Error> {
-        let (members, extras) = answer::read(&response, NAMES)?;
+        let (members, extras) = answer::read(&response, NAMES).map_err(Error::without_grant)?;
         let [device_code, user_code, uri, url, complete, expires_in, interval] = members;
         let device_code =
             answer::secret("device_code", device_code)?.ok_or_else(|| answer::missing("device_code"))?;

@@ -32,7 +32,7 @@ impl Readable for Registered {
     type Output = Self;
 
     fn read(response: Response<'_>, context: &RegistrationContext) -> Result<Self, Error> {
-        let (members, mut metadata) = answer::read(&response, NAMES)?;
+        let (members, mut metadata) = answer::read(&response, NAMES).map_err(Error::without_grant)?;
         let [client_id, client_secret, expires_at, issued_at, method, token, uri, redirect_uris] = members;
         let client_id = answer::text("client_id", client_id)?.ok_or_else(|| answer::missing("client_id"))?;
         let previous = context.previous.as_deref();
@@ -106,7 +106,7 @@ impl Readable for Deletion {
     type Output = ();
 
     fn read(response: Response<'_>, (): &()) -> Result<(), Error> {
-        reader::read_failure(&response).map_or(Ok(()), Err)
+        reader::read_failure(&response).map_or(Ok(()), |error| Err(error.without_grant()))
     }
 }
 
