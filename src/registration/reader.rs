@@ -9,8 +9,9 @@ use crate::call::{Readable, Reply, Response, sealed};
 use crate::error::Error;
 use crate::registration::metadata::{AUTH_METHOD, REDIRECT_URIS};
 use crate::registration::registered::{EXPIRES_AT, ISSUED_AT, Management, Registered, RegisteredAt};
+use crate::text::foreign::ForeignAddress;
 use crate::text::json::Extras;
-use crate::text::uri::Endpoint;
+use crate::text::uri::{Endpoint, leads_home};
 use crate::token::reader;
 
 /// The context that the reader of a registration needs.
@@ -51,6 +52,14 @@ impl Readable for Registered {
             ),
             None => None,
         };
+        if let Some(uri) = &uri
+            && leads_home(uri.as_str(), context.at.token_endpoint.as_str())
+        {
+            return Err(Error::untrusted(format!(
+                "registration_client_uri {} is on this machine, and the server is elsewhere",
+                ForeignAddress(uri.as_str())
+            )));
+        }
         let redirect_uris = answer::texts(REDIRECT_URIS, redirect_uris)?;
 
         // A server that stores a digest of the secret cannot send it again, so silence keeps it. A method

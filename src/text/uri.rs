@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use url::{Host, Url};
@@ -170,13 +171,7 @@ impl<'a> RedirectUri<'a> {
     /// loopback address, or the scheme is an app's.
     pub(crate) fn stays_on_the_device(&self) -> bool {
         let (uri, _) = Parts::split(&self.0);
-        let (host, _) = split_port(uri.authority.unwrap_or_default());
-        let host = host.to_ascii_lowercase();
-        !uri.is_web()
-            || host == "localhost"
-            || host.ends_with(".localhost")
-            || host == "[::1]"
-            || host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+        !uri.is_web() || uri.is_loopback()
     }
 
     pub(crate) fn into_owned(self) -> RedirectUri<'static> {
@@ -330,6 +325,13 @@ pub(crate) fn split_address(address: &str) -> (&str, &str, &str) {
     (origin, path, query)
 }
 
+/// Returns whether an address leads to the machine of this program, and comes from elsewhere: a loopback
+/// address that an answer of the web address `named_by` names.
+pub(crate) fn leads_home(address: &str, named_by: &str) -> bool {
+    let is_loopback = |address| Parts::split(address).0.is_loopback();
+    is_loopback(address) && !is_loopback(named_by)
+}
+
 /// Parses an address that requests are sent to: a web address whose path has no dot segments.
 ///
 /// `Url` removes those (RFC 3986 §5.2.4), also where they are escaped, and `http` sends them as they are.
@@ -455,6 +457,16 @@ impl<'a> Parts<'a> {
 
     fn is_web(&self) -> bool {
         ["https", "http"].iter().any(|web| self.scheme.eq_ignore_ascii_case(web))
+    }
+
+    /// Returns whether the host is this machine, for a program or for a browser.
+    fn is_loopback(&self) -> bool {
+        let (host, _) = split_port(self.authority.unwrap_or_default());
+        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&host);
+        host == "localhost"
+            || host.ends_with(".localhost")
+            || address.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
     }
 
     /// Returns scheme, host and port, in lower case and without the scheme's default port.
@@ -681,6 +693,29 @@ mod tests {
             ("https://as.example?", ("https://as.example", "", "?")),
         ] {
             assert_eq!(split_address(address), parts);
+        }
+    }
+
+    #[test]
+    fn an_answer_from_elsewhere_names_no_loopback_address() {
+        for (address, home) in [
+            ("http://127.0.0.1/a", true),
+            ("http://127.9.9.9:1", true),
+            ("https://127.0.0.1/", true),
+            ("http://[::1]:8080/", true),
+            ("https://[::ffff:127.0.0.1]/", true),
+            ("http://LOCALHOST:80?a", true),
+            ("https://localhost./", true),
+            ("https://a.localhost", true),
+            ("https://localhost.evil.example/", false),
+            ("https://127.0.0.1.evil.example/", false),
+            ("https://as.example/localhost", false),
+            ("https://[2001:db8::1]/", false),
+            ("https://as.example", false),
+        ] {
+            assert_eq!(leads_home(address, "https://as.example/x"), home, "{address}");
+            assert!(!leads_home(address, "http://localhost:1/"), "{address}");
+            assert!(!leads_home(address, "https://127.0.0.1"), "{address}");
         }
     }
 
