@@ -532,8 +532,8 @@ fn is_dot_segment(segment: &str) -> bool {
 }
 
 /// Returns whether a server may find a dot segment or a control character in a path, because it undoes
-/// escapes before it splits the path, undoes them repeatedly, takes `\` for `/`, or ends a segment before its
-/// parameters.
+/// escapes before it splits the path, undoes them repeatedly, takes `\` or a character that looks like a dot or
+/// a slash for one, or ends a segment before its parameters.
 fn leads_elsewhere(path: &str) -> bool {
     // The escapes of escapes of escapes: nobody undoes more.
     const ROUNDS: usize = 3;
@@ -542,7 +542,7 @@ fn leads_elsewhere(path: &str) -> bool {
     if std::str::from_utf8(&once).is_err() {
         return true;
     }
-    let plain = (1..ROUNDS).fold(once, |path, _| undo_escapes(&path));
+    let plain = ascii_lookalikes(&(1..ROUNDS).fold(once, |path, _| undo_escapes(&path)));
     let is_dots = |segment: &[u8]| {
         let name = segment.split(|byte| matches!(byte, b';' | b'?' | b'#')).next().unwrap_or_default();
         matches!(name.trim_ascii(), b"." | b"..")
@@ -550,11 +550,41 @@ fn leads_elsewhere(path: &str) -> bool {
     plain.iter().any(u8::is_ascii_control) || plain.split(|byte| matches!(byte, b'/' | b'\\')).any(is_dots)
 }
 
-/// Undoes the escapes of a path (RFC 3986 §2.1) once.
+/// Replaces the characters that the compatibility forms of Unicode and the tables of Windows turn into dots and
+/// slashes by these.
+fn ascii_lookalikes(path: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(path.len());
+    for chunk in path.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '\u{ff0e}' | '\u{fe52}' | '\u{2024}' => plain.push(b'.'),
+                '\u{2025}' => plain.extend(b".."),
+                '\u{ff0f}' | '\u{2044}' | '\u{2215}' | '\u{ff3c}' | '\u{fe68}' => plain.push(b'/'),
+                other => plain.extend(other.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        }
+        plain.extend(chunk.invalid());
+    }
+    plain
+}
+
+/// Undoes the escapes of a path (RFC 3986 §2.1) once, and those of four digits that some servers read, too.
 fn undo_escapes(mut path: &[u8]) -> Vec<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let character = |digits: &[u8]| {
+        let digits = digits.iter().map(|byte| digit(*byte).map(u32::from));
+        digits.reduce(|number, digit| Some(number? << 4 | digit?)).flatten().and_then(char::from_u32)
+    };
     let mut plain = Vec::with_capacity(path.len());
     while let Some((first, rest)) = path.split_first() {
+        if let [b'%', b'u' | b'U', digits @ ..] = path
+            && let Some((digits, after)) = digits.split_at_checked(4)
+            && let Some(character) = character(digits)
+        {
+            plain.extend(character.encode_utf8(&mut [0; 4]).as_bytes());
+            path = after;
+            continue;
+        }
         let escape = match rest {
             [high, low, after @ ..] if *first == b'%' => digit(*high).zip(digit(*low)).map(|it| (it, after)),
             _ => None,
