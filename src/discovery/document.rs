@@ -12,6 +12,7 @@ use crate::answer;
 use crate::error::Error;
 use crate::server::{AuthorizationServer, Leniency, UNNAMED, parse_authorization_endpoint, parse_endpoint};
 use crate::text::json::{self, Extras, Member};
+use crate::text::secret::is_printable;
 use crate::text::uri::{Endpoint, Issuer};
 
 /// A view of the metadata of an [`AuthorizationServer`], made by [`AuthorizationServer::metadata`].
@@ -394,6 +395,8 @@ fn with_settings(
             value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
         };
         let is_applied = match (name.as_str(), &value) {
+            // Messages show both as they are.
+            ("name" | "instead_of_revocation", Value::String(text)) if !is_printable(text) => false,
             ("name", Value::String(name)) => {
                 server.name = Cow::Owned(name.clone());
                 true
