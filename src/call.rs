@@ -371,6 +371,13 @@ impl Request {
                     .into(),
             );
         }
+        if error.code() == Some("invalid_request") && self.body().contains("subject_token=") {
+            return Some(
+                "a token exchange is refused so, too, if the server does not accept the subject token (RFC 8693 section \
+                 2.2.2), for example because it is too old: try a new one, once"
+                    .into(),
+            );
+        }
         // Web frameworks answer an unknown path with these statuses, and some of them with their own error in
         // JSON.
         if error.advice() == Advice::Stop && matches!(status, 300..=399 | 404 | 405 | 410) {
