@@ -358,7 +358,11 @@ impl UserCode {
     /// Parses a code of letters, digits and the visible signs of ASCII. Other characters, such as those that
     /// turn the direction of the text, could change what the user sees (RFC 8628 §6.1).
     fn parse(text: String) -> Result<Self, String> {
-        let is_visible = |character: char| character.is_ascii_graphic() || character.is_alphanumeric();
+        // Unicode counts the fillers of Hangul as letters, and they show nothing.
+        let is_filler = |character| matches!(character, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}');
+        let is_visible = |character: char| {
+            character.is_ascii_graphic() || character.is_alphanumeric() && !is_filler(character)
+        };
         if text.chars().count() > MAX_USER_CODE {
             return Err(format!("the user_code is longer than {MAX_USER_CODE} characters"));
         }
