@@ -25,6 +25,10 @@ use crate::text::uri::{Endpoint, Issuer, split_address};
 /// a secret, by the issuer of the server. Every later version of this crate reads it. Replace it by each new
 /// value that [`read`](Self::read) and [`update`](Self::update) bring: the server may have replaced the
 /// secret or the token (RFC 7592 §2.1). The module has [an example](super).
+///
+/// A second registration is another client. Two processes that register at the same time agree on the one
+/// that is stored first, and drop the other. After another registration, the tokens and sign-ins of the earlier
+/// `client_id` are refused, so let those users sign in again.
 #[derive(Clone)]
 pub struct Registered {
     pub(super) at: RegisteredAt,
