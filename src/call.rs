@@ -7,7 +7,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::retry_after::RetryAfter;
 use crate::error::{Advice, Error};
@@ -371,6 +371,13 @@ impl Request {
                     .into(),
             );
         }
+        if error.code() == Some("invalid_request") && self.body().contains("subject_token=") {
+            return Some(
+                "a token exchange is refused so, too, if the server does not accept the subject token (RFC 8693 section \
+                 2.2.2), for example because it is too old: try a new one, once"
+                    .into(),
+            );
+        }
         // Web frameworks answer an unknown path with these statuses, and some of them with their own error in
         // JSON.
         if error.advice() == Advice::Stop && matches!(status, 300..=399 | 404 | 405 | 410) {
@@ -433,21 +440,37 @@ fn secret_members(body: &str) -> Option<Vec<Secret>> {
         return None;
     }
     let members = json::read(body.as_bytes(), &[], &mut [])?;
+    let is_known =
+        |name: &str| matches!(name, "client_secret" | "registration_access_token" | "software_statement");
+    // A name may end in the language of its value (RFC 7591 §2.2).
+    let members = members.iter().map(|(name, value)| (name.split('#').next().unwrap_or_default(), value));
+    let mut members: Vec<_> = members.filter(|(name, _)| !PUBLIC_MEMBERS.contains(name)).collect();
+    members.sort_by_key(|(name, _)| !is_known(name));
     let mut secrets = Vec::new();
-    for (name, value) in members.iter() {
-        // A name may end in the language of its value (RFC 7591 §2.2).
-        let name = name.split('#').next().unwrap_or_default();
-        let is_known = matches!(name, "client_secret" | "registration_access_token" | "software_statement");
-        if is_known || !PUBLIC_MEMBERS.contains(&name) {
-            json::visit_texts(value, &mut |text| {
-                if is_known || text.len() >= MIN_ADDED_SECRET {
-                    secrets.push(Secret::new(text));
-                }
-            });
-        }
+    // An update repeats what the server answered, which may be many texts, and each search costs time.
+    let mut others = Zeroizing::new(String::with_capacity(body.len()));
+    for (name, value) in members {
+        json::visit_texts(value, &mut |text| {
+            if !is_known(name) && text.len() < MIN_ADDED_SECRET {
+                return;
+            }
+            if secrets.len() < MOST_MEMBERS {
+                secrets.push(Secret::new(text));
+            } else if others.len() + text.len() < body.len() {
+                others.push_str(text);
+                others.push('\n');
+            }
+        });
+    }
+    if !others.is_empty() {
+        secrets.push(Secret::new(others.as_str()));
     }
     Some(secrets)
 }
+
+/// The number of secret texts in a JSON body that are searched for one by one; the others are one long secret,
+/// of which eight letters and digits in a row count, too.
+const MOST_MEMBERS: usize = 16;
 
 /// The members of client metadata that are no secrets (RFC 7591 §2, RFC 7592 §3, OpenID Connect Dynamic
 /// Client Registration §2).

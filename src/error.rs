@@ -279,6 +279,15 @@ impl Error {
         self
     }
 
+    /// Reads an error of a request that uses up no grant, such as a revocation: another sign-in would not
+    /// change the answer, and a program that sent the user back would do so without end.
+    pub(crate) fn without_grant(mut self) -> Self {
+        if self.0.advice == Advice::Reauthorize {
+            self.0.advice = Advice::Stop;
+        }
+        self
+    }
+
     /// Makes the error of a refusal whose code means more than the specifications say.
     pub(crate) fn refused_as(refusal: Refusal, advice: Advice) -> Self {
         let mut error = Self::new(ErrorKind::Refused, "", advice);

@@ -228,7 +228,8 @@ impl Keeper {
     ///
     /// # Errors
     ///
-    /// - [`KeeperError::Misuse`]: the refresh token is empty or holds control characters.
+    /// - [`KeeperError::Misuse`]: the refresh token is empty or holds control characters, or the tokens that
+    ///   are stored under this key are the client's own.
     /// - [`KeeperError::Store`]: the keeper keeps trying to save the session.
     pub fn start_from_refresh_token(
         &self,
@@ -236,10 +237,10 @@ impl Keeper {
         refresh_token: Secret,
     ) -> impl Future<Output = Result<(), KeeperError>> {
         let started = self.shared.order_by(key, |errands, _| errands.start_from_refresh_token(refresh_token));
-        let saved = self.saved(key);
+        let session = self.session(key);
         async {
             started.map_err(KeeperError::Misuse)?;
-            saved.await
+            KeeperError::check_source(session.await?, true)
         }
     }
 
@@ -259,8 +260,8 @@ impl Keeper {
     ///
     /// # Errors
     ///
-    /// - [`KeeperError::Misuse`]: another client than the keeper's began the request, or it has an error of
-    ///   [`ClientCredentialsRequest::start`].
+    /// - [`KeeperError::Misuse`]: another client than the keeper's began the request, it has an error of
+    ///   [`ClientCredentialsRequest::start`], or the tokens that are stored under this key are a user's.
     /// - [`KeeperError::Store`]: the keeper keeps trying to save the session.
     pub fn start_from_client_credentials(
         &self,
@@ -268,10 +269,10 @@ impl Keeper {
         request: ClientCredentialsRequest<'_>,
     ) -> impl Future<Output = Result<(), KeeperError>> {
         let started = self.shared.order_by(key, |errands, _| errands.start_from_client_credentials(request));
-        let saved = self.saved(key);
+        let session = self.session(key);
         async {
             started.map_err(KeeperError::Misuse)?;
-            saved.await
+            KeeperError::check_source(session.await?, false)
         }
     }
 

@@ -29,7 +29,7 @@ use oauth2_proto::{
 };
 
 use responses::json;
-use support::{REDIRECT_URI, client, entropy, later, now, server, token_call};
+use support::{REDIRECT_URI, client, client_of, entropy, later, now, server, token_call};
 
 const MARK: &str = "planted";
 
@@ -304,7 +304,8 @@ fn no_grant_prints_a_secret() {
     printed.error("IdentityAssertion", &assertion.read(json(&body("planted-token"))).unwrap_err());
     let assertion = assertion.read(json(&body(token_type::ID_JAG))).unwrap();
     printed.debug("IdentityAssertion", &assertion);
-    printed.debug("Call", &client.redeem(&assertion).unwrap());
+    let redeeming = client_of(server().issuer("https://other.example").unwrap());
+    printed.debug("Call", &redeeming.redeem(&assertion).unwrap());
 
     let misuse = client.jwt_bearer(&Secret::new("planted\n")).start().unwrap_err();
     printed.error("misuse", &misuse);
@@ -312,7 +313,7 @@ fn no_grant_prints_a_secret() {
     for error in [
         bearer.read(json(&echo("planted-token"))).unwrap_err(),
         exchange.read(json(&echo("planted-token"))).unwrap_err(),
-        client.redeem(&assertion).unwrap().read(json(&echo("planted-new"))).unwrap_err(),
+        redeeming.redeem(&assertion).unwrap().read(json(&echo("planted-new"))).unwrap_err(),
         own.read(json(&echo("planted-parameter"))).unwrap_err(),
     ] {
         assert_eq!(error.description(), Some(WITHHELD));

@@ -27,7 +27,8 @@ fuzz_target!(|data: &[u8]| {
     let Some(([status, options], body)) = lines(data) else { return };
     let Ok(status) = status.parse::<u16>() else { return };
     let chosen = LENIENCIES.into_iter().filter(|(letter, _)| options.contains(*letter));
-    let client = client(chosen.fold(server(), |server, (_, leniency)| server.tolerate(leniency)));
+    let server = server().issuer(AUDIENCE).unwrap();
+    let client = client(chosen.fold(server, |server, (_, leniency)| server.tolerate(leniency)));
     let subject = Secret::new("fake-subject-token");
     let exchange = client.token_exchange(&subject, token_type::ACCESS_TOKEN).start().unwrap();
     let assertion = client.identity_assertion(&subject, AUDIENCE).start().unwrap();

@@ -12,6 +12,7 @@ use crate::answer;
 use crate::error::Error;
 use crate::server::{AuthorizationServer, Leniency, UNNAMED, parse_authorization_endpoint, parse_endpoint};
 use crate::text::json::{self, Extras, Member};
+use crate::text::secret::is_printable;
 use crate::text::uri::{Endpoint, Issuer};
 
 /// A view of the metadata of an [`AuthorizationServer`], made by [`AuthorizationServer::metadata`].
@@ -454,6 +455,8 @@ fn with_settings(
 /// Applies one stored setting. Returns whether its name and its value are known.
 fn apply(server: &mut AuthorizationServer, name: &str, value: &Value) -> bool {
     match (name, value) {
+        // Messages show both as they are.
+        ("name" | "instead_of_revocation", Value::String(text)) if !is_printable(text) => return false,
         ("name", Value::String(name)) => server.name = Cow::Owned(name.clone()),
         ("instead_of_revocation", Value::String(instead)) => {
             server.instead_of_revocation = Some(Cow::Owned(instead.clone()));

@@ -10,7 +10,7 @@ use crate::discovery::addresses::{Addresses, well_known};
 use crate::error::Error;
 use crate::text::foreign::ForeignAddress;
 use crate::text::json::Extras;
-use crate::text::uri::{Endpoint, Issuer, Refused, split_address};
+use crate::text::uri::{Endpoint, Issuer, Refused, leads_home, split_address};
 
 /// The search for the metadata of a protected resource, such as an API or an MCP server.
 ///
@@ -52,9 +52,9 @@ use crate::text::uri::{Endpoint, Issuer, Refused, split_address};
 ///
 /// A challenge comes from the server that was called, which may be hostile: it chooses an address that your
 /// program sends a GET to, and through the document the authorization servers. The crate refuses everything
-/// but `https` (and `http` to loopback addresses, from a challenge only if the resource itself is `http`),
-/// user information and redirects. If your program runs where it can reach more than its user can, restrict
-/// the addresses that your HTTP client may reach, too. Which of the authorization servers to use, and whether
+/// but `https` (and `http` to loopback addresses), user information and redirects, and a loopback address that
+/// the challenge or the document of a resource elsewhere names. If your program runs where it can reach more
+/// than its user can, restrict the addresses that your HTTP client may reach, too. Which of the authorization servers to use, and whether
 /// to trust it with a user, is your decision (RFC 9728 §7.6).
 pub struct ResourceDiscovery {
     call: Call<ResourceMetadata>,
@@ -94,7 +94,7 @@ impl ResourceDiscovery {
     /// - The errors of [`new`](Self::new) for the requested URL.
     /// - Invalid: the address in the challenge is unsound, as a relative one is. [`new`](Self::new) goes on
     ///   without it.
-    /// - Suspect: it is `http` to a loopback address, and the resource is `https`.
+    /// - Suspect: it is a loopback address, and the resource is elsewhere.
     pub fn from_challenge(requested_url: &str, resource_metadata: Option<&str>) -> Result<Self, Error> {
         let requested = Endpoint::parse(requested_url, &[])
             .map_err(|refused| Error::misuse(format!("the resource {refused} (RFC 9728 section 1.2)")))?;
@@ -176,9 +176,7 @@ fn check_challenge<'a>(url: &'a str, requested_url: &str) -> Result<&'a str, Err
     let of_challenge =
         |refused: Refused| Error::invalid(format!("the challenge's resource_metadata {refused}"));
     Endpoint::parse(url, &[]).map_err(of_challenge)?;
-    let is_http =
-        |url: &str| split_address(url).0.get(..5).is_some_and(|it| it.eq_ignore_ascii_case("http:"));
-    match is_http(url) && !is_http(requested_url) {
+    match leads_home(url, requested_url) {
         false => Ok(url),
         true => Err(Error::untrusted(format!(
             "the challenge's resource_metadata {} leads to this machine, and the resource is elsewhere",
@@ -282,7 +280,8 @@ impl Readable for ResourceMetadata {
     type Output = ProtectedResource;
 
     fn read(response: Response<'_>, context: &ResourceContext) -> Result<ProtectedResource, Error> {
-        let ([resource, servers, scopes, bearer_methods], mut extras) = answer::read(&response, NAMES)?;
+        let ([resource, servers, scopes, bearer_methods], mut extras) =
+            answer::read(&response, NAMES).map_err(Error::without_grant)?;
         let resource = answer::text("resource", resource)?.ok_or_else(|| answer::missing("resource"))?;
         if !context.accepts(&resource) {
             return Err(Error::untrusted(format!(
@@ -292,6 +291,12 @@ impl Readable for ResourceMetadata {
             )));
         }
         let servers = answer::texts("authorization_servers", servers)?.unwrap_or_default();
+        if let Some(server) = servers.iter().find(|it| leads_home(it, context.requested.as_str())) {
+            return Err(Error::untrusted(format!(
+                "the authorization server {} is on this machine, and the resource is elsewhere",
+                ForeignAddress(server)
+            )));
+        }
         let servers = servers.iter().map(|issuer| Issuer::parse(issuer)).collect::<Result<_, _>>();
         extras.keep_storable();
         Ok(ProtectedResource {

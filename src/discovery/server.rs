@@ -9,7 +9,7 @@ use crate::discovery::document;
 use crate::error::Error;
 use crate::server::AuthorizationServer;
 use crate::text::foreign::ForeignAddress;
-use crate::text::uri::{Issuer, split_address};
+use crate::text::uri::{Issuer, leads_home, split_address};
 
 /// The search for the metadata of an authorization server, at one address after the other.
 ///
@@ -76,7 +76,7 @@ use crate::text::uri::{Issuer, split_address};
 /// Whoever names the issuer chooses an address that your program sends a GET to, and the document chooses
 /// those of the later requests. If this is not you, restrict the addresses that your HTTP client may reach,
 /// or it can be led into your own network. The crate refuses everything but `https`, and `http` to loopback
-/// addresses. It follows no redirects.
+/// addresses, and a loopback address in the document of a server elsewhere. It follows no redirects.
 pub struct ServerDiscovery {
     call: Call<ServerMetadata>,
     addresses: Addresses,
@@ -104,7 +104,8 @@ impl ServerDiscovery {
         if !split_address(base).1.is_empty() {
             addresses.push(format!("{base}/.well-known/openid-configuration"));
         }
-        let context = ServerContext { issuer: issuer.to_owned(), requires_pkce: false };
+        let asked = issuer.to_owned();
+        let context = ServerContext { issuer: asked.clone(), asked, requires_pkce: false };
         Ok(Self {
             call: call(well_known(issuer, "oauth-authorization-server"), context),
             addresses: Addresses::new(addresses),
@@ -202,6 +203,8 @@ pub enum ServerMetadata {}
 pub struct ServerContext {
     /// The issuer that the document must have.
     issuer: String,
+    /// The issuer that the addresses of the document are made of.
+    asked: String,
     requires_pkce: bool,
 }
 
@@ -215,7 +218,7 @@ impl Readable for ServerMetadata {
     type Output = AuthorizationServer;
 
     fn read(response: Response<'_>, context: &ServerContext) -> Result<AuthorizationServer, Error> {
-        let (members, extras) = answer::read(&response, document::NAMES)?;
+        let (members, extras) = answer::read(&response, document::NAMES).map_err(Error::without_grant)?;
         let document = document::read(members, extras)?;
         let issuer = document.issuer.ok_or_else(|| answer::missing("issuer"))?;
         if issuer != context.issuer {
@@ -227,6 +230,7 @@ impl Readable for ServerMetadata {
         }
         let server = document.server;
         check_endpoints(&server)?;
+        check_hosts(&server, &context.asked)?;
         check_support(&server, context.requires_pkce)?;
         // A template that `issuer_differs` expects is no issuer.
         Ok(AuthorizationServer { issuer: Issuer::parse(&issuer).ok(), ..server })
@@ -243,6 +247,26 @@ fn check_endpoints(server: &AuthorizationServer) -> Result<(), Error> {
     match server.authorization_endpoint.is_some() || does_without().unwrap_or(false) {
         true => Ok(()),
         false => Err(answer::missing("authorization_endpoint")),
+    }
+}
+
+/// Refuses a document from elsewhere with an endpoint on this machine: it would have the program send a form
+/// or JSON to any local service.
+fn check_hosts(server: &AuthorizationServer, asked: &str) -> Result<(), Error> {
+    let endpoints = [
+        server.authorization_endpoint.as_ref(),
+        Some(&server.token_endpoint),
+        server.device_authorization_endpoint.as_ref(),
+        server.introspection_endpoint.as_ref(),
+        server.registration_endpoint.as_ref(),
+        server.revocation_endpoint.as_ref(),
+    ];
+    match endpoints.into_iter().flatten().find(|endpoint| leads_home(endpoint.as_str(), asked)) {
+        None => Ok(()),
+        Some(endpoint) => Err(Error::untrusted(format!(
+            "the endpoint {} is on this machine, and the server is elsewhere",
+            ForeignAddress(endpoint.as_str())
+        ))),
     }
 }
 

@@ -88,13 +88,20 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Misuse: the assertion is for another server than this one (where the
-    /// [`issuer`](crate::AuthorizationServer::issuer) of this one is set), or the server does not support the
-    /// JWT bearer grant.
+    /// Misuse: the assertion is for another server than this one, the
+    /// [`issuer`](crate::AuthorizationServer::issuer) of this one is not set, or the server does not support
+    /// the JWT bearer grant. [`jwt_bearer`](Self::jwt_bearer) sends an assertion to any server.
     pub fn redeem(&self, assertion: &IdentityAssertion) -> Result<Call<Grant>, Error> {
-        if let Some(issuer) = self.server.issuer.as_ref().map(Issuer::as_str)
-            && issuer != assertion.audience
-        {
+        self.server.check_grant_type(bearer::GRANT_TYPE)?;
+        // Whoever gets the assertion can try to redeem it, so no server gets it that is not known to be the one.
+        let issuer = self.server.issuer.as_ref().map(Issuer::as_str).ok_or_else(|| {
+            Error::misuse(format!(
+                "the identity assertion is for the server {}, and the issuer of this client's server is not set; \
+                 set AuthorizationServer::issuer",
+                ForeignAddress(&assertion.audience)
+            ))
+        })?;
+        if issuer != assertion.audience {
             return Err(Error::misuse(format!(
                 "the identity assertion is for the server {}, and this client's server is {}; redeem it with \
                  the client of the server that it is for",
@@ -102,7 +109,6 @@ impl Client {
                 ForeignAddress(issuer)
             )));
         }
-        self.server.check_grant_type(bearer::GRANT_TYPE)?;
         let parameters = [("grant_type", bearer::GRANT_TYPE), ("assertion", assertion.assertion.expose())];
         let request = self.token_request(&parameters, &[] as &[&str]);
         Ok(Call::new(request, self.token_context(assertion.scope.clone(), assertion.resources.clone())))

@@ -115,12 +115,13 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
     ///
     /// # Errors
     ///
-    /// - [`KeeperError::Misuse`]: the refresh token is empty or holds control characters.
+    /// - [`KeeperError::Misuse`]: the refresh token is empty or holds control characters, or the tokens that
+    ///   are stored under this key are the client's own.
     /// - [`KeeperError::Store`]: the next call for this key saves the session.
     pub fn start_from_refresh_token(&self, key: &str, refresh_token: Secret) -> Result<(), KeeperError> {
         self.with(key, |errands, _| errands.start_from_refresh_token(refresh_token))
             .map_err(KeeperError::Misuse)?;
-        self.session(key).map(drop)
+        KeeperError::check_source(self.session(key)?, true)
     }
 
     /// Starts from the client's own credentials: from then on [`access_token`](Self::access_token) returns
@@ -130,8 +131,8 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
     ///
     /// # Errors
     ///
-    /// - [`KeeperError::Misuse`]: another client than the keeper's began the request, or it has an error of
-    ///   [`ClientCredentialsRequest::start`].
+    /// - [`KeeperError::Misuse`]: another client than the keeper's began the request, it has an error of
+    ///   [`ClientCredentialsRequest::start`], or the tokens that are stored under this key are a user's.
     /// - [`KeeperError::Store`]: the next call for this key saves the session.
     pub fn start_from_client_credentials(
         &self,
@@ -140,7 +141,7 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
     ) -> Result<(), KeeperError> {
         self.with(key, |errands, _| errands.start_from_client_credentials(request))
             .map_err(KeeperError::Misuse)?;
-        self.session(key).map(drop)
+        KeeperError::check_source(self.session(key)?, false)
     }
 
     /// Ends an authorization for a disconnect or a sign-out. When the end is stored, returns the refresh

@@ -397,7 +397,7 @@ impl Errands {
     }
 
     /// Starts from the client's own credentials, if nothing is stored; see
-    /// [`Session::from_client_credentials`].
+    /// [`Session::from_client_credentials`]. What is stored stays, also the tokens of a user: give each its key.
     ///
     /// # Errors
     ///

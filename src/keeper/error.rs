@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::error::{Advice, Error};
-use crate::session::{Reason, Trouble, TroubleKind, WaitReason};
+use crate::session::{Reason, Session, Trouble, TroubleKind, WaitReason};
 use crate::text::time::{system_time, unix};
 
 /// The reason why a keeper has no access token, or could not save.
@@ -60,6 +60,22 @@ pub enum KeeperError {
     /// The driver was dropped or has panicked, so nothing carries out the errands. Run
     /// [`Driver::run`](crate::keeper::Driver::run) for as long as you use the keeper.
     Stopped,
+}
+
+impl KeeperError {
+    /// Refuses the stored session if the program started from another source under this key: its tokens give
+    /// the access of somebody else.
+    pub(super) fn check_source(stored: Option<Session>, has_user: bool) -> Result<(), Self> {
+        match stored {
+            Some(session) if session.has_user() != has_user => {
+                Err(Self::Misuse(Error::misuse(match has_user {
+                    true => "the tokens under this key are the client's own; use another key for this user",
+                    false => "the tokens under this key are a user's; use another key for the client's own",
+                })))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl KeeperError {

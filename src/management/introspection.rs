@@ -215,7 +215,7 @@ impl Readable for Introspection {
     type Output = Self;
 
     fn read(response: Response<'_>, context: &IntrospectionContext) -> Result<Self, Error> {
-        let (members, extras) = answer::read(&response, MEMBERS)?;
+        let (members, extras) = answer::read(&response, MEMBERS).map_err(Error::without_grant)?;
         let [active, scope, client_id, username, token_type, exp, iat, nbf, sub, aud, iss, jti] = members;
         let is_active = answer::boolean("active", active)?.ok_or_else(|| answer::missing("active"))?;
         if !is_active {

@@ -77,7 +77,7 @@ impl Readable for Revocation {
     fn read(response: Response<'_>, (): &()) -> Result<(), Error> {
         match response.status {
             200..=299 => Ok(()),
-            _ => reader::read_failure(&response).map_or(Ok(()), Err),
+            _ => reader::read_failure(&response).map_or(Ok(()), |error| Err(error.without_grant())),
         }
     }
 }

@@ -94,6 +94,6 @@ impl Readable for Deletion {
     type Output = ();
 
     fn read(response: Response<'_>, (): &()) -> Result<(), Error> {
-        reader::read_failure(&response).map_or(Ok(()), Err)
+        reader::read_failure(&response).map_or(Ok(()), |error| Err(error.without_grant()))
     }
 }

@@ -283,7 +283,8 @@ fn check_together(members: &Extras) -> Result<(), Error> {
 /// Returns whether a key of a set has a member of a private or symmetric key (RFC 7518 §6).
 pub(super) fn holds_private_key(jwks: &Value) -> bool {
     const PRIVATE: &[&str] = &["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
-    let keys = jwks.get("keys").and_then(Value::as_array).into_iter().flatten();
+    // A single key in place of a set is a mistake that must not publish it.
+    let keys = jwks.get("keys").and_then(Value::as_array).into_iter().flatten().chain([jwks]);
     keys.filter_map(Value::as_object).any(|key| PRIVATE.iter().any(|name| key.contains_key(*name)))
 }
 

@@ -9,9 +9,10 @@ use crate::call::{Readable, Reply, Response, sealed};
 use crate::error::Error;
 use crate::registration::metadata::{AUTH_METHOD, REDIRECT_URIS, uses_secret};
 use crate::registration::registered::{EXPIRES_AT, ISSUED_AT, Management, Registered, RegisteredAt};
+use crate::text::foreign::ForeignAddress;
 use crate::text::json::{Extras, Member};
 use crate::text::secret::Secret;
-use crate::text::uri::Endpoint;
+use crate::text::uri::{Endpoint, leads_home};
 
 /// The context that the reader of a registration needs.
 pub struct RegistrationContext {
@@ -32,7 +33,7 @@ impl Readable for Registered {
     type Output = Self;
 
     fn read(response: Response<'_>, context: &RegistrationContext) -> Result<Self, Error> {
-        let (members, mut metadata) = answer::read(&response, NAMES)?;
+        let (members, mut metadata) = answer::read(&response, NAMES).map_err(Error::without_grant)?;
         let [client_id, client_secret, expires_at, issued_at, method, token, uri, redirect_uris] = members;
         let client_id = answer::text("client_id", client_id)?.ok_or_else(|| answer::missing("client_id"))?;
         let previous = context.previous.as_deref();
@@ -45,6 +46,14 @@ impl Readable for Registered {
         let method = answer::text(AUTH_METHOD, method)?;
         let token = answer::secret("registration_access_token", token)?;
         let uri = read_address("registration_client_uri", uri)?;
+        if let Some(uri) = &uri
+            && leads_home(uri.as_str(), context.at.token_endpoint.as_str())
+        {
+            return Err(Error::untrusted(format!(
+                "registration_client_uri {} is on this machine, and the server is elsewhere",
+                ForeignAddress(uri.as_str())
+            )));
+        }
         let redirect_uris = answer::texts(REDIRECT_URIS, redirect_uris)?;
 
         // A server that stores a digest of the secret cannot send it again, so an answer without a secret

@@ -13,7 +13,7 @@ use crate::text::foreign::{Foreign, ForeignAddress};
 use crate::text::json::Extras;
 use crate::text::secret::Secret;
 use crate::text::time::{END, system_time};
-use crate::text::uri::{Endpoint, Issuer};
+use crate::text::uri::{Endpoint, Issuer, split_address};
 
 /// A client as a server registered it (RFC 7591 §3.2.1).
 ///
@@ -21,6 +21,10 @@ use crate::text::uri::{Endpoint, Issuer};
 /// secret, under the [`issuer`](Self::issuer) of the server. Every later version of this crate reads it. Replace
 /// it with each value that the calls of [`read`](Self::read) and [`update`](Self::update) return: the server may have
 /// replaced the secret or the token (RFC 7592 §2.1). [The module](super) shows an example.
+///
+/// A second registration is another client. Two processes that register at the same time agree on the one
+/// that is stored first, and drop the other. After another registration, the tokens and sign-ins of the earlier
+/// `client_id` are refused, so let those users sign in again.
 #[derive(Clone)]
 pub struct Registered {
     pub(super) at: RegisteredAt,
@@ -150,7 +154,8 @@ impl Registered {
     /// # Errors
     ///
     /// - Misuse: `server` is another one than the client is registered at. The issuers decide if both are
-    ///   known, and otherwise the token endpoints, where the credentials are sent.
+    ///   known, and otherwise the token endpoints, where the credentials are sent. If only `server` has an
+    ///   issuer, all its endpoints that take the credentials must have the token endpoint's origin.
     /// - Misuse: this crate does not have the [method](Self::token_endpoint_auth_method), or the server gave
     ///   no secret for it. [`update`](Self::update) it to another one.
     /// - The errors of [`Client::new`].
@@ -222,12 +227,18 @@ impl RegisteredAt {
     }
 
     /// Refuses another server: its issuer differs or, if one of the two has none, its token endpoint, where
-    /// the credentials are sent.
+    /// the credentials are sent. A server with an issuer that is not known here could name this token
+    /// endpoint and, for other requests with the credentials, endpoints of its own.
     fn check(&self, server: &AuthorizationServer) -> Result<(), Error> {
         let (what, ours, theirs) = match (&self.issuer, &server.issuer) {
             (Some(ours), Some(theirs)) if ours.as_str() == theirs.as_str() => return Ok(()),
             (Some(ours), Some(theirs)) => ("issuer", ours.as_str(), theirs.as_str()),
-            _ if self.token_endpoint.normalized() == server.token_endpoint.normalized() => return Ok(()),
+            (ours, theirs) if self.token_endpoint.normalized() == server.token_endpoint.normalized() => {
+                match foreign_endpoint(server).filter(|_| ours.is_none() && theirs.is_some()) {
+                    Some(foreign) => ("origin", self.token_endpoint.as_str(), foreign.as_str()),
+                    None => return Ok(()),
+                }
+            }
             _ => ("token endpoint", self.token_endpoint.as_str(), server.token_endpoint.as_str()),
         };
         Err(Error::misuse(format!(
@@ -236,6 +247,14 @@ impl RegisteredAt {
             ForeignAddress(theirs)
         )))
     }
+}
+
+/// Returns an endpoint that takes the credentials, too, and has another origin than the token endpoint.
+fn foreign_endpoint(server: &AuthorizationServer) -> Option<&Endpoint> {
+    let origin = |endpoint: &Endpoint| split_address(&endpoint.normalized()).0.to_owned();
+    let others =
+        [&server.device_authorization_endpoint, &server.introspection_endpoint, &server.revocation_endpoint];
+    others.into_iter().flatten().find(|endpoint| origin(endpoint) != origin(&server.token_endpoint))
 }
 
 pub(super) const EXPIRES_AT: &str = "client_secret_expires_at";

@@ -169,14 +169,8 @@ impl<'a> RedirectUri<'a> {
     /// Returns whether the browser hands the callback to a program on the user's device: the host is a
     /// loopback address, or the scheme is an app's.
     pub(crate) fn stays_on_the_device(&self) -> bool {
-        let Ok(url) = Url::parse(&self.0) else { return false };
-        match url.host() {
-            _ if !matches!(url.scheme(), "https" | "http") => true,
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-            None => false,
-        }
+        let (uri, _) = Parts::split(&self.0);
+        !uri.is_web() || uri.is_loopback()
     }
 
     pub(crate) fn into_owned(self) -> RedirectUri<'static> {
@@ -330,6 +324,13 @@ pub(crate) fn split_address(address: &str) -> (&str, &str, &str) {
     (origin, path, query)
 }
 
+/// Returns whether an address leads to the machine of this program, and comes from elsewhere: a loopback
+/// address that an answer of the web address `named_by` names.
+pub(crate) fn leads_home(address: &str, named_by: &str) -> bool {
+    let is_loopback = |address| Parts::split(address).0.is_loopback();
+    is_loopback(address) && !is_loopback(named_by)
+}
+
 /// Parses an address that requests are sent to: a web address whose path has no dot segments.
 ///
 /// `Url` removes those (RFC 3986 §5.2.4), also where they are escaped, and `http` sends them as they are.
@@ -457,6 +458,17 @@ impl<'a> Parts<'a> {
         ["https", "http"].iter().any(|web| self.scheme.eq_ignore_ascii_case(web))
     }
 
+    /// Returns whether the host is this machine, for a program or for a browser.
+    fn is_loopback(&self) -> bool {
+        let (host, _) = split_port(self.authority.unwrap_or_default());
+        match Host::parse(host.strip_suffix('.').unwrap_or(host)) {
+            Ok(Host::Ipv4(address)) => address.is_loopback(),
+            Ok(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+            Ok(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Err(_) => false,
+        }
+    }
+
     /// Returns scheme, host and port, in lower case and without the scheme's default port.
     fn origin(&self) -> String {
         let scheme = self.scheme.to_ascii_lowercase();
@@ -520,8 +532,8 @@ fn is_dot_segment(segment: &str) -> bool {
 }
 
 /// Returns whether a server may find a dot segment or a control character in a path, because it undoes
-/// escapes before it splits the path, undoes them repeatedly, takes `\` for `/`, or ends a segment before its
-/// parameters.
+/// escapes before it splits the path, undoes them repeatedly, takes `\` or a character that looks like a dot or
+/// a slash for one, or ends a segment before its parameters.
 fn leads_elsewhere(path: &str) -> bool {
     // Servers and proxies undo escapes up to three times.
     const ROUNDS: usize = 3;
@@ -530,7 +542,7 @@ fn leads_elsewhere(path: &str) -> bool {
     if std::str::from_utf8(&once).is_err() {
         return true;
     }
-    let plain = (1..ROUNDS).fold(once, |path, _| undo_escapes(&path));
+    let plain = ascii_lookalikes(&(1..ROUNDS).fold(once, |path, _| undo_escapes(&path)));
     let is_dots = |segment: &[u8]| {
         let name = segment.split(|byte| matches!(byte, b';' | b'?' | b'#')).next().unwrap_or_default();
         matches!(name.trim_ascii(), b"." | b"..")
@@ -538,11 +550,41 @@ fn leads_elsewhere(path: &str) -> bool {
     plain.iter().any(u8::is_ascii_control) || plain.split(|byte| matches!(byte, b'/' | b'\\')).any(is_dots)
 }
 
-/// Undoes the escapes of a path (RFC 3986 §2.1) once.
+/// Replaces the characters that the compatibility forms of Unicode and the tables of Windows turn into dots and
+/// slashes by these.
+fn ascii_lookalikes(path: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(path.len());
+    for chunk in path.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '\u{ff0e}' | '\u{fe52}' | '\u{2024}' => plain.push(b'.'),
+                '\u{2025}' => plain.extend(b".."),
+                '\u{ff0f}' | '\u{2044}' | '\u{2215}' | '\u{ff3c}' | '\u{fe68}' => plain.push(b'/'),
+                other => plain.extend(other.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        }
+        plain.extend(chunk.invalid());
+    }
+    plain
+}
+
+/// Undoes the escapes of a path (RFC 3986 §2.1) once, and those of four digits that some servers read, too.
 fn undo_escapes(mut path: &[u8]) -> Vec<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let character = |digits: &[u8]| {
+        let digits = digits.iter().map(|byte| digit(*byte).map(u32::from));
+        digits.reduce(|number, digit| Some(number? << 4 | digit?)).flatten().and_then(char::from_u32)
+    };
     let mut plain = Vec::with_capacity(path.len());
     while let Some((first, rest)) = path.split_first() {
+        if let [b'%', b'u' | b'U', digits @ ..] = path
+            && let Some((digits, after)) = digits.split_at_checked(4)
+            && let Some(character) = character(digits)
+        {
+            plain.extend(character.encode_utf8(&mut [0; 4]).as_bytes());
+            path = after;
+            continue;
+        }
         let escape = match rest {
             [high, low, after @ ..] if *first == b'%' => digit(*high).zip(digit(*low)).map(|it| (it, after)),
             _ => None,
@@ -681,6 +723,29 @@ mod tests {
             ("https://as.example?", ("https://as.example", "", "?")),
         ] {
             assert_eq!(split_address(address), parts);
+        }
+    }
+
+    #[test]
+    fn an_answer_from_elsewhere_names_no_loopback_address() {
+        for (address, home) in [
+            ("http://127.0.0.1/a", true),
+            ("http://127.9.9.9:1", true),
+            ("https://127.0.0.1/", true),
+            ("http://[::1]:8080/", true),
+            ("https://[::ffff:127.0.0.1]/", true),
+            ("http://LOCALHOST:80?a", true),
+            ("https://localhost./", true),
+            ("https://a.localhost", true),
+            ("https://localhost.evil.example/", false),
+            ("https://127.0.0.1.evil.example/", false),
+            ("https://as.example/localhost", false),
+            ("https://[2001:db8::1]/", false),
+            ("https://as.example", false),
+        ] {
+            assert_eq!(leads_home(address, "https://as.example/x"), home, "{address}");
+            assert!(!leads_home(address, "http://localhost:1/"), "{address}");
+            assert!(!leads_home(address, "https://127.0.0.1"), "{address}");
         }
     }
 

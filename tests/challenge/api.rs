@@ -32,6 +32,10 @@ fn rfc6750_section_2_1_the_header_is_made_for_every_address_under_a_base() {
         // A slash in a name is escaped (GitLab), and a dot is a part of many.
         ("https://api.example/v4", "https://api.example/v4/projects/group%2Fproject/a%20b%2Etxt"),
         ("https://api.example/v4", "https://api.example/v4/.hidden/...;x/v1..2/%C3%A9/100%25/a%25E9"),
+        (
+            "https://api.example/v4",
+            "https://api.example/v4/%EF%BC%8E%EF%BC%8Ea/%E8%B3%87%EF%BC%8F/100%/%u00e9/%u",
+        ),
         ("http://127.0.0.1:8080/v1", "http://127.0.0.1:8080/v1/me"),
         ("http://localhost", "http://localhost:80/me"),
         ("http://[::1]:8080", "http://[::1]:8080/me"),

@@ -125,3 +125,42 @@ fn a_refusal_of_a_document_shows_no_secret_of_an_address() {
         assert!(!shown.contains("planted"), "{shown}");
     }
 }
+
+/// A program on a developer's machine or a server reaches services there that nobody else can.
+#[test]
+fn a_document_from_elsewhere_leads_to_no_service_of_this_machine() {
+    for home in ["http://127.0.0.1:9200", "http://localhost:3000", "http://[::1]", "https://127.0.0.1:8443"] {
+        let challenged = ResourceDiscovery::from_challenge(MCP, Some(home));
+        assert_eq!(challenged.unwrap_err().kind(), ErrorKind::Suspect, "{home}");
+        let error = read_resource(&ResourceDiscovery::new(MCP).unwrap(), &resource_at(home)).unwrap_err();
+        assert_eq!((error.kind(), error.advice()), (ErrorKind::Suspect, Advice::Stop), "{home}");
+        let named = json!({ "resource": MCP, "authorization_servers": [HONEST, home] });
+        let error = read_resource(&ResourceDiscovery::new(MCP).unwrap(), &named).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Suspect, "{home}");
+        for endpoint in [
+            "authorization_endpoint",
+            "token_endpoint",
+            "device_authorization_endpoint",
+            "introspection_endpoint",
+            "registration_endpoint",
+            "revocation_endpoint",
+        ] {
+            let mut hostile = document(EVIL);
+            hostile[endpoint] = format!("{home}/admin").into();
+            let differs = ServerDiscovery::new(EVIL).unwrap().issuer_differs(EVIL);
+            for discovery in [ServerDiscovery::new(EVIL).unwrap(), differs] {
+                let error = read(&discovery, &hostile).unwrap_err();
+                assert_eq!((error.kind(), error.advice()), (ErrorKind::Suspect, Advice::Stop), "{endpoint}");
+                assert!(error.to_string().contains(home), "{error}");
+            }
+        }
+    }
+    // What is at home may name its neighbours, for a test on one machine.
+    let (mcp, issuer) = ("http://127.0.0.1:3000/mcp", "http://localhost:9000");
+    let resource = json!({ "resource": mcp, "authorization_servers": [issuer] });
+    assert!(read_resource(&ResourceDiscovery::new(mcp).unwrap(), &resource).is_ok());
+    assert!(ResourceDiscovery::from_challenge(mcp, Some("http://localhost:9001/meta")).is_ok());
+    let mut local = document("https://localhost:9443");
+    local["token_endpoint"] = "http://127.0.0.1:9001/token".into();
+    assert!(read(&ServerDiscovery::new("https://localhost:9443").unwrap(), &local).is_ok());
+}

@@ -210,6 +210,8 @@ fn an_unknown_setting_is_not_ignored() {
         json!({ "refresh_repeats_scope": [] }),
         json!({ "refresh_repeats_resources": null }),
         json!({ "tolerate": ["everything"] }),
+        json!({ "name": "Pleo\nforged line" }),
+        json!({ "instead_of_revocation": "\u{1b}[2J" }),
         json!({ "tolerate": "scope_comma" }),
         json!({ "invalid_grant_codes": [1] }),
         json!({ "name": 1 }),

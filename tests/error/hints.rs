@@ -1,11 +1,11 @@
 //! The hints at the configuration in messages, where the server's answer has none.
 
-use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Error, Response};
+use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Error, Response, Secret};
 
 use crate::support::{server, token_call};
 
 const ENCODING: &str = "ClientAuth::basic_unencoded";
-const ADDRESS: &str = "endpoint's address \"https://as.example/token\"";
+const ADDRESS: &str = "the endpoint's address \"https://as.example/token\"";
 
 #[track_caller]
 fn answer(client: &Client, status: u16, body: &str) -> Error {
@@ -75,4 +75,21 @@ fn an_answer_of_another_address_names_the_one_that_was_asked() {
         assert!(message.contains(&status.to_string()), "{message}");
         assert!(!format!("{message} {error:?}").contains("planted"), "{message} {error:?}");
     }
+}
+
+/// RFC 8693 gives a stale subject token and a wrong request one code; only the message can tell both.
+#[test]
+fn rfc8693_section_2_2_2_a_refused_exchange_names_the_subject_token_as_a_cause() {
+    let client = crate::support::client();
+    let token = Secret::new("fake-token");
+    let read = |status, body: &[u8]| {
+        let call = client.token_exchange(&token, "urn:ietf:params:oauth:token-type:access_token").start();
+        call.unwrap().read(Response::new(status, [("a", "b")], body)).unwrap_err().to_string()
+    };
+    assert!(read(400, br#"{"error":"invalid_request"}"#).contains("try a new one, once"));
+    assert!(!read(400, br#"{"error":"invalid_target"}"#).contains("new one"));
+    let refresh = client.refresh(&token).start().unwrap();
+    let error =
+        refresh.read(Response::new(400, [("a", "b")], br#"{"error":"invalid_request"}"#)).unwrap_err();
+    assert!(!error.to_string().contains("new one"), "{error}");
 }

@@ -7,3 +7,4 @@ mod advice_loop;
 mod code_exchange;
 mod extras;
 mod hints;
+mod without_grant;

@@ -5,7 +5,7 @@ use oauth2_proto::grants::{ExchangedToken, IdentityAssertion};
 use oauth2_proto::{Call, Client, Error, Request, Response, Secret};
 use serde_json::{Value, json};
 
-use crate::support::client;
+use crate::support::{client, client_of, server};
 
 #[test]
 fn rfc8693_token_exchange_and_the_identity_assertion_grant() {
@@ -65,7 +65,7 @@ fn id_jag(case: &Value) {
     let started: Result<Call<IdentityAssertion>, Error> = request.start();
     check_request(id, &json!({"ok": expect["exchange"]}), started.as_ref().map(|it| it.request().clone()));
 
-    let resource_client = client();
+    let resource_client = client_of(server().issuer(audience).unwrap());
     match (expect["grant"].get("error"), started.unwrap().read(answer(&case["answer"]))) {
         (None, Ok(assertion)) => {
             let call = resource_client.redeem(&assertion);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use oauth2_proto::keeper::{Errand, Errands, Keeper, KeeperError, blocking};
 use oauth2_proto::session::{Reason, TroubleKind};
-use oauth2_proto::{Advice, AuthorizationServer, Client, ClientAuth};
+use oauth2_proto::{Advice, AuthorizationServer, Client, ClientAuth, Secret};
 
 use crate::calls::{ask, end, resume, session, sign_in, started_with, token};
 use crate::tasks::Tasks;
@@ -169,8 +169,35 @@ fn a_start_without_a_session_is_a_first_one_and_a_users_session_stays() {
     // Pleo's client is told at once.
     assert!(matches!(start(&mut tasks, &keeper, &client()).unwrap_err(), KeeperError::Misuse(_)));
     let elsewhere = started_with(&world, &mut tasks, own_client());
-    start(&mut tasks, &elsewhere, &own_client()).unwrap();
+    let error = start(&mut tasks, &elsewhere, &own_client()).unwrap_err();
+    assert_eq!(error.advice(), Advice::FixConfiguration, "{error}");
     assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-access-1");
+}
+
+/// One key for both would give the program's own work a user's access, or a user the program's.
+#[test]
+fn a_key_is_a_users_or_the_clients_own() {
+    let world = World::default();
+    let mut tasks = Tasks::new(&world, 1);
+    let keeper = started_with(&world, &mut tasks, own_client());
+    let of_user = |keeper: Keeper| async move {
+        keeper.start_from_refresh_token(KEY, Secret::new("fake-of-a-user")).await
+    };
+    tasks.block_on(of_user(keeper.clone())).unwrap();
+    let message = start(&mut tasks, &keeper, &own_client()).unwrap_err().to_string();
+    assert!(message.contains("are a user's; use another key"), "{message}");
+    assert_eq!(requests(&world), 0);
+
+    let world = World::default();
+    let mut tasks = Tasks::new(&world, 1);
+    let keeper = started(&world, &mut tasks);
+    let message = tasks.block_on(of_user(keeper.clone())).unwrap_err().to_string();
+    assert!(message.contains("are the client's own; use another key"), "{message}");
+    assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-own-1");
+
+    let blocking = blocking::Keeper::new(own_client(), policy(), world.clock(), world.clone(), world.clone());
+    let error = blocking.start_from_refresh_token(KEY, Secret::new("fake-of-a-user")).unwrap_err();
+    assert!(matches!(error, KeeperError::Misuse(_)), "{error}");
 }
 
 #[test]

@@ -89,6 +89,7 @@ fn draft_section_4_1_a_document_holds_no_secret() {
         (r#","client_id":"https://app.example/client.json""#, "client_id twice"),
         (r#","jwks":{"keys":[{"kty":"EC"},{"kty":"EC","d":"planted"}]}"#, "private key"),
         (r#","jwks":{"keys":[{"kty":"RSA","oth":[]}]}"#, "private key"),
+        (r#","jwks":{"kty":"EC","d":"planted"}"#, "private key"),
         (r#","jwks":{"keys":[{"kty":"oct","k":"planted"}]}"#, "private key"),
     ] {
         misuse(check(members), says);

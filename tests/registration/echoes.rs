@@ -4,7 +4,7 @@ use oauth2_proto::Secret;
 use oauth2_proto::registration::{self, ClientMetadata};
 use serde_json::json as value;
 
-use crate::support::{json, metadata, register_at, server};
+use crate::support::{json, metadata, register_at, registered, server};
 
 const WITHHELD: &str = "[withheld: it repeats a secret of the request]";
 
@@ -76,5 +76,27 @@ fn a_body_that_the_caller_broke_counts_as_one_secret() {
         let body = value!({"error": "invalid_request", "error_description": text}).to_string();
         let error = call.read(json(400, &body)).unwrap_err();
         assert_eq!(error.description() == Some(WITHHELD), is_withheld, "{text}");
+    }
+}
+
+/// An update repeats what the server answered, so the server decides how much there is to find in its error.
+#[test]
+fn an_error_after_an_update_of_a_large_registration_is_read_in_a_time_by_its_length() {
+    let members: String = (0..8_000).map(|number| format!(r#","a{number}":"value-{number:08}""#)).collect();
+    let uris =
+        r#""registration_access_token":"fake-token","registration_client_uri":"https://as.example/register""#;
+    let answer = format!(
+        r#"{{"client_id":"fake-client","client_secret":"planted-secret",{uris},
+            "redirect_uris":["https://app.example/callback"]{members}}}"#
+    );
+    let registered = registered(&answer);
+    let call = registered.update(&metadata()).unwrap();
+    let texts: String = (0..20_000).map(|number| format!("x{number} ")).collect();
+    for told in ["planted-secret", "value-00007999", "nothing"] {
+        let body = format!(r#"{{"error":"a","error_description":"{texts}{told}","m":"{texts}"}}"#);
+        let error = call.read(json(400, &body)).unwrap_err();
+        // Superlinear work would take many minutes; no time is measured.
+        let is_withheld = error.description().is_some_and(|it| it.starts_with("[withheld"));
+        assert_eq!(is_withheld, told != "nothing", "{told}");
     }
 }

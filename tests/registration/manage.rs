@@ -2,7 +2,7 @@
 
 use oauth2_proto::error::ErrorKind;
 use oauth2_proto::registration::{ClientMetadata, Registered, SecretExpiry};
-use oauth2_proto::{Advice, Error};
+use oauth2_proto::{Advice, AuthorizationServer, Error};
 use serde_json::{Value, json as value};
 
 use crate::support::{MANAGEMENT, at, json, managed, management, metadata, register_at, secret, server};
@@ -216,5 +216,23 @@ fn rfc7592_section_2_3_a_deletion_is_done_after_any_success() {
         (405, "", false),
     ] {
         assert_eq!(call.read(json(status, body)).is_ok(), done, "{status} {body}");
+    }
+}
+
+/// The token and, with an update, the secret would go to any local service.
+#[test]
+fn a_registration_is_not_managed_on_this_machine_unless_the_server_is_there() {
+    for home in ["http://127.0.0.1:9200/x", "http://localhost/x", "https://[::1]/x"] {
+        let answer = format!(
+            r#"{{"client_id":"fake-client","registration_access_token":"t","registration_client_uri":"{home}"}}"#
+        );
+        let error = register_at(&server(), &metadata(), &answer).unwrap_err();
+        assert_eq!((error.kind(), error.advice()), (ErrorKind::Suspect, Advice::Stop), "{error}");
+        let error = managed().read().unwrap().read(json(200, &answer)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Suspect, "{error}");
+
+        let local = AuthorizationServer::without_authorization_endpoint("http://localhost:8080/token");
+        let local = local.unwrap().registration_endpoint("http://localhost:8080/register").unwrap();
+        assert!(register_at(&local, &metadata(), &answer).is_ok());
     }
 }

@@ -107,6 +107,7 @@ fn unsound_metadata_is_a_misuse_wherever_it_is_used() {
             "both jwks and jwks_uri",
         ),
         (metadata().member("jwks", json!({"keys": [{"kty": "EC", "d": "fake"}]})), "private key"),
+        (metadata().member("jwks", json!({"kty": "EC", "d": "fake"})), "private key"),
         (metadata().member("client_id", "fake-client"), "client_id, which only the server gives"),
         (metadata().member("client_secret", "fake-secret"), "client_secret, which only the server gives"),
         (metadata().member("client_secret_expires_at", 0), "client_secret_expires_at, which"),

@@ -326,6 +326,32 @@ fn credentials_stay_with_the_issuer_that_they_were_registered_at() {
     );
 }
 
+/// A registration at a server that was set up by hand, without an issuer. The document of another server names
+/// the same token endpoint, and revocation and the like at its own address.
+#[test]
+fn credentials_go_to_no_other_endpoint_of_a_server_that_borrows_the_token_endpoint() {
+    let answer = r#"{"client_id":"fake-client","client_secret":"fake-secret"}"#;
+    let registered = register_at(&anonymous_server(), &metadata(), answer).unwrap();
+    let borrowing = |more: &str, origin: &str| -> AuthorizationServer {
+        let document = format!(
+            r#"{{"issuer":"https://evil.example","token_endpoint":"https://as.example/token",
+                "{more}":"{origin}/x"}}"#
+        );
+        serde_json::from_str(&document).unwrap()
+    };
+    for endpoint in ["revocation_endpoint", "introspection_endpoint", "device_authorization_endpoint"] {
+        let server = borrowing(endpoint, "https://evil.example");
+        misuse(
+            registered.client(server),
+            "the origin \"https://as.example/token\", not \"https://evil.example/x\"",
+        );
+        assert!(registered.client(borrowing(endpoint, "HTTPS://AS.example:443")).is_ok(), "{endpoint}");
+    }
+    // By hand, it is your word.
+    let by_hand = anonymous_server().revocation_endpoint("https://other.example/revoke").unwrap();
+    assert!(registered.client(by_hand).is_ok());
+}
+
 #[test]
 fn rfc7591_section_3_2_2_an_error_is_refused_whatever_the_status() {
     for status in [400, 401, 200, 201] {

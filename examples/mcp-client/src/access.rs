@@ -50,9 +50,9 @@ struct Target {
 /// The state of the access token.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Trial {
-    /// It comes from a sign-in, and no answer says yet whether the MCP server accepts it.
+    /// No answer since the sign-in says that the MCP server accepts it.
     SignedIn,
-    /// It comes from a refresh, and no answer says yet whether the MCP server accepts it.
+    /// It was refreshed, and no answer since then says so; the one before was accepted.
     Refreshed,
     /// The MCP server has accepted it.
     Accepted,
@@ -66,9 +66,11 @@ impl<'a> Access<'a> {
     /// Returns the header for a request to the MCP server; `None` before the first sign-in. Refreshes first
     /// if the token has expired.
     pub fn authorization(&mut self) -> Result<Option<Secret>, Failure> {
+        // A new token is sent even if it comes expired: another sign-in would bring no better one, without end.
         if let Some(grant) = &mut self.grant
             && grant.has_expired()
             && !grant.refresh()?
+            && grant.trial != Trial::SignedIn
         {
             self.grant = None;
         }
@@ -260,7 +262,8 @@ impl<'a> Access<'a> {
                 http::read(&client.redeem(&assertion)?)??
             }
         };
-        let api = ProtectedApi::new([resource.as_ref().unwrap_or(&self.settings.url)])?;
+        let base = resource.as_ref().unwrap_or(&self.settings.url);
+        let api = ProtectedApi::new([base.split('?').next().unwrap_or(base)])?;
         let (received_at, trial) = (SystemTime::now(), Trial::SignedIn);
         self.grant = Some(Grant { client, target, api, scopes, tokens, received_at, trial });
         Ok(())
@@ -307,7 +310,10 @@ impl Grant {
             Ok(tokens) => {
                 self.tokens = tokens;
                 self.received_at = SystemTime::now();
-                self.trial = Trial::Refreshed;
+                // What no answer has accepted yet stays a new one, so that a server that rejects all is found out.
+                if self.trial == Trial::Accepted {
+                    self.trial = Trial::Refreshed;
+                }
                 Ok(true)
             }
             Err(error) if error.advice() == Advice::Reauthorize => Ok(false),

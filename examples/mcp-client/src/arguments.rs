@@ -13,7 +13,8 @@ Usage: mcp-client [options] URL     list the tools of the MCP server at URL; sig
 
 The client's identity, the first that fits the authorization server (default: dynamic registration):
   --client-id ID            a client that is registered; its secret is in MCP_CLIENT_SECRET
-  --issuer URL              the authorization server that --client-id belongs to. Default: the first one
+  --issuer URL              the authorization server that --client-id belongs to. Default: the first one that
+                            the MCP server names, which then gets the secret: trust it, or name the right one
   --client-id-url URL       the address of the client's metadata document, for servers that take one
 
 Who the token is for (default: the user, who signs in with a browser):

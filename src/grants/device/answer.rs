@@ -29,7 +29,7 @@ impl Readable for DeviceAuthorization {
     type Output = Self;
 
     fn read(response: Response<'_>, context: &DeviceContext) -> Result<Self, Error> {
-        let (members, extras) = answer::read(&response, NAMES)?;
+        let (members, extras) = answer::read(&response, NAMES).map_err(Error::without_grant)?;
         let [device_code, user_code, uri, url, complete, expires_in, interval] = members;
         let device_code =
             answer::secret("device_code", device_code)?.ok_or_else(|| answer::missing("device_code"))?;
@@ -88,7 +88,11 @@ impl UserCode {
     /// Parses a code of letters, digits, spaces and the visible signs of ASCII. Other characters, such as
     /// those that reverse the direction of the text, could change what the user sees (RFC 8628 §6.1).
     pub(super) fn parse(text: String) -> Result<Self, String> {
-        let is_visible = |character: char| character.is_ascii_graphic() || character.is_alphanumeric();
+        // Unicode counts the fillers of Hangul as letters, and they show nothing.
+        let is_filler = |character| matches!(character, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}');
+        let is_visible = |character: char| {
+            character.is_ascii_graphic() || character.is_alphanumeric() && !is_filler(character)
+        };
         if text.chars().count() > MAX_USER_CODE {
             return Err(format!("the user_code is longer than {MAX_USER_CODE} characters"));
         }

@@ -158,6 +158,8 @@ fn rfc8628_section_6_1_what_the_user_sees_can_be_shown() {
         "\u{202e}TJHM-BJDW",
         "AB\u{2066}CD",
         "AB\u{200b}CD",
+        "AB\u{3164}CD",
+        "\u{115f}\u{1160}\u{ffa0}",
         "AB\u{2028}CD",
         "AB\u{a0}CD",
         "\u{feff}ABCD",

@@ -10,7 +10,7 @@ use oauth2_proto::{Advice, AuthorizationServer, Client, ClientAuth, Secret, Toke
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::{Flow, check, client, receive, refused, send};
+use super::{Flow, check, client, receive, refused, send, server};
 use crate::browser::Browser;
 use crate::foreign::{Assertion, Facts};
 
@@ -109,9 +109,9 @@ fn jwt_bearer(facts: &Facts) -> Result<(), Failed> {
 /// access token.
 fn identity_assertion(facts: &Facts) -> Result<(), Failed> {
     let facts_of_provider = facts.wider.identity_provider.as_ref().ok_or("there is no identity provider")?;
-    let server = AuthorizationServer::without_authorization_endpoint(&facts_of_provider.token_endpoint)?;
+    let provider = AuthorizationServer::without_authorization_endpoint(&facts_of_provider.token_endpoint)?;
     let auth = ClientAuth::basic(facts_of_provider.client_secret.as_str());
-    let provider = Client::new(server, facts_of_provider.client_id.as_str(), auth)?;
+    let provider = Client::new(provider, facts_of_provider.client_id.as_str(), auth)?;
     let id_token = Secret::new(facts_of_provider.id_token.as_str());
     let mut request =
         provider.identity_assertion(&id_token, &facts_of_provider.audience).scopes(&facts.scopes);
@@ -120,7 +120,9 @@ fn identity_assertion(facts: &Facts) -> Result<(), Failed> {
     }
     let assertion = send(&request.start()?)?;
 
-    let client = client(facts)?;
+    let server = server(facts)?.issuer(&facts_of_provider.audience)?;
+    let auth = ClientAuth::basic(facts.client_secret.as_str());
+    let client = Client::new(server, facts.client_id.as_str(), auth)?;
     granted(&send(&client.redeem(&assertion)?)?, &facts.scopes)?;
     refused(send(&client.redeem(&assertion)?), "invalid_grant", Advice::Reauthorize)
 }
