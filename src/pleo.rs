@@ -123,7 +123,7 @@ pub fn subject<'a>(
 /// Returns the URN of the subject that a token is for; Pleo adds it to the answer to
 /// [`Client::introspect`](crate::Client::introspect).
 pub fn subject_urn(introspection: &Introspection) -> Option<&str> {
-    introspection.get("urn:pleo:params:oauth:subject_urn").and_then(Value::as_str)
+    introspection.extra("urn:pleo:params:oauth:subject_urn").and_then(Value::as_str)
 }
 
 /// Describes the API that staging's tokens are for, `https://external.staging.pleo.io`.

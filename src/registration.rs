@@ -52,7 +52,7 @@ mod reader;
 mod registered;
 mod stored;
 
-pub use self::document::{ClientIdUrl, client_id_url};
+pub use self::document::ClientIdUrl;
 pub use self::manage::Deletion;
 pub use self::metadata::{ApplicationType, ClientMetadata};
 pub use self::registered::{Registered, SecretExpiry};

@@ -21,7 +21,7 @@ use oauth2_proto::{
     RefreshPolicy, Request, Response, Secret, Session, Snapshot, Step,
     authorization::CodeVerifier,
     pleo,
-    registration::{self, ClientMetadata, Registered, client_id_url},
+    registration::{self, ClientIdUrl, ClientMetadata, Registered},
     server::Leniency,
     session::Reason,
     session::Save,
@@ -230,9 +230,10 @@ fn no_part_of_a_registration_prints_a_secret() {
         }
     }
 
-    let client_id = client_id_url("https://app.example/client?key=planted").unwrap();
+    let client_id = ClientIdUrl::new("https://app.example/client?key=planted").unwrap();
     printed.debug("ClientIdUrl", &client_id);
-    printed.error("client_id_url", &client_id_url("http://app.example/client?key=planted").unwrap_err());
+    printed
+        .error("ClientIdUrl::new", &ClientIdUrl::new("http://app.example/client?key=planted").unwrap_err());
     printed.error("check", &client_id.check(r#"{"client_id":"planted"}"#).unwrap_err());
     printed.holds_no_secret();
 }

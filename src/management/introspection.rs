@@ -194,8 +194,13 @@ impl Introspection {
     }
 
     /// Returns a member of the answer that this crate does not read.
-    pub fn get(&self, name: &str) -> Option<&Value> {
+    pub fn extra(&self, name: &str) -> Option<&Value> {
         self.extras.get(name)
+    }
+
+    /// Returns all members of the answer that this crate does not read.
+    pub fn extras(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.extras.iter()
     }
 }
 

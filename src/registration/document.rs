@@ -12,33 +12,33 @@ use crate::server::AuthorizationServer;
 use crate::text::json::{self, Extras, Member};
 use crate::text::uri::DocumentUrl;
 
-/// Checks the address of a client ID metadata document, which is the client's `client_id` at every server.
+/// The address of a client ID metadata document, which is the client's `client_id` at every server.
 ///
 /// Servers compare it as text, so write it the same way everywhere, and keep it for as long as the client
-/// lives. It may have a port. The draft advises against a query.
-///
-/// ```
-/// use oauth2_proto::registration::client_id_url;
-///
-/// assert!(client_id_url("https://app.example/client.json").is_ok());
-/// assert!(client_id_url("https://app.example/").is_err());
-/// ```
-///
-/// # Errors
-///
-/// Misuse, if it is not `https`, has no path beyond `/`, holds user information or a fragment, or has `.` or
-/// `..` as a part of its path, also where the dots are escaped.
-pub fn client_id_url(url: &str) -> Result<ClientIdUrl, Error> {
-    DocumentUrl::parse(url)
-        .map(ClientIdUrl)
-        .map_err(|refused| Error::misuse(format!("the address of the client ID metadata document {refused}")))
-}
-
-/// The address of a client ID metadata document; made by [`client_id_url`].
+/// lives.
 #[derive(Clone)]
 pub struct ClientIdUrl(DocumentUrl);
 
 impl ClientIdUrl {
+    /// Checks an address. It may have a port. The draft advises against a query.
+    ///
+    /// ```
+    /// use oauth2_proto::registration::ClientIdUrl;
+    ///
+    /// assert!(ClientIdUrl::new("https://app.example/client.json").is_ok());
+    /// assert!(ClientIdUrl::new("https://app.example/").is_err());
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Misuse, if it is not `https`, has no path beyond `/`, holds user information or a fragment, or has `.`
+    /// or `..` as a part of its path, even if the dots are escaped.
+    pub fn new(url: &str) -> Result<Self, Error> {
+        DocumentUrl::parse(url).map(Self).map_err(|refused| {
+            Error::misuse(format!("the address of the client ID metadata document {refused}"))
+        })
+    }
+
     /// Returns the address as it was given: the `client_id`.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
@@ -53,14 +53,14 @@ impl ClientIdUrl {
     /// states it. [`register`](super::register) the client at any other server.
     ///
     /// ```
-    /// use oauth2_proto::{AuthorizationServer, ClientAuth, registration::client_id_url};
+    /// use oauth2_proto::{AuthorizationServer, ClientAuth, registration::ClientIdUrl};
     ///
     /// let server = AuthorizationServer::new(
     ///     "https://as.example/authorize",
     ///     "https://as.example/token",
     /// )?
     /// .client_id_metadata_document_supported(true);
-    /// let client_id = client_id_url("https://app.example/client.json")?;
+    /// let client_id = ClientIdUrl::new("https://app.example/client.json")?;
     /// let client = client_id.client(server, ClientAuth::none())?;
     /// # Ok::<(), oauth2_proto::Error>(())
     /// ```
@@ -141,9 +141,9 @@ impl ClientMetadata {
     /// without a redirect; servers may read no more than 5 KB of it.
     ///
     /// ```
-    /// use oauth2_proto::registration::{ClientMetadata, client_id_url};
+    /// use oauth2_proto::registration::{ClientMetadata, ClientIdUrl};
     ///
-    /// let client_id = client_id_url("https://app.example/client.json")?;
+    /// let client_id = ClientIdUrl::new("https://app.example/client.json")?;
     /// let metadata = ClientMetadata::new()
     ///     .client_name("Fake App")
     ///     .redirect_uris(["https://app.example/callback"]);

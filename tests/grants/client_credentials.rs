@@ -45,7 +45,7 @@ fn rfc6749_section_4_4_3_the_response() {
 
 /// The response SHOULD NOT bring a refresh token. One that comes takes nothing away.
 #[test]
-fn rfc6749_section_4_4_3_a_refresh_token_that_comes_all_the_same_is_shown() {
+fn rfc6749_section_4_4_3_a_refresh_token_in_the_answer_is_shown() {
     let body = r#"{"access_token":"fake","token_type":"Bearer","refresh_token":"fake-refresh"}"#;
     let tokens = client().client_credentials().start().unwrap().read(json(body)).unwrap();
     assert_eq!(tokens.access_token().expose(), "fake");

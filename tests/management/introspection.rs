@@ -81,8 +81,8 @@ fn rfc7662_section_2_2_the_example() {
     assert_eq!(token.issuer(), Some("https://server.example.com/"));
     assert_eq!((token.expires_at(), token.issued_at()), (unix(1_419_356_238), unix(1_419_350_238)));
     assert_eq!((token.not_before(), token.token_type(), token.token_id()), (None, None, None));
-    assert_eq!(token.get("extension_field"), Some(&json!("twenty-seven")));
-    assert_eq!((token.get("other"), token.get("username")), (None, None));
+    assert_eq!(token.extra("extension_field"), Some(&json!("twenty-seven")));
+    assert_eq!((token.extra("other"), token.extra("username")), (None, None));
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn rfc7662_section_2_2_of_an_inactive_token_nothing_else_is_reported() {
         assert_eq!((token.expires_at(), token.issued_at(), token.not_before()), (None, None, None));
         assert_eq!((token.client_id(), token.username(), token.subject()), (None, None, None));
         assert_eq!((token.token_type(), token.issuer(), token.token_id()), (None, None, None));
-        assert_eq!(token.get("other"), None);
+        assert_eq!(token.extra("other"), None);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use oauth2_proto::discovery::ServerDiscovery;
 use oauth2_proto::error::ErrorKind;
-use oauth2_proto::registration::{ClientIdUrl, client_id_url};
+use oauth2_proto::registration::ClientIdUrl;
 use oauth2_proto::{AuthorizationServer, ClientAuth, Response, Secret};
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::support::{metadata, misuse, server};
 
 #[track_caller]
 fn client_id() -> ClientIdUrl {
-    client_id_url("https://app.example/client.json").unwrap()
+    ClientIdUrl::new("https://app.example/client.json").unwrap()
 }
 
 #[test]
@@ -35,13 +35,13 @@ fn draft_section_3_the_address_is_https_with_a_path() {
         ("/client", false),
         ("", false),
     ] {
-        match client_id_url(url) {
+        match ClientIdUrl::new(url) {
             Ok(client_id) => assert!(sound && client_id.as_str() == url, "{url}"),
             Err(error) => assert!(!sound && error.kind() == ErrorKind::Misuse, "{url}: {error}"),
         }
     }
-    misuse(client_id_url("http://127.0.0.1/client.json"), "must be https");
-    misuse(client_id_url("https://app.example/"), "no path beyond /");
+    misuse(ClientIdUrl::new("http://127.0.0.1/client.json"), "must be https");
+    misuse(ClientIdUrl::new("https://app.example/"), "no path beyond /");
 }
 
 #[test]
@@ -147,6 +147,6 @@ fn draft_section_6_the_metadata_of_a_discovered_server_says_whether_it_takes_doc
 
 #[test]
 fn an_address_is_printed_without_its_query() {
-    let client_id = client_id_url("https://app.example/client?key=planted").unwrap();
+    let client_id = ClientIdUrl::new("https://app.example/client?key=planted").unwrap();
     assert_eq!(format!("{client_id:?}"), "\"https://app.example/client\"…");
 }

@@ -2,7 +2,7 @@
 
 use oauth2_proto::Secret;
 use oauth2_proto::error::ErrorKind;
-use oauth2_proto::registration::{self, ApplicationType, ClientMetadata, client_id_url};
+use oauth2_proto::registration::{self, ApplicationType, ClientIdUrl, ClientMetadata};
 use serde_json::{Value, json};
 
 use crate::support::{managed, metadata, server};
@@ -81,7 +81,7 @@ fn mcp_the_application_type_follows_from_the_redirect_uris_unless_it_is_set() {
 
 #[test]
 fn unsound_metadata_is_a_misuse_wherever_it_is_used() {
-    let client_id = client_id_url("https://app.example/client.json").unwrap();
+    let client_id = ClientIdUrl::new("https://app.example/client.json").unwrap();
     for (metadata, says) in [
         (
             metadata().redirect_uris(["https://app.example/cb#x"]),

@@ -13,10 +13,10 @@ fn rfc7591_and_rfc7592_registrations_and_client_id_metadata_documents() {
     for case in &cases {
         match case["kind"].as_str().unwrap() {
             "client-id-url" => {
-                check_verdict(case, registration::client_id_url(text(case, "client_id")).map(|_| ()))
+                check_verdict(case, registration::ClientIdUrl::new(text(case, "client_id")).map(|_| ()))
             }
             "client-id-document" => {
-                let client_id = registration::client_id_url(text(case, "client_id")).unwrap();
+                let client_id = registration::ClientIdUrl::new(text(case, "client_id")).unwrap();
                 check_verdict(case, client_id.check(&case["document"].to_string()));
             }
             _ => check_answer(case),

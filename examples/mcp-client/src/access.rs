@@ -222,7 +222,7 @@ impl<'a> Access<'a> {
                 Client::new(server, client_id, auth)?
             }
             (_, Some(url)) if takes_documents => {
-                registration::client_id_url(url)?.client(server, ClientAuth::none())?
+                registration::ClientIdUrl::new(url)?.client(server, ClientAuth::none())?
             }
             _ => self.register(server)?,
         };

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use libtest_mimic::Failed;
-use oauth2_proto::registration::{self, ApplicationType, ClientMetadata, Registered, client_id_url};
+use oauth2_proto::registration::{self, ApplicationType, ClientIdUrl, ClientMetadata, Registered};
 use oauth2_proto::{Advice, AuthorizationServer, ClientAuth, Error, Request, Secret};
 
 use super::{Flow, check, refused, send, server, tokens};
@@ -67,7 +67,7 @@ fn management(facts: &Facts) -> Result<(), Failed> {
 /// draft-ietf-oauth-client-id-metadata-document §4: the server fetches the document that the client hosts.
 fn client_document(facts: &Facts) -> Result<(), Failed> {
     let documents = facts.wider.client_documents.as_deref().ok_or("there is no web server")?;
-    let client_id = client_id_url("https://app.example/oauth/client.json")?;
+    let client_id = ClientIdUrl::new("https://app.example/oauth/client.json")?;
     let document = metadata(facts).token_endpoint_auth_method("none").document(&client_id)?;
     let address = url::Url::parse_with_params(documents, [("url", client_id.as_str())])?;
     let mut request = Request::new("PUT", address);
