@@ -52,10 +52,10 @@ use crate::text::uri::{Endpoint, Issuer, Refused, leads_home, split_address};
 ///
 /// A challenge comes from the server that was called, which may be hostile: it chooses an address that your
 /// program sends a GET to, and through the document the authorization servers. The crate refuses everything
-/// but `https` (and `http` to loopback addresses), user information and redirects, and a loopback address that
-/// the challenge or the document of a resource elsewhere names. If your program runs where it can reach more
-/// than its user can, restrict the addresses that your HTTP client may reach, too. Which of the authorization servers to use, and whether
-/// to trust it with a user, is your decision (RFC 9728 §7.6).
+/// but `https` (and `http` to loopback addresses), user information and redirects, and a loopback address
+/// that the challenge or the document of a resource elsewhere names. If your program runs where it can reach
+/// more than its user can, restrict the addresses that your HTTP client may reach, too. Which of the
+/// authorization servers to use, and whether to trust it with a user, is your decision (RFC 9728 §7.6).
 pub struct ResourceDiscovery {
     call: Call<ResourceMetadata>,
     addresses: Addresses,
