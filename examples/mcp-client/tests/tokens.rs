@@ -197,16 +197,19 @@ fn a_new_token_that_is_rejected_ends_the_program() {
 fn a_token_that_comes_expired_is_tried_once() {
     let server = Server::start(Answers { expires_in: 0, refreshes: false, ..GOOD });
     assert!(server.run_client().status.success());
-    let [resource, metadata, authorize, code] = SIGN_IN;
-    let sign_in = [resource, metadata, authorize, code, "refresh_token"];
-    let list = [&["tools/list: 401"][..], &sign_in, &["tools/list"]].concat();
-    let call = [&["refresh_token", "tools/call: 401"][..], &sign_in, &["tools/call"]].concat();
-    server.assert_was_asked(&[list, call].concat());
+    server.assert_was_asked(&[
+        &["tools/list: 401"],
+        &SIGN_IN,
+        &["refresh_token", "tools/list"],
+        &["refresh_token", "tools/call: 401"],
+        &SIGN_IN,
+        &["refresh_token", "tools/call"],
+    ]);
 
     let server = Server::start(Answers { uses: 0, expires_in: 0, ..GOOD });
     let output = server.run_client();
     assert_eq!(output.status.code(), Some(1));
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(message.contains("the server rejects a token that is new"), "{message}");
-    server.assert_was_asked(&[&["tools/list: 401"][..], &sign_in, &["tools/list: 401"]].concat());
+    server.assert_was_asked(&[&["tools/list: 401"], &SIGN_IN, &["refresh_token", "tools/list: 401"]]);
 }
