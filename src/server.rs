@@ -639,6 +639,16 @@ mod tests {
     }
 
     #[test]
+    fn a_message_lists_ten_names_and_says_whether_there_are_more() {
+        for (number, has_more) in [(9, false), (10, false), (11, true)] {
+            let names: Vec<_> = (1..=number).map(|index| Cow::Owned(format!("a{index}"))).collect();
+            let listed = list(&names);
+            assert_eq!(listed.matches("\"a").count(), number.min(10), "{listed}");
+            assert_eq!(listed.ends_with(" and others"), has_more, "{listed}");
+        }
+    }
+
+    #[test]
     fn every_leniency_has_a_name_of_its_own() {
         for (bit, leniency) in Leniency::ALL.into_iter().enumerate() {
             assert_eq!(leniency as usize, bit);

@@ -92,7 +92,8 @@ fn is_acceptable(object: &Map<String, Value>, options: &str) -> bool {
         Value::Array(values) => values.is_empty(),
         Value::Object(members) => members.is_empty(),
     };
-    let are_texts = |value: &Value| value.as_array().is_some_and(|values| values.iter().all(Value::is_string));
+    let are_texts =
+        |value: &Value| value.as_array().is_some_and(|values| values.iter().all(Value::is_string));
     let is_text = |name: &str| member(name).is_null() || member(name).is_string();
     let is_time = |name: &str| member(name).is_null() || member(name).is_number();
     says_nothing
@@ -135,7 +136,9 @@ fn check(answer: &Introspection, object: &Map<String, Value>, options: &str) {
     };
     assert_eq!(answer.audience(), audience);
     let scope = match member("scope") {
-        Value::Array(values) => values.iter().map(|value| value.as_str().unwrap()).collect::<Vec<_>>().join(" "),
+        Value::Array(values) => {
+            values.iter().map(|value| value.as_str().unwrap()).collect::<Vec<_>>().join(" ")
+        }
         value if options.contains('c') => value.as_str().unwrap_or_default().replace(',', " "),
         value => value.as_str().unwrap_or_default().to_owned(),
     };

@@ -51,6 +51,7 @@ fn an_api_with_several_bases_is_all_of_them() {
     assert!(header("https://a.example/v1/x").is_ok() && header("https://b.example/v2").is_ok());
     assert!(header("https://a.example/v2").is_err() && header("https://b.example.c.example/").is_err());
     assert!(ProtectedApi::new([""; 0]).unwrap_err().to_string().contains("no base"));
+    assert_eq!(format!("{api:?}"), "ProtectedApi([\"https://a.example/v1\", \"https://b.example/\"])");
 }
 
 #[test]

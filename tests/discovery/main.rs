@@ -50,24 +50,29 @@ pub fn read_resource(discovery: &ResourceDiscovery, document: &Value) -> Result<
 pub fn server_addresses(issuer: &str) -> Vec<String> {
     let mut discovery = ServerDiscovery::new(issuer).unwrap();
     let mut addresses = Vec::new();
-    loop {
+    for _ in 0..MORE_THAN_ALL {
         addresses.push(discovery.call().request().url().to_owned());
         let error = discovery.call().read(answer(404, "")).unwrap_err();
         if discovery.next_address(error).is_err() {
             return addresses;
         }
     }
+    panic!("a discovery that does not end: {addresses:?}")
 }
 
 /// The addresses of a resource's discovery, in their order.
 #[track_caller]
 pub fn resource_addresses(mut discovery: ResourceDiscovery) -> Vec<String> {
     let mut addresses = Vec::new();
-    loop {
+    for _ in 0..MORE_THAN_ALL {
         addresses.push(discovery.call().request().url().to_owned());
         let error = discovery.call().read(answer(404, "")).unwrap_err();
         if discovery.next_address(error).is_err() {
             return addresses;
         }
     }
+    panic!("a discovery that does not end: {addresses:?}")
 }
+
+/// A number of addresses that no discovery has.
+const MORE_THAN_ALL: usize = 10;

@@ -5,7 +5,7 @@ use oauth2_proto::discovery::ResourceDiscovery;
 use oauth2_proto::error::ErrorKind;
 use serde_json::json;
 
-use crate::{answer, read_resource, resource_addresses};
+use crate::{MORE_THAN_ALL, answer, read_resource, resource_addresses};
 
 const MCP: &str = "https://api.example/mcp";
 
@@ -18,13 +18,15 @@ fn challenged(requested: &str, url: &str) -> ResourceDiscovery {
 }
 
 /// Goes to the last address.
+#[track_caller]
 fn at_root(mut discovery: ResourceDiscovery) -> ResourceDiscovery {
-    loop {
+    for _ in 0..MORE_THAN_ALL {
         let error = discovery.call().read(answer(404, "")).unwrap_err();
         if discovery.next_address(error).is_err() {
             return discovery;
         }
     }
+    panic!("a discovery that does not end: {discovery:?}")
 }
 
 #[test]
@@ -156,6 +158,7 @@ fn mcp_the_document_at_the_root_is_of_the_origin_or_of_the_requested_url() {
         (at_root(new("https://api.example/?v=1")), true),
         // This resource has one address, so its document must name the requested identifier.
         (at_root(new("https://api.example/")), false),
+        (at_root(challenged("https://api.example/", "https://meta.example/resource")), false),
     ] {
         assert_eq!(takes(&discovery, "https://api.example"), of_origin, "{discovery:?}");
         for resource in ["https://api.example/other", "https://evil.example", "https://api.example//"] {

@@ -76,6 +76,15 @@ fn the_address_of_a_document_is_no_issuer() {
 }
 
 #[test]
+fn a_discovery_shows_its_address_and_which_are_left() {
+    let shown = format!("{:?}", tenant());
+    assert!(shown.starts_with("ServerDiscovery { call: "), "{shown}");
+    for url in ["oauth-authorization-server/tenant", "openid-configuration/tenant", "tenant/.well-known"] {
+        assert!(shown.contains(url), "{shown}");
+    }
+}
+
+#[test]
 fn rfc8414_section_3_1_a_document_is_asked_for_by_get_without_credentials() {
     let discovery = tenant();
     let request = discovery.call().request();

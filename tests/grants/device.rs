@@ -165,3 +165,20 @@ fn what_cannot_be_sent_is_a_misuse_that_says_why() {
     let client = Client::new(supported, "fake-client", ClientAuth::none()).unwrap();
     assert!(client.device_authorization().start().is_ok());
 }
+
+#[test]
+fn what_is_printed_holds_no_code() {
+    let client = client();
+    let request = client.device_authorization().scopes(["example_scope"]);
+    let printed_request = format!("{request:?}");
+    let authorization = request.start().unwrap().read(json(ANSWER)).unwrap();
+    let printed_authorization = format!("{authorization:?}");
+    for (printed, shown) in [
+        (printed_request, "\"example_scope\""),
+        (printed_authorization, "expires_in: 1800s"),
+        (format!("{:?}", authorization.begin(later(0))), "phase: Waiting"),
+    ] {
+        assert!(printed.contains(shown), "{printed}");
+        assert!(!printed.contains("GmRhm") && !printed.contains("WDJB"), "{printed}");
+    }
+}

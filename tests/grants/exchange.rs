@@ -235,6 +235,21 @@ fn the_rest_of_an_answer_is_shown() {
 }
 
 #[test]
+fn what_is_printed_holds_no_token_and_no_type_that_may_repeat_one() {
+    let printed = |issued| format!("{:?}", read_with(&client(), "urn:x", issued).unwrap());
+    let known = printed(token_type::SAML2);
+    assert!(known.contains(token_type::SAML2) && known.contains("Bearer"), "{known}");
+    let other = printed("planted");
+    assert!(other.contains("issued_token_type: \"another\"") && !other.contains("planted"), "{other}");
+
+    let (client, subject) = (client(), Secret::new("planted"));
+    let request = client.token_exchange(&subject, token_type::JWT).audience("api").scopes(["read"]);
+    let request = format!("{request:?}");
+    assert!(request.contains("\"api\"") && request.contains("\"read\""), "{request}");
+    assert!(!request.contains("planted"), "{request}");
+}
+
+#[test]
 fn rfc8693_section_2_2_2_the_error() {
     let client = client();
     let call = client.token_exchange(&Secret::new("fake"), token_type::JWT).start().unwrap();

@@ -63,6 +63,8 @@ fn id_jag_section_4_the_example_in_two_steps() {
     assert_eq!(assertion.assertion().expose(), "eyJhbGciOiJIUzI1NiIsI.fake.fake");
     assert_eq!(assertion.expires_in(), Some(Duration::from_secs(300)));
     assert_eq!(assertion.scopes().collect::<Vec<_>>(), ["chat.read"]);
+    let printed = format!("{assertion:?}");
+    assert!(printed.contains(AUDIENCE) && !printed.contains("fake"), "{printed}");
 
     let client = with_issuer("https://acme.chat.example/oauth2/token", Some(AUDIENCE));
     let call = client.redeem(&assertion).unwrap();

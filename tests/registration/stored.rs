@@ -1,9 +1,10 @@
 //! The stored form of a registration.
 
-use oauth2_proto::registration::{Registered, SecretExpiry};
+use oauth2_proto::Secret;
+use oauth2_proto::registration::{self, Registered, SecretExpiry};
 use serde_json::{Value, json};
 
-use crate::support::{MANAGEMENT, at, managed, management, registered, secret, server};
+use crate::support::{MANAGEMENT, at, managed, management, metadata, registered, secret, server};
 
 /// A form as version 1 wrote it; it is read for good.
 const VERSION_1: &str = r#"{"version":1,"issuer":"https://as.example","token_endpoint":"https://as.example/token",
@@ -97,4 +98,9 @@ fn a_registration_is_printed_with_what_is_no_secret() {
         assert!(printed.contains(shown), "{printed}");
     }
     assert!(!printed.contains("fake-secret") && !printed.contains("fake-token"), "{printed}");
+
+    let (server, metadata, token) = (server(), metadata(), Secret::new("planted"));
+    let request = registration::register(&server, &metadata).initial_access_token(&token);
+    let printed = format!("{request:?}");
+    assert!(printed.contains("client_name") && !printed.contains("planted"), "{printed}");
 }
