@@ -468,8 +468,8 @@ fn secret_members(body: &str) -> Option<Vec<Secret>> {
     Some(secrets)
 }
 
-/// The number of secret texts in a JSON body that are searched for one by one; the others are one long secret,
-/// of which eight letters and digits in a row count, too.
+/// The number of secret texts in a JSON body that are searched for one by one; the others are one long
+/// secret, of which eight letters and digits in a row count, too.
 const MOST_MEMBERS: usize = 16;
 
 /// The members of client metadata that are no secrets (RFC 7591 §2, RFC 7592 §3, OpenID Connect Dynamic

@@ -278,8 +278,8 @@ impl Keeper {
 
     /// Ends an authorization for a disconnect or a sign-out. When the end is stored, returns the refresh
     /// token: revoke it at the server with [`Client::revoke`](crate::Client::revoke), as
-    /// [`management`](crate::management) shows. `None` if there is no refresh token, or if the user has signed
-    /// in again meanwhile. Another call returns the token once more, for a revocation that failed.
+    /// [`management`](crate::management) shows. `None` if there is no refresh token, or if the user has
+    /// signed in again meanwhile. Another call returns the token once more, for a revocation that failed.
     ///
     /// # Errors
     ///

@@ -59,7 +59,7 @@ impl ProtectedApi {
         }
     }
 
-    /// Wraps a constant origin, which a test of the caller's module parses.
+    /// Wraps a constant origin; a test of the calling module parses it.
     pub(crate) fn constant(origin: &'static str) -> Self {
         Self(vec![ApiAddress::constant(origin)])
     }

@@ -22,10 +22,10 @@ impl Client {
     /// Exchanges a token for another one (RFC 8693 §2.1); [`token_type`] has the usual types.
     ///
     /// Add a parameter that only one server knows with [`request_mut`](Call::request_mut). After
-    /// [`Reauthorize`](crate::Advice::Reauthorize), obtain a new subject token. A server that follows RFC 8693
-    /// §2.2.2 answers `invalid_request` to one that it does not accept, such as an expired one, and also to a
-    /// wrong request; the advice is [`FixConfiguration`](crate::Advice::FixConfiguration). If the subject token
-    /// may be too old, try once with a new one.
+    /// [`Reauthorize`](crate::Advice::Reauthorize), obtain a new subject token. A server that follows
+    /// RFC 8693 §2.2.2 answers `invalid_request` to one that it does not accept, such as an expired one, and
+    /// also to a wrong request; the advice is [`FixConfiguration`](crate::Advice::FixConfiguration). If the
+    /// subject token may be too old, try once with a new one.
     ///
     /// ```
     /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Response, Secret};

@@ -93,7 +93,7 @@ impl Client {
     /// the JWT bearer grant. [`jwt_bearer`](Self::jwt_bearer) sends an assertion to any server.
     pub fn redeem(&self, assertion: &IdentityAssertion) -> Result<Call<Grant>, Error> {
         self.server.check_grant_type(bearer::GRANT_TYPE)?;
-        // Whoever gets the assertion can try to redeem it, so no server gets it that is not known to be the one.
+        // Any server that gets the assertion can try to redeem it, so only the right one may get it.
         let issuer = self.server.issuer.as_ref().map(Issuer::as_str).ok_or_else(|| {
             Error::misuse(format!(
                 "the identity assertion is for the server {}, and the issuer of this client's server is not set; \

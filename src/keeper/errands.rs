@@ -397,7 +397,8 @@ impl Errands {
     }
 
     /// Starts from the client's own credentials, if nothing is stored; see
-    /// [`Session::from_client_credentials`]. What is stored stays, also the tokens of a user: give each its key.
+    /// [`Session::from_client_credentials`]. A stored session stays as it is, even a user's: give each its own
+    /// key.
     ///
     /// # Errors
     ///

@@ -18,13 +18,13 @@ use crate::text::uri::{Endpoint, Issuer, split_address};
 /// A client as a server registered it (RFC 7591 §3.2.1).
 ///
 /// It serializes; the stored form holds the client secret and the registration access token, so store it as a
-/// secret, under the [`issuer`](Self::issuer) of the server. Every later version of this crate reads it. Replace
-/// it with each value that the calls of [`read`](Self::read) and [`update`](Self::update) return: the server may have
-/// replaced the secret or the token (RFC 7592 §2.1). [The module](super) shows an example.
+/// secret, under the [`issuer`](Self::issuer) of the server. Every later version of this crate reads it.
+/// Replace it with each value that the calls of [`read`](Self::read) and [`update`](Self::update) return: the
+/// server may have replaced the secret or the token (RFC 7592 §2.1). [The module](super) shows an example.
 ///
 /// A second registration is another client. Two processes that register at the same time agree on the one
-/// that is stored first, and drop the other. After another registration, the tokens and sign-ins of the earlier
-/// `client_id` are refused, so let those users sign in again.
+/// that is stored first, and drop the other. After another registration, the tokens and sign-ins of the
+/// earlier `client_id` are refused, so let those users sign in again.
 #[derive(Clone)]
 pub struct Registered {
     pub(super) at: RegisteredAt,

@@ -532,8 +532,8 @@ fn is_dot_segment(segment: &str) -> bool {
 }
 
 /// Returns whether a server may find a dot segment or a control character in a path, because it undoes
-/// escapes before it splits the path, undoes them repeatedly, takes `\` or a character that looks like a dot or
-/// a slash for one, or ends a segment before its parameters.
+/// escapes before it splits the path, undoes them repeatedly, takes `\` or a character that looks like a dot
+/// or a slash for one, or ends a segment before its parameters.
 fn leads_elsewhere(path: &str) -> bool {
     // Servers and proxies undo escapes up to three times.
     const ROUNDS: usize = 3;
@@ -550,8 +550,8 @@ fn leads_elsewhere(path: &str) -> bool {
     plain.iter().any(u8::is_ascii_control) || plain.split(|byte| matches!(byte, b'/' | b'\\')).any(is_dots)
 }
 
-/// Replaces the characters that the compatibility forms of Unicode and the tables of Windows turn into dots and
-/// slashes by these.
+/// Replaces the characters that the compatibility forms of Unicode and the tables of Windows turn into dots
+/// and slashes by these.
 fn ascii_lookalikes(path: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(path.len());
     for chunk in path.utf8_chunks() {

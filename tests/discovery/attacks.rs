@@ -155,7 +155,7 @@ fn a_document_from_elsewhere_leads_to_no_service_of_this_machine() {
             }
         }
     }
-    // What is at home may name its neighbours, for a test on one machine.
+    // A server on this machine may name other servers on it, as tests do.
     let (mcp, issuer) = ("http://127.0.0.1:3000/mcp", "http://localhost:9000");
     let resource = json!({ "resource": mcp, "authorization_servers": [issuer] });
     assert!(read_resource(&ResourceDiscovery::new(mcp).unwrap(), &resource).is_ok());

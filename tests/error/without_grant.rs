@@ -1,4 +1,5 @@
-//! The requests that use up no grant. A program obeys their advice too, and no sign-in helps with any of them.
+//! The requests that use up no grant. A program obeys their advice too, and no sign-in helps with any of
+//! them.
 
 use oauth2_proto::call::Readable;
 use oauth2_proto::discovery::{ResourceDiscovery, ServerDiscovery};

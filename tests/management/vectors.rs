@@ -38,8 +38,8 @@ fn rfc7009_section_2_2_revocation_responses() {
     assert_eq!(cases.len(), 10);
 }
 
-/// RFC 7009 §2.2.1 and RFC 7662 §2.3 take over the error responses of RFC 6749 §5.2. Only the advice to sign in
-/// again is none here, because no sign-in changes these answers.
+/// RFC 7009 §2.2.1 and RFC 7662 §2.3 take over the error responses of RFC 6749 §5.2. Only the advice to sign
+/// in again does not apply, because no sign-in changes these answers.
 #[test]
 fn rfc6749_section_5_2_error_responses_of_both_endpoints() {
     let cases = vectors(include_str!("../vectors/error_responses.json"));

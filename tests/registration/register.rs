@@ -326,8 +326,8 @@ fn credentials_stay_with_the_issuer_that_they_were_registered_at() {
     );
 }
 
-/// A registration at a server that was set up by hand, without an issuer. The document of another server names
-/// the same token endpoint, and revocation and the like at its own address.
+/// A registration at a server that was set up by hand, without an issuer. The document of another server
+/// names the same token endpoint, and its own endpoints for revocation and the like.
 #[test]
 fn credentials_go_to_no_other_endpoint_of_a_server_that_borrows_the_token_endpoint() {
     let answer = r#"{"client_id":"fake-client","client_secret":"fake-secret"}"#;

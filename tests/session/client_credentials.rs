@@ -107,7 +107,7 @@ fn of_two_holders_one_asks_and_the_other_takes_its_token() {
     assert_eq!(step(&mut other, now()), step(&mut one, now()));
 }
 
-/// What is stored first counts, also for a process that would ask for something else.
+/// The session that is stored first counts, even for a process that asks for other scopes.
 #[test]
 fn two_processes_that_begin_at_once_share_one_session() {
     for scope in ["reports:read", "other"] {

@@ -224,7 +224,8 @@ fn refresh_replay(facts: &Facts) -> Result<(), Failed> {
     }
 }
 
-/// Three refreshes, and where the tokens are short-lived, two of their lifetimes; elsewhere the API rejects them.
+/// Three refreshes, and where the tokens are short-lived, two of their lifetimes; elsewhere the API rejects
+/// them.
 fn session_outlives_tokens(facts: &Facts) -> Result<(), Failed> {
     let client = client(facts)?;
     let (mut session, shared) = Shared::sign_in(&client, facts)?;

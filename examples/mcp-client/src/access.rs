@@ -66,7 +66,7 @@ impl<'a> Access<'a> {
     /// Returns the header for a request to the MCP server; `None` before the first sign-in. Refreshes first
     /// if the token has expired.
     pub fn authorization(&mut self) -> Result<Option<Secret>, Failure> {
-        // A new token is sent even if it comes expired: another sign-in would bring no better one, without end.
+        // A new token is sent even if it has expired: otherwise the client would sign in without end.
         if let Some(grant) = &mut self.grant
             && grant.has_expired()
             && !grant.refresh()?
@@ -310,7 +310,7 @@ impl Grant {
             Ok(tokens) => {
                 self.tokens = tokens;
                 self.received_at = SystemTime::now();
-                // What no answer has accepted yet stays a new one, so that a server that rejects all is found out.
+                // A token stays new until an answer accepts it, so that a server that rejects all ends the program.
                 if self.trial == Trial::Accepted {
                     self.trial = Trial::Refreshed;
                 }

@@ -63,7 +63,8 @@ fn a_jump_of_the_clock_costs_at_most_one_refresh_and_one_claim() {
     }
 }
 
-/// `cargo test --release --lib -- --ignored --nocapture larger_world` searches these and the next two, side by side.
+/// `cargo test --release --lib -- --ignored --nocapture larger_world` runs this search and the next two, side
+/// by side.
 #[test]
 #[ignore = "takes minutes; the gate runs it with optimisation"]
 fn no_state_of_a_larger_world_breaks_a_guarantee() {

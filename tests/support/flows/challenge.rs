@@ -85,7 +85,7 @@ fn step_up(facts: &Facts) -> Result<(), Failed> {
     } else {
         let kind = demand.err().map(|error| error.kind());
         check(kind == Some(ErrorKind::Invalid), format!("it demands nothing, and that is {kind:?}"))?;
-        // What is left is what the program knows of the API.
+        // The program then asks for the scopes that the API's documentation names.
         request().scopes(&facts.scopes)
     };
     let tokens = sign_in(&client, request, facts)?;

@@ -78,7 +78,7 @@ fn slow_down(facts: &Facts) -> Result<(), Failed> {
 /// A device whose clock can jump.
 struct Device {
     pending: PendingDevice,
-    /// How far its clock is ahead.
+    /// The time by which its clock is ahead.
     ahead: Duration,
 }
 
