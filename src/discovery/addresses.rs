@@ -1,8 +1,9 @@
-//! The addresses that a discovery tries, and the most telling error among their answers.
+//! The search at one address after the other, which ends with the most telling error of all.
 
 use std::fmt;
 use std::vec;
 
+use crate::call::{Call, Reply, Request};
 use crate::error::{Advice, Error, ErrorKind};
 use crate::text::foreign::ForeignAddress;
 use crate::text::salvage::NO_OBJECT;
@@ -16,35 +17,51 @@ pub(super) fn well_known(identifier: &str, suffix: &str) -> String {
     format!("{origin}/.well-known/{suffix}{path}{query}")
 }
 
-/// The remaining addresses, and the most telling error so far.
-pub(super) struct Addresses {
+/// A search: the call for the current address, the remaining addresses, and the most telling error so far.
+pub(super) struct Search<R: Reply> {
+    pub(super) call: Call<R>,
     rest: vec::IntoIter<String>,
     most_telling: Option<Error>,
 }
 
-impl Addresses {
-    pub(super) fn new(rest: Vec<String>) -> Self {
-        Self { rest: rest.into_iter(), most_telling: None }
+impl<R: Reply<Context: Clone>> Search<R> {
+    /// Begins with the first of these addresses, and goes on to the `rest` in their order.
+    pub(super) fn new(first: String, rest: Vec<String>, context: R::Context) -> Self {
+        Self { call: call(first, context), rest: rest.into_iter(), most_telling: None }
     }
 
-    /// Returns the next address; if there is none, the most telling error. Gives back an error after which
-    /// the same address should be tried again.
-    pub(super) fn next(&mut self, error: Error) -> Result<String, Error> {
+    /// Goes on to the next address; if there is none, gives back the most telling error. Gives back an error
+    /// after which the same address should be tried again.
+    pub(super) fn next(&mut self, error: Error) -> Result<(), Error> {
         match error.advice() {
             Advice::RetryLater => Err(error),
             _ => self.skip(error),
         }
     }
 
-    /// Returns the next address after any error; if there is none, the most telling error.
-    pub(super) fn skip(&mut self, error: Error) -> Result<String, Error> {
+    /// Goes on to the next address after any error; if there is none, gives back the most telling error.
+    pub(super) fn skip(&mut self, error: Error) -> Result<(), Error> {
         let most_telling = match self.most_telling.take() {
             Some(earlier) if weight(&earlier) >= weight(&error) => earlier,
             _ => error,
         };
         self.most_telling = Some(most_telling.clone());
-        self.rest.next().ok_or(most_telling)
+        let url = self.rest.next().ok_or(most_telling)?;
+        self.call = call(url, self.call.context.clone());
+        Ok(())
     }
+
+    /// Shows a discovery that has nothing but this search.
+    pub(super) fn fmt(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(name)
+            .field("call", &self.call)
+            .field("addresses", &Shown(self.rest.as_slice()))
+            .finish()
+    }
+}
+
+fn call<R: Reply>(url: String, context: R::Context) -> Call<R> {
+    Call::new(Request::without_body("GET", url.into(), None), context)
 }
 
 /// Ranks an error by how much it says. From most to least: the document must not be trusted, it lacks
@@ -62,10 +79,12 @@ fn weight(error: &Error) -> u8 {
     }
 }
 
-impl fmt::Debug for Addresses {
+struct Shown<'a>(&'a [String]);
+
+impl fmt::Debug for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut list = f.debug_list();
-        for url in self.rest.as_slice() {
+        for url in self.0 {
             list.entry(&format_args!("{}", ForeignAddress(url)));
         }
         list.finish()

@@ -5,8 +5,8 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::answer;
-use crate::call::{Call, Readable, Reply, Request, Response, sealed};
-use crate::discovery::addresses::{Addresses, well_known};
+use crate::call::{Call, Readable, Reply, Response, sealed};
+use crate::discovery::addresses::{Search, well_known};
 use crate::error::Error;
 use crate::text::foreign::ForeignAddress;
 use crate::text::json::Extras;
@@ -57,8 +57,9 @@ use crate::text::uri::{Endpoint, Issuer, Refused, leads_home, split_address};
 /// more than its user can, restrict the addresses that your HTTP client may reach, too. Which of the
 /// authorization servers to use, and whether to trust it with a user, is your decision (RFC 9728 §7.6).
 pub struct ResourceDiscovery {
-    call: Call<ResourceMetadata>,
-    addresses: Addresses,
+    search: Search<ResourceMetadata>,
+    /// The address whose document may be of the whole origin.
+    root: Option<String>,
 }
 
 impl ResourceDiscovery {
@@ -101,21 +102,16 @@ impl ResourceDiscovery {
         let named = resource_metadata.map(|url| check_challenge(url, requested_url)).transpose()?;
         let (origin, path, query) = split_address(requested_url);
         let root = well_known(origin, SUFFIX);
-        let mut addresses = Vec::from_iter(named.map(str::to_owned));
         let has_more = !matches!((path, query), ("" | "/", ""));
-        for url in
-            [Some(well_known(requested_url, SUFFIX)), has_more.then(|| root.clone())].into_iter().flatten()
-        {
-            if !addresses.contains(&url) {
-                addresses.push(url);
-            }
-        }
+        let of_path = well_known(requested_url, SUFFIX);
+        let first = named.map_or_else(|| of_path.clone(), str::to_owned);
+        let mut rest = vec![of_path, root.clone()];
+        rest.dedup();
+        rest.retain(|url| *url != first);
         // A document that the challenge names must be of the requested URL, even at the root's address.
         let root = Some(root).filter(|root| has_more && named != Some(root));
-        let context = ResourceContext { requested, root, accepts_parent: false, is_root: false };
-        let mut addresses = addresses.into_iter();
-        let first = addresses.next().unwrap_or_default();
-        Ok(Self { call: call(first, context), addresses: Addresses::new(addresses.collect()) })
+        let context = ResourceContext { requested, is_root: false, accepts_parent: false };
+        Ok(Self { search: Search::new(first, rest, context), root })
     }
 
     /// Accepts the document of a parent of the requested URL: one with the same origin, and a path whose
@@ -125,7 +121,7 @@ impl ResourceDiscovery {
     /// servers name their origin there, and clients of MCP accept it. The token is then for the parent:
     /// whoever operates the requested path can use it at every other path below that parent.
     pub fn accept_parent(mut self) -> Self {
-        self.call.context.accepts_parent = true;
+        self.search.call.context.accepts_parent = true;
         self
     }
 
@@ -133,7 +129,7 @@ impl ResourceDiscovery {
     ///
     /// After a failure to send it, send it again, or give up.
     pub fn call(&self) -> &Call<ResourceMetadata> {
-        &self.call
+        &self.search.call
     }
 
     /// Goes on to the next address after an error of [`call`](Self::call).
@@ -144,8 +140,8 @@ impl ResourceDiscovery {
     ///   again. If the server keeps answering so, [`skip_address`](Self::skip_address) goes on.
     /// - The most telling error of all addresses, if this was the last one.
     pub fn next_address(&mut self, error: Error) -> Result<(), Error> {
-        let url = self.addresses.next(error)?;
-        self.go_to(url);
+        self.search.next(error)?;
+        self.mark_root();
         Ok(())
     }
 
@@ -157,15 +153,14 @@ impl ResourceDiscovery {
     /// The most telling error of all addresses, if this was the last one. If it is one that was skipped,
     /// begin the discovery again later.
     pub fn skip_address(&mut self, error: Error) -> Result<(), Error> {
-        let url = self.addresses.skip(error)?;
-        self.go_to(url);
+        self.search.skip(error)?;
+        self.mark_root();
         Ok(())
     }
 
-    fn go_to(&mut self, url: String) {
-        let mut context = self.call.context.clone();
-        context.is_root = context.root.as_ref() == Some(&url);
-        self.call = call(url, context);
+    fn mark_root(&mut self) {
+        let call = &mut self.search.call;
+        call.context.is_root = self.root.as_deref() == Some(call.request().url());
     }
 }
 
@@ -183,10 +178,6 @@ fn check_challenge<'a>(url: &'a str, requested_url: &str) -> Result<&'a str, Err
             ForeignAddress(url)
         ))),
     }
-}
-
-fn call(url: String, context: ResourceContext) -> Call<ResourceMetadata> {
-    Call::new(Request::without_body("GET", url.into(), None), context)
 }
 
 /// The metadata of a protected resource (RFC 9728 §2).
@@ -240,8 +231,7 @@ pub enum ResourceMetadata {}
 #[derive(Clone)]
 pub struct ResourceContext {
     requested: Endpoint,
-    /// The address whose document may be of the whole origin.
-    root: Option<String>,
+    /// True if the document may be of the whole origin.
     is_root: bool,
     accepts_parent: bool,
 }
@@ -317,9 +307,6 @@ const NAMES: &[&str; 4] =
 
 impl fmt::Debug for ResourceDiscovery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResourceDiscovery")
-            .field("call", &self.call)
-            .field("addresses", &self.addresses)
-            .finish()
+        self.search.fmt("ResourceDiscovery", f)
     }
 }

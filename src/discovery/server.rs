@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::answer;
-use crate::call::{Call, Readable, Reply, Request, Response, sealed};
-use crate::discovery::addresses::{Addresses, well_known};
+use crate::call::{Call, Readable, Reply, Response, sealed};
+use crate::discovery::addresses::{Search, well_known};
 use crate::discovery::document;
 use crate::error::Error;
 use crate::server::AuthorizationServer;
@@ -77,10 +77,7 @@ use crate::text::uri::{Issuer, leads_home, split_address};
 /// those of the later requests. If this is not you, restrict the addresses that your HTTP client may reach,
 /// or it can be led into your own network. The crate refuses everything but `https`, and `http` to loopback
 /// addresses, and a loopback address in the document of a server elsewhere. It follows no redirects.
-pub struct ServerDiscovery {
-    call: Call<ServerMetadata>,
-    addresses: Addresses,
-}
+pub struct ServerDiscovery(Search<ServerMetadata>);
 
 impl ServerDiscovery {
     /// Starts the search for the server with this issuer identifier.
@@ -106,17 +103,14 @@ impl ServerDiscovery {
         }
         let asked = issuer.to_owned();
         let context = ServerContext { issuer: asked.clone(), asked, requires_pkce: false };
-        Ok(Self {
-            call: call(well_known(issuer, "oauth-authorization-server"), context),
-            addresses: Addresses::new(addresses),
-        })
+        Ok(Self(Search::new(well_known(issuer, "oauth-authorization-server"), addresses, context)))
     }
 
     /// Refuses a server that does not announce PKCE, as MCP requires (RFC 8414 §2: an absent
     /// `code_challenge_methods_supported` means that it has none). By default, the absent list passes,
     /// because large providers support `S256` without listing it.
     pub fn require_pkce_announced(mut self) -> Self {
-        self.call.context.requires_pkce = true;
+        self.0.call.context.requires_pkce = true;
         self
     }
 
@@ -148,7 +142,7 @@ impl ServerDiscovery {
     /// # }
     /// ```
     pub fn issuer_differs(mut self, issuer: impl Into<String>) -> Self {
-        self.call.context.issuer = issuer.into();
+        self.0.call.context.issuer = issuer.into();
         self
     }
 
@@ -156,7 +150,7 @@ impl ServerDiscovery {
     ///
     /// After a failure to send it, send it again, or give up.
     pub fn call(&self) -> &Call<ServerMetadata> {
-        &self.call
+        &self.0.call
     }
 
     /// Goes on to the next address after an error of [`call`](Self::call).
@@ -167,9 +161,7 @@ impl ServerDiscovery {
     ///   again. If the server keeps answering so, [`skip_address`](Self::skip_address) goes on.
     /// - The most telling error of all addresses, if this was the last one.
     pub fn next_address(&mut self, error: Error) -> Result<(), Error> {
-        let url = self.addresses.next(error)?;
-        self.go_to(url);
-        Ok(())
+        self.0.next(error)
     }
 
     /// Goes on to the next address after any error, for a server that fails with 500 where it has no
@@ -180,18 +172,8 @@ impl ServerDiscovery {
     /// The most telling error of all addresses, if this was the last one. If it is one that was skipped,
     /// begin the discovery again later.
     pub fn skip_address(&mut self, error: Error) -> Result<(), Error> {
-        let url = self.addresses.skip(error)?;
-        self.go_to(url);
-        Ok(())
+        self.0.skip(error)
     }
-
-    fn go_to(&mut self, url: String) {
-        self.call = call(url, self.call.context.clone());
-    }
-}
-
-fn call(url: String, context: ServerContext) -> Call<ServerMetadata> {
-    Call::new(Request::without_body("GET", url.into(), None), context)
 }
 
 /// The [`Reply`] that is read as the [`AuthorizationServer`] that a document describes.
@@ -288,9 +270,6 @@ fn check_support(server: &AuthorizationServer, requires_pkce: bool) -> Result<()
 
 impl fmt::Debug for ServerDiscovery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerDiscovery")
-            .field("call", &self.call)
-            .field("addresses", &self.addresses)
-            .finish()
+        self.0.fmt("ServerDiscovery", f)
     }
 }

@@ -49,25 +49,31 @@ pub fn read_resource(discovery: &ResourceDiscovery, document: &Value) -> Result<
 #[track_caller]
 pub fn server_addresses(issuer: &str) -> Vec<String> {
     let mut discovery = ServerDiscovery::new(issuer).unwrap();
-    let mut addresses = Vec::new();
-    for _ in 0..MORE_THAN_ALL {
-        addresses.push(discovery.call().request().url().to_owned());
-        let error = discovery.call().read(answer(404, "")).unwrap_err();
-        if discovery.next_address(error).is_err() {
-            return addresses;
-        }
-    }
-    panic!("a discovery that does not end: {addresses:?}")
+    addresses(|| {
+        let call = discovery.call();
+        let (url, error) = (call.request().url().to_owned(), call.read(answer(404, "")).unwrap_err());
+        (url, discovery.next_address(error).is_ok())
+    })
 }
 
 /// The addresses of a resource's discovery, in their order.
 #[track_caller]
 pub fn resource_addresses(mut discovery: ResourceDiscovery) -> Vec<String> {
+    addresses(|| {
+        let call = discovery.call();
+        let (url, error) = (call.request().url().to_owned(), call.read(answer(404, "")).unwrap_err());
+        (url, discovery.next_address(error).is_ok())
+    })
+}
+
+/// The addresses that `ask` asks, one for each call, until it says that there is no other.
+#[track_caller]
+fn addresses(mut ask: impl FnMut() -> (String, bool)) -> Vec<String> {
     let mut addresses = Vec::new();
     for _ in 0..MORE_THAN_ALL {
-        addresses.push(discovery.call().request().url().to_owned());
-        let error = discovery.call().read(answer(404, "")).unwrap_err();
-        if discovery.next_address(error).is_err() {
+        let (url, goes_on) = ask();
+        addresses.push(url);
+        if !goes_on {
             return addresses;
         }
     }
