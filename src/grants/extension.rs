@@ -9,6 +9,7 @@ use crate::grants::added::Added;
 use crate::grants::reply::Grant;
 use crate::grants::{bearer, client_credentials, device, exchange};
 use crate::text::foreign::Foreign;
+use crate::text::uri::is_uri_character;
 use crate::token::wanted::Wanted;
 
 impl Client {
@@ -100,8 +101,7 @@ impl<'a> ExtensionGrantRequest<'a> {
 
 /// Returns why a grant must not be asked for by its name; `None` if it may be.
 fn why_refused(grant_type: &str) -> Option<&'static str> {
-    let is_readable =
-        grant_type.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte));
+    let is_readable = grant_type.bytes().all(|byte| is_uri_character(byte) || byte == b'#');
     match grant_type.to_ascii_lowercase().as_str() {
         "" => Some("is empty; name the grant"),
         _ if !is_readable => {

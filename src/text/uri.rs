@@ -604,7 +604,7 @@ fn undo_escapes(mut path: &[u8]) -> Vec<u8> {
 }
 
 /// Returns whether RFC 3986 §2 lets a URI hold this byte before its fragment.
-fn is_uri_character(byte: u8) -> bool {
+pub(crate) fn is_uri_character(byte: u8) -> bool {
     byte.is_ascii_graphic()
         && !matches!(byte, b'"' | b'#' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
 }
