@@ -10,9 +10,11 @@ use serde_json::Value;
 use crate::call::Response;
 use crate::error::Error;
 use crate::server::Leniencies;
+use crate::text::foreign::ForeignAddress;
 use crate::text::json::{Extras, Member};
 use crate::text::secret::{Secret, is_printable};
 use crate::text::time::{self, digits};
+use crate::text::uri::leads_home;
 use crate::token::reader;
 
 /// Reads the object of a success: the values of these `names`, in the same order, and all other members.
@@ -110,6 +112,18 @@ pub(crate) fn time(name: &str, member: Member<'_>) -> Result<Option<SystemTime>,
         _ => return Err(Error::invalid(format!("{name} is no number of seconds since 1970"))),
     };
     Ok(Some(time::system_time(seconds.saturating_mul(1000))))
+}
+
+/// Refuses an address on the machine of this program in an answer from elsewhere: the program would send a
+/// request of its own to any local service. `what` is the address, and `whose` the party that was asked.
+pub(crate) fn check_host(what: &str, address: &str, whose: &str, asked: &str) -> Result<(), Error> {
+    match leads_home(address, asked) {
+        false => Ok(()),
+        true => Err(Error::untrusted(format!(
+            "{what} {} is on this machine, and {whose} is elsewhere",
+            ForeignAddress(address)
+        ))),
+    }
 }
 
 /// Makes the error of a missing member that the specification requires.

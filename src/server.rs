@@ -318,6 +318,18 @@ impl AuthorizationServer {
         })
     }
 
+    /// Returns all endpoints with their names of RFC 8414 §2.
+    pub(crate) fn endpoints(&self) -> [(&'static str, Option<&Endpoint>); 6] {
+        [
+            ("authorization_endpoint", self.authorization_endpoint.as_ref()),
+            ("token_endpoint", Some(&self.token_endpoint)),
+            ("device_authorization_endpoint", self.device_authorization_endpoint.as_ref()),
+            ("introspection_endpoint", self.introspection_endpoint.as_ref()),
+            ("registration_endpoint", self.registration_endpoint.as_ref()),
+            ("revocation_endpoint", self.revocation_endpoint.as_ref()),
+        ]
+    }
+
     /// Returns what is wrong with an endpoint that the server's document names, and that was left out because
     /// of it.
     fn unsound_endpoint(&self, what: &str) -> Option<Error> {

@@ -319,14 +319,6 @@ fn optional_endpoint(name: &str, member: Member<'_>, extras: &mut Extras) -> Res
 /// Writes the document of RFC 8414 §2, with the settings that this RFC does not define under `oauth2_proto`.
 impl Serialize for AuthorizationServer {
     fn serialize<S: Serializer>(&self, target: S) -> Result<S::Ok, S::Error> {
-        let endpoints = [
-            ("authorization_endpoint", self.authorization_endpoint.as_ref()),
-            ("token_endpoint", Some(&self.token_endpoint)),
-            ("device_authorization_endpoint", self.device_authorization_endpoint.as_ref()),
-            ("introspection_endpoint", self.introspection_endpoint.as_ref()),
-            ("registration_endpoint", self.registration_endpoint.as_ref()),
-            ("revocation_endpoint", self.revocation_endpoint.as_ref()),
-        ];
         let lists = [
             ("grant_types_supported", &self.grant_types_supported),
             ("token_endpoint_auth_methods_supported", &self.token_endpoint_auth_methods_supported),
@@ -341,7 +333,7 @@ impl Serialize for AuthorizationServer {
         if let Some(issuer) = &self.issuer {
             document.serialize_entry("issuer", issuer.as_str())?;
         }
-        let endpoints = endpoints.map(|(name, endpoint)| (name, endpoint.map(Endpoint::as_str)));
+        let endpoints = self.endpoints().map(|(name, endpoint)| (name, endpoint.map(Endpoint::as_str)));
         for (name, endpoint) in endpoints {
             if let Some(url) = endpoint {
                 document.serialize_entry(name, url)?;

@@ -10,7 +10,7 @@ use crate::discovery::addresses::{Search, well_known};
 use crate::error::Error;
 use crate::text::foreign::ForeignAddress;
 use crate::text::json::Extras;
-use crate::text::uri::{Endpoint, Issuer, Refused, leads_home, split_address};
+use crate::text::uri::{Endpoint, Issuer, Refused, split_address};
 
 /// The search for the metadata of a protected resource, such as an API or an MCP server.
 ///
@@ -171,13 +171,8 @@ fn check_challenge<'a>(url: &'a str, requested_url: &str) -> Result<&'a str, Err
     let of_challenge =
         |refused: Refused| Error::invalid(format!("the challenge's resource_metadata {refused}"));
     Endpoint::parse(url, &[]).map_err(of_challenge)?;
-    match leads_home(url, requested_url) {
-        false => Ok(url),
-        true => Err(Error::untrusted(format!(
-            "the challenge's resource_metadata {} leads to this machine, and the resource is elsewhere",
-            ForeignAddress(url)
-        ))),
-    }
+    answer::check_host("the challenge's resource_metadata", url, "the resource", requested_url)?;
+    Ok(url)
 }
 
 /// The metadata of a protected resource (RFC 9728 §2).
@@ -281,11 +276,9 @@ impl Readable for ResourceMetadata {
             )));
         }
         let servers = answer::texts("authorization_servers", servers)?.unwrap_or_default();
-        if let Some(server) = servers.iter().find(|it| leads_home(it, context.requested.as_str())) {
-            return Err(Error::untrusted(format!(
-                "the authorization server {} is on this machine, and the resource is elsewhere",
-                ForeignAddress(server)
-            )));
+        for server in &servers {
+            let asked = context.requested.as_str();
+            answer::check_host("the authorization server", server, "the resource", asked)?;
         }
         let servers = servers.iter().map(|issuer| Issuer::parse(issuer)).collect::<Result<_, _>>();
         extras.keep_storable();

@@ -9,10 +9,9 @@ use crate::call::{Readable, Reply, Response, sealed};
 use crate::error::Error;
 use crate::registration::metadata::{AUTH_METHOD, REDIRECT_URIS, uses_secret};
 use crate::registration::registered::{EXPIRES_AT, ISSUED_AT, Management, Registered, RegisteredAt};
-use crate::text::foreign::ForeignAddress;
 use crate::text::json::{Extras, Member};
 use crate::text::secret::Secret;
-use crate::text::uri::{Endpoint, leads_home};
+use crate::text::uri::Endpoint;
 
 /// The context that the reader of a registration needs.
 pub struct RegistrationContext {
@@ -46,13 +45,9 @@ impl Readable for Registered {
         let method = answer::text(AUTH_METHOD, method)?;
         let token = answer::secret("registration_access_token", token)?;
         let uri = read_address("registration_client_uri", uri)?;
-        if let Some(uri) = &uri
-            && leads_home(uri.as_str(), context.at.token_endpoint.as_str())
-        {
-            return Err(Error::untrusted(format!(
-                "registration_client_uri {} is on this machine, and the server is elsewhere",
-                ForeignAddress(uri.as_str())
-            )));
+        if let Some(uri) = &uri {
+            let asked = context.at.token_endpoint.as_str();
+            answer::check_host("registration_client_uri", uri.as_str(), "the server", asked)?;
         }
         let redirect_uris = answer::texts(REDIRECT_URIS, redirect_uris)?;
 
