@@ -119,7 +119,8 @@ fn hex_digit(nibble: u8) -> char {
     char::from(*b"0123456789ABCDEF".get(usize::from(nibble)).unwrap_or(&b'0'))
 }
 
-fn hex_value(digit: u8) -> Option<u8> {
+/// Returns the value of a hex digit.
+pub(crate) fn hex_value(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
