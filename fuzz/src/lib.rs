@@ -1,12 +1,15 @@
-//! Helpers of the fuzz targets: fixed, visibly fake clients, and a parser for the lines of an input.
+//! Helpers of the fuzz targets: fixed, visibly fake clients, a parser for the lines of an input, and a model of
+//! the rules for token responses.
 
+use std::fmt::Debug;
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use oauth2_proto::{
-    AuthorizationServer, Call, Client, ClientAuth, Entropy, PendingAuthorization, TokenResponse,
+    AuthorizationServer, Call, Client, ClientAuth, Entropy, Error, PendingAuthorization, TokenResponse,
+    server::Leniency,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The `state` of [`stored_pending`]; short, so that a fuzzer can guess it.
 pub const STATE: &str = "fake-state";
@@ -77,9 +80,87 @@ pub fn lines<const N: usize>(mut data: &[u8]) -> Option<([&str; N], &[u8])> {
 }
 
 /// Reads a JSON object with `serde_json`, after an optional byte-order mark.
-pub fn json_object(body: &[u8]) -> Option<serde_json::Map<String, Value>> {
+pub fn json_object(body: &[u8]) -> Option<Map<String, Value>> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     serde_json::from_slice(body).ok()
+}
+
+/// Returns a server with the leniencies whose letters `options` holds.
+pub fn tolerating(server: AuthorizationServer, options: &str) -> AuthorizationServer {
+    let chosen = LENIENCIES.into_iter().filter(|(letter, _)| options.contains(*letter));
+    chosen.fold(server, |server, (_, leniency)| server.tolerate(leniency))
+}
+
+const LENIENCIES: [(char, Leniency); 7] = [
+    ('m', Leniency::MissingTokenType),
+    ('t', Leniency::AnyTokenType),
+    ('a', Leniency::ScopeArray),
+    ('c', Leniency::ScopeComma),
+    ('f', Leniency::FormEncoded),
+    ('z', Leniency::ZeroMeansNeverExpires),
+    ('n', Leniency::NegativeMeansNeverExpires),
+];
+
+/// Returns whether the members form a token response, by the rules and the leniencies that `options` choose.
+/// `token_types` are the known ones, in lower case.
+pub fn is_token_response(object: &Map<String, Value>, options: &str, token_types: &[&str]) -> bool {
+    let has = |letter| options.contains(letter);
+    let member = |name: &str| object.get(name).unwrap_or(&Value::Null);
+    let is_token = |text: &str| !text.contains(char::is_control);
+
+    let access_token = member("access_token").as_str().is_some_and(|text| !text.is_empty() && is_token(text));
+    let refresh_token = match member("refresh_token") {
+        Value::Null => true,
+        Value::String(text) => is_token(text),
+        _ => false,
+    };
+    let token_type = match member("token_type") {
+        Value::Null => has('m'),
+        Value::String(name) if name.is_empty() => has('m'),
+        Value::String(name) => {
+            token_types.contains(&&*name.to_ascii_lowercase()) || (has('t') && is_token(name))
+        }
+        _ => false,
+    };
+    let scope = match member("scope") {
+        Value::Null | Value::String(_) => true,
+        Value::Array(values) => has('a') && values.iter().all(Value::is_string),
+        _ => false,
+    };
+    let expires_in = member("expires_in");
+    let expires_in =
+        expires_in.is_null() || seconds(expires_in).is_some() || (has('n') && is_negative(expires_in));
+    is_no_error(member("error")) && access_token && refresh_token && token_type && scope && expires_in
+}
+
+/// Returns whether a member `error` is missing or empty.
+pub fn is_no_error(error: &Value) -> bool {
+    error.is_null() || error.as_str() == Some("")
+}
+
+fn is_negative(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.as_f64().is_some_and(|seconds| seconds < 0.0),
+        Value::String(text) => text.strip_prefix('-').is_some_and(|digits| {
+            digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.bytes().any(|byte| byte != b'0')
+        }),
+        _ => false,
+    }
+}
+
+/// Reads a number of seconds in any form that servers send.
+pub fn seconds(value: &Value) -> Option<u64> {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            number.as_f64().filter(|seconds| *seconds >= 0.0).map(|seconds| seconds as u64)
+        }
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() => {
+            // A number that does not fit becomes the largest one.
+            Some(text.parse().unwrap_or(u64::MAX))
+        }
+        _ => None,
+    }
 }
 
 /// Asserts that a text contains no control characters, which could move a cursor or forge a log line.
@@ -118,4 +199,31 @@ fn mask(value: &mut Value) {
     if let Value::String(text) = value {
         *text = text.replace(|sign: char| sign.is_ascii_alphanumeric(), "x");
     }
+}
+
+/// Asserts that the printed outcome is the same for a copy of the members with other secrets.
+///
+/// The comparison works for every input. A search for the token would fail on a token like `Bearer`, which is
+/// also a word of the printed text.
+pub fn check_printing<T: Debug>(
+    read: impl Fn(&[u8]) -> Result<T, Error>,
+    object: &Map<String, Value>,
+    also_shown: &[&str],
+) {
+    let shown = ["token_type", "expires_in", "scope", "error", "error_description", "error_uri", "interval"];
+    let is_shown = |name: &str| shown.contains(&name) || also_shown.contains(&name);
+    let mut twin = object.clone();
+    for (name, value) in twin.iter_mut().filter(|(name, _)| !is_shown(name)) {
+        // An invalid token stays, because the error mentions the fault.
+        let is_token = matches!(name.as_str(), "access_token" | "refresh_token");
+        let sound = value.as_str().is_some_and(|text| !text.is_empty() && !text.contains(char::is_control));
+        if sound || !is_token {
+            *value = "fake-other-secret".into();
+        }
+    }
+    let print = |object| match read(serde_json::to_string(object).unwrap().as_bytes()) {
+        Ok(value) => format!("{value:?}"),
+        Err(error) => format!("{error}\n{error:?}"),
+    };
+    assert_eq!(print(object), print(&twin));
 }
