@@ -77,7 +77,9 @@ use crate::text::uri::{Issuer, split_address};
 /// those of the later requests. If this is not you, restrict the addresses that your HTTP client may reach,
 /// or it can be led into your own network. The crate refuses everything but `https`, and `http` to loopback
 /// addresses, and a loopback address in the document of a server elsewhere. It follows no redirects.
-pub struct ServerDiscovery(Search<ServerMetadata>);
+pub struct ServerDiscovery {
+    search: Search<ServerMetadata>,
+}
 
 impl ServerDiscovery {
     /// Starts the search for the server with this issuer identifier.
@@ -103,14 +105,15 @@ impl ServerDiscovery {
         }
         let asked = issuer.to_owned();
         let context = ServerContext { issuer: asked.clone(), asked, requires_pkce: false };
-        Ok(Self(Search::new(well_known(issuer, "oauth-authorization-server"), addresses, context)))
+        let first = well_known(issuer, "oauth-authorization-server");
+        Ok(Self { search: Search::new(first, addresses, context) })
     }
 
     /// Refuses a server that does not announce PKCE, as MCP requires (RFC 8414 §2: an absent
     /// `code_challenge_methods_supported` means that it has none). By default, the absent list passes,
     /// because large providers support `S256` without listing it.
     pub fn require_pkce_announced(mut self) -> Self {
-        self.0.call.context.requires_pkce = true;
+        self.search.call.context.requires_pkce = true;
         self
     }
 
@@ -142,7 +145,7 @@ impl ServerDiscovery {
     /// # }
     /// ```
     pub fn issuer_differs(mut self, issuer: impl Into<String>) -> Self {
-        self.0.call.context.issuer = issuer.into();
+        self.search.call.context.issuer = issuer.into();
         self
     }
 
@@ -150,7 +153,7 @@ impl ServerDiscovery {
     ///
     /// After a failure to send it, send it again, or give up.
     pub fn call(&self) -> &Call<ServerMetadata> {
-        &self.0.call
+        &self.search.call
     }
 
     /// Goes on to the next address after an error of [`call`](Self::call).
@@ -161,7 +164,7 @@ impl ServerDiscovery {
     ///   again. If the server keeps answering so, [`skip_address`](Self::skip_address) goes on.
     /// - The most telling error of all addresses, if this was the last one.
     pub fn next_address(&mut self, error: Error) -> Result<(), Error> {
-        self.0.next(error)
+        self.search.next(error)
     }
 
     /// Goes on to the next address after any error, for a server that fails with 500 where it has no
@@ -172,7 +175,7 @@ impl ServerDiscovery {
     /// The most telling error of all addresses, if this was the last one. If it is one that was skipped,
     /// begin the discovery again later.
     pub fn skip_address(&mut self, error: Error) -> Result<(), Error> {
-        self.0.skip(error)
+        self.search.skip(error)
     }
 }
 
@@ -252,6 +255,6 @@ fn check_support(server: &AuthorizationServer, requires_pkce: bool) -> Result<()
 
 impl fmt::Debug for ServerDiscovery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt("ServerDiscovery", f)
+        self.search.fmt("ServerDiscovery", f)
     }
 }
