@@ -175,7 +175,7 @@ fn refusal(text: &str) -> String {
 }
 
 fn read_as(client: &Client, refresh_token: &str, status: u16, header: (&str, &str), body: &str) {
-    let call = client.refresh(&Secret::new(refresh_token)).start().unwrap();
+    let call = client.refresh(&Secret::new(refresh_token)).start(SystemTime::UNIX_EPOCH).unwrap();
     let _ = black_box(call.read(Response::new(status, [header], body.as_bytes())));
 }
 

@@ -68,7 +68,7 @@ fn signed_in(client: &Client, number: usize) -> Session {
 }
 
 fn tokens(client: &Client, number: usize, generation: usize) -> TokenResponse {
-    let call = client.refresh(&Secret::new("fake-refresh-token")).start().unwrap();
+    let call = client.refresh(&Secret::new("fake-refresh-token")).start(SystemTime::UNIX_EPOCH).unwrap();
     call.read(Response::new(200, HEADERS, body(number, generation).as_bytes())).unwrap()
 }
 

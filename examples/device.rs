@@ -82,7 +82,7 @@ fn describe(token_endpoint: &str, device_authorization_endpoint: &str) -> Result
 /// Signs in: asks for the codes, shows them, and polls until the person has decided.
 fn sign_in(client: &Client, scopes: &[String], plays_person: bool) -> Result<TokenResponse, String> {
     show::step("Ask for the codes");
-    let call = client.device_authorization().scopes(scopes).start().map_err(text)?;
+    let call = client.device_authorization().scopes(scopes).start(SystemTime::now()).map_err(text)?;
     show::request(call.request());
     let (status, headers, body) = http::send(call.request())?;
     let authorization = call.read(Response::new(status, pairs(&headers), &body)).map_err(text)?;

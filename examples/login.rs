@@ -116,7 +116,7 @@ fn tour() -> Result<(), Failure> {
 
     show::step("Refresh");
     let refresh_token = tokens.refresh_token().ok_or("there is no refresh token".to_owned())?;
-    let refresh = client.refresh(refresh_token).start()?;
+    let refresh = client.refresh(refresh_token).start(SystemTime::now())?;
     show::request(refresh.request());
     let refreshed = exchange(&refresh)?;
     println!();
@@ -157,7 +157,7 @@ fn sign_in_at_pleo(arguments: &Arguments) -> Result<(), Failure> {
     show::tokens(&tokens);
     if let Some(refresh_token) = tokens.refresh_token() {
         println!("\nRefreshing once.");
-        let refreshed = exchange(&client.refresh(refresh_token).start()?)?;
+        let refreshed = exchange(&client.refresh(refresh_token).start(SystemTime::now())?)?;
         show::tokens(&refreshed);
         show::replaced(&refreshed);
     }

@@ -3,12 +3,15 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::client::{ASSERTION_TYPE, Client};
+use crate::dpop::DpopKey;
 use crate::error::retry_after::RetryAfter;
 use crate::error::{Advice, Error};
 use crate::text::foreign::ForeignAddress;
@@ -86,6 +89,35 @@ impl<R: Reply> Call<R> {
         &mut self.request
     }
 
+    /// Signs the request anew for another attempt, by the client that made it: a new assertion (RFC 7523 §3),
+    /// and a new proof with the newest nonce of the server (RFC 9449 §7.3 and §8).
+    ///
+    /// A server refuses an assertion or a proof that it has seen before, so call `renew` before you send a
+    /// call again. A call without signatures stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// Misuse: a key of the client signs elsewhere ([`Client::signing`]), or its signer failed.
+    pub fn renew(&mut self, client: &Client, now: SystemTime) -> Result<(), Error> {
+        let request = &mut self.request;
+        if request.form().iter().any(|(name, _)| name == ASSERTION_TYPE.0)
+            && let Some(assertion) = client.assertion(now)?
+        {
+            request.set_form_parameter("client_assertion", assertion.expose());
+        }
+        if request.proved_by.is_some() {
+            client.prove(request, now)?;
+        }
+        Ok(())
+    }
+
+    /// Adopts the nonce in a response, whatever its status (RFC 9449 §8.2).
+    pub(crate) fn learn_nonce(&self, response: &Response<'_>) {
+        if let (Some(key), Some(nonce)) = (&self.request.proved_by, &response.dpop_nonce) {
+            key.learn(&self.request.url, nonce);
+        }
+    }
+
     /// Completes the error of a reader: adds the status and the `Retry-After`, withholds the server's texts
     /// that repeat a secret of this request, and adds a hint at the configuration.
     pub(crate) fn complete(&self, error: Error, status: u16, retry_after: Option<RetryAfter>) -> Error {
@@ -105,6 +137,7 @@ impl<R: Readable> Call<R> {
     ///
     /// [`Error::advice`] says whether to send the call again.
     pub fn read(&self, response: Response<'_>) -> Result<R::Output, Error> {
+        self.learn_nonce(&response);
         let Response { status, retry_after, .. } = response;
         R::read(response, &self.context).map_err(|error| self.complete(error, status, retry_after))
     }
@@ -146,6 +179,8 @@ pub struct Request {
     body: Secret,
     /// True if form-encoding changed the credentials of HTTP Basic, which some servers do not expect.
     pub(crate) credentials_are_encoded: bool,
+    /// The key of the proof in the header `dpop`, which takes the nonces of the answers.
+    proved_by: Option<DpopKey>,
 }
 
 #[derive(Clone)]
@@ -164,6 +199,7 @@ impl Request {
             authorization: None,
             body: Secret::new(""),
             credentials_are_encoded: false,
+            proved_by: None,
         }
     }
 
@@ -176,6 +212,7 @@ impl Request {
             authorization,
             body: Secret::new(body),
             credentials_are_encoded: false,
+            proved_by: None,
         }
     }
 
@@ -200,10 +237,18 @@ impl Request {
         Self { method: method.into(), headers, ..Self::form_post(url, body, authorization) }
     }
 
+    /// Sets the proof of possession (RFC 9449 §4.1).
+    pub(crate) fn set_proof(&mut self, key: &DpopKey, proof: Secret) {
+        self.set_header("dpop", proof);
+        self.proved_by = Some(key.clone());
+    }
+
     /// Replaces the client authentication, in the header or in the form, by another `authorization` header.
     pub(crate) fn replace_credentials(&mut self, authorization: Secret) {
         self.remove_form_parameter("client_id");
         self.remove_form_parameter("client_secret");
+        self.remove_form_parameter(ASSERTION_TYPE.0);
+        self.remove_form_parameter("client_assertion");
         self.authorization = Some(Arc::new(authorization));
         self.credentials_are_encoded = false;
     }
@@ -422,7 +467,7 @@ fn secret_parameters(body: &str) -> Vec<Secret> {
     let form = body.split('&').map(|pair| pair.split_once('=').unwrap_or(("", pair)));
     let form = form.filter(|(name, value)| match form::unescape(name).as_deref() {
         Some("code" | "code_verifier" | "refresh_token" | "client_secret" | "token" | "device_code") => true,
-        Some("assertion" | "subject_token" | "actor_token") => true,
+        Some("assertion" | "client_assertion" | "subject_token" | "actor_token") => true,
         Some(
             "grant_type" | "redirect_uri" | "scope" | "client_id" | "resource" | "audience"
             | "token_type_hint",

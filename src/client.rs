@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
 use crate::call::Request;
-use crate::client_auth::{ClientAuth, Method};
+use crate::client_auth::{ClientAuth, Method, Signatures};
+use crate::dpop::DpopKey;
 use crate::error::Error;
 use crate::server::AuthorizationServer;
 use crate::text::form;
@@ -19,11 +21,12 @@ use crate::text::uri::{Endpoint, Issuer};
 ///
 /// ```
 /// use oauth2_proto::{Client, ClientAuth, Secret, pleo};
+/// use std::time::SystemTime;
 ///
 /// # fn main() -> Result<(), oauth2_proto::Error> {
 /// let auth = ClientAuth::basic("fake-secret");
 /// let client = Client::new(pleo::staging(), "client-id", auth)?;
-/// let call = client.refresh(&Secret::new("fake-refresh-token")).start()?;
+/// let call = client.refresh(&Secret::new("fake-refresh-token")).start(SystemTime::now())?;
 /// assert_eq!(call.request().url(), "https://auth.staging.pleo.io/oauth/token");
 ///
 /// let error = Client::new(pleo::staging(), "", ClientAuth::basic("fake")).unwrap_err();
@@ -38,7 +41,11 @@ use crate::text::uri::{Endpoint, Issuer};
 pub struct Client {
     pub(crate) server: AuthorizationServer,
     client_id: String,
-    auth: ClientAuth,
+    pub(crate) auth: ClientAuth,
+    /// The key that tokens are bound to.
+    pub(crate) dpop: Option<DpopKey>,
+    /// Signatures that were made elsewhere, for one request.
+    pub(crate) signatures: Option<Arc<Signatures>>,
     /// The `Authorization` header of every token request.
     authorization: Option<Arc<Secret>>,
     credentials_are_encoded: bool,
@@ -99,7 +106,12 @@ impl Client {
                  another client authentication",
             ));
         }
+        if let Some(assertions) = auth.assertions() {
+            assertions.check(&server)?;
+        }
         Ok(Self {
+            dpop: None,
+            signatures: None,
             authorization: auth.authorization(&client_id).map(Arc::new),
             credentials_are_encoded: auth.encodes(&client_id),
             authorization_url_start: server
@@ -115,11 +127,23 @@ impl Client {
                 refreshes: server.check_grant_type("refresh_token").is_ok(),
                 has_own_tokens: !matches!(auth.0, Method::None)
                     && server.check_grant_type("client_credentials").is_ok(),
+                bound_to: None,
             }),
             server,
             client_id,
             auth,
         })
+    }
+
+    /// Returns this client with a key that its tokens are bound to (RFC 9449): each token request holds a
+    /// proof of the key, and an answer with another kind of tokens is refused.
+    ///
+    /// The [`dpop`](crate::dpop) module has an example.
+    pub fn dpop(mut self, key: DpopKey) -> Self {
+        let holder = Holder { bound_to: Some(key.digest()), ..*self.holder };
+        self.holder = Arc::new(holder);
+        self.dpop = Some(key);
+        self
     }
 
     /// Returns the server that this client is registered at; its [`metadata`](AuthorizationServer::metadata)
@@ -145,6 +169,11 @@ impl Client {
         &self.client_id
     }
 
+    /// Returns this client with signatures that were made elsewhere.
+    pub(crate) fn with_signatures(&self, signatures: Signatures) -> Self {
+        Self { signatures: Some(Arc::new(signatures)), ..self.clone() }
+    }
+
     /// Returns the name of this client's authentication (RFC 8414 §2).
     pub(crate) fn auth_method(&self) -> &'static str {
         self.auth.method()
@@ -167,16 +196,30 @@ impl Client {
         matches!(self.auth.0, Method::None)
     }
 
-    /// Makes a request to the token endpoint with this client's authentication (RFC 6749 §2.3 and §3.2).
+    /// Makes a request to the token endpoint with this client's authentication (RFC 6749 §2.3 and §3.2), and
+    /// with a proof of its key, if it has one (RFC 9449 §5). Each name must need no escaping.
     ///
     /// Leaves out a parameter with an empty value, which counts as absent (RFC 6749 §3.2).
-    pub(crate) fn token_request(
+    pub(crate) fn token_request<'a>(
         &self,
         parameters: &[(&str, &str)],
-        resources: &[impl AsRef<str>],
-    ) -> Request {
-        let resources = resources.iter().map(|resource| ("resource", resource.as_ref()));
-        self.request(&self.server.token_endpoint, parameters, resources)
+        more: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+        now: SystemTime,
+    ) -> Result<Request, Error> {
+        let mut request = self.request(&self.server.token_endpoint, parameters, more, now)?;
+        self.prove(&mut request, now)?;
+        Ok(request)
+    }
+
+    /// Adds a proof of this client's key to a token request, if it has one (RFC 9449 §5).
+    pub(crate) fn prove(&self, request: &mut Request, now: SystemTime) -> Result<(), Error> {
+        let Some(key) = &self.dpop else { return Ok(()) };
+        let proof = match &self.signatures {
+            Some(signatures) => signatures.take_proof()?,
+            None => key.token_proof(self.server.token_endpoint.as_str(), now)?.sign()?,
+        };
+        request.set_proof(key, proof);
+        Ok(())
     }
 
     /// Makes a request to any endpoint with this client's authentication: the parameters, then `more` of
@@ -188,11 +231,17 @@ impl Client {
         endpoint: &Endpoint,
         parameters: &[(&str, &str)],
         more: impl Iterator<Item = (&'a str, &'a str)> + Clone,
-    ) -> Request {
-        let credentials: &[(&str, &str)] = match &self.auth.0 {
-            Method::Basic(_) | Method::BasicUnencoded(_) => &[],
-            Method::Post(secret) => &[("client_id", &self.client_id), ("client_secret", secret.expose())],
-            Method::None => &[("client_id", &self.client_id)],
+        now: SystemTime,
+    ) -> Result<Request, Error> {
+        let assertion = self.assertion(now)?;
+        let client_id = ("client_id", self.client_id.as_str());
+        let credentials: &[(&str, &str)] = match (&self.auth.0, &assertion) {
+            (Method::Basic(_) | Method::BasicUnencoded(_), _) => &[],
+            (Method::Post(secret), _) => &[client_id, ("client_secret", secret.expose())],
+            (_, Some(assertion)) => {
+                &[client_id, (ASSERTION_TYPE.0, ASSERTION_TYPE.1), ("client_assertion", assertion.expose())]
+            }
+            (_, None) => &[client_id],
         };
         let pairs = || {
             let pairs = parameters
@@ -206,9 +255,22 @@ impl Client {
         pairs().for_each(|(name, value)| form::push_pair(&mut body, name, value));
         let mut request = Request::form_post(endpoint.to_shared(), body, self.authorization.clone());
         request.credentials_are_encoded = self.credentials_are_encoded;
-        request
+        Ok(request)
+    }
+
+    /// Returns a new assertion, if this client authenticates with assertions.
+    pub(crate) fn assertion(&self, now: SystemTime) -> Result<Option<Secret>, Error> {
+        match (self.auth.assertions(), &self.signatures) {
+            (None, _) => Ok(None),
+            (Some(_), Some(signatures)) => signatures.take_assertion().map(Some),
+            (Some(assertions), None) => assertions.next(&self.server, &self.client_id, now)?.sign().map(Some),
+        }
     }
 }
+
+/// The parameter that says what kind of assertion there is (RFC 7523 §2.2).
+pub(crate) const ASSERTION_TYPE: (&str, &str) =
+    ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -216,6 +278,7 @@ impl fmt::Debug for Client {
             .field("server", &self.server)
             .field("client_id", &self.client_id)
             .field("auth", &self.auth)
+            .field("dpop", &self.dpop)
             .finish_non_exhaustive()
     }
 }
@@ -252,6 +315,8 @@ pub(crate) struct Holder {
     pub(crate) refreshes: bool,
     /// Whether the client has credentials, and the server is not known to refuse tokens for them.
     pub(crate) has_own_tokens: bool,
+    /// The thumbprint of the key that the client's tokens are bound to (RFC 9449 §6.1).
+    pub(crate) bound_to: Option<[u8; 32]>,
 }
 
 impl Holder {
@@ -391,7 +456,7 @@ mod tests {
         let other = client("HTTPS://AS.example:443/authorize", "https://As.Example:443/token");
         assert_eq!((one.started_by, one.holder.issued_to), (other.started_by, other.holder.issued_to));
         assert!(other.authorization_url_start.starts_with("HTTPS://AS.example:443/authorize?"));
-        let call = other.refresh(&Secret::new("fake-refresh-token")).start().unwrap();
+        let call = other.refresh(&Secret::new("fake-refresh-token")).start(SystemTime::UNIX_EPOCH).unwrap();
         assert_eq!(call.request().url(), "https://As.Example:443/token");
 
         let elsewhere = client("https://as.example/Authorize", "https://as.example/token?");

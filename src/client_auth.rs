@@ -1,8 +1,26 @@
-//! Client authentication (RFC 6749 §2.3).
+//! Client authentication (RFC 6749 §2.3): secrets, assertions that a key signs (RFC 7523), and TLS
+//! certificates (RFC 8705).
+//!
+//! [`ClientAuth`] has a constructor for each method. A key signs in this process, or elsewhere: see
+//! [`jose`](crate::jose).
+
+mod assertion;
+mod signing;
+
+pub use self::signing::Signing;
+
+pub(crate) use self::assertion::Assertion;
+pub(crate) use self::signing::Signatures;
+
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::authorization::Entropy;
+use crate::client_auth::assertion::Assertions;
+use crate::error::Error;
+use crate::jose::SigningKey;
 use crate::text::form;
 use crate::text::secret::Secret;
 
@@ -15,6 +33,7 @@ use crate::text::secret::Secret;
 ///
 /// ```
 /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Secret};
+/// use std::time::SystemTime;
 ///
 /// # fn main() -> Result<(), oauth2_proto::Error> {
 /// let server = AuthorizationServer::new(
@@ -29,7 +48,7 @@ use crate::text::secret::Secret;
 ///     (ClientAuth::none(), None, "&client_id=id"),
 /// ] {
 ///     let client = Client::new(server.clone(), "id", auth)?;
-///     let call = client.refresh(&Secret::new("fake")).start()?;
+///     let call = client.refresh(&Secret::new("fake")).start(SystemTime::now())?;
 ///     assert_eq!(call.request().header("authorization"), header);
 ///     let refresh = "grant_type=refresh_token&refresh_token=fake";
 ///     assert_eq!(call.request().body(), format!("{refresh}{body}"));
@@ -45,7 +64,19 @@ pub(crate) enum Method {
     Basic(Secret),
     BasicUnencoded(Secret),
     Post(Secret),
+    Assertion(Box<Assertions>),
+    Tls { is_self_signed: bool },
     None,
+}
+
+/// The audience of an assertion, which is the server that it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Audience {
+    /// The server's issuer identifier, which no other server takes (draft-ietf-oauth-rfc7523bis §4).
+    Issuer,
+    /// The token endpoint's address, which older servers want (RFC 7523 §3).
+    TokenEndpoint,
 }
 
 impl ClientAuth {
@@ -67,6 +98,66 @@ impl ClientAuth {
         Self(Method::Post(client_secret.into()))
     }
 
+    /// Uses `private_key_jwt`: a short-lived assertion that a key of this client signs (RFC 7523 §2.2, OpenID
+    /// Connect Core §9).
+    ///
+    /// The assertion is for the server's [`issuer`](crate::AuthorizationServer::issuer), which must be set;
+    /// [`assertion_audience`](Self::assertion_audience) names another audience.
+    pub fn private_key_jwt(key: SigningKey) -> Self {
+        Self(Method::Assertion(Box::new(Assertions::of_key(key))))
+    }
+
+    /// Uses `client_secret_jwt`: a short-lived assertion that is signed with the client secret by `HS256`
+    /// (OpenID Connect Core §9). Takes random bytes from the operating system.
+    ///
+    /// # Errors
+    ///
+    /// Misuse: the secret is shorter than 32 bytes (RFC 7518 §3.2), or the operating system has no random
+    /// bytes.
+    #[cfg(feature = "os-random")]
+    pub fn client_secret_jwt(client_secret: impl Into<Secret>) -> Result<Self, Error> {
+        Self::client_secret_jwt_with(client_secret, Entropy::from_os()?)
+    }
+
+    /// Like `client_secret_jwt`, with your own random bytes.
+    ///
+    /// # Errors
+    ///
+    /// Misuse: the secret is shorter than 32 bytes (RFC 7518 §3.2).
+    pub fn client_secret_jwt_with(client_secret: impl Into<Secret>, entropy: Entropy) -> Result<Self, Error> {
+        Ok(Self(Method::Assertion(Box::new(Assertions::of_secret(client_secret.into(), &entropy)?))))
+    }
+
+    /// Uses `tls_client_auth`: the TLS connection of your HTTP client presents a certificate of a known
+    /// authority, and the request names the client (RFC 8705 §2.1).
+    pub fn tls_client_auth() -> Self {
+        Self(Method::Tls { is_self_signed: false })
+    }
+
+    /// Uses `self_signed_tls_client_auth`: the TLS connection of your HTTP client presents a certificate that
+    /// is registered for this client, and the request names the client (RFC 8705 §2.2).
+    pub fn self_signed_tls_client_auth() -> Self {
+        Self(Method::Tls { is_self_signed: true })
+    }
+
+    /// Sets the audience of assertions; without this call it is [`Audience::Issuer`]. The other methods have
+    /// none, and stay as they are.
+    pub fn assertion_audience(mut self, audience: Audience) -> Self {
+        if let Method::Assertion(assertions) = &mut self.0 {
+            assertions.audience = audience;
+        }
+        self
+    }
+
+    /// Sets how long an assertion is valid, in whole seconds; without this call it is a minute. The other
+    /// methods have none, and stay as they are.
+    pub fn assertion_lifetime(mut self, lifetime: Duration) -> Self {
+        if let Method::Assertion(assertions) = &mut self.0 {
+            assertions.lifetime = lifetime;
+        }
+        self
+    }
+
     /// Uses `none`: a public client sends its `client_id` only.
     pub fn none() -> Self {
         Self(Method::None)
@@ -74,9 +165,12 @@ impl ClientAuth {
 
     /// Returns the name in `token_endpoint_auth_methods_supported` (RFC 8414 §2).
     pub(crate) fn method(&self) -> &'static str {
-        match self.0 {
+        match &self.0 {
             Method::Basic(_) | Method::BasicUnencoded(_) => "client_secret_basic",
             Method::Post(_) => "client_secret_post",
+            Method::Assertion(assertions) => assertions.method(),
+            Method::Tls { is_self_signed: false } => "tls_client_auth",
+            Method::Tls { is_self_signed: true } => "self_signed_tls_client_auth",
             Method::None => "none",
         }
     }
@@ -85,7 +179,16 @@ impl ClientAuth {
     pub(crate) fn secret(&self) -> Option<&Secret> {
         match &self.0 {
             Method::Basic(secret) | Method::BasicUnencoded(secret) | Method::Post(secret) => Some(secret),
-            Method::None => None,
+            Method::Assertion(assertions) => assertions.secret(),
+            Method::Tls { .. } | Method::None => None,
+        }
+    }
+
+    /// Returns how this client makes assertions, if it makes any.
+    pub(crate) fn assertions(&self) -> Option<&Assertions> {
+        match &self.0 {
+            Method::Assertion(assertions) => Some(assertions),
+            _ => None,
         }
     }
 
@@ -96,7 +199,7 @@ impl ClientAuth {
         };
         match &self.0 {
             Method::Basic(secret) => !(is_plain(client_id) && is_plain(secret.expose())),
-            Method::BasicUnencoded(_) | Method::Post(_) | Method::None => false,
+            _ => false,
         }
     }
 
@@ -112,7 +215,7 @@ impl ClientAuth {
                 Secret::new(pair)
             }
             Method::BasicUnencoded(secret) => Secret::new(format!("{client_id}:{}", secret.expose())),
-            Method::Post(_) | Method::None => return None,
+            _ => return None,
         };
         let mut header = String::with_capacity(6 + pair.expose().len().div_ceil(3) * 4);
         header.push_str("Basic ");

@@ -27,10 +27,11 @@ use crate::text::secret::Secret;
 /// ```
 /// use oauth2_proto::{Advice, Client, ClientAuth, Response, Secret, pleo};
 /// use oauth2_proto::error::ErrorKind;
+/// use std::time::SystemTime;
 ///
 /// let auth = ClientAuth::basic("fake-secret");
 /// let client = Client::new(pleo::staging(), "client-id", auth)?;
-/// let call = client.refresh(&Secret::new("fake-refresh")).start()?;
+/// let call = client.refresh(&Secret::new("fake-refresh")).start(SystemTime::now())?;
 /// let body = br#"{"error":"invalid_grant","error_description":"token is gone"}"#;
 /// let json = [("content-type", "application/json")];
 /// let error = call.read(Response::new(400, json, body)).unwrap_err();
@@ -181,10 +182,11 @@ impl Error {
     ///
     /// ```
     /// use oauth2_proto::{Client, ClientAuth, Response, Secret, pleo};
+    /// use std::time::SystemTime;
     ///
     /// let auth = ClientAuth::basic("fake-secret");
     /// let client = Client::new(pleo::staging(), "client-id", auth)?;
-    /// let call = client.refresh(&Secret::new("fake-refresh")).start()?;
+    /// let call = client.refresh(&Secret::new("fake-refresh")).start(SystemTime::now())?;
     /// let body = br#"{"error":"invalid_grant","suberror":"basic_action"}"#;
     /// let json = [("content-type", "application/json")];
     /// let error = call.read(Response::new(400, json, body)).unwrap_err();

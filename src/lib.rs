@@ -153,12 +153,14 @@ pub mod authorization;
 pub mod call;
 pub mod challenge;
 mod client;
-mod client_auth;
+pub mod client_auth;
 pub mod discovery;
+pub mod dpop;
 pub mod error;
 pub mod grants;
 #[cfg(any(doc, doctest))]
 pub mod guide;
+pub mod jose;
 pub mod keeper;
 pub mod management;
 pub mod pleo;

@@ -9,6 +9,7 @@
 //! ```
 //! use oauth2_proto::management::TokenKind;
 //! use oauth2_proto::{Advice, AuthorizationServer, Client, ClientAuth, Response, Secret};
+//! use std::time::SystemTime;
 //!
 //! # fn main() -> Result<(), oauth2_proto::Error> {
 //! let server = AuthorizationServer::new(
@@ -20,7 +21,7 @@
 //!
 //! // After `keeper.end(key)`, which returns the refresh token:
 //! let token = Secret::new("fake-refresh-token");
-//! let call = client.revoke(&token).hint(TokenKind::RefreshToken).start()?;
+//! let call = client.revoke(&token).hint(TokenKind::RefreshToken).start(SystemTime::now())?;
 //! assert_eq!(call.request().url(), "https://as.example/revoke");
 //! assert_eq!(
 //!     call.request().body(),
@@ -48,6 +49,7 @@ pub use self::introspection::{Introspection, IntrospectionRequest};
 pub use self::revocation::{Revocation, RevocationRequest};
 
 use std::iter;
+use std::time::SystemTime;
 
 use crate::call::Request;
 use crate::client::Client;
@@ -83,9 +85,10 @@ fn request(
     endpoint: &Endpoint,
     token: &Secret,
     kind: Option<TokenKind>,
+    now: SystemTime,
 ) -> Result<Request, Error> {
     check_token("token", token.expose())?;
     let hint = kind.map_or("", TokenKind::name);
     let parameters = [("token", token.expose()), ("token_type_hint", hint)];
-    Ok(client.request(endpoint, &parameters, iter::empty()))
+    client.request(endpoint, &parameters, iter::empty(), now)
 }

@@ -68,11 +68,12 @@ pub fn production() -> AuthorizationServer {
 ///
 /// ```
 /// use oauth2_proto::{Client, ClientAuth, Secret, pleo};
+/// use std::time::SystemTime;
 ///
 /// # fn main() -> Result<(), oauth2_proto::Error> {
 /// let server = pleo::at("http://127.0.0.1:8080")?;
 /// let client = Client::new(server, "client-id", ClientAuth::basic("fake"))?;
-/// let call = client.refresh(&Secret::new("fake-refresh-token")).start()?;
+/// let call = client.refresh(&Secret::new("fake-refresh-token")).start(SystemTime::now())?;
 /// assert_eq!(call.request().url(), "http://127.0.0.1:8080/oauth/token");
 /// # Ok(())
 /// # }
@@ -167,6 +168,8 @@ fn pleo(
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
     use crate::{Client, ClientAuth};
 
@@ -261,7 +264,7 @@ mod tests {
     #[test]
     fn a_subject_urn_is_a_text_of_an_active_token() {
         let client = Client::new(staging(), "fake-client", ClientAuth::basic("fake")).unwrap();
-        let call = client.introspect(&"fake-token".into()).start().unwrap();
+        let call = client.introspect(&"fake-token".into()).start(SystemTime::UNIX_EPOCH).unwrap();
         for (answer, subject) in [
             (r#"{"active":true,"urn:pleo:params:oauth:subject_urn":"urn:x:y"}"#, Some("urn:x:y")),
             (r#"{"active":true,"urn:pleo:params:oauth:subject_urn":17}"#, None),
@@ -277,14 +280,17 @@ mod tests {
     fn revocation_is_misuse_that_says_what_the_user_does_unless_an_endpoint_is_known() {
         let client = |server| Client::new(server, "fake-client", ClientAuth::basic("fake")).unwrap();
         for server in [staging(), production(), at("http://127.0.0.1:8080").unwrap()] {
-            let message =
-                client(server.clone()).revoke(&"fake-token".into()).start().unwrap_err().to_string();
+            let message = client(server.clone())
+                .revoke(&"fake-token".into())
+                .start(SystemTime::UNIX_EPOCH)
+                .unwrap_err()
+                .to_string();
             assert_eq!(
                 message,
                 "misuse: Pleo has no revocation endpoint; the user removes the permission in Pleo's settings"
             );
             let server = server.revocation_endpoint("https://auth.pleo.io/oauth/revoke").unwrap();
-            assert!(client(server).revoke(&"fake-token".into()).start().is_ok());
+            assert!(client(server).revoke(&"fake-token".into()).start(SystemTime::UNIX_EPOCH).is_ok());
         }
     }
 

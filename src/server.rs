@@ -386,6 +386,7 @@ impl AuthorizationServer {
 /// ```
 /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Response, Secret};
 /// use oauth2_proto::server::Leniency;
+/// use std::time::SystemTime;
 ///
 /// # fn main() -> Result<(), oauth2_proto::Error> {
 /// let strict = AuthorizationServer::new(
@@ -395,7 +396,7 @@ impl AuthorizationServer {
 /// let lenient = strict.clone().tolerate(Leniency::MissingTokenType);
 /// for (server, accepted) in [(strict, false), (lenient, true)] {
 ///     let client = Client::new(server, "client-id", ClientAuth::none())?;
-///     let call = client.refresh(&Secret::new("fake-refresh-token")).start()?;
+///     let call = client.refresh(&Secret::new("fake-refresh-token")).start(SystemTime::now())?;
 ///     let json = [("content-type", "application/json")];
 ///     let answer = Response::new(200, json, br#"{"access_token":"fake"}"#);
 ///     assert_eq!(call.read(answer).is_ok(), accepted);

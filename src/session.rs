@@ -490,6 +490,7 @@ impl Session {
         if client.holder.issued_to != self.record.issued_to {
             return Err(another_client());
         }
+        let at = now;
         let now = self.observe(now);
         let Hand::Claim(claim) = self.hand else { return Ok(None) };
         let attempt = Attempt {
@@ -498,7 +499,7 @@ impl Session {
             generation: self.record.generation,
             sent_at: now,
         };
-        let Some(call) = self.call(client, attempt)? else { return Ok(None) };
+        let Some(call) = self.call(client, attempt, at)? else { return Ok(None) };
         self.hand = Hand::Request(claim);
         // Version 1 of the stored form lacks this member.
         self.record.ends_together =

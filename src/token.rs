@@ -138,12 +138,13 @@ impl TokenResponse {
     ///
     /// ```
     /// # use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Response, Secret};
+    /// # use std::time::SystemTime;
     /// # fn main() -> Result<(), oauth2_proto::Error> {
     /// # let server =
     /// #     AuthorizationServer::new("https://as.example/authorize", "https://as.example/token")?;
     /// # let client = Client::new(server, "client-id", ClientAuth::none())?;
     /// let token = Secret::new("fake-refresh-token");
-    /// let call = client.refresh(&token).scopes(["orders:read", "orders:write"]).start()?;
+    /// let call = client.refresh(&token).scopes(["orders:read", "orders:write"]).start(SystemTime::now())?;
     /// let body = br#"{"access_token":"fake","token_type":"Bearer","scope":"orders:read"}"#;
     /// let json = [("content-type", "application/json")];
     /// let tokens = call.read(Response::new(200, json, body))?;

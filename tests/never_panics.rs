@@ -209,10 +209,10 @@ proptest! {
         let server = server.introspection_endpoint("https://as.example/introspect").unwrap();
         let (client, token) = (client_of(server), Secret::new("fake-token"));
         let response = || Response::new(status, [("retry-after", "9")], &body);
-        let is_revoked = client.revoke(&token).start().unwrap().read(response()).is_ok();
+        let is_revoked = client.revoke(&token).start(SystemTime::UNIX_EPOCH).unwrap().read(response()).is_ok();
         prop_assert_eq!(is_revoked, (200..300).contains(&status));
         // None of these bodies has a member `active`.
-        prop_assert!(client.introspect(&token).start().unwrap().read(response()).is_err());
+        prop_assert!(client.introspect(&token).start(SystemTime::UNIX_EPOCH).unwrap().read(response()).is_err());
     }
 
     #[test]
@@ -227,7 +227,7 @@ proptest! {
                 if let Ok(client) = client {
                     let request = client.authorize(address).scopes([&text]).parameter(&text, address).resource(address);
                     let _ = request.start_with(Entropy::from_bytes([1; 128]), now());
-                    let _ = client.refresh(&Secret::new(text.as_str())).scopes([&text]).resource(address).start();
+                    let _ = client.refresh(&Secret::new(text.as_str())).scopes([&text]).resource(address).start(SystemTime::UNIX_EPOCH);
                 }
             }
         }

@@ -88,7 +88,7 @@ fn no_public_type_prints_a_secret() {
         printed.debug("Secret", &refresh_token);
         let refresh = client.refresh(&refresh_token);
         printed.debug("RefreshRequest", &refresh);
-        let call = refresh.start().unwrap();
+        let call = refresh.start(SystemTime::UNIX_EPOCH).unwrap();
         printed.debug("Call", &call);
         printed.debug("Request", call.request());
         let mut request = call.request().clone();
@@ -247,7 +247,7 @@ fn no_grant_prints_a_secret() {
     let request =
         client.client_credentials().scopes(["reports:read"]).parameter("audience_key", "planted-parameter");
     printed.debug("ClientCredentialsRequest", &request);
-    let own = request.start().unwrap();
+    let own = request.start(SystemTime::UNIX_EPOCH).unwrap();
     printed.debug("Call", &own);
     let body = r#"{"access_token":"planted-own","token_type":"Bearer","refresh_token":"planted-refresh"}"#;
     let tokens = own.read(json(body)).unwrap();
@@ -273,19 +273,19 @@ fn no_grant_prints_a_secret() {
 
     let bearer = client.jwt_bearer(&token);
     printed.debug("JwtBearerRequest", &bearer);
-    let bearer = bearer.start().unwrap();
+    let bearer = bearer.start(SystemTime::UNIX_EPOCH).unwrap();
     printed.debug("Call", &bearer);
 
     let extension = client.extension_grant("urn:example:grant").parameter("assertion", "planted-assertion");
     printed.debug("ExtensionGrantRequest", &extension);
-    printed.debug("Call", &extension.start().unwrap());
+    printed.debug("Call", &extension.start(SystemTime::UNIX_EPOCH).unwrap());
 
     let exchange = client
         .token_exchange(&token, token_type::ACCESS_TOKEN)
         .actor_token(&token, token_type::ACCESS_TOKEN)
         .audience("fake-audience");
     printed.debug("TokenExchangeRequest", &exchange);
-    let exchange = exchange.start().unwrap();
+    let exchange = exchange.start(SystemTime::UNIX_EPOCH).unwrap();
     printed.debug("Call", &exchange);
     let body = |issued: &str| {
         format!(
@@ -300,21 +300,25 @@ fn no_grant_prints_a_secret() {
 
     let assertion = client.identity_assertion(&token, "https://other.example");
     printed.debug("IdentityAssertionRequest", &assertion);
-    let assertion = assertion.start().unwrap();
+    let assertion = assertion.start(SystemTime::UNIX_EPOCH).unwrap();
     printed.debug("Call", &assertion);
     printed.error("IdentityAssertion", &assertion.read(json(&body("planted-token"))).unwrap_err());
     let assertion = assertion.read(json(&body(token_type::ID_JAG))).unwrap();
     printed.debug("IdentityAssertion", &assertion);
     let redeeming = client_of(server().issuer("https://other.example").unwrap());
-    printed.debug("Call", &redeeming.redeem(&assertion).unwrap());
+    printed.debug("Call", &redeeming.redeem(&assertion, SystemTime::UNIX_EPOCH).unwrap());
 
-    let misuse = client.jwt_bearer(&Secret::new("planted\n")).start().unwrap_err();
+    let misuse = client.jwt_bearer(&Secret::new("planted\n")).start(SystemTime::UNIX_EPOCH).unwrap_err();
     printed.error("misuse", &misuse);
     let echo = |secret: &str| format!(r#"{{"error":"invalid_grant","error_description":"bad {secret}!"}}"#);
     for error in [
         bearer.read(json(&echo("planted-token"))).unwrap_err(),
         exchange.read(json(&echo("planted-token"))).unwrap_err(),
-        redeeming.redeem(&assertion).unwrap().read(json(&echo("planted-new"))).unwrap_err(),
+        redeeming
+            .redeem(&assertion, SystemTime::UNIX_EPOCH)
+            .unwrap()
+            .read(json(&echo("planted-new")))
+            .unwrap_err(),
         own.read(json(&echo("planted-parameter"))).unwrap_err(),
     ] {
         assert_eq!(error.description(), Some(WITHHELD));
@@ -322,10 +326,18 @@ fn no_grant_prints_a_secret() {
     }
     // Short secrets, too, where they are known to be some.
     let short = Secret::new("s3cr3t");
-    let error = client.jwt_bearer(&short).start().unwrap().read(json(&echo("s3cr3t"))).unwrap_err();
+    let error = client
+        .jwt_bearer(&short)
+        .start(SystemTime::UNIX_EPOCH)
+        .unwrap()
+        .read(json(&echo("s3cr3t")))
+        .unwrap_err();
     assert_eq!(error.description(), Some(WITHHELD));
     // An audience is no secret.
-    let exchange = client.token_exchange(&token, token_type::JWT).audience("https://api.example").start();
+    let exchange = client
+        .token_exchange(&token, token_type::JWT)
+        .audience("https://api.example")
+        .start(SystemTime::UNIX_EPOCH);
     let error = exchange.unwrap().read(json(&echo("https://api.example"))).unwrap_err();
     assert_eq!(error.description(), Some("bad https://api.example!"));
     printed.holds_no_secret();
@@ -346,7 +358,7 @@ fn a_server_that_echoes_a_secret_is_not_repeated() {
     let verifier = serde_json::to_value(&pending).unwrap()["code_verifier"].as_str().unwrap().to_owned();
     let callback = format!("code=planted-code&state={}", pending.state());
     let exchange = pending.receive(&client, callback.as_str(), now()).unwrap();
-    let refresh = client.refresh(&Secret::new("planted-refresh")).start().unwrap();
+    let refresh = client.refresh(&Secret::new("planted-refresh")).start(SystemTime::UNIX_EPOCH).unwrap();
     let echoed = |secret: &str, read: &dyn Fn(Response<'_>) -> Option<Error>| {
         read(Response::new(400, [("a", "b")], echo(secret).as_bytes())).unwrap()
     };
@@ -375,18 +387,18 @@ fn neither_a_revocation_nor_an_introspection_prints_a_secret() {
     let (token, own) = (Secret::new("planted-token"), Secret::new("planted-own-token"));
     let revocation = client.revoke(&token).hint(TokenKind::RefreshToken);
     printed.debug("RevocationRequest", &revocation);
-    let revocation = revocation.start().unwrap();
+    let revocation = revocation.start(SystemTime::UNIX_EPOCH).unwrap();
     printed.debug("Call<Revocation>", &revocation);
     let request = client.introspect(&token).authorize_with(&own).hint(TokenKind::AccessToken);
     printed.debug("IntrospectionRequest", &request);
-    let introspection = request.start().unwrap();
+    let introspection = request.start(SystemTime::UNIX_EPOCH).unwrap();
     printed.debug("Call<Introspection>", &introspection);
     for broken in ["planted\n", "planted\0"] {
         let broken = Secret::new(broken);
-        printed.error("revoke", &client.revoke(&broken).start().unwrap_err());
-        printed.error("introspect", &client.introspect(&broken).start().unwrap_err());
+        printed.error("revoke", &client.revoke(&broken).start(SystemTime::UNIX_EPOCH).unwrap_err());
+        printed.error("introspect", &client.introspect(&broken).start(SystemTime::UNIX_EPOCH).unwrap_err());
         let request = client.introspect(&token).authorize_with(&broken);
-        printed.error("authorize_with", &request.start().unwrap_err());
+        printed.error("authorize_with", &request.start(SystemTime::UNIX_EPOCH).unwrap_err());
     }
 
     let body = r#"{"active":true,"username":"planted","sub":"planted","jti":"planted","client_id":"planted",
@@ -561,7 +573,7 @@ fn no_part_of_a_device_authorization_prints_a_secret() {
     let client = Client::new(server, "fake-client", ClientAuth::basic("planted-client-secret")).unwrap();
     let request = client.device_authorization().scopes(["export:read"]);
     printed.debug("DeviceAuthorizationRequest", &request);
-    let start = request.start().unwrap();
+    let start = request.start(SystemTime::UNIX_EPOCH).unwrap();
     printed.debug("Call", &start);
 
     let body = |member: &str, value: &str| {
@@ -799,7 +811,7 @@ fn an_echo_is_not_repeated_in_the_form_that_was_sent_either() {
         (ClientAuth::basic("planted"), "ZmFrZS1jbGllbnQ6cGxhbnRlZA=="),
     ] {
         let client = Client::new(server(), "fake-client", auth).unwrap();
-        let call = client.refresh(&Secret::new("fake-refresh")).start().unwrap();
+        let call = client.refresh(&Secret::new("fake-refresh")).start(SystemTime::UNIX_EPOCH).unwrap();
         let body = format!(r#"{{"error":"invalid_client","error_description":"{echo}"}}"#);
         let error = call.read(Response::new(401, [("a", "b")], body.as_bytes())).unwrap_err();
         assert_eq!(error.description(), Some(WITHHELD), "{echo}");
@@ -809,7 +821,7 @@ fn an_echo_is_not_repeated_in_the_form_that_was_sent_either() {
 /// The description of the error that a refresh returns, where the server gives this one.
 #[track_caller]
 fn described(client: &Client, refresh_token: &str, description: &str) -> String {
-    let call = client.refresh(&Secret::new(refresh_token)).start().unwrap();
+    let call = client.refresh(&Secret::new(refresh_token)).start(SystemTime::UNIX_EPOCH).unwrap();
     let body = serde_json::json!({ "error": "invalid_request", "error_description": description });
     let error = call.read(Response::new(400, [("a", "b")], body.to_string().as_bytes())).unwrap_err();
     assert_eq!((error.code(), error.advice()), (Some("invalid_request"), Advice::FixConfiguration));
@@ -871,7 +883,7 @@ fn an_echo_of_a_short_or_odd_secret_is_not_repeated() {
 #[test]
 fn an_error_code_is_withheld_only_if_it_is_the_servers_own() {
     let client = Client::new(server(), "fake-client", ClientAuth::post("client-secret")).unwrap();
-    let call = client.refresh(&Secret::new("invalid-client-token")).start().unwrap();
+    let call = client.refresh(&Secret::new("invalid-client-token")).start(SystemTime::UNIX_EPOCH).unwrap();
     for (code, shown) in [("invalid_client", "invalid_client"), ("client-secret", WITHHELD)] {
         let body = serde_json::json!({ "error": code }).to_string();
         let error = call.read(Response::new(401, [("a", "b")], body.as_bytes())).unwrap_err();

@@ -20,7 +20,7 @@ fn rfc6749_section_2_3_1_basic_credentials() {
     for case in &cases {
         let auth = ClientAuth::basic(text(case, "client_secret"));
         let client = Client::new(server(), text(case, "client_id"), auth).unwrap();
-        let call = client.refresh(&Secret::new("fake-refresh-token")).start().unwrap();
+        let call = client.refresh(&Secret::new("fake-refresh-token")).start(SystemTime::UNIX_EPOCH).unwrap();
         assert_eq!(call.request().header("Authorization"), case["header"].as_str(), "{}", case["id"]);
     }
     assert_eq!(cases.len(), 25);

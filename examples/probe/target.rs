@@ -135,7 +135,7 @@ impl Target {
     }
 
     pub fn refresh(&self, refresh_token: &Secret) -> Result<Call<Refresh>, String> {
-        self.client.refresh(refresh_token).start().map_err(|error| error.to_string())
+        self.client.refresh(refresh_token).start(SystemTime::now()).map_err(|error| error.to_string())
     }
 
     /// Makes a request to another endpoint, in the form of a token request with the client's credentials.

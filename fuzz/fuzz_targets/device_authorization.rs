@@ -47,7 +47,7 @@ fuzz_target!(|data: &[u8]| {
 
 /// Reads the answer, and begins to wait.
 fn read(client: &Client, status: u16, body: &str) -> Option<PendingDevice> {
-    let call = client.device_authorization().start().unwrap();
+    let call = client.device_authorization().start(SystemTime::UNIX_EPOCH).unwrap();
     let none: [(&str, &str); 0] = [];
     match call.read(Response::new(status, none, body.as_bytes())) {
         Ok(authorization) => {

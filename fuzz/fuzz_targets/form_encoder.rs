@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use libfuzzer_sys::fuzz_target;
 use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Request, Response, Secret, error::ErrorKind};
 use oauth2_proto_fuzz::{WITHHELD, entropy, now, server};
+use std::time::SystemTime;
 use url::{Url, form_urlencoded};
 
 fuzz_target!(|text: &str| {
@@ -35,7 +36,7 @@ fn is_refused(text: &str) -> bool {
 
 fn check_basic(client_id: &str, client_secret: &str) {
     let client = Client::new(server(), client_id, ClientAuth::basic(client_secret)).unwrap();
-    let call = client.refresh(&Secret::new("fake-refresh-token")).start().unwrap();
+    let call = client.refresh(&Secret::new("fake-refresh-token")).start(SystemTime::UNIX_EPOCH).unwrap();
     let header = call.request().header("authorization").unwrap();
     let pair = STANDARD.decode(header.strip_prefix("Basic ").unwrap()).unwrap();
     let encode = |half: &str| form_urlencoded::byte_serialize(half.as_bytes()).collect::<String>();
@@ -68,7 +69,7 @@ fn check_echo(client_id: &str, client_secret: &str) {
         [ClientAuth::basic(secret()), ClientAuth::basic_unencoded(secret()), ClientAuth::post(secret())];
     for auth in auths {
         let Ok(client) = Client::new(server(), client_id, auth) else { continue };
-        let call = client.refresh(&Secret::new("fake-refresh-token")).start().unwrap();
+        let call = client.refresh(&Secret::new("fake-refresh-token")).start(SystemTime::UNIX_EPOCH).unwrap();
         let description = format!("bad {client_secret}!");
         let echo = serde_json::json!({ "error": "invalid_client", "error_description": description });
         let error = call.read(Response::new(401, [("", "")], echo.to_string().as_bytes())).unwrap_err();

@@ -40,7 +40,7 @@ fuzz_target!(|data: &[u8]| {
     let is_success = (200..=299).contains(&status);
     let headers = [("content-type", "application/json")];
 
-    let revocation = client.revoke(&token).start().unwrap();
+    let revocation = client.revoke(&token).start(SystemTime::UNIX_EPOCH).unwrap();
     match revocation.read(Response::new(status, headers, body)) {
         Ok(()) => assert!(is_success),
         Err(error) => {
@@ -49,7 +49,7 @@ fuzz_target!(|data: &[u8]| {
         }
     }
 
-    let introspection = client.introspect(&token).start().unwrap();
+    let introspection = client.introspect(&token).start(SystemTime::UNIX_EPOCH).unwrap();
     let read = |body: &[u8]| introspection.read(Response::new(status, headers, body));
     let object = json_object(body);
     match (read(body), &object) {

@@ -13,6 +13,7 @@ use oauth2_proto_fuzz::{
     assert_shows_safely, check_printing, client, is_token_response, json_object, lines, server, tolerating,
 };
 use serde_json::{Map, Value};
+use std::time::SystemTime;
 
 const AUDIENCE: &str = "https://as.example/";
 
@@ -21,8 +22,9 @@ fuzz_target!(|data: &[u8]| {
     let Ok(status) = status.parse::<u16>() else { return };
     let client = client(tolerating(server().issuer(AUDIENCE).unwrap(), options));
     let subject = Secret::new("fake-subject-token");
-    let exchange = client.token_exchange(&subject, token_type::ACCESS_TOKEN).start().unwrap();
-    let assertion = client.identity_assertion(&subject, AUDIENCE).start().unwrap();
+    let exchange =
+        client.token_exchange(&subject, token_type::ACCESS_TOKEN).start(SystemTime::UNIX_EPOCH).unwrap();
+    let assertion = client.identity_assertion(&subject, AUDIENCE).start(SystemTime::UNIX_EPOCH).unwrap();
     let headers = [("Content-Type", "application/json")];
     let read = |body: &[u8]| exchange.read(Response::new(status, headers, body));
     let read_assertion = |body: &[u8]| assertion.read(Response::new(status, headers, body));
@@ -39,7 +41,7 @@ fuzz_target!(|data: &[u8]| {
     }
     check_assertion(&exchanged, &asserted);
     if let Ok(asserted) = &asserted {
-        let form = client.redeem(asserted).unwrap().request().form();
+        let form = client.redeem(asserted, SystemTime::UNIX_EPOCH).unwrap().request().form();
         let [grant_type, sent] = form.as_slice() else { panic!("{form:?}") };
         assert_eq!(grant_type.1, "urn:ietf:params:oauth:grant-type:jwt-bearer");
         assert_eq!(sent, &("assertion".to_owned(), asserted.assertion().expose().to_owned()));

@@ -13,6 +13,7 @@ use oauth2_proto_fuzz::{
     lines, seconds, server, tolerating,
 };
 use serde_json::{Map, Value};
+use std::time::SystemTime;
 use url::form_urlencoded;
 
 fuzz_target!(|data: &[u8]| {
@@ -20,7 +21,8 @@ fuzz_target!(|data: &[u8]| {
     let Ok(status) = status.parse() else { return };
     let client = client(tolerating(server(), options));
     let old_refresh_token = options.contains('r').then(|| Secret::new("fake-old-refresh-token"));
-    let refresh = old_refresh_token.as_ref().map(|token| client.refresh(token).start().unwrap());
+    let refresh =
+        old_refresh_token.as_ref().map(|token| client.refresh(token).start(SystemTime::UNIX_EPOCH).unwrap());
     let exchange = code_call(&client);
     let read = |body: &[u8]| {
         let response = Response::new(status, [("Content-Type", content_type)], body);

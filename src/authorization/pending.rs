@@ -116,7 +116,7 @@ impl PendingAuthorization {
             Verdict::Forged(error) | Verdict::Broken(error) | Verdict::Refused(error) => Err(error),
             Verdict::Code(code) => {
                 self.check_age(now)?;
-                self.token_request(client, &code)
+                self.token_request(client, &code, now)
             }
         }
     }
@@ -132,15 +132,22 @@ impl PendingAuthorization {
     }
 
     /// Makes the token request (RFC 6749 §4.1.3), which takes the code verifier.
-    fn token_request(&mut self, client: &Client, code: &str) -> Result<Call<TokenResponse>, Error> {
-        let verifier = self.verifier.take().ok_or_else(|| Error::misuse(USED))?;
+    fn token_request(
+        &mut self,
+        client: &Client,
+        code: &str,
+        now: SystemTime,
+    ) -> Result<Call<TokenResponse>, Error> {
+        let verifier = self.verifier.as_ref().ok_or_else(|| Error::misuse(USED))?;
         let parameters = [
             ("grant_type", "authorization_code"),
             ("code", code),
             ("redirect_uri", self.redirect_uri.as_str()),
             ("code_verifier", verifier.expose()),
         ];
-        let request = client.token_request(&parameters, &self.resources);
+        let resources = self.resources.iter().map(|resource| ("resource", resource.as_str()));
+        let request = client.token_request(&parameters, resources, now)?;
+        self.verifier = None;
         let scope = Some(std::mem::take(&mut self.scope));
         let resources = std::mem::take(&mut self.resources);
         Ok(Call::new(request, client.token_context(scope, resources)))

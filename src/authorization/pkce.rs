@@ -134,6 +134,18 @@ impl Entropy {
         let [state, verifier, _nonce, _jti] = &self.0;
         (state, verifier)
     }
+
+    /// Returns the bytes for a nonce.
+    pub(crate) fn nonce(&self) -> &[u8; 32] {
+        let [_state, _verifier, nonce, _jti] = &self.0;
+        nonce
+    }
+
+    /// Returns the bytes for the identifiers of what a key signs.
+    pub(crate) fn id(&self) -> &[u8; 32] {
+        let [_state, _verifier, _nonce, jti] = &self.0;
+        jti
+    }
 }
 
 /// Wipes the bytes as one slice, which is faster than an array of arrays.

@@ -1,6 +1,7 @@
 //! The JWT bearer grant (RFC 7523 §2.1).
 
 use std::fmt;
+use std::time::SystemTime;
 
 use crate::call::Call;
 use crate::client::Client;
@@ -23,13 +24,14 @@ impl Client {
     ///
     /// ```
     /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Secret};
+    /// use std::time::SystemTime;
     ///
     /// # fn main() -> Result<(), oauth2_proto::Error> {
     /// let server =
     ///     AuthorizationServer::without_authorization_endpoint("https://as.example/token")?;
     /// let client = Client::new(server, "client-id", ClientAuth::none())?;
     /// let assertion = Secret::new("fake.jwt.assertion");
-    /// let call = client.jwt_bearer(&assertion).start()?;
+    /// let call = client.jwt_bearer(&assertion).start(SystemTime::now())?;
     /// assert_eq!(
     ///     call.request().body(),
     ///     "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer\
@@ -70,7 +72,7 @@ impl<'a> JwtBearerRequest<'a> {
     ///
     /// Misuse: the server does not support the JWT bearer grant, the assertion is empty or holds control
     /// characters (such as the line break of a file), or a scope or a resource is not well-formed.
-    pub fn start(mut self) -> Result<Call<Grant>, Error> {
+    pub fn start(mut self, now: SystemTime) -> Result<Call<Grant>, Error> {
         self.wanted.check()?;
         self.client.server.check_grant_type(GRANT_TYPE)?;
         check_token("assertion", self.assertion.expose())?;
@@ -79,7 +81,7 @@ impl<'a> JwtBearerRequest<'a> {
             ("assertion", self.assertion.expose()),
             ("scope", self.wanted.scope.as_str()),
         ];
-        let request = self.client.token_request(&parameters, &self.wanted.resources);
+        let request = self.client.token_request(&parameters, self.wanted.resource_parameters(), now)?;
         Ok(Call::new(request, self.wanted.into_context(self.client)))
     }
 }

@@ -1,6 +1,7 @@
 //! The client credentials grant (RFC 6749 §4.4).
 
 use std::fmt;
+use std::time::SystemTime;
 
 use crate::call::{Call, Readable, Reply, Response, sealed};
 use crate::client::Client;
@@ -21,12 +22,13 @@ impl Client {
     ///
     /// ```
     /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Response};
+    /// use std::time::SystemTime;
     ///
     /// # fn main() -> Result<(), oauth2_proto::Error> {
     /// let server =
     ///     AuthorizationServer::without_authorization_endpoint("https://as.example/token")?;
     /// let client = Client::new(server, "client-id", ClientAuth::basic("fake-secret"))?;
-    /// let call = client.client_credentials().scopes(["reports:read"]).start()?;
+    /// let call = client.client_credentials().scopes(["reports:read"]).start(SystemTime::now())?;
     /// assert_eq!(call.request().body(), "grant_type=client_credentials&scope=reports%3Aread");
     ///
     /// let json = [("content-type", "application/json")];
@@ -94,23 +96,21 @@ impl<'a> ClientCredentialsRequest<'a> {
     /// - a scope or a resource is not well-formed;
     /// - a parameter has a name that RFC 6749 §8.2 does not allow, is given twice, is one that this crate
     ///   sets, or is in the token endpoint's own query.
-    pub fn start(self) -> Result<Call<ClientCredentials>, Error> {
-        self.start_as(|context| context)
+    pub fn start(self, now: SystemTime) -> Result<Call<ClientCredentials>, Error> {
+        self.start_as(now, |context| context)
     }
 
     /// Makes the request with another [`Reply`], which adds to the context.
     pub(crate) fn start_as<R: Reply>(
         mut self,
+        now: SystemTime,
         context: impl FnOnce(TokenContext) -> R::Context,
     ) -> Result<Call<R>, Error> {
         self.check(self.client)?;
         let Self { client, wanted, added } = self;
         let parameters = [("grant_type", GRANT_TYPE), ("scope", wanted.scope.as_str())];
-        let request = client.request(
-            &client.server.token_endpoint,
-            &parameters,
-            wanted.resource_parameters().chain(added.iter()),
-        );
+        let request =
+            client.token_request(&parameters, wanted.resource_parameters().chain(added.iter()), now)?;
         let tokens = wanted.into_context(client);
         // Unlike a refresh, this request ends no earlier token.
         let own = Some(added.to_owned());

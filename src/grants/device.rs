@@ -25,7 +25,7 @@
 //!     http: &dyn Http,
 //!     screen: &dyn Screen,
 //! ) -> Outcome<TokenResponse> {
-//!     let call = client.device_authorization().scopes(["export:read"]).start()?;
+//!     let call = client.device_authorization().scopes(["export:read"]).start(SystemTime::now())?;
 //!     let answer = http.send(call.request(), now()).ok_or("no answer")?;
 //!     let (status, headers, body) = answer;
 //!     let authorization = call.read(Response::new(status, headers, &body))?;
@@ -120,12 +120,13 @@ impl Client {
     ///
     /// ```
     /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth};
+    /// use std::time::SystemTime;
     ///
     /// let token_endpoint = "https://as.example/token";
     /// let server = AuthorizationServer::without_authorization_endpoint(token_endpoint)?
     ///     .device_authorization_endpoint("https://as.example/device_authorization")?;
     /// let client = Client::new(server, "client-id", ClientAuth::none())?;
-    /// let call = client.device_authorization().scopes(["export:read"]).start()?;
+    /// let call = client.device_authorization().scopes(["export:read"]).start(SystemTime::now())?;
     /// assert_eq!(call.request().url(), "https://as.example/device_authorization");
     /// assert_eq!(call.request().body(), "scope=export%3Aread&client_id=client-id");
     /// # Ok::<(), oauth2_proto::Error>(())
@@ -163,7 +164,7 @@ impl<'a> DeviceAuthorizationRequest<'a> {
     /// Misuse: the server has no
     /// [device authorization endpoint](crate::AuthorizationServer::device_authorization_endpoint), it is
     /// known not to support this grant, or a scope or a resource is not well-formed.
-    pub fn start(mut self) -> Result<Call<DeviceAuthorization>, Error> {
+    pub fn start(mut self, now: SystemTime) -> Result<Call<DeviceAuthorization>, Error> {
         let Self { client, wanted } = &mut self;
         wanted.check()?;
         let server = &client.server;
@@ -171,7 +172,7 @@ impl<'a> DeviceAuthorizationRequest<'a> {
             server.require(&server.device_authorization_endpoint, "device authorization endpoint")?;
         server.check_grant_type(GRANT_TYPE)?;
         let parameters = [("client_id", client.client_id_for_body()), ("scope", wanted.scope.as_str())];
-        let request = client.request(endpoint, &parameters, wanted.resource_parameters());
+        let request = client.request(endpoint, &parameters, wanted.resource_parameters(), now)?;
         let context = DeviceContext {
             started_by: client.started_by,
             scope: wanted.requested_scope(),
@@ -202,7 +203,7 @@ impl fmt::Debug for DeviceAuthorizationRequest<'_> {
 /// # let server = AuthorizationServer::without_authorization_endpoint(token_endpoint)?
 /// #     .device_authorization_endpoint("https://as.example/device_authorization")?;
 /// # let client = Client::new(server, "client-id", ClientAuth::none())?;
-/// let call = client.device_authorization().start()?;
+/// let call = client.device_authorization().start(SystemTime::now())?;
 /// let body = br#"{"device_code":"fake-device-code","user_code":"WDJB-MJHT",
 ///     "verification_uri":"https://as.example/device","expires_in":1800}"#;
 /// let json = [("content-type", "application/json")];

@@ -1,7 +1,7 @@
 //! Token exchange (RFC 8693).
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
@@ -30,6 +30,7 @@ impl Client {
     /// ```
     /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Response, Secret};
     /// use oauth2_proto::grants::token_type;
+    /// use std::time::SystemTime;
     ///
     /// # fn main() -> Result<(), oauth2_proto::Error> {
     /// let server =
@@ -39,7 +40,7 @@ impl Client {
     /// let call = client
     ///     .token_exchange(&received, token_type::ACCESS_TOKEN)
     ///     .resource("https://backend.example/api")
-    ///     .start()?;
+    ///     .start(SystemTime::now())?;
     ///
     /// let json = [("content-type", "application/json")];
     /// let body = br#"{"access_token":"fake-backend","token_type":"Bearer","expires_in":60,
@@ -122,19 +123,19 @@ impl<'a> TokenExchangeRequest<'a> {
     /// - an audience is empty, or a scope or a resource is not well-formed;
     /// - the requested type is [`token_type::ID_JAG`]: use
     ///   [`Client::identity_assertion`], which also checks what comes back.
-    pub fn start(self) -> Result<Call<ExchangedToken>, Error> {
+    pub fn start(self, now: SystemTime) -> Result<Call<ExchangedToken>, Error> {
         if self.requested_token_type == Some(token_type::ID_JAG) {
             return Err(Error::misuse(
                 "the requested token type is that of an identity assertion; use Client::identity_assertion, \
                  which also checks what comes back",
             ));
         }
-        let (request, context) = self.into_parts()?;
+        let (request, context) = self.into_parts(now)?;
         Ok(Call::new(request, context))
     }
 
     /// Makes the request, and the context of its reader.
-    pub(super) fn into_parts(mut self) -> Result<(Request, TokenContext), Error> {
+    pub(super) fn into_parts(mut self, now: SystemTime) -> Result<(Request, TokenContext), Error> {
         self.wanted.check()?;
         self.client.server.check_grant_type(GRANT_TYPE)?;
         check_token("subject token", self.subject_token.expose())?;
@@ -162,11 +163,8 @@ impl<'a> TokenExchangeRequest<'a> {
         ];
         let audiences = self.audiences.iter().map(|audience| ("audience", *audience));
         let client = self.client;
-        let request = client.request(
-            &client.server.token_endpoint,
-            &parameters,
-            self.wanted.resource_parameters().chain(audiences),
-        );
+        let request =
+            client.token_request(&parameters, self.wanted.resource_parameters().chain(audiences), now)?;
         Ok((request, self.wanted.into_context(client)))
     }
 }

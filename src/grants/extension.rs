@@ -1,6 +1,7 @@
 //! Any other grant, by its name (RFC 6749 §4.5).
 
 use std::fmt;
+use std::time::SystemTime;
 
 use crate::call::Call;
 use crate::client::Client;
@@ -17,6 +18,7 @@ impl Client {
     ///
     /// ```
     /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth};
+    /// use std::time::SystemTime;
     ///
     /// # fn main() -> Result<(), oauth2_proto::Error> {
     /// let server =
@@ -25,7 +27,7 @@ impl Client {
     /// let call = client
     ///     .extension_grant("urn:ietf:params:oauth:grant-type:saml2-bearer")
     ///     .parameter("assertion", "fake-assertion")
-    ///     .start()?;
+    ///     .start(SystemTime::now())?;
     /// assert_eq!(
     ///     call.request().body(),
     ///     "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Asaml2-bearer\
@@ -81,7 +83,7 @@ impl<'a> ExtensionGrantRequest<'a> {
     /// - a scope or a resource is not well-formed;
     /// - a parameter has a name that RFC 6749 §8.2 does not allow, is given twice, is one that this crate
     ///   sets, or is in the token endpoint's own query.
-    pub fn start(mut self) -> Result<Call<Grant>, Error> {
+    pub fn start(mut self, now: SystemTime) -> Result<Call<Grant>, Error> {
         self.wanted.check()?;
         if let Some(why) = why_refused(self.grant_type) {
             return Err(Error::misuse(format!("the grant type {} {why}", Foreign(self.grant_type))));
@@ -90,11 +92,8 @@ impl<'a> ExtensionGrantRequest<'a> {
         client.server.check_grant_type(grant_type)?;
         added.check(client)?;
         let parameters = [("grant_type", grant_type), ("scope", wanted.scope.as_str())];
-        let request = client.request(
-            &client.server.token_endpoint,
-            &parameters,
-            added.iter().chain(wanted.resource_parameters()),
-        );
+        let request =
+            client.token_request(&parameters, added.iter().chain(wanted.resource_parameters()), now)?;
         Ok(Call::new(request, wanted.into_context(client)))
     }
 }

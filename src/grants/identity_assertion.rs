@@ -3,7 +3,7 @@
 //! token.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::call::{Call, Readable, Reply, Response, sealed};
 use crate::client::Client;
@@ -29,6 +29,7 @@ impl Client {
     ///
     /// ```
     /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Response, Secret};
+    /// use std::time::SystemTime;
     ///
     /// # fn main() -> Result<(), oauth2_proto::Error> {
     /// let client = |server: AuthorizationServer, client_id| {
@@ -45,7 +46,7 @@ impl Client {
     ///     .identity_assertion(&id_token, "https://as.example/")
     ///     .resource("https://api.example/")
     ///     .scopes(["chat.read"])
-    ///     .start()?;
+    ///     .start(SystemTime::now())?;
     /// let body = br#"{"access_token":"fake.id.jag","token_type":"N_A","expires_in":300,
     ///     "issued_token_type":"urn:ietf:params:oauth:token-type:id-jag"}"#;
     /// let assertion = call.read(Response::new(200, json, body))?;
@@ -54,7 +55,7 @@ impl Client {
     /// let server =
     ///     AuthorizationServer::without_authorization_endpoint("https://as.example/token")?
     ///         .issuer("https://as.example/")?;
-    /// let call = client(server, "id-at-the-server")?.redeem(&assertion)?;
+    /// let call = client(server, "id-at-the-server")?.redeem(&assertion, SystemTime::UNIX_EPOCH)?;
     /// let body = br#"{"access_token":"fake","token_type":"Bearer","expires_in":3600}"#;
     /// let tokens = call.read(Response::new(200, json, body))?;
     /// assert_eq!(tokens.granted_scopes().collect::<Vec<_>>(), ["chat.read"]);
@@ -63,7 +64,7 @@ impl Client {
     /// let provider =
     ///     AuthorizationServer::without_authorization_endpoint("https://idp.example/token")?
     ///         .issuer("https://idp.example")?;
-    /// assert!(client(provider, "id-at-the-provider")?.redeem(&assertion).is_err());
+    /// assert!(client(provider, "id-at-the-provider")?.redeem(&assertion, SystemTime::UNIX_EPOCH).is_err());
     /// # Ok(())
     /// # }
     /// ```
@@ -91,7 +92,7 @@ impl Client {
     /// Misuse: the assertion is for another server than this one, the
     /// [`issuer`](crate::AuthorizationServer::issuer) of this one is not set, or the server does not support
     /// the JWT bearer grant. [`jwt_bearer`](Self::jwt_bearer) sends an assertion to any server.
-    pub fn redeem(&self, assertion: &IdentityAssertion) -> Result<Call<Grant>, Error> {
+    pub fn redeem(&self, assertion: &IdentityAssertion, now: SystemTime) -> Result<Call<Grant>, Error> {
         self.server.check_grant_type(bearer::GRANT_TYPE)?;
         // Any server that gets the assertion can try to redeem it, so only the right one may get it.
         let issuer = self.server.issuer.as_ref().map(Issuer::as_str).ok_or_else(|| {
@@ -110,7 +111,7 @@ impl Client {
             )));
         }
         let parameters = [("grant_type", bearer::GRANT_TYPE), ("assertion", assertion.assertion.expose())];
-        let request = self.token_request(&parameters, &[] as &[&str]);
+        let request = self.token_request(&parameters, std::iter::empty(), now)?;
         Ok(Call::new(request, self.token_context(assertion.scope.clone(), assertion.resources.clone())))
     }
 }
@@ -149,9 +150,9 @@ impl<'a> IdentityAssertionRequest<'a> {
     ///
     /// Misuse: the identity provider does not support token exchange; the subject token, its type or the
     /// audience is empty or holds control characters; or a scope or a resource is not well-formed.
-    pub fn start(self) -> Result<Call<IdentityAssertion>, Error> {
+    pub fn start(self, now: SystemTime) -> Result<Call<IdentityAssertion>, Error> {
         let audience = self.audience.to_owned();
-        let (request, tokens) = self.exchange.into_parts()?;
+        let (request, tokens) = self.exchange.into_parts(now)?;
         Ok(Call::new(request, AssertionContext { tokens, audience }))
     }
 }

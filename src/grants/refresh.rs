@@ -1,6 +1,7 @@
 //! The refresh of an access token as a plain call (RFC 6749 §6).
 
 use std::fmt;
+use std::time::SystemTime;
 
 use crate::call::{Call, Readable, Reply, Response, sealed};
 use crate::client::Client;
@@ -19,11 +20,12 @@ impl Client {
     ///
     /// ```
     /// use oauth2_proto::{Client, ClientAuth, Secret, pleo};
+    /// use std::time::SystemTime;
     ///
     /// let auth = ClientAuth::basic("fake-secret");
     /// let client = Client::new(pleo::staging(), "client-id", auth)?;
     /// let token = Secret::new("fake-refresh");
-    /// let call = client.refresh(&token).scopes(["export:read"]).start()?;
+    /// let call = client.refresh(&token).scopes(["export:read"]).start(SystemTime::now())?;
     /// assert_eq!(
     ///     call.request().body(),
     ///     "grant_type=refresh_token&refresh_token=fake-refresh&scope=export%3Aread"
@@ -63,13 +65,14 @@ impl<'a> RefreshRequest<'a> {
     ///
     /// Misuse: the server does not support the refresh token grant, the refresh token is empty or holds
     /// control characters (such as the line break of a file), or a scope or a resource is not well-formed.
-    pub fn start(self) -> Result<Call<Refresh>, Error> {
-        self.start_as(|context| context)
+    pub fn start(self, now: SystemTime) -> Result<Call<Refresh>, Error> {
+        self.start_as(now, |context| context)
     }
 
     /// Makes the request with another [`Reply`], which adds to the context.
     pub(crate) fn start_as<R: Reply>(
         mut self,
+        now: SystemTime,
         context: impl FnOnce(RefreshContext) -> R::Context,
     ) -> Result<Call<R>, Error> {
         self.wanted.check()?;
@@ -80,7 +83,7 @@ impl<'a> RefreshRequest<'a> {
             ("refresh_token", self.refresh_token.expose()),
             ("scope", self.wanted.scope.as_str()),
         ];
-        let request = self.client.token_request(&parameters, &self.wanted.resources);
+        let request = self.client.token_request(&parameters, self.wanted.resource_parameters(), now)?;
         let tokens = self.wanted.into_context(self.client);
         Ok(Call::new(request, context(RefreshContext { tokens, refresh_token: self.refresh_token.clone() })))
     }

@@ -29,7 +29,7 @@ impl Client {
     /// let auth = ClientAuth::basic("fake-secret");
     /// let client = Client::new(pleo::staging(), "client-id", auth)?;
     /// let token = Secret::new("fake-access-token");
-    /// let call = client.introspect(&token).start()?;
+    /// let call = client.introspect(&token).start(SystemTime::now())?;
     /// let url = "https://auth.staging.pleo.io/oauth/token/introspect";
     /// assert_eq!(call.request().url(), url);
     /// assert_eq!(call.request().body(), "token=fake-access-token");
@@ -86,10 +86,10 @@ impl<'a> IntrospectionRequest<'a> {
     ///
     /// Misuse: the server has no introspection endpoint, does not support this client authentication there,
     /// or a token is empty or holds control characters (such as the line break of a file).
-    pub fn start(self) -> Result<Call<Introspection>, Error> {
+    pub fn start(self, now: SystemTime) -> Result<Call<Introspection>, Error> {
         let server = &self.client.server;
         let endpoint = server.require(&server.introspection_endpoint, INTROSPECTION_ENDPOINT)?;
-        let mut request = request(self.client, endpoint, self.token, self.kind)?;
+        let mut request = request(self.client, endpoint, self.token, self.kind, now)?;
         match self.bearer {
             None => {
                 let supported = server.introspection_endpoint_auth_methods_supported.as_deref();

@@ -1,6 +1,7 @@
 //! The revocation of a token (RFC 7009).
 
 use std::fmt;
+use std::time::SystemTime;
 
 use crate::call::{Call, Readable, Reply, Response, sealed};
 use crate::client::Client;
@@ -41,7 +42,7 @@ impl RevocationRequest<'_> {
     ///
     /// Misuse: the server has no revocation endpoint, does not support this client authentication there, or
     /// the token is empty or holds control characters (such as the line break of a file).
-    pub fn start(self) -> Result<Call<Revocation>, Error> {
+    pub fn start(self, now: SystemTime) -> Result<Call<Revocation>, Error> {
         let server = &self.client.server;
         if let (None, Some(instead)) = (&server.revocation_endpoint, &server.instead_of_revocation) {
             return Err(Error::misuse(format!("{} has no revocation endpoint; {instead}", server.name)));
@@ -49,7 +50,7 @@ impl RevocationRequest<'_> {
         let endpoint = server.require(&server.revocation_endpoint, REVOCATION_ENDPOINT)?;
         let supported = server.revocation_endpoint_auth_methods_supported.as_deref();
         server.check_auth_method_at(REVOCATION_ENDPOINT, supported, self.client.auth_method())?;
-        Ok(Call::new(request(self.client, endpoint, self.token, self.kind)?, ()))
+        Ok(Call::new(request(self.client, endpoint, self.token, self.kind, now)?, ()))
     }
 }
 

@@ -214,12 +214,18 @@ fn call(attempt: Attempt, serial: u32) -> Call<SessionRefresh> {
     let token = Secret::new(format!("r{serial}"));
     with_client(|client| {
         let request = client.refresh(&token);
-        request.start_as(|context| SessionContext { sent: Sent::Refresh(context), attempt }).unwrap()
+        request
+            .start_as(SystemTime::UNIX_EPOCH, |context| SessionContext {
+                sent: Sent::Refresh(context),
+                attempt,
+            })
+            .unwrap()
     })
 }
 
 fn tokens(serial: u32) -> TokenResponse {
-    let call = with_client(|client| client.refresh(&Secret::new("r0")).start().unwrap());
+    let call =
+        with_client(|client| client.refresh(&Secret::new("r0")).start(SystemTime::UNIX_EPOCH).unwrap());
     call.read(Response::new(200, NO_HEADERS, body(serial).as_bytes())).unwrap()
 }
 

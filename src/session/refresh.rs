@@ -1,5 +1,7 @@
 //! The call of a [`Session`] for its next tokens, and its reply, which only the session reads.
 
+use std::time::SystemTime;
+
 use crate::call::{Call, Reply, Response, sealed};
 use crate::client::Client;
 use crate::error::Error;
@@ -73,12 +75,13 @@ impl Session {
         &self,
         client: &Client,
         attempt: Attempt,
+        now: SystemTime,
     ) -> Result<Option<Call<SessionRefresh>>, Error> {
         let terms = &self.record.terms;
         match &self.record.source {
             Source::SignIn => Ok(None),
-            Source::RefreshToken(token) => refresh(client, token, terms, attempt).map(Some),
-            Source::ClientCredentials => client_credentials(client, terms, attempt).map(Some),
+            Source::RefreshToken(token) => refresh(client, token, terms, attempt, now).map(Some),
+            Source::ClientCredentials => client_credentials(client, terms, attempt, now).map(Some),
         }
     }
 }
@@ -88,6 +91,7 @@ fn refresh(
     refresh_token: &Secret,
     terms: &Terms,
     attempt: Attempt,
+    now: SystemTime,
 ) -> Result<Call<SessionRefresh>, Error> {
     let mut request = client.refresh(refresh_token);
     if client.server.refresh_repeats_scope {
@@ -97,18 +101,19 @@ fn refresh(
         request =
             terms.asked_resources.iter().map(Resource::as_str).fold(request, |it, one| it.resource(one));
     }
-    request.start_as(|context| SessionContext { sent: Sent::Refresh(context), attempt })
+    request.start_as(now, |context| SessionContext { sent: Sent::Refresh(context), attempt })
 }
 
 fn client_credentials(
     client: &Client,
     terms: &Terms,
     attempt: Attempt,
+    now: SystemTime,
 ) -> Result<Call<SessionRefresh>, Error> {
     let request = client.client_credentials().scopes(terms.asked_scope.iter().flat_map(Scope::tokens));
     let resources = terms.asked_resources.iter().map(Resource::as_str);
     let request = resources.fold(request, |request, resource| request.resource(resource));
     let parameters = terms.asked_parameters.iter();
     let request = parameters.fold(request, |request, (name, value)| request.parameter(name, value.expose()));
-    request.start_as(|context| SessionContext { sent: Sent::ClientCredentials(context), attempt })
+    request.start_as(now, |context| SessionContext { sent: Sent::ClientCredentials(context), attempt })
 }

@@ -15,6 +15,11 @@ pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
     time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs().min(END / 1000)
 }
 
+/// Converts to nanoseconds of Unix time; a time before 1970 counts as 1970.
+pub(crate) fn unix_nanoseconds(time: SystemTime) -> u128 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos()
+}
+
 pub(crate) fn system_time(time: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(time.min(END))
 }

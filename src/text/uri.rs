@@ -274,6 +274,14 @@ pub(crate) fn split_address(address: &str) -> (&str, &str, &str) {
     (origin, path, query)
 }
 
+/// Returns an address without query and fragment, in the form that a proof of possession names it (`htu`, RFC
+/// 9449 §4.2): scheme and host in lower case, no default port, and a path of at least `/`.
+pub(crate) fn without_query(text: &str) -> Result<String, Refused> {
+    let address = text.split_once('#').map_or(text, |(address, _)| address);
+    let address = parse_web_address(address, |name| name == "localhost")?;
+    Ok(format!("{}{}", address.origin(), address.path_or_slash()))
+}
+
 /// Returns whether an address leads to the machine of this program, and comes from elsewhere: a loopback
 /// address that an answer of the web address `named_by` names.
 pub(crate) fn leads_home(address: &str, named_by: &str) -> bool {

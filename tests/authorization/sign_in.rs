@@ -1,6 +1,6 @@
 //! Whole sign-ins against an authorization server that is driven without sockets.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use oauth2_proto::{Advice, Callback, Client, ClientAuth, Request, Response, error::ErrorKind, pleo};
 
@@ -68,7 +68,7 @@ fn a_sign_in_a_refresh_and_the_end_of_the_replaced_refresh_token() {
     assert_eq!(first.missing_scopes().count(), 0);
     assert_eq!(first.extra_scopes().count(), 0);
 
-    let refresh = client.refresh(first.refresh_token().unwrap()).start().unwrap();
+    let refresh = client.refresh(first.refresh_token().unwrap()).start(SystemTime::UNIX_EPOCH).unwrap();
     let second = refresh.read(received(&send(&mut server, refresh.request()))).unwrap();
     assert!(second.refresh_token_is_new());
     assert!(server.is_access_token_valid(second.access_token().expose()));

@@ -1,6 +1,7 @@
 //! The error codes that name a spent or unknown authorization code at a code exchange.
 
 use oauth2_proto::{Advice, Response, Secret};
+use std::time::SystemTime;
 
 use crate::support::{client, client_of, server, token_call};
 
@@ -27,7 +28,8 @@ fn a_spent_code_needs_a_new_sign_in_and_elsewhere_such_a_code_says_nothing() {
             let response = || Response::new(status, [("content-type", "application/json")], body.as_bytes());
             let error = token_call(&client()).read(response()).unwrap_err();
             assert_eq!((error.code(), error.advice()), (Some(code), exchange), "{status}");
-            let call = client().refresh(&Secret::new("fake-refresh-token")).start().unwrap();
+            let call =
+                client().refresh(&Secret::new("fake-refresh-token")).start(SystemTime::UNIX_EPOCH).unwrap();
             let error = call.read(response()).unwrap_err();
             assert_eq!((error.code(), error.advice()), (Some(code), refresh), "{status}");
         }

@@ -1,6 +1,7 @@
 //! The hints at the configuration in messages, where the server's answer has none.
 
 use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Error, Response, Secret};
+use std::time::SystemTime;
 
 use crate::support::{server, token_call};
 
@@ -83,12 +84,14 @@ fn rfc8693_section_2_2_2_a_refused_exchange_names_the_subject_token_as_a_cause()
     let client = crate::support::client();
     let token = Secret::new("fake-token");
     let read = |status, body: &[u8]| {
-        let call = client.token_exchange(&token, "urn:ietf:params:oauth:token-type:access_token").start();
+        let call = client
+            .token_exchange(&token, "urn:ietf:params:oauth:token-type:access_token")
+            .start(SystemTime::UNIX_EPOCH);
         call.unwrap().read(Response::new(status, [("a", "b")], body)).unwrap_err().to_string()
     };
     assert!(read(400, br#"{"error":"invalid_request"}"#).contains("try a new one, once"));
     assert!(!read(400, br#"{"error":"invalid_target"}"#).contains("new one"));
-    let refresh = client.refresh(&token).start().unwrap();
+    let refresh = client.refresh(&token).start(SystemTime::UNIX_EPOCH).unwrap();
     let error =
         refresh.read(Response::new(400, [("a", "b")], br#"{"error":"invalid_request"}"#)).unwrap_err();
     assert!(!error.to_string().contains("new one"), "{error}");

@@ -5,6 +5,7 @@ use oauth2_proto::call::Readable;
 use oauth2_proto::discovery::{ResourceDiscovery, ServerDiscovery};
 use oauth2_proto::registration::{self, ClientMetadata, Registered};
 use oauth2_proto::{Advice, Call, Error, Response, Secret};
+use std::time::SystemTime;
 
 use crate::support::{client_of, server};
 
@@ -28,9 +29,15 @@ fn answers(status: u16, body: &str) -> Vec<(&'static str, Error)> {
         ("read", refused(&registered.read().unwrap(), status, body)),
         ("update", refused(&registered.update(&metadata).unwrap(), status, body)),
         ("delete", refused(&registered.delete().unwrap(), status, body)),
-        ("revoke", refused(&client.revoke(&token).start().unwrap(), status, body)),
-        ("introspect", refused(&client.introspect(&token).start().unwrap(), status, body)),
-        ("device", refused(&client.device_authorization().start().unwrap(), status, body)),
+        ("revoke", refused(&client.revoke(&token).start(SystemTime::UNIX_EPOCH).unwrap(), status, body)),
+        (
+            "introspect",
+            refused(&client.introspect(&token).start(SystemTime::UNIX_EPOCH).unwrap(), status, body),
+        ),
+        (
+            "device",
+            refused(&client.device_authorization().start(SystemTime::UNIX_EPOCH).unwrap(), status, body),
+        ),
     ]
 }
 

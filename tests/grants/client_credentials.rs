@@ -1,6 +1,6 @@
 //! The client credentials grant, without a `Session`.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use oauth2_proto::error::ErrorKind;
 use oauth2_proto::{Advice, AuthorizationServer, Client, ClientAuth, Response, Secret};
@@ -19,7 +19,7 @@ fn rfc_client() -> Client {
 #[test]
 fn rfc6749_section_4_4_2_the_request() {
     let client = rfc_client();
-    let call = client.client_credentials().start().unwrap();
+    let call = client.client_credentials().start(SystemTime::UNIX_EPOCH).unwrap();
     let request = call.request();
     assert_eq!((request.method(), request.url()), ("POST", "https://server.example.com/token"));
     assert_eq!(request.header("authorization"), Some("Basic czZCaGRSa3F0MzpnWDFmQmF0M2JW"));
@@ -35,7 +35,7 @@ fn rfc6749_section_4_4_3_the_response() {
         .unwrap()
         .tolerate(oauth2_proto::server::Leniency::AnyTokenType);
     let client = Client::new(server, "s6BhdRkqt3", ClientAuth::basic("gX1fBat3bV")).unwrap();
-    let tokens = client.client_credentials().start().unwrap().read(json(body)).unwrap();
+    let tokens = client.client_credentials().start(SystemTime::UNIX_EPOCH).unwrap().read(json(body)).unwrap();
     assert_eq!(tokens.access_token().expose(), "2YotnFZFEjr1zCsicMWpAA");
     assert_eq!(tokens.token_type().to_string(), "\"example\"");
     assert_eq!(tokens.expires_in(), Some(Duration::from_secs(3600)));
@@ -47,7 +47,8 @@ fn rfc6749_section_4_4_3_the_response() {
 #[test]
 fn rfc6749_section_4_4_3_a_refresh_token_in_the_answer_is_shown() {
     let body = r#"{"access_token":"fake","token_type":"Bearer","refresh_token":"fake-refresh"}"#;
-    let tokens = client().client_credentials().start().unwrap().read(json(body)).unwrap();
+    let tokens =
+        client().client_credentials().start(SystemTime::UNIX_EPOCH).unwrap().read(json(body)).unwrap();
     assert_eq!(tokens.access_token().expose(), "fake");
     assert_eq!(tokens.refresh_token().map(Secret::expose), Some("fake-refresh"));
 }
@@ -61,7 +62,7 @@ fn scopes_resources_and_parameters_are_sent() {
         .resource("https://api.example/")
         .resource("https://other.example/")
         .parameter("audience", "https://api.example/v2?x=1&y")
-        .start()
+        .start(SystemTime::UNIX_EPOCH)
         .unwrap();
     assert_eq!(
         call.request().body(),
@@ -75,11 +76,11 @@ fn scopes_resources_and_parameters_are_sent() {
 #[test]
 fn rfc6749_section_4_4_a_public_client_is_refused() {
     let client = Client::new(server(), "fake-client", ClientAuth::none()).unwrap();
-    let error = client.client_credentials().start().unwrap_err();
+    let error = client.client_credentials().start(SystemTime::UNIX_EPOCH).unwrap_err();
     assert_eq!((error.kind(), error.advice()), (ErrorKind::Misuse, Advice::FixConfiguration));
     assert!(error.to_string().contains("ClientAuth::basic"), "{error}");
     let post = Client::new(server(), "fake-client", ClientAuth::post("fake-secret")).unwrap();
-    let call = post.client_credentials().start().unwrap();
+    let call = post.client_credentials().start(SystemTime::UNIX_EPOCH).unwrap();
     assert_eq!(
         call.request().body(),
         "grant_type=client_credentials&client_id=fake-client&client_secret=fake-secret"
@@ -110,19 +111,26 @@ fn misuse_makes_no_request() {
         let request = parameters
             .iter()
             .fold(client.client_credentials(), |request, (name, value)| request.parameter(name, value));
-        let error = request.start().unwrap_err();
+        let error = request.start(SystemTime::UNIX_EPOCH).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Misuse);
         assert!(error.to_string().contains(says), "{parameters:?}: {error}");
     }
     for name in ["audience", "A-z.0_9"] {
-        assert!(client.client_credentials().parameter(name, "x").start().is_ok(), "{name}");
+        assert!(
+            client.client_credentials().parameter(name, "x").start(SystemTime::UNIX_EPOCH).is_ok(),
+            "{name}"
+        );
     }
     for error in [
-        client.client_credentials().scopes(["a b"]).start().unwrap_err(),
-        client.client_credentials().resource("https://api.example/#x").start().unwrap_err(),
+        client.client_credentials().scopes(["a b"]).start(SystemTime::UNIX_EPOCH).unwrap_err(),
+        client
+            .client_credentials()
+            .resource("https://api.example/#x")
+            .start(SystemTime::UNIX_EPOCH)
+            .unwrap_err(),
         client_of(server().grant_types_supported(["refresh_token"]))
             .client_credentials()
-            .start()
+            .start(SystemTime::UNIX_EPOCH)
             .unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::Misuse, "{error}");
@@ -133,7 +141,7 @@ fn misuse_makes_no_request() {
 #[test]
 fn no_error_asks_for_a_user() {
     let client = client_of(server().invalid_grant_codes(["bad_client"]));
-    let call = client.client_credentials().start().unwrap();
+    let call = client.client_credentials().start(SystemTime::UNIX_EPOCH).unwrap();
     for (status, body, advice) in [
         (400, r#"{"error":"invalid_grant"}"#, Advice::FixConfiguration),
         (400, r#"{"error":"bad_client"}"#, Advice::FixConfiguration),

@@ -8,6 +8,7 @@ mod stored;
 use oauth2_proto::error::ErrorKind;
 use oauth2_proto::grants::device::{DevicePoll, PendingDevice, Step};
 use oauth2_proto::{AuthorizationServer, Call, Client, ClientAuth, Error, Response, TokenResponse, pleo};
+use std::time::SystemTime;
 
 use crate::responses::json;
 use crate::support::later;
@@ -51,7 +52,8 @@ fn client() -> Client {
 /// A device whose codes were given out at 0 seconds.
 #[track_caller]
 fn begin(answer: &str) -> PendingDevice {
-    let call = client().device_authorization().scopes(["example_scope"]).start().unwrap();
+    let call =
+        client().device_authorization().scopes(["example_scope"]).start(SystemTime::UNIX_EPOCH).unwrap();
     call.read(json(answer)).unwrap().begin(later(0))
 }
 
@@ -95,7 +97,8 @@ fn poll_pending(device: &mut PendingDevice, now: u64) {
 
 #[test]
 fn rfc8628_section_3_1_the_example_request() {
-    let call = client().device_authorization().scopes(["example_scope"]).start().unwrap();
+    let call =
+        client().device_authorization().scopes(["example_scope"]).start(SystemTime::UNIX_EPOCH).unwrap();
     let request = call.request();
     assert_eq!(
         (request.method(), request.url()),
@@ -118,7 +121,7 @@ fn rfc8628_section_3_1_the_client_id_is_in_the_body_whatever_the_authentication(
         (ClientAuth::none(), None, "client_id=fake-client"),
     ] {
         let client = Client::new(server(), "fake-client", auth).unwrap();
-        let call = client.device_authorization().start().unwrap();
+        let call = client.device_authorization().start(SystemTime::UNIX_EPOCH).unwrap();
         assert_eq!((call.request().header("authorization"), call.request().body()), (header, body));
     }
 }
@@ -127,7 +130,7 @@ fn rfc8628_section_3_1_the_client_id_is_in_the_body_whatever_the_authentication(
 fn rfc8707_section_2_resources_are_in_the_request_and_in_every_poll() {
     let client = client();
     let request = client.device_authorization().resource("https://api.example/a").resource("urn:example:b");
-    let call = request.scopes(["a", "b"]).scopes(["c"]).start().unwrap();
+    let call = request.scopes(["a", "b"]).scopes(["c"]).start(SystemTime::UNIX_EPOCH).unwrap();
     let resources = "resource=https%3A%2F%2Fapi.example%2Fa&resource=urn%3Aexample%3Ab";
     assert_eq!(call.request().body(), format!("scope=a+b+c&client_id=1406020730&{resources}"));
     let mut device = call.read(json(ANSWER)).unwrap().begin(later(0));
@@ -148,7 +151,7 @@ fn what_cannot_be_sent_is_a_misuse_that_says_why() {
         (pleo::staging(), "has no device authorization endpoint"),
     ] {
         let client = Client::new(server, "fake-client", ClientAuth::basic("fake-secret")).unwrap();
-        let error = client.device_authorization().start().unwrap_err();
+        let error = client.device_authorization().start(SystemTime::UNIX_EPOCH).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Misuse);
         assert!(error.to_string().contains(says), "{error}");
     }
@@ -157,13 +160,13 @@ fn what_cannot_be_sent_is_a_misuse_that_says_why() {
     for (request, says) in
         [(request().scopes(["a b"]), "the scope"), (request().resource("b"), "the resource")]
     {
-        let error = request.start().unwrap_err();
+        let error = request.start(SystemTime::UNIX_EPOCH).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Misuse);
         assert!(error.to_string().contains(says), "{error}");
     }
     let supported = server().grant_types_supported(["urn:ietf:params:oauth:grant-type:device_code"]);
     let client = Client::new(supported, "fake-client", ClientAuth::none()).unwrap();
-    assert!(client.device_authorization().start().is_ok());
+    assert!(client.device_authorization().start(SystemTime::UNIX_EPOCH).is_ok());
 }
 
 #[test]
@@ -171,7 +174,7 @@ fn what_is_printed_holds_no_code() {
     let client = client();
     let request = client.device_authorization().scopes(["example_scope"]);
     let printed_request = format!("{request:?}");
-    let authorization = request.start().unwrap().read(json(ANSWER)).unwrap();
+    let authorization = request.start(SystemTime::UNIX_EPOCH).unwrap().read(json(ANSWER)).unwrap();
     let printed_authorization = format!("{authorization:?}");
     for (printed, shown) in [
         (printed_request, "\"example_scope\""),

@@ -1,6 +1,6 @@
 //! Token exchange.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use oauth2_proto::error::ErrorKind;
 use oauth2_proto::grants::{ExchangedToken, token_type};
@@ -27,7 +27,11 @@ fn read_with(client: &Client, from: &str, to: &str) -> Result<ExchangedToken, Er
     assert!(good.contains(from));
     let body = good.replacen(from, to, 1);
     let subject = Secret::new("fake-subject");
-    client.token_exchange(&subject, token_type::ACCESS_TOKEN).start().unwrap().read(json(&body))
+    client
+        .token_exchange(&subject, token_type::ACCESS_TOKEN)
+        .start(SystemTime::UNIX_EPOCH)
+        .unwrap()
+        .read(json(&body))
 }
 
 #[test]
@@ -40,7 +44,7 @@ fn rfc8693_section_2_3_the_example() {
     let call = client
         .token_exchange(&subject, token_type::ACCESS_TOKEN)
         .resource("https://backend.example.com/api")
-        .start()
+        .start(SystemTime::UNIX_EPOCH)
         .unwrap();
     assert_eq!(
         call.request().header("authorization"),
@@ -71,7 +75,7 @@ fn rfc8693_appendix_a_1_impersonation() {
     let call = client
         .token_exchange(&subject, token_type::JWT)
         .audience("urn:example:cooperation-context")
-        .start()
+        .start(SystemTime::UNIX_EPOCH)
         .unwrap();
     assert_eq!(
         call.request().form(),
@@ -99,7 +103,7 @@ fn rfc8693_appendix_a_2_delegation() {
         .token_exchange(&subject, token_type::JWT)
         .audience("urn:example:cooperation-context")
         .actor_token(&actor, token_type::JWT)
-        .start()
+        .start(SystemTime::UNIX_EPOCH)
         .unwrap();
     assert_eq!(
         call.request().form(),
@@ -120,24 +124,51 @@ fn rfc8693_section_2_1_a_request_is_whole() {
     let (token, none, file) = (Secret::new("fake"), Secret::new(""), Secret::new("fake\n"));
     let access = token_type::ACCESS_TOKEN;
     for (error, says) in [
-        (client.token_exchange(&none, access).start(), "the subject token is empty"),
-        (client.token_exchange(&file, access).start(), "the subject token is empty or holds control"),
-        (client.token_exchange(&token, "").start(), "type of the subject token"),
-        (client.token_exchange(&token, access).actor_token(&token, "").start(), "type of the actor token"),
-        (client.token_exchange(&token, access).actor_token(&none, access).start(), "the actor token"),
-        (client.token_exchange(&token, access).requested_token_type("").start(), "requested token type"),
-        (client.token_exchange(&token, access).audience("a").audience("").start(), "the audience"),
-        (client.token_exchange(&token, access).resource("/api").start(), "the resource"),
-        (client.token_exchange(&token, access).resource("https://a.example/#").start(), "the resource"),
-        (client.token_exchange(&token, access).scopes(["a b"]).start(), "the scope"),
+        (client.token_exchange(&none, access).start(SystemTime::UNIX_EPOCH), "the subject token is empty"),
         (
-            client.token_exchange(&token, access).requested_token_type(token_type::ID_JAG).start(),
+            client.token_exchange(&file, access).start(SystemTime::UNIX_EPOCH),
+            "the subject token is empty or holds control",
+        ),
+        (client.token_exchange(&token, "").start(SystemTime::UNIX_EPOCH), "type of the subject token"),
+        (
+            client.token_exchange(&token, access).actor_token(&token, "").start(SystemTime::UNIX_EPOCH),
+            "type of the actor token",
+        ),
+        (
+            client.token_exchange(&token, access).actor_token(&none, access).start(SystemTime::UNIX_EPOCH),
+            "the actor token",
+        ),
+        (
+            client.token_exchange(&token, access).requested_token_type("").start(SystemTime::UNIX_EPOCH),
+            "requested token type",
+        ),
+        (
+            client.token_exchange(&token, access).audience("a").audience("").start(SystemTime::UNIX_EPOCH),
+            "the audience",
+        ),
+        (
+            client.token_exchange(&token, access).resource("/api").start(SystemTime::UNIX_EPOCH),
+            "the resource",
+        ),
+        (
+            client
+                .token_exchange(&token, access)
+                .resource("https://a.example/#")
+                .start(SystemTime::UNIX_EPOCH),
+            "the resource",
+        ),
+        (client.token_exchange(&token, access).scopes(["a b"]).start(SystemTime::UNIX_EPOCH), "the scope"),
+        (
+            client
+                .token_exchange(&token, access)
+                .requested_token_type(token_type::ID_JAG)
+                .start(SystemTime::UNIX_EPOCH),
             "Client::identity_assertion",
         ),
         (
             client_of(server().grant_types_supported(["refresh_token"]))
                 .token_exchange(&token, access)
-                .start(),
+                .start(SystemTime::UNIX_EPOCH),
             "not urn:ietf:params:oauth:grant-type:token-exchange",
         ),
     ] {
@@ -227,7 +258,11 @@ fn the_rest_of_an_answer_is_shown() {
     assert_eq!(exchanged.extras().map(|(name, _)| name).collect::<Vec<_>>(), ["tenant"]);
 
     let client = client();
-    let call = client.token_exchange(&Secret::new("fake"), token_type::JWT).scopes(["b"]).start().unwrap();
+    let call = client
+        .token_exchange(&Secret::new("fake"), token_type::JWT)
+        .scopes(["b"])
+        .start(SystemTime::UNIX_EPOCH)
+        .unwrap();
     let silent = call.read(json(r#"{"access_token":"x","token_type":"Bearer","issued_token_type":"y"}"#));
     let silent = silent.unwrap();
     assert!(silent.scope().is_none());
@@ -252,7 +287,8 @@ fn what_is_printed_holds_no_token_and_no_type_that_may_repeat_one() {
 #[test]
 fn rfc8693_section_2_2_2_the_error() {
     let client = client();
-    let call = client.token_exchange(&Secret::new("fake"), token_type::JWT).start().unwrap();
+    let call =
+        client.token_exchange(&Secret::new("fake"), token_type::JWT).start(SystemTime::UNIX_EPOCH).unwrap();
     let body = br#"{"error":"invalid_target"}"#;
     let error = call.read(Response::new(400, [("content-type", "application/json")], body)).unwrap_err();
     assert_eq!((error.code(), error.advice()), (Some("invalid_target"), Advice::FixConfiguration));

@@ -2,6 +2,7 @@
 
 use oauth2_proto::Advice;
 use oauth2_proto::error::ErrorKind;
+use std::time::SystemTime;
 
 use crate::responses::json;
 use crate::support::{client, client_of, server};
@@ -14,7 +15,7 @@ fn rfc6749_section_4_5_the_request() {
         .parameter("assertion", "PHNhbWxwOl fake+/=")
         .scopes(["a"])
         .resource("https://api.example/")
-        .start()
+        .start(SystemTime::UNIX_EPOCH)
         .unwrap();
     assert_eq!(
         call.request().body(),
@@ -46,12 +47,12 @@ fn a_grant_that_this_crate_has_or_forbids_is_refused() {
         ("größe", "no URI has"),
         ("urn:example:<grant>", "no URI has"),
     ] {
-        let error = client.extension_grant(grant_type).start().unwrap_err();
+        let error = client.extension_grant(grant_type).start(SystemTime::UNIX_EPOCH).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Misuse, "{grant_type:?}");
         assert!(error.to_string().contains(says), "{grant_type:?}: {error}");
     }
     for grant_type in ["urn:openid:params:grant-type:ciba", "https://as.example/grant", "fb_exchange_token"] {
-        assert!(client.extension_grant(grant_type).start().is_ok(), "{grant_type}");
+        assert!(client.extension_grant(grant_type).start(SystemTime::UNIX_EPOCH).is_ok(), "{grant_type}");
     }
 }
 
@@ -60,18 +61,36 @@ fn misuse_makes_no_request() {
     let client = client();
     let grant = "urn:example:grant";
     for error in [
-        client.extension_grant(grant).parameter("grant_type", "password").start().unwrap_err(),
-        client.extension_grant(grant).parameter("scope", "a").start().unwrap_err(),
-        client.extension_grant(grant).parameter("client_secret", "fake").start().unwrap_err(),
-        client.extension_grant(grant).parameter("a", "1").parameter("a", "2").start().unwrap_err(),
-        client.extension_grant(grant).scopes(["a\"b"]).start().unwrap_err(),
-        client.extension_grant(grant).resource("#").start().unwrap_err(),
+        client
+            .extension_grant(grant)
+            .parameter("grant_type", "password")
+            .start(SystemTime::UNIX_EPOCH)
+            .unwrap_err(),
+        client.extension_grant(grant).parameter("scope", "a").start(SystemTime::UNIX_EPOCH).unwrap_err(),
+        client
+            .extension_grant(grant)
+            .parameter("client_secret", "fake")
+            .start(SystemTime::UNIX_EPOCH)
+            .unwrap_err(),
+        client
+            .extension_grant(grant)
+            .parameter("a", "1")
+            .parameter("a", "2")
+            .start(SystemTime::UNIX_EPOCH)
+            .unwrap_err(),
+        client.extension_grant(grant).scopes(["a\"b"]).start(SystemTime::UNIX_EPOCH).unwrap_err(),
+        client.extension_grant(grant).resource("#").start(SystemTime::UNIX_EPOCH).unwrap_err(),
         client_of(server().grant_types_supported(["urn:example:other"]))
             .extension_grant(grant)
-            .start()
+            .start(SystemTime::UNIX_EPOCH)
             .unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::Misuse, "{error}");
     }
-    assert!(client_of(server().grant_types_supported([grant])).extension_grant(grant).start().is_ok());
+    assert!(
+        client_of(server().grant_types_supported([grant]))
+            .extension_grant(grant)
+            .start(SystemTime::UNIX_EPOCH)
+            .is_ok()
+    );
 }

@@ -1,6 +1,6 @@
 //! The identity assertion grant: two steps at two servers.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use oauth2_proto::error::ErrorKind;
 use oauth2_proto::grants::{IdentityAssertion, token_type};
@@ -35,7 +35,7 @@ fn issued(body: &str) -> Result<IdentityAssertion, Error> {
         .identity_assertion(&id_token, AUDIENCE)
         .resource("https://api.chat.example/")
         .scopes(["chat.read", "chat.history"])
-        .start()
+        .start(SystemTime::UNIX_EPOCH)
         .unwrap();
     assert_eq!(call.request().url(), "https://acme.idp.example/oauth2/token");
     let mut form = call.request().form();
@@ -67,7 +67,7 @@ fn id_jag_section_4_the_example_in_two_steps() {
     assert!(printed.contains(AUDIENCE) && !printed.contains("fake"), "{printed}");
 
     let client = with_issuer("https://acme.chat.example/oauth2/token", Some(AUDIENCE));
-    let call = client.redeem(&assertion).unwrap();
+    let call = client.redeem(&assertion, SystemTime::UNIX_EPOCH).unwrap();
     assert_eq!(call.request().url(), "https://acme.chat.example/oauth2/token");
     assert_eq!(
         call.request().body(),
@@ -101,7 +101,7 @@ fn an_assertion_is_redeemed_at_the_server_it_is_for() {
         (Some("https://evil.example"), false),
     ] {
         let client = with_issuer("https://acme.chat.example/oauth2/token", issuer);
-        match client.redeem(&assertion) {
+        match client.redeem(&assertion, SystemTime::UNIX_EPOCH) {
             Ok(_) => assert!(taken, "{issuer:?}"),
             Err(error) => {
                 assert!(!taken, "{issuer:?}: {error}");
@@ -143,7 +143,7 @@ fn another_subject_is_named_by_its_type() {
             Some(subject_token_type) => request.subject_token_type(subject_token_type),
             None => request,
         };
-        let call = request.start().unwrap();
+        let call = request.start(SystemTime::UNIX_EPOCH).unwrap();
         call.request().form().into_iter().find(|(name, _)| name == "subject_token_type").unwrap().1
     };
     assert_eq!(type_of(None), token_type::ID_TOKEN);
@@ -155,11 +155,23 @@ fn misuse_makes_no_request() {
     let provider = client_at("https://idp.example/token");
     let (subject, none) = (Secret::new("fake"), Secret::new(""));
     for error in [
-        provider.identity_assertion(&none, AUDIENCE).start().unwrap_err(),
-        provider.identity_assertion(&subject, "").start().unwrap_err(),
-        provider.identity_assertion(&subject, AUDIENCE).subject_token_type("").start().unwrap_err(),
-        provider.identity_assertion(&subject, AUDIENCE).resource("api").start().unwrap_err(),
-        provider.identity_assertion(&subject, AUDIENCE).scopes(["a b"]).start().unwrap_err(),
+        provider.identity_assertion(&none, AUDIENCE).start(SystemTime::UNIX_EPOCH).unwrap_err(),
+        provider.identity_assertion(&subject, "").start(SystemTime::UNIX_EPOCH).unwrap_err(),
+        provider
+            .identity_assertion(&subject, AUDIENCE)
+            .subject_token_type("")
+            .start(SystemTime::UNIX_EPOCH)
+            .unwrap_err(),
+        provider
+            .identity_assertion(&subject, AUDIENCE)
+            .resource("api")
+            .start(SystemTime::UNIX_EPOCH)
+            .unwrap_err(),
+        provider
+            .identity_assertion(&subject, AUDIENCE)
+            .scopes(["a b"])
+            .start(SystemTime::UNIX_EPOCH)
+            .unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::Misuse, "{error}");
     }

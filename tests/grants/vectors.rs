@@ -4,6 +4,7 @@ use oauth2_proto::error::ErrorKind;
 use oauth2_proto::grants::{ExchangedToken, IdentityAssertion};
 use oauth2_proto::{Call, Client, Error, Request, Response, Secret};
 use serde_json::{Value, json};
+use std::time::SystemTime;
 
 use crate::support::{client, client_of, server};
 
@@ -62,13 +63,13 @@ fn id_jag(case: &Value) {
         .subject_token_type(text(&case["subject_token_type"]))
         .scopes(texts(&case["scope"]));
     let request = texts(&case["resource"]).into_iter().fold(request, |request, it| request.resource(it));
-    let started: Result<Call<IdentityAssertion>, Error> = request.start();
+    let started: Result<Call<IdentityAssertion>, Error> = request.start(SystemTime::UNIX_EPOCH);
     check_request(id, &json!({"ok": expect["exchange"]}), started.as_ref().map(|it| it.request().clone()));
 
     let resource_client = client_of(server().issuer(audience).unwrap());
     match (expect["grant"].get("error"), started.unwrap().read(answer(&case["answer"]))) {
         (None, Ok(assertion)) => {
-            let call = resource_client.redeem(&assertion);
+            let call = resource_client.redeem(&assertion, SystemTime::UNIX_EPOCH);
             check_request(id, &json!({"ok": expect["grant"]}), call.map(|call| call.request().clone()));
         }
         (Some(expected), Err(error)) => check_error(id, expected, &error),
@@ -93,7 +94,7 @@ fn exchange(client: &Client, case: &Value, requested: Option<&str>) -> Result<Ca
     for audience in texts(&case["audience"]) {
         request = request.audience(audience);
     }
-    request.scopes(texts(&case["scope"])).start()
+    request.scopes(texts(&case["scope"])).start(SystemTime::UNIX_EPOCH)
 }
 
 /// Compares the form; names may come in any order, and the values of one name keep theirs.

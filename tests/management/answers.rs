@@ -2,6 +2,7 @@
 
 use oauth2_proto::error::ErrorKind;
 use oauth2_proto::{Advice, Response, Secret};
+use std::time::SystemTime;
 
 use crate::{client, introspection};
 
@@ -188,7 +189,7 @@ fn a_redirect_is_never_followed_and_nothing_in_it_counts() {
 
 #[test]
 fn the_members_of_a_failure_are_reported_without_what_repeats_the_token() {
-    let call = client().introspect(&Secret::new("planted-token")).start().unwrap();
+    let call = client().introspect(&Secret::new("planted-token")).start(SystemTime::UNIX_EPOCH).unwrap();
     for body in [
         r#"{"error":"access_denied","scope":"users:read","token_type":"Bearer","other":"bad planted-token"}"#,
         r#"{"message":"no","scope":"users:read","token_type":"Bearer","other":"bad planted-token"}"#,

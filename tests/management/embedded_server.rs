@@ -46,13 +46,13 @@ impl World {
 
     #[track_caller]
     fn introspect(&mut self, token: &Secret) -> Introspection {
-        let call = self.client.introspect(token).start().unwrap();
+        let call = self.client.introspect(token).start(SystemTime::UNIX_EPOCH).unwrap();
         send(&mut self.server, &call).unwrap()
     }
 
     #[track_caller]
     fn revoke(&mut self, token: &Secret, kind: TokenKind) {
-        let call = self.client.revoke(token).hint(kind).start().unwrap();
+        let call = self.client.revoke(token).hint(kind).start(SystemTime::UNIX_EPOCH).unwrap();
         send(&mut self.server, &call).unwrap();
     }
 }
@@ -93,7 +93,7 @@ fn rfc7009_section_2_1_a_revoked_refresh_token_is_dead_with_its_access_token() {
     world.revoke(&refresh, TokenKind::RefreshToken);
     assert!(!world.introspect(&refresh).is_active() && !world.introspect(&access).is_active());
     assert!(!world.server.is_access_token_valid(access.expose()));
-    let call = world.client.refresh(&refresh).start().unwrap();
+    let call = world.client.refresh(&refresh).start(SystemTime::UNIX_EPOCH).unwrap();
     assert_eq!(send(&mut world.server, &call).unwrap_err().code(), Some("invalid_grant"));
     // Twice is no error, nor is a token that never was.
     world.revoke(&refresh, TokenKind::AccessToken);
@@ -112,7 +112,7 @@ fn a_revoked_access_token_is_dead_and_its_refresh_token_lives() {
 fn a_replaced_refresh_token_is_inactive() {
     let mut world = World::new();
     let first = world.refresh_token();
-    let call = world.client.refresh(&first).start().unwrap();
+    let call = world.client.refresh(&first).start(SystemTime::UNIX_EPOCH).unwrap();
     let tokens = send(&mut world.server, &call).unwrap();
     assert!(!world.introspect(&first).is_active());
     assert!(world.introspect(tokens.refresh_token().unwrap()).is_active());
@@ -124,9 +124,9 @@ fn a_client_that_the_server_does_not_know_gets_an_error() {
     let server = pleo::at(BASE).unwrap().revocation_endpoint(&format!("{BASE}/oauth/revoke")).unwrap();
     let stranger = Client::new(server, "fake-client", ClientAuth::basic("fake-wrong")).unwrap();
     let token = world.refresh_token();
-    let call = stranger.revoke(&token).start().unwrap();
+    let call = stranger.revoke(&token).start(SystemTime::UNIX_EPOCH).unwrap();
     assert_eq!(send(&mut world.server, &call).unwrap_err().code(), Some("invalid_client"));
-    let call = stranger.introspect(&token).start().unwrap();
+    let call = stranger.introspect(&token).start(SystemTime::UNIX_EPOCH).unwrap();
     assert_eq!(send(&mut world.server, &call).unwrap_err().code(), Some("invalid_client"));
     assert!(world.introspect(&token).is_active());
 }

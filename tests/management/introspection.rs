@@ -35,7 +35,7 @@ fn rfc7662_section_2_1_the_example_with_an_access_token() {
     let (token, own) = (Secret::new("2YotnFZFEjr1zCsicMWpAA"), Secret::new("23410913-abewfq.123483"));
     for auth in [ClientAuth::none(), ClientAuth::post("fake+secret"), ClientAuth::basic("fake+secret")] {
         let client = Client::new(server.clone(), "fake-client", auth).unwrap();
-        let call = client.introspect(&token).authorize_with(&own).start().unwrap();
+        let call = client.introspect(&token).authorize_with(&own).start(SystemTime::UNIX_EPOCH).unwrap();
         let request = call.request();
         assert_eq!((request.method(), request.url()), ("POST", "https://server.example.com/introspect"));
         assert_eq!(request.header("accept"), Some("application/json"));
@@ -53,7 +53,7 @@ fn rfc7662_section_2_1_the_example_with_client_authentication() {
     let server = support::server().introspection_endpoint("https://server.example.com/introspect").unwrap();
     let client = Client::new(server, "s6BhdRkqt3", ClientAuth::basic("gX1fBat3bV")).unwrap();
     let token = Secret::new("mF_9.B5f-4.1JqM");
-    let call = client.introspect(&token).hint(TokenKind::AccessToken).start().unwrap();
+    let call = client.introspect(&token).hint(TokenKind::AccessToken).start(SystemTime::UNIX_EPOCH).unwrap();
     assert_eq!(call.request().header("authorization"), Some("Basic czZCaGRSa3F0MzpnWDFmQmF0M2JW"));
     assert_eq!(call.request().body(), "token=mF_9.B5f-4.1JqM&token_type_hint=access_token");
 }
@@ -197,7 +197,10 @@ fn what_says_nothing_is_absent() {
 #[test]
 fn deviations_in_scopes_that_the_server_is_known_for_are_accepted() {
     let read = |server: AuthorizationServer, scope: &str| {
-        let call = support::client_of(server).introspect(&Secret::new("fake-token")).start().unwrap();
+        let call = support::client_of(server)
+            .introspect(&Secret::new("fake-token"))
+            .start(SystemTime::UNIX_EPOCH)
+            .unwrap();
         let token = call.read(answer(&format!(r#"{{"active":true,"scope":{scope}}}"#)))?;
         Ok::<_, Error>(token.scopes().map(str::to_owned).collect::<Vec<_>>())
     };
@@ -236,27 +239,37 @@ fn rfc7662_section_2_3_errors_are_those_of_rfc6749_section_5_2() {
 fn no_request_is_made_for_what_cannot_work() {
     let client_of = support::client_of;
     let (token, broken) = (Secret::new("fake-token"), Secret::new("fake-token\n"));
-    let message = client_of(support::server()).introspect(&token).start().unwrap_err().to_string();
+    let message = client_of(support::server())
+        .introspect(&token)
+        .start(SystemTime::UNIX_EPOCH)
+        .unwrap_err()
+        .to_string();
     assert_eq!(
         message,
         "misuse: the server has no introspection endpoint, as far as AuthorizationServer knows; set it"
     );
     let other = server().introspection_endpoint_auth_methods_supported(["Bearer"]);
-    let message = client_of(other.clone()).introspect(&token).start().unwrap_err().to_string();
+    let message =
+        client_of(other.clone()).introspect(&token).start(SystemTime::UNIX_EPOCH).unwrap_err().to_string();
     assert!(
         message.contains("of the introspection endpoint \"Bearer\", not client_secret_basic"),
         "{message}"
     );
-    assert!(client_of(other).introspect(&token).authorize_with(&token).start().is_ok());
+    assert!(client_of(other).introspect(&token).authorize_with(&token).start(SystemTime::UNIX_EPOCH).is_ok());
     let some = server()
         .introspection_endpoint_auth_methods_supported(["client_secret_basic"])
         .revocation_endpoint_auth_methods_supported(["none"]);
-    assert!(client_of(some).introspect(&token).start().is_ok());
+    assert!(client_of(some).introspect(&token).start(SystemTime::UNIX_EPOCH).is_ok());
 
     for broken in [&broken, &Secret::new("")] {
-        let message = client().introspect(broken).start().unwrap_err().to_string();
+        let message = client().introspect(broken).start(SystemTime::UNIX_EPOCH).unwrap_err().to_string();
         assert!(message.starts_with("misuse: the token is empty or holds control characters"), "{message}");
-        let message = client().introspect(&token).authorize_with(broken).start().unwrap_err().to_string();
+        let message = client()
+            .introspect(&token)
+            .authorize_with(broken)
+            .start(SystemTime::UNIX_EPOCH)
+            .unwrap_err()
+            .to_string();
         assert!(message.starts_with("misuse: the access token that authorizes the request is"), "{message}");
     }
 }

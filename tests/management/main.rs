@@ -16,6 +16,7 @@ mod vectors;
 
 use oauth2_proto::management::{Introspection, Revocation};
 use oauth2_proto::{AuthorizationServer, Call, Client, Secret};
+use std::time::SystemTime;
 
 /// A server with both endpoints.
 #[track_caller]
@@ -31,10 +32,10 @@ fn client() -> Client {
 
 #[track_caller]
 fn revocation() -> Call<Revocation> {
-    client().revoke(&Secret::new("fake-token")).start().unwrap()
+    client().revoke(&Secret::new("fake-token")).start(SystemTime::UNIX_EPOCH).unwrap()
 }
 
 #[track_caller]
 fn introspection() -> Call<Introspection> {
-    client().introspect(&Secret::new("fake-token")).start().unwrap()
+    client().introspect(&Secret::new("fake-token")).start(SystemTime::UNIX_EPOCH).unwrap()
 }

@@ -1,6 +1,6 @@
 //! The revocation of a token (RFC 7009).
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use oauth2_proto::error::ErrorKind;
 use oauth2_proto::management::TokenKind;
@@ -14,7 +14,7 @@ fn rfc7009_section_2_1_the_example() {
     let server = support::server().revocation_endpoint("https://server.example.com/revoke").unwrap();
     let client = Client::new(server, "s6BhdRkqt3", ClientAuth::basic("gX1fBat3bV")).unwrap();
     let token = Secret::new("45ghiukldjahdnhzdauz");
-    let call = client.revoke(&token).hint(TokenKind::RefreshToken).start().unwrap();
+    let call = client.revoke(&token).hint(TokenKind::RefreshToken).start(SystemTime::UNIX_EPOCH).unwrap();
     let request = call.request();
     assert_eq!((request.method(), request.url()), ("POST", "https://server.example.com/revoke"));
     assert_eq!(request.header("content-type"), Some("application/x-www-form-urlencoded"));
@@ -29,7 +29,7 @@ fn rfc7009_section_2_1_the_hint_is_optional_and_names_the_kind() {
     let body = |kind: Option<TokenKind>| {
         let request = client.revoke(&token);
         let request = kind.map_or(client.revoke(&token), |kind| request.hint(kind));
-        request.start().unwrap().request().body().to_owned()
+        request.start(SystemTime::UNIX_EPOCH).unwrap().request().body().to_owned()
     };
     assert_eq!(body(None), "token=fake-token");
     assert_eq!(body(Some(TokenKind::AccessToken)), "token=fake-token&token_type_hint=access_token");
@@ -44,7 +44,7 @@ fn rfc7009_section_2_1_the_client_authenticates_as_at_the_token_endpoint() {
         (ClientAuth::none(), None, "token=a+b&client_id=fake-client"),
     ] {
         let client = Client::new(server(), "fake-client", auth).unwrap();
-        let call = client.revoke(&Secret::new("a b")).start().unwrap();
+        let call = client.revoke(&Secret::new("a b")).start(SystemTime::UNIX_EPOCH).unwrap();
         assert_eq!((call.request().header("authorization"), call.request().body()), (header, body));
     }
 }
@@ -101,7 +101,7 @@ fn rfc7009_section_2_2_1_a_token_that_the_server_does_not_revoke_is_a_matter_of_
 #[test]
 fn a_short_token_is_a_secret_and_its_kind_is_none() {
     let token = Secret::new("fake7");
-    let call = client().revoke(&token).hint(TokenKind::RefreshToken).start().unwrap();
+    let call = client().revoke(&token).hint(TokenKind::RefreshToken).start(SystemTime::UNIX_EPOCH).unwrap();
     let body =
         br#"{"error":"invalid_request","error_description":"fake7 is gone","error_uri":"no refresh_token"}"#;
     let error = call.read(Response::new(400, [("a", "b")], body)).unwrap_err();
@@ -131,7 +131,7 @@ fn a_wrong_address_is_named() {
 fn no_request_is_made_for_what_cannot_work() {
     let start = |server: AuthorizationServer, token: &str| {
         let client = support::client_of(server);
-        let result = client.revoke(&Secret::new(token)).start();
+        let result = client.revoke(&Secret::new(token)).start(SystemTime::UNIX_EPOCH);
         result.map(|call| call.request().url().to_owned()).map_err(|error| error.to_string())
     };
     assert_eq!(

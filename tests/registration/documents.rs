@@ -5,6 +5,7 @@ use oauth2_proto::error::ErrorKind;
 use oauth2_proto::registration::ClientIdUrl;
 use oauth2_proto::{AuthorizationServer, ClientAuth, Response, Secret};
 use serde_json::{Value, json};
+use std::time::SystemTime;
 
 use crate::support::{metadata, misuse, server};
 
@@ -106,7 +107,7 @@ fn draft_section_4_1_a_document_holds_no_secret() {
 fn draft_section_6_the_user_is_sent_only_to_a_server_that_takes_documents() {
     let taking = server().client_id_metadata_document_supported(true);
     let client = client_id().client(taking.clone(), ClientAuth::none()).unwrap();
-    let call = client.refresh(&Secret::new("fake-refresh")).start().unwrap();
+    let call = client.refresh(&Secret::new("fake-refresh")).start(SystemTime::UNIX_EPOCH).unwrap();
     assert!(call.request().body().ends_with("&client_id=https%3A%2F%2Fapp.example%2Fclient.json"));
 
     let refusing = server().client_id_metadata_document_supported(false);

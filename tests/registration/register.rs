@@ -4,6 +4,7 @@ use oauth2_proto::error::ErrorKind;
 use oauth2_proto::registration::{self, ClientMetadata, SecretExpiry};
 use oauth2_proto::{Advice, AuthorizationServer, Secret};
 use serde_json::{Value, json as value};
+use std::time::SystemTime;
 
 use crate::support::{
     anonymous_server, at, json, management, metadata, misuse, register_at, registered, secret, server,
@@ -271,7 +272,7 @@ fn the_client_authenticates_itself_as_registered() {
             r#"{{"client_id":"fake-client","client_secret":"fake-secret","token_endpoint_auth_method":"{method}"}}"#
         ));
         let client = registered.client(server()).unwrap();
-        let call = client.refresh(&Secret::new("fake-refresh")).start().unwrap();
+        let call = client.refresh(&Secret::new("fake-refresh")).start(SystemTime::UNIX_EPOCH).unwrap();
         assert_eq!(call.request().header("authorization"), header);
         let refresh = "grant_type=refresh_token&refresh_token=fake-refresh";
         assert_eq!(call.request().body(), format!("{refresh}{body}"));

@@ -1,6 +1,6 @@
 //! The client's own tokens: where another session refreshes, this one asks for a new token.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use oauth2_proto::error::ErrorKind;
 use oauth2_proto::session::{Reason, TroubleKind};
@@ -19,7 +19,13 @@ fn own(name: impl std::fmt::Display) -> String {
 /// The first token, asked for without a session.
 #[track_caller]
 fn own_tokens(client: &Client, body: &str) -> TokenResponse {
-    client.client_credentials().scopes(["reports:read"]).start().unwrap().read(json(body)).unwrap()
+    client
+        .client_credentials()
+        .scopes(["reports:read"])
+        .start(SystemTime::UNIX_EPOCH)
+        .unwrap()
+        .read(json(body))
+        .unwrap()
 }
 
 /// A session whose first token was asked for without it, and saved.

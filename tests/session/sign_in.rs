@@ -1,6 +1,6 @@
 //! The beginnings of a session: a sign-in, a later sign-in, and a refresh token from elsewhere.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use oauth2_proto::{Client, ClientAuth, Secret, Session, Step, error::ErrorKind};
 
@@ -26,7 +26,7 @@ fn reauthorized_goes_on_under_the_same_key_and_beats_old_holders() {
     let revision = store.revision;
     // The user signs in again, with a registration that has moved, while the old answer is under way.
     let moved = Client::new(server(), "fake-other-client", ClientAuth::none()).unwrap();
-    let sign_in = moved.refresh(&Secret::new("fake-refresh-0")).start().unwrap();
+    let sign_in = moved.refresh(&Secret::new("fake-refresh-0")).start(SystemTime::UNIX_EPOCH).unwrap();
     session.reauthorized(sign_in.read(json(&body(7))).unwrap(), later(DUE + 1));
     assert_eq!(usable(&session, later(DUE + 1)), None);
     // Another holder claims before the sign-in is saved: the tokens of the sign-in win.
@@ -103,7 +103,7 @@ fn a_new_sign_in_starts_with_all_attempts_and_with_its_own_scopes() {
     let mut session = signed_in(&mut store);
     fail(&mut session, &mut store, None, later(DUE));
     // Neither the request nor the answer names a scope.
-    let sign_in = client().refresh(&Secret::new("fake-refresh")).start().unwrap();
+    let sign_in = client().refresh(&Secret::new("fake-refresh")).start(SystemTime::UNIX_EPOCH).unwrap();
     session.reauthorized(sign_in.read(json(&body(7))).unwrap(), later(DUE));
     save(&mut session, &mut store, later(DUE));
     assert_eq!(store.value()["attempts"], 0);

@@ -179,7 +179,7 @@ fn resource(facts: &Facts) -> Result<(), Failed> {
     let tokens = send(&receive(&client, &mut pending, &callback)?)?;
     let with = |tokens: &TokenResponse, resource: &str| {
         let refresh_token = tokens.refresh_token().ok_or("there is no refresh token")?;
-        Ok::<_, Failed>(client.refresh(refresh_token).resource(resource).start()?)
+        Ok::<_, Failed>(client.refresh(refresh_token).resource(resource).start(SystemTime::now())?)
     };
     let tokens = send(&with(&tokens, resource)?)?;
     // Last, because some servers use up a refresh token even if they refuse the rest of the request.
@@ -201,7 +201,7 @@ fn refresh_narrows_scope(facts: &Facts) -> Result<(), Failed> {
     let tokens = tokens(&client, facts)?;
     let refresh_token = tokens.refresh_token().ok_or("there is no refresh token")?;
     let fewer = &facts.scopes[..1];
-    let tokens = send(&client.refresh(refresh_token).scopes(fewer).start()?)?;
+    let tokens = send(&client.refresh(refresh_token).scopes(fewer).start(SystemTime::now())?)?;
     let granted: Vec<_> = tokens.granted_scopes().collect();
     check(granted == fewer, format!("granted {granted:?}"))
 }
@@ -449,7 +449,7 @@ fn tokens(client: &Client, facts: &Facts) -> Result<TokenResponse, Failed> {
 
 fn refresh(client: &Client, tokens: &TokenResponse) -> Result<Call<Refresh>, Failed> {
     let refresh_token = tokens.refresh_token().ok_or("there is no refresh token")?;
-    Ok(client.refresh(refresh_token).start()?)
+    Ok(client.refresh(refresh_token).start(SystemTime::now())?)
 }
 
 /// Sends the request of a call and reads its response.

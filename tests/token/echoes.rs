@@ -1,6 +1,7 @@
 //! Server texts that repeat a secret of the request.
 
 use oauth2_proto::{AuthorizationServer, Call, Client, ClientAuth, Response, Secret, grants::Refresh};
+use std::time::SystemTime;
 
 use crate::support::client;
 
@@ -20,7 +21,7 @@ fn shown(call: &Call<Refresh>, description: &str) -> (String, String) {
 
 #[test]
 fn a_spelling_that_nobody_foresaw_is_not_shown() {
-    let call = client().refresh(&Secret::new("planted+ключ/Tok3n")).start().unwrap();
+    let call = client().refresh(&Secret::new("planted+ключ/Tok3n")).start(SystemTime::UNIX_EPOCH).unwrap();
     for echo in [
         r"planted\u002b\u043a\u043b\u044e\u0447",
         "planted&plus;&#x0043a;&#1083;",
@@ -42,7 +43,7 @@ fn a_spelling_that_nobody_foresaw_is_not_shown() {
 
 #[test]
 fn what_the_caller_adds_counts_as_a_secret() {
-    let mut call = client().refresh(&Secret::new("fake-refresh")).start().unwrap();
+    let mut call = client().refresh(&Secret::new("fake-refresh")).start(SystemTime::UNIX_EPOCH).unwrap();
     let request = call.request_mut();
     request.push_form("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
     request.push_form("client_assertion", "planted.claims+1");
@@ -69,7 +70,7 @@ fn the_query_of_an_endpoint_is_not_printed() {
         "https://as.example/token?key=planted",
     );
     let client = Client::new(server.unwrap(), "fake-client", ClientAuth::none()).unwrap();
-    let call = client.refresh(&Secret::new("fake-refresh")).start().unwrap();
+    let call = client.refresh(&Secret::new("fake-refresh")).start(SystemTime::UNIX_EPOCH).unwrap();
     let printed = format!("{client:?} {call:?} {:?}", call.request());
     assert!(!printed.contains("planted") && printed.contains("https://as.example/token"), "{printed}");
     assert_eq!(call.request().url(), "https://as.example/token?key=planted");
@@ -80,7 +81,7 @@ fn the_query_of_an_endpoint_is_not_printed() {
 fn a_long_secret_is_searched_for_in_a_time_by_its_length() {
     let token: String =
         (0..8_000_u32).map(|number| format!("{:08x}", number.wrapping_mul(0x9e37_79b9))).collect();
-    let call = client().refresh(&Secret::new(&*token)).start().unwrap();
+    let call = client().refresh(&Secret::new(&*token)).start(SystemTime::UNIX_EPOCH).unwrap();
     let (_, harmless) = shown(&call, &"a harmless text. ".repeat(4_000));
     assert!(harmless.starts_with("a harmless text. "), "{harmless}");
     assert_eq!(shown(&call, &token[60_000..60_008]).1, WITHHELD);

@@ -1,6 +1,7 @@
 //! A single refresh, without a `Session`.
 
 use oauth2_proto::{Secret, error::ErrorKind};
+use std::time::SystemTime;
 
 use crate::responses::json;
 use crate::support::{client, client_of, server};
@@ -8,7 +9,7 @@ use crate::support::{client, client_of, server};
 #[test]
 fn rfc6749_section_6_a_refresh_without_a_new_refresh_token_keeps_the_old_one() {
     let client = client();
-    let call = client.refresh(&Secret::new("fake-refresh-1")).start().unwrap();
+    let call = client.refresh(&Secret::new("fake-refresh-1")).start(SystemTime::UNIX_EPOCH).unwrap();
     assert_eq!(call.request().body(), "grant_type=refresh_token&refresh_token=fake-refresh-1");
 
     let kept = call.read(json(r#"{"access_token":"fake-2","token_type":"Bearer"}"#)).unwrap();
@@ -28,7 +29,13 @@ fn rfc6749_section_6_a_refresh_that_asks_for_nothing_misses_nothing() {
     let silent = r#"{"access_token":"fake","token_type":"Bearer"}"#;
     let named = r#"{"access_token":"fake","token_type":"Bearer","scope":"export:read"}"#;
     let scopes = |body, asked: &[&str]| {
-        let tokens = client.refresh(&token).scopes(asked).start().unwrap().read(json(body)).unwrap();
+        let tokens = client
+            .refresh(&token)
+            .scopes(asked)
+            .start(SystemTime::UNIX_EPOCH)
+            .unwrap()
+            .read(json(body))
+            .unwrap();
         [tokens.granted_scopes().count(), tokens.missing_scopes().count(), tokens.extra_scopes().count()]
     };
     assert_eq!(scopes(silent, &[]), [0, 0, 0]);
@@ -43,7 +50,8 @@ fn rfc6749_section_6_silence_about_scopes_grants_none_at_a_refresh() {
     let token = Secret::new("fake-refresh");
     for scope in ["", r#","scope":"""#, r#","scope":" ""#, r#","scope":null"#] {
         let body = format!(r#"{{"access_token":"fake","token_type":"Bearer"{scope}}}"#);
-        let call = client.refresh(&token).scopes(["admin", "export:read"]).start().unwrap();
+        let call =
+            client.refresh(&token).scopes(["admin", "export:read"]).start(SystemTime::UNIX_EPOCH).unwrap();
         let tokens = call.read(json(&body)).unwrap();
         assert_eq!(tokens.granted_scopes().count(), 0, "{body}");
         assert_eq!(tokens.missing_scopes().chain(tokens.extra_scopes()).count(), 0, "{body}");
@@ -55,23 +63,27 @@ fn rfc6749_section_6_silence_about_scopes_grants_none_at_a_refresh() {
 fn a_refresh_may_ask_for_less() {
     let client = client();
     let token = Secret::new("fake-refresh");
-    let call =
-        client.refresh(&token).scopes(["export:read"]).resource("https://api.example/").start().unwrap();
+    let call = client
+        .refresh(&token)
+        .scopes(["export:read"])
+        .resource("https://api.example/")
+        .start(SystemTime::UNIX_EPOCH)
+        .unwrap();
     assert_eq!(
         call.request().body(),
         "grant_type=refresh_token&refresh_token=fake-refresh&scope=export%3Aread\
          &resource=https%3A%2F%2Fapi.example%2F"
     );
     for misuse in [
-        client.refresh(&token).scopes(["a b"]).start(),
-        client.refresh(&token).resource("not absolute").start(),
-        client.refresh(&Secret::new("")).start(),
-        client.refresh(&Secret::new("fake-refresh-token\n")).start(),
+        client.refresh(&token).scopes(["a b"]).start(SystemTime::UNIX_EPOCH),
+        client.refresh(&token).resource("not absolute").start(SystemTime::UNIX_EPOCH),
+        client.refresh(&Secret::new("")).start(SystemTime::UNIX_EPOCH),
+        client.refresh(&Secret::new("fake-refresh-token\n")).start(SystemTime::UNIX_EPOCH),
     ] {
         assert_eq!(misuse.unwrap_err().kind(), ErrorKind::Misuse);
     }
     let no_refresh = client_of(server().grant_types_supported(["authorization_code"]));
-    let message = no_refresh.refresh(&token).start().unwrap_err().to_string();
+    let message = no_refresh.refresh(&token).start(SystemTime::UNIX_EPOCH).unwrap_err().to_string();
     let told = "supports the grant types \"authorization_code\", not refresh_token";
     assert!(message.contains(told), "{message}");
 }

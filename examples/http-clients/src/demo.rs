@@ -40,7 +40,10 @@ impl Demo {
     /// Takes the tokens of the exchange, and returns their refresh.
     pub fn refresh(&mut self, tokens: &TokenResponse) -> Result<Call<Refresh>, Failure> {
         self.print_tokens("the code is exchanged", tokens)?;
-        Ok(self.client.refresh(tokens.refresh_token().ok_or("there is no refresh token")?).start()?)
+        Ok(self
+            .client
+            .refresh(tokens.refresh_token().ok_or("there is no refresh token")?)
+            .start(SystemTime::now())?)
     }
 
     /// Takes the tokens of the refresh.

@@ -1,5 +1,6 @@
 //! What a transport must do, tested at a hostile server. Call [`check`] with your own.
 
+use std::time::SystemTime;
 use std::time::{Duration, Instant};
 
 use oauth2_proto::grants::Refresh;
@@ -26,7 +27,7 @@ const MAX_SENT: usize = 16 << 20;
 pub fn check(send: impl Fn(&Request, Duration) -> Result<Response<'static>, Failure>) -> Result<(), Failure> {
     let server = Hostile::start()?;
     let client = Client::new(pleo::at(&server.base_url())?, "fake-client", ClientAuth::basic("fake-secret"))?;
-    let call = client.refresh(&Secret::new("fake-refresh")).start()?;
+    let call = client.refresh(&Secret::new("fake-refresh")).start(SystemTime::now())?;
     let ask = |answer| {
         server.begin(answer);
         Outcome::of(answer, &call, &send, &server)

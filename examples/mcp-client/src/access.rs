@@ -239,7 +239,7 @@ impl<'a> Access<'a> {
             .grant_types(["authorization_code", "refresh_token"].into_iter().filter(is_supported))
             .response_types(["code"])
             .token_endpoint_auth_method(method(&server, &["none", BASIC, POST]));
-        let registered = http::read(&registration::register(&server, &metadata).start()?)??;
+        let registered = http::read(&registration::register(&server, &metadata).start(SystemTime::now())?)??;
         Ok(registered.client(server)?)
     }
 
@@ -251,15 +251,15 @@ impl<'a> Access<'a> {
             Subject::Client => {
                 let request = client.client_credentials().scopes(&scopes);
                 let request = resource.iter().fold(request, |request, resource| request.resource(resource));
-                http::read(&request.start()?)??
+                http::read(&request.start(SystemTime::now())?)??
             }
             Subject::Employee { identity_provider, client_id, id_token } => {
                 let provider = discover(ServerDiscovery::new(identity_provider)?)?;
                 let provider = Client::new(provider, client_id, ClientAuth::none())?;
                 let request = provider.identity_assertion(id_token, &target.issuer).scopes(&scopes);
                 let request = resource.iter().fold(request, |request, resource| request.resource(resource));
-                let assertion = http::read(&request.start()?)??;
-                http::read(&client.redeem(&assertion)?)??
+                let assertion = http::read(&request.start(SystemTime::now())?)??;
+                http::read(&client.redeem(&assertion, SystemTime::now())?)??
             }
         };
         let base = resource.as_ref().unwrap_or(&self.settings.url);
@@ -306,7 +306,7 @@ impl Grant {
         let request = self.client.refresh(refresh_token);
         let request =
             self.target.resource.iter().fold(request, |request, resource| request.resource(resource));
-        match http::read(&request.start()?)? {
+        match http::read(&request.start(SystemTime::now())?)? {
             Ok(tokens) => {
                 self.tokens = tokens;
                 self.received_at = SystemTime::now();

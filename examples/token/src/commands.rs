@@ -229,7 +229,7 @@ pub fn end(directory: &Path) -> Result<(), Failure> {
 fn revoke(profile: &Profile, refresh_token: &Secret) -> Result<Result<(), Error>, Failure> {
     let again = |message: String| Failure::new(format!("{message}; run `token end` again"));
     let client = profile.client()?;
-    let call = client.revoke(refresh_token).hint(TokenKind::RefreshToken).start()?;
+    let call = client.revoke(refresh_token).hint(TokenKind::RefreshToken).start(SystemTime::now())?;
     match send(&call) {
         Ok(()) => Ok(Ok(())),
         Err(Failed::NoAnswer(message)) => Err(again(message)),

@@ -150,7 +150,7 @@ fn obey(flow: &mut Option<Flow>, command: Command) -> Result<Value, Problem> {
             let flow = started?;
             let refresh_token = flow.tokens.as_ref().and_then(TokenResponse::refresh_token);
             let refresh_token = refresh_token.ok_or(Problem::Order("there is no refresh token yet"))?;
-            let call = flow.client.refresh(refresh_token).start();
+            let call = flow.client.refresh(refresh_token).start(SystemTime::now());
             let call = call.map_err(|error| Problem::Crate(error, SystemTime::UNIX_EPOCH))?;
             flow.send(Sent::Refresh(call))
         }

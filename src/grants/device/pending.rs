@@ -156,23 +156,25 @@ impl PendingDevice {
             ));
         }
         client.server.check_grant_type(GRANT_TYPE)?;
+        let at = now;
         let now = self.observe(now);
         if self.phase != Phase::Waiting || !self.pause.is_over(now) {
             return Ok(None);
         }
+        let DeviceAuthorization { device_code, scope, resources, .. } = &self.authorization;
+        let parameters = [("grant_type", GRANT_TYPE), ("device_code", device_code.expose())];
+        let named = resources.iter().map(|resource| ("resource", resource.as_str()));
+        let request = client.token_request(&parameters, named, at)?;
+        let context = PollContext {
+            tokens: client.token_context(scope.clone(), resources.clone()),
+            device_code: device_code.clone(),
+            poll: self.polls.saturating_add(1),
+        };
         self.waited = self.waited.saturating_add(self.pause.length);
         self.polls = self.polls.saturating_add(1);
         self.pause = Timer::new(now, self.interval);
         self.phase = Phase::Sent(Timer::new(now, ANSWER));
-
-        let DeviceAuthorization { device_code, scope, resources, .. } = &self.authorization;
-        let parameters = [("grant_type", GRANT_TYPE), ("device_code", device_code.expose())];
-        let context = PollContext {
-            tokens: client.token_context(scope.clone(), resources.clone()),
-            device_code: device_code.clone(),
-            poll: self.polls,
-        };
-        Ok(Some(Call::new(client.token_request(&parameters, resources), context)))
+        Ok(Some(Call::new(request, context)))
     }
 
     /// Takes the answer to a call, whatever its HTTP status. Returns the tokens if the user said yes, and

@@ -1,6 +1,6 @@
 //! The answer to a device authorization request (RFC 8628 §3.2).
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use oauth2_proto::grants::device::DeviceAuthorization;
 use oauth2_proto::{Advice, Error, Response, error::ErrorKind};
@@ -10,7 +10,7 @@ use super::{ANSWER, client};
 use crate::support::later;
 
 fn read(status: u16, body: &str) -> Result<DeviceAuthorization, Error> {
-    let call = client().device_authorization().start().unwrap();
+    let call = client().device_authorization().start(SystemTime::UNIX_EPOCH).unwrap();
     call.read(Response::new(status, [("content-type", "application/json")], body.as_bytes()))
 }
 

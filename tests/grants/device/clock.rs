@@ -98,7 +98,7 @@ fn times_at_the_ends_of_the_calendar_do_no_harm() {
                 ANSWER.to_owned(),
                 ANSWER.replace("1800", "9e99").replace("\"interval\": 5", "\"interval\": 1e99"),
             ] {
-                let call = client().device_authorization().start().unwrap();
+                let call = client().device_authorization().start(SystemTime::UNIX_EPOCH).unwrap();
                 let mut device = call.read(json(&body)).unwrap().begin(begin);
                 let _ = device.poll(now);
                 if let Some(call) = device.send(&client(), now).unwrap() {
@@ -241,7 +241,7 @@ proptest! {
         let answer = answer.replace("\"interval\": 5", &format!("\"interval\": {interval}"));
         let start = 1_000_000_000_000;
         let client = client();
-        let call = client.device_authorization().start().unwrap();
+        let call = client.device_authorization().start(SystemTime::UNIX_EPOCH).unwrap();
         let device = call.read(json(&answer)).unwrap().begin(at(start));
         let interval_now = device.interval();
         let mut world = World {

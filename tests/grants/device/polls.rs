@@ -5,7 +5,7 @@ use oauth2_proto::{
     Advice, AuthorizationServer, Client, ClientAuth, RefreshPolicy, Response, Secret, Session,
     error::ErrorKind,
 };
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::*;
 use crate::support::later;
@@ -24,7 +24,7 @@ fn rfc8628_section_3_4_the_example_request() {
 #[test]
 fn rfc8628_section_3_4_a_client_with_credentials_authenticates() {
     let client = Client::new(server(), "fake-client", ClientAuth::basic("fake-secret")).unwrap();
-    let call = client.device_authorization().start().unwrap();
+    let call = client.device_authorization().start(SystemTime::UNIX_EPOCH).unwrap();
     let mut device = call.read(json(ANSWER)).unwrap().begin(later(0));
     let call = device.send(&client, later(INTERVAL)).unwrap().unwrap();
     assert!(call.request().header("authorization").unwrap().starts_with("Basic "));

@@ -2,7 +2,7 @@
 
 use oauth2_proto::grants::device::{End, PendingDevice, Step};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::*;
 use crate::support::later;
@@ -49,7 +49,11 @@ fn a_request_that_was_in_flight_counts_as_unanswered_and_is_not_repeated_at_once
 #[test]
 fn resources_and_the_client_are_kept() {
     let client = client();
-    let call = client.device_authorization().resource("https://api.example/a").start().unwrap();
+    let call = client
+        .device_authorization()
+        .resource("https://api.example/a")
+        .start(SystemTime::UNIX_EPOCH)
+        .unwrap();
     let device = call.read(json(ANSWER)).unwrap().begin(later(0));
     let mut device = restart(&device);
     let call = send(&mut device, 5);

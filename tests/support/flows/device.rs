@@ -84,7 +84,7 @@ struct Device {
 
 impl Device {
     fn begin(client: &Client, facts: &Facts) -> Result<Self, Failed> {
-        let call = client.device_authorization().scopes(&facts.scopes).start()?;
+        let call = client.device_authorization().scopes(&facts.scopes).start(SystemTime::now())?;
         Ok(Self { pending: send(&call)?.begin(SystemTime::now()), ahead: Duration::ZERO })
     }
 

@@ -39,12 +39,17 @@ pub const FLOWS: &[Flow] = &[
 
 /// RFC 6749 §4.4: no user, and no refresh token.
 fn client_credentials(facts: &Facts) -> Result<(), Failed> {
-    let tokens = send(&client(facts)?.client_credentials().scopes(&facts.scopes[..1]).start()?)?;
+    let tokens =
+        send(&client(facts)?.client_credentials().scopes(&facts.scopes[..1]).start(SystemTime::now())?)?;
     granted(&tokens, &facts.scopes[..1])?;
     check(tokens.refresh_token().is_none(), "there is a refresh token")?;
 
     let client = client(&Facts { client_secret: "fake-wrong-secret".into(), ..facts.clone() })?;
-    refused(send(&client.client_credentials().start()?), "invalid_client", Advice::FixConfiguration)
+    refused(
+        send(&client.client_credentials().start(SystemTime::now())?),
+        "invalid_client",
+        Advice::FixConfiguration,
+    )
 }
 
 /// RFC 8693 §2: for fewer scopes; a bad token or resource is refused.
@@ -62,7 +67,7 @@ fn token_exchange(facts: &Facts) -> Result<(), Failed> {
         .requested_token_type(token_type::ACCESS_TOKEN)
         .scopes(&facts.scopes[..1])
         .resource(api)
-        .start()?;
+        .start(SystemTime::now())?;
     let exchanged = send(&call)?;
     check(exchanged.issued_token_type() == token_type::ACCESS_TOKEN, exchanged.issued_token_type())?;
     check(exchanged.token() != subject, "the token is the same as before")?;
@@ -71,15 +76,15 @@ fn token_exchange(facts: &Facts) -> Result<(), Failed> {
     let call = client
         .token_exchange(subject, token_type::ACCESS_TOKEN)
         .actor_token(exchanged.token(), token_type::ACCESS_TOKEN)
-        .start()?;
+        .start(SystemTime::now())?;
     send(&call)?;
     if facts.resource.is_some() {
         let request = client.token_exchange(subject, token_type::ACCESS_TOKEN);
-        let call = request.resource("https://other.example/").start()?;
+        let call = request.resource("https://other.example/").start(SystemTime::now())?;
         refused(send(&call), "invalid_target", Advice::FixConfiguration)?;
     }
     let garbage = Secret::new("fake-token-of-nobody");
-    let call = client.token_exchange(&garbage, token_type::ACCESS_TOKEN).start()?;
+    let call = client.token_exchange(&garbage, token_type::ACCESS_TOKEN).start(SystemTime::now())?;
     refused(send(&call), "invalid_request", Advice::FixConfiguration)
 }
 
@@ -89,9 +94,9 @@ fn jwt_bearer(facts: &Facts) -> Result<(), Failed> {
     let expected = facts.wider.assertion.as_ref().ok_or("there is no issuer")?;
     let end = SystemTime::now() + Duration::from_secs(60);
     let assertion = sign(expected, end)?;
-    let tokens = send(&client.jwt_bearer(&assertion).scopes(&facts.scopes[..1]).start()?)?;
+    let tokens = send(&client.jwt_bearer(&assertion).scopes(&facts.scopes[..1]).start(SystemTime::now())?)?;
     granted(&tokens, &facts.scopes[..1])?;
-    send(&client.jwt_bearer(&assertion).start()?)?;
+    send(&client.jwt_bearer(&assertion).start(SystemTime::now())?)?;
 
     let key = "fake-key-of-another-service-entirely".to_owned();
     let wrong = [
@@ -100,7 +105,11 @@ fn jwt_bearer(facts: &Facts) -> Result<(), Failed> {
         sign(&Assertion { audience: "https://other.example".into(), ..expected.clone() }, end)?,
     ];
     for assertion in wrong {
-        refused(send(&client.jwt_bearer(&assertion).start()?), "invalid_grant", Advice::Reauthorize)?;
+        refused(
+            send(&client.jwt_bearer(&assertion).start(SystemTime::now())?),
+            "invalid_grant",
+            Advice::Reauthorize,
+        )?;
     }
     Ok(())
 }
@@ -118,13 +127,13 @@ fn identity_assertion(facts: &Facts) -> Result<(), Failed> {
     if let Some(resource) = &facts_of_provider.resource {
         request = request.resource(resource);
     }
-    let assertion = send(&request.start()?)?;
+    let assertion = send(&request.start(SystemTime::now())?)?;
 
     let server = server(facts)?.issuer(&facts_of_provider.audience)?;
     let auth = ClientAuth::basic(facts.client_secret.as_str());
     let client = Client::new(server, facts.client_id.as_str(), auth)?;
-    granted(&send(&client.redeem(&assertion)?)?, &facts.scopes)?;
-    refused(send(&client.redeem(&assertion)?), "invalid_grant", Advice::Reauthorize)
+    granted(&send(&client.redeem(&assertion, SystemTime::now())?)?, &facts.scopes)?;
+    refused(send(&client.redeem(&assertion, SystemTime::now())?), "invalid_grant", Advice::Reauthorize)
 }
 
 fn granted(tokens: &TokenResponse, scopes: &[String]) -> Result<(), Failed> {

@@ -74,8 +74,12 @@ fn revoked_at_the_end(facts: &Facts) -> Result<(), Failed> {
     keeper.access_token(KEY)?;
 
     let refresh_token = keeper.end(KEY)?.ok_or("there is no refresh token")?;
-    send(&client.revoke(&refresh_token).hint(TokenKind::RefreshToken).start()?)?;
-    refused(send(&client.refresh(&refresh_token).start()?), "invalid_grant", Advice::Reauthorize)?;
+    send(&client.revoke(&refresh_token).hint(TokenKind::RefreshToken).start(SystemTime::now())?)?;
+    refused(
+        send(&client.refresh(&refresh_token).start(SystemTime::now())?),
+        "invalid_grant",
+        Advice::Reauthorize,
+    )?;
     for keeper in [keeper, shared.keeper(&client)] {
         match keeper.access_token(KEY) {
             Err(KeeperError::SignIn(Reason::Ended)) => {}
@@ -90,7 +94,7 @@ fn is_of_client(client: &Client, token: &Secret, facts: &Facts) -> Result<(), Fa
     if facts.introspection_endpoint.is_none() {
         return Ok(());
     }
-    let found = send(&client.introspect(token).hint(TokenKind::AccessToken).start()?)?;
+    let found = send(&client.introspect(token).hint(TokenKind::AccessToken).start(SystemTime::now())?)?;
     check(found.is_active(), "a new token is not active")?;
     check(found.scopes().eq([facts.scopes[0].as_str()]), format!("it is for {found:?}"))
 }

@@ -29,15 +29,16 @@ fn revocation(facts: &Facts) -> Result<(), Failed> {
     let refresh_token = tokens.refresh_token().ok_or("there is no refresh token")?;
     let replay = refresh(&client, &tokens)?;
 
-    let access_token = client.revoke(tokens.access_token()).hint(TokenKind::AccessToken).start()?;
+    let access_token =
+        client.revoke(tokens.access_token()).hint(TokenKind::AccessToken).start(SystemTime::now())?;
     send(&access_token)?;
     send(&access_token)?;
-    send(&client.revoke(refresh_token).hint(TokenKind::RefreshToken).start()?)?;
+    send(&client.revoke(refresh_token).hint(TokenKind::RefreshToken).start(SystemTime::now())?)?;
     refused(send(&replay), "invalid_grant", Advice::Reauthorize)?;
-    send(&client.revoke(&Secret::new("fake-token-of-nobody")).start()?)?;
+    send(&client.revoke(&Secret::new("fake-token-of-nobody")).start(SystemTime::now())?)?;
 
     let client = super::client(&Facts { client_secret: "fake-wrong-secret".into(), ..facts.clone() })?;
-    let wrong = client.revoke(&Secret::new("fake-token-of-nobody")).start()?;
+    let wrong = client.revoke(&Secret::new("fake-token-of-nobody")).start(SystemTime::now())?;
     refused(send(&wrong), "invalid_client", Advice::FixConfiguration)
 }
 
@@ -45,7 +46,9 @@ fn revocation(facts: &Facts) -> Result<(), Failed> {
 fn introspection(facts: &Facts) -> Result<(), Failed> {
     let client = client(facts)?;
     let tokens = tokens(&client, facts)?;
-    let found = send(&client.introspect(tokens.access_token()).hint(TokenKind::AccessToken).start()?)?;
+    let found = send(
+        &client.introspect(tokens.access_token()).hint(TokenKind::AccessToken).start(SystemTime::now())?,
+    )?;
     check(found.is_active(), "the access token is not active")?;
     check(found.client_id() == Some(facts.client_id.as_str()), format!("issued to {:?}", found.client_id()))?;
     let scopes: Vec<_> = found.scopes().collect();
@@ -57,9 +60,9 @@ fn introspection(facts: &Facts) -> Result<(), Failed> {
         format!("of {:?} {:?}", found.username(), found.subject()),
     )?;
 
-    let nobody = send(&client.introspect(&Secret::new("fake-token-of-nobody")).start()?)?;
+    let nobody = send(&client.introspect(&Secret::new("fake-token-of-nobody")).start(SystemTime::now())?)?;
     check(!nobody.is_active(), "a token of nobody is active")?;
-    send(&client.revoke(tokens.access_token()).start()?)?;
-    let dead = send(&client.introspect(tokens.access_token()).start()?)?;
+    send(&client.revoke(tokens.access_token()).start(SystemTime::now())?)?;
+    let dead = send(&client.introspect(tokens.access_token()).start(SystemTime::now())?)?;
     check(!dead.is_active() && dead.scopes().next().is_none(), "a revoked token is active")
 }

@@ -1,0 +1,177 @@
+//! Requests whose signatures are made elsewhere, in two steps.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use crate::client::Client;
+use crate::client_auth::Assertion;
+use crate::error::Error;
+use crate::jose::Unsigned;
+use crate::text::secret::Secret;
+
+impl Client {
+    /// Begins the signatures for one request of a client whose key signs elsewhere, for example in a key
+    /// management service behind async code.
+    ///
+    /// ```
+    /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth};
+    /// use oauth2_proto::jose::{Algorithm, PublicKey, SigningKey};
+    /// use std::time::SystemTime;
+    ///
+    /// # async fn kms_signs(_: &[u8]) -> Result<Vec<u8>, oauth2_proto::Error> { Ok(vec![7; 64]) }
+    /// # async fn example(public_key: PublicKey) -> Result<(), oauth2_proto::Error> {
+    /// let server =
+    ///     AuthorizationServer::without_authorization_endpoint("https://as.example/token")?
+    ///         .issuer("https://as.example")?;
+    /// let key = SigningKey::remote(Algorithm::ES256, public_key)?;
+    /// let client = Client::new(server, "client-id", ClientAuth::private_key_jwt(key))?;
+    ///
+    /// let now = SystemTime::now();
+    /// let mut signing = client.signing(now)?;
+    /// while let Some(unsigned) = signing.next() {
+    ///     let signature = kms_signs(unsigned.message()).await?;
+    ///     signing.signed(&signature)?;
+    /// }
+    /// let call = signing.client()?.client_credentials().start(now)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Keys that sign in this process sign here at once, and are not asked for. A client without keys has
+    /// nothing to sign.
+    ///
+    /// # Errors
+    ///
+    /// Misuse: a signer in this process failed.
+    pub fn signing(&self, now: SystemTime) -> Result<Signing, Error> {
+        let mut signing = Signing { client: self.clone(), assertion: None, proof: None };
+        if let Some(assertions) = self.auth.assertions() {
+            signing.assertion = Some(assertions.next(&self.server, self.client_id(), now)?.sign_here()?);
+        }
+        if let Some(key) = &self.dpop {
+            let proof = key.token_proof(self.server.token_endpoint.as_str(), now)?;
+            signing.proof = Some(Assertion::Unsigned(proof).sign_here()?);
+        }
+        Ok(signing)
+    }
+
+    /// Returns whether a key of this client signs elsewhere, and its signatures are not there.
+    pub(crate) fn lacks_signatures(&self) -> bool {
+        let keys = [self.auth.assertions().and_then(|it| it.key()), self.dpop.as_ref().map(|it| it.key())];
+        self.signatures.is_none() && keys.into_iter().flatten().any(|key| !key.signs_here())
+    }
+}
+
+/// The signatures for one request, as they arrive; made by [`Client::signing`].
+#[must_use = "sign what `next` returns, then take the client"]
+pub struct Signing {
+    client: Client,
+    assertion: Option<Assertion>,
+    proof: Option<Assertion>,
+}
+
+impl Signing {
+    /// Returns the next token to sign; `None` if all are signed.
+    #[expect(clippy::should_implement_trait, reason = "the same token comes until it is signed")]
+    pub fn next(&self) -> Option<&Unsigned> {
+        [&self.assertion, &self.proof].into_iter().flatten().find_map(Assertion::unsigned)
+    }
+
+    /// Takes the signature of the token that [`next`](Self::next) returned, in the form of RFC 7518 §3: for
+    /// ECDSA, `r` and `s` side by side.
+    ///
+    /// # Errors
+    ///
+    /// Misuse: the signature has another length than the algorithm's, or all are signed.
+    pub fn signed(&mut self, signature: &[u8]) -> Result<(), Error> {
+        let slots = [&mut self.assertion, &mut self.proof].into_iter().flatten();
+        for slot in slots {
+            if let Assertion::Unsigned(unsigned) = slot {
+                *slot = Assertion::Signed(unsigned.signed(signature)?);
+                return Ok(());
+            }
+        }
+        Err(Error::misuse("all signatures are there; take the client"))
+    }
+
+    /// Returns the client with its signatures, for one request. Make the request soon: the server compares
+    /// the time in what was signed with its clock.
+    ///
+    /// # Errors
+    ///
+    /// Misuse: a signature is missing.
+    pub fn client(self) -> Result<Client, Error> {
+        let signed = |slot: Option<Assertion>| slot.map(Assertion::into_signed).transpose();
+        let signatures = Signatures {
+            assertion: Mutex::new(signed(self.assertion)?),
+            proof: Mutex::new(signed(self.proof)?),
+        };
+        Ok(self.client.with_signatures(signatures))
+    }
+}
+
+impl fmt::Debug for Signing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signing").field("next", &self.next()).finish_non_exhaustive()
+    }
+}
+
+/// What was signed elsewhere, each for one use: a server refuses what it has seen before.
+pub(crate) struct Signatures {
+    assertion: Mutex<Option<Secret>>,
+    proof: Mutex<Option<Secret>>,
+}
+
+impl Signatures {
+    pub(crate) fn take_assertion(&self) -> Result<Secret, Error> {
+        take(&self.assertion)
+    }
+
+    pub(crate) fn take_proof(&self) -> Result<Secret, Error> {
+        take(&self.proof)
+    }
+}
+
+fn take(slot: &Mutex<Option<Secret>>) -> Result<Secret, Error> {
+    let mut slot: MutexGuard<'_, _> = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    slot.take().ok_or_else(|| {
+        Error::misuse(
+            "the signatures of this client served one request already; call Client::signing for the next one",
+        )
+    })
+}
+
+impl Assertion {
+    /// Signs in this process.
+    pub(crate) fn sign(self) -> Result<Secret, Error> {
+        match self {
+            Self::Signed(jwt) => Ok(jwt),
+            Self::Unsigned(unsigned) => unsigned.sign(),
+        }
+    }
+
+    /// Signs if the key signs in this process.
+    fn sign_here(self) -> Result<Self, Error> {
+        match self {
+            Self::Unsigned(unsigned) if unsigned.key().signs_here() => unsigned.sign().map(Self::Signed),
+            other => Ok(other),
+        }
+    }
+
+    fn unsigned(&self) -> Option<&Unsigned> {
+        match self {
+            Self::Signed(_) => None,
+            Self::Unsigned(unsigned) => Some(unsigned),
+        }
+    }
+
+    fn into_signed(self) -> Result<Secret, Error> {
+        match self {
+            Self::Signed(jwt) => Ok(jwt),
+            Self::Unsigned(_) => {
+                Err(Error::misuse("a signature is missing; sign what Signing::next returns"))
+            }
+        }
+    }
+}
