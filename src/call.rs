@@ -78,6 +78,11 @@ impl<R: Reply> Call<R> {
         Self { request, context }
     }
 
+    /// Returns the same request with another reply.
+    pub(crate) fn with_reply<S: Reply>(self, context: impl FnOnce(R::Context) -> S::Context) -> Call<S> {
+        Call { request: self.request, context: context(self.context) }
+    }
+
     /// Returns the request to send.
     pub fn request(&self) -> &Request {
         &self.request

@@ -10,6 +10,7 @@ use crate::authorization::pkce::{CodeVerifier, Entropy};
 use crate::challenge::StepUp;
 use crate::client::Client;
 use crate::error::Error;
+use crate::oidc::AuthenticationRequest;
 use crate::server::{AUTHORIZATION_PARAMETERS, is_response_mode};
 use crate::text::foreign::{Foreign, ForeignAddress};
 use crate::text::form;
@@ -28,6 +29,7 @@ impl Client {
             wanted: Wanted::default(),
             parameters: Vec::new(),
             lifetime: PendingAuthorization::LIFETIME,
+            is_authentication: false,
         }
     }
 }
@@ -80,6 +82,8 @@ pub struct AuthorizationRequest<'a> {
     pub(super) wanted: Wanted<'a>,
     pub(super) parameters: Vec<(&'a str, Cow<'a, str>)>,
     lifetime: Duration,
+    /// True if the callback brings an ID token, which is checked.
+    is_authentication: bool,
 }
 
 impl<'a> AuthorizationRequest<'a> {
@@ -110,6 +114,30 @@ impl<'a> AuthorizationRequest<'a> {
         step_up.parameters().fold(self, |request, (name, value)| request.parameter(name, value))
     }
 
+    /// Asks for an ID token, too (OpenID Connect Core §3.1.2.1): adds the scope `openid`, and the `nonce` that
+    /// ties the ID token to this request. Call it last.
+    ///
+    /// The [`oidc`](crate::oidc) module has an example.
+    pub fn openid(mut self) -> AuthenticationRequest<'a> {
+        self.wanted.scope.add_missing([OPENID]);
+        self.is_authentication = true;
+        AuthenticationRequest::new(self)
+    }
+
+    pub(crate) fn client(&self) -> &'a Client {
+        self.client
+    }
+
+    /// Returns the value of a parameter that was added.
+    pub(crate) fn parameter_value(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| &**value)
+    }
+
+    /// Adds the nonce of an ID token.
+    pub(crate) fn set_nonce(&mut self, nonce: &str) {
+        self.parameters.push(("nonce", Cow::Owned(nonce.to_owned())));
+    }
+
     /// Sets how long the user may take to come back, in whole seconds, instead of
     /// [`PendingAuthorization::LIFETIME`].
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
@@ -133,6 +161,7 @@ impl<'a> AuthorizationRequest<'a> {
     /// - a parameter has no name, is given twice (also once by its method and once by
     ///   [`parameter`](Self::parameter)), is one that this crate sets or excludes, or is in the
     ///   authorization endpoint's own query;
+    /// - the scope `openid` is among the scopes, and [`openid`](Self::openid) was not called;
     /// - the server does not support the authorization code grant.
     #[cfg(feature = "os-random")]
     pub fn start(self, now: SystemTime) -> Result<(String, PendingAuthorization), Error> {
@@ -153,6 +182,12 @@ impl<'a> AuthorizationRequest<'a> {
         now: SystemTime,
     ) -> Result<(String, PendingAuthorization), Error> {
         self.wanted.check()?;
+        if !self.is_authentication && self.wanted.scope.tokens().any(|scope| scope == OPENID) {
+            return Err(Error::misuse(
+                "the scope openid asks for an ID token, which only AuthorizationRequest::openid() checks; call it \
+                 before `start`, or leave the scope out",
+            ));
+        }
         let server = &self.client.server;
         server.check_grant_type("authorization_code")?;
         server.require(&server.authorization_endpoint, "authorization endpoint")?;
@@ -255,6 +290,9 @@ impl<'a> AuthorizationRequest<'a> {
         url
     }
 }
+
+/// The scope that asks for an ID token (OpenID Connect Core §3.1.2.1).
+const OPENID: &str = "openid";
 
 impl fmt::Debug for AuthorizationRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
