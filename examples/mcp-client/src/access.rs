@@ -239,7 +239,7 @@ impl<'a> Access<'a> {
             .grant_types(["authorization_code", "refresh_token"].into_iter().filter(is_supported))
             .response_types(["code"])
             .token_endpoint_auth_method(method(&server, &["none", BASIC, POST]));
-        let registered = http::read(&registration::register(&server, &metadata).start(SystemTime::now())?)??;
+        let registered = http::read(&registration::register(&server, &metadata).start()?)??;
         Ok(registered.client(server)?)
     }
 
