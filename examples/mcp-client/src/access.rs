@@ -253,6 +253,11 @@ impl<'a> Access<'a> {
                 let request = resource.iter().fold(request, |request, resource| request.resource(resource));
                 http::read(&request.start(SystemTime::now())?)??
             }
+            Subject::Workload { token } => {
+                let request = client.jwt_bearer(token).scopes(&scopes);
+                let request = resource.iter().fold(request, |request, resource| request.resource(resource));
+                http::read(&request.start(SystemTime::now())?)??
+            }
             Subject::Employee { identity_provider, client_id, id_token } => {
                 let provider = discover(ServerDiscovery::new(identity_provider)?)?;
                 let provider = Client::new(provider, client_id, ClientAuth::none())?;
