@@ -41,10 +41,14 @@ mod algorithm;
 mod hmac;
 pub(crate) mod ids;
 mod key;
+#[cfg(feature = "keys")]
+mod local;
 mod signing;
 
 pub use self::algorithm::Algorithm;
 pub use self::key::PublicKey;
+#[cfg(feature = "keys")]
+pub use self::local::LocalKey;
 pub use self::signing::{Signer, SignerError, SigningKey, Unsigned};
 
 pub(crate) use self::hmac::hmac_sha256;
