@@ -447,8 +447,9 @@ impl AuthorizationServer {
     /// Refuses an algorithm of assertions that the server is known not to accept at the token endpoint.
     pub(crate) fn check_auth_algorithm(&self, auth: &ClientAuth) -> Result<(), Error> {
         let supported = self.token_endpoint_auth_signing_alg_values_supported.as_deref();
-        auth.algorithm()
-            .map_or(Ok(()), |algorithm| self.check_supported("algorithms of assertions", supported, algorithm))
+        auth.algorithm().map_or(Ok(()), |algorithm| {
+            self.check_supported("algorithms of assertions", supported, algorithm)
+        })
     }
 
     /// Refuses a client authentication that another endpoint is known not to support.
