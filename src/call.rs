@@ -216,6 +216,18 @@ impl Request {
         }
     }
 
+    /// Makes a form of these pairs, whose names need no escaping. Leaves out a parameter with an empty value.
+    pub(crate) fn form_of<'a>(
+        url: Arc<str>,
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)> + Clone,
+        authorization: Option<Arc<Secret>>,
+    ) -> Self {
+        let pairs = || pairs.clone().into_iter().filter(|(_, value)| !value.is_empty());
+        let mut body = String::with_capacity(pairs().map(|(name, value)| form::room_for(name, value)).sum());
+        pairs().for_each(|(name, value)| form::push_pair(&mut body, name, value));
+        Self::form_post(url, body, authorization)
+    }
+
     /// Makes a request without a body that asks for JSON.
     pub(crate) fn without_body(
         method: &'static str,
@@ -241,16 +253,6 @@ impl Request {
     pub(crate) fn set_proof(&mut self, key: &DpopKey, proof: Secret) {
         self.set_header("dpop", proof);
         self.proved_by = Some(key.clone());
-    }
-
-    /// Replaces the client authentication, in the header or in the form, by another `authorization` header.
-    pub(crate) fn replace_credentials(&mut self, authorization: Secret) {
-        self.remove_form_parameter("client_id");
-        self.remove_form_parameter("client_secret");
-        self.remove_form_parameter(ASSERTION_TYPE.0);
-        self.remove_form_parameter("client_assertion");
-        self.authorization = Some(Arc::new(authorization));
-        self.credentials_are_encoded = false;
     }
 
     /// Returns the method: `POST` for every request with a form.

@@ -42,6 +42,8 @@ pub struct Client {
     pub(crate) server: AuthorizationServer,
     client_id: String,
     pub(crate) auth: ClientAuth,
+    /// True if the program's connections present a certificate.
+    presents_certificate: bool,
     /// The key that tokens are bound to.
     pub(crate) dpop: Option<DpopKey>,
     /// Signatures that were made elsewhere, for one request.
@@ -63,7 +65,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// - Misuse: the server does not support this authentication, the `client_id` is empty or cannot be sent
+    /// - Misuse: the server does not support this authentication or the algorithm of its key, the assertions
+    ///   of this authentication are for an issuer that is not set or have no lifetime, the `client_id` is empty or cannot be sent
     ///   with this authentication, it or the secret holds a control character (such as the line break at the
     ///   end of a file), or the server is said to send `iss` and its issuer is not set.
     /// - Unsupported: the server lists its code challenge methods, and `S256` is not among them.
@@ -107,9 +110,11 @@ impl Client {
             ));
         }
         if let Some(assertions) = auth.assertions() {
+            server.check_auth_algorithm(&auth)?;
             assertions.check(&server)?;
         }
         Ok(Self {
+            presents_certificate: matches!(auth.0, Method::Tls { .. }),
             dpop: None,
             signatures: None,
             authorization: auth.authorization(&client_id).map(Arc::new),
@@ -146,6 +151,36 @@ impl Client {
         self
     }
 
+    /// Returns this client for connections that present a certificate, to which the server binds its tokens
+    /// (RFC 8705 §3 and §4): its requests go to the
+    /// [addresses for such connections](AuthorizationServer::mtls_endpoint_alias), where the server has them
+    /// (RFC 8705 §5).
+    ///
+    /// [`ClientAuth::tls_client_auth`] and [`ClientAuth::self_signed_tls_client_auth`] imply it. Call it for
+    /// another authentication, or for a public client. The certificate belongs to your HTTP client; show it
+    /// to the API, too.
+    ///
+    /// ```
+    /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Secret};
+    /// use std::time::SystemTime;
+    ///
+    /// # fn main() -> Result<(), oauth2_proto::Error> {
+    /// let server = AuthorizationServer::new(
+    ///     "https://as.example/authorize",
+    ///     "https://as.example/token",
+    /// )?
+    /// .mtls_endpoint_alias("token_endpoint", "https://mtls.as.example/token")?;
+    /// let client = Client::new(server, "client-id", ClientAuth::none())?.presents_certificate();
+    /// let call = client.refresh(&Secret::new("fake")).start(SystemTime::now())?;
+    /// assert_eq!(call.request().url(), "https://mtls.as.example/token");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn presents_certificate(mut self) -> Self {
+        self.presents_certificate = true;
+        self
+    }
+
     /// Returns the server that this client is registered at; its [`metadata`](AuthorizationServer::metadata)
     /// names the issuer, and what the server supports.
     ///
@@ -174,9 +209,26 @@ impl Client {
         Self { signatures: Some(Arc::new(signatures)), ..self.clone() }
     }
 
-    /// Returns the name of this client's authentication (RFC 8414 §2).
-    pub(crate) fn auth_method(&self) -> &'static str {
-        self.auth.method()
+    /// Returns where this client sends requests for an endpoint that not every server has; `what` is its name
+    /// in a message.
+    pub(crate) fn endpoint<'a>(
+        &'a self,
+        endpoint: &'a Option<Endpoint>,
+        what: &str,
+    ) -> Result<&'a Endpoint, Error> {
+        match self.mtls_alias(what)? {
+            Some(alias) => Ok(alias),
+            None => self.server.require(endpoint, what),
+        }
+    }
+
+    /// Returns where this client sends token requests.
+    pub(crate) fn token_endpoint(&self) -> Result<&Endpoint, Error> {
+        Ok(self.mtls_alias("token endpoint")?.unwrap_or(&self.server.token_endpoint))
+    }
+
+    fn mtls_alias(&self, what: &str) -> Result<Option<&Endpoint>, Error> {
+        if self.presents_certificate { self.server.mtls_alias(what) } else { Ok(None) }
     }
 
     /// Returns whether this client started an authorization, also by the digest that an earlier version
@@ -206,7 +258,7 @@ impl Client {
         more: impl Iterator<Item = (&'a str, &'a str)> + Clone,
         now: SystemTime,
     ) -> Result<Request, Error> {
-        let mut request = self.request(&self.server.token_endpoint, parameters, more, now)?;
+        let mut request = self.request(self.token_endpoint()?, parameters, more, now)?;
         self.prove(&mut request, now)?;
         Ok(request)
     }
@@ -216,7 +268,7 @@ impl Client {
         let Some(key) = &self.dpop else { return Ok(()) };
         let proof = match &self.signatures {
             Some(signatures) => signatures.take_proof()?,
-            None => key.token_proof(self.server.token_endpoint.as_str(), now)?.sign()?,
+            None => key.token_proof(self.token_endpoint()?.as_str(), now)?.sign()?,
         };
         request.set_proof(key, proof);
         Ok(())
@@ -243,17 +295,9 @@ impl Client {
             }
             (_, None) => &[client_id],
         };
-        let pairs = || {
-            let pairs = parameters
-                .iter()
-                .chain(credentials)
-                .copied()
-                .chain(more.clone().map(|pair| pair as (&str, &str)));
-            pairs.filter(|(_, value)| !value.is_empty())
-        };
-        let mut body = String::with_capacity(pairs().map(|(name, value)| form::room_for(name, value)).sum());
-        pairs().for_each(|(name, value)| form::push_pair(&mut body, name, value));
-        let mut request = Request::form_post(endpoint.to_shared(), body, self.authorization.clone());
+        let more = more.map(|pair| pair as (&str, &str));
+        let pairs = parameters.iter().chain(credentials).copied().chain(more);
+        let mut request = Request::form_of(endpoint.to_shared(), pairs, self.authorization.clone());
         request.credentials_are_encoded = self.credentials_are_encoded;
         Ok(request)
     }
@@ -337,6 +381,10 @@ fn name_another_auth(refused: &Error, server: &AuthorizationServer) -> Error {
     let constructors = [
         ("client_secret_basic", "ClientAuth::basic"),
         ("client_secret_post", "ClientAuth::post"),
+        ("private_key_jwt", "ClientAuth::private_key_jwt"),
+        ("client_secret_jwt", "ClientAuth::client_secret_jwt"),
+        ("tls_client_auth", "ClientAuth::tls_client_auth"),
+        ("self_signed_tls_client_auth", "ClientAuth::self_signed_tls_client_auth"),
         ("none", "ClientAuth::none"),
     ];
     let supported = constructors.into_iter().filter(|(method, _)| server.check_auth_method(method).is_ok());
@@ -405,7 +453,13 @@ mod tests {
         for (supported, advice) in [
             (&["client_secret_post"][..], "not client_secret_basic; use ClientAuth::post"),
             (&["none", "client_secret_post"], "; use ClientAuth::post or ClientAuth::none"),
-            (&["private_key_jwt"], "not client_secret_basic; this crate has none of these"),
+            (&["private_key_jwt"], "not client_secret_basic; use ClientAuth::private_key_jwt"),
+            (
+                &["client_secret_jwt", "self_signed_tls_client_auth", "tls_client_auth"],
+                "; use ClientAuth::client_secret_jwt or ClientAuth::tls_client_auth or \
+                 ClientAuth::self_signed_tls_client_auth",
+            ),
+            (&["spiffe_jwt"], "not client_secret_basic; this crate has none of these"),
         ] {
             let server = server.clone().token_endpoint_auth_methods_supported(supported.iter().copied());
             let refused = Client::new(server, "fake-client", ClientAuth::basic("fake-secret")).unwrap_err();
