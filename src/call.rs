@@ -470,7 +470,7 @@ fn secret_parameters(body: &str) -> Vec<Secret> {
         Some("assertion" | "client_assertion" | "subject_token" | "actor_token") => true,
         Some(
             "grant_type" | "redirect_uri" | "scope" | "client_id" | "resource" | "audience"
-            | "token_type_hint",
+            | "token_type_hint" | "prompt" | "acr_values" | "response_mode",
         ) => false,
         // The value names a kind, as in `client_assertion_type`.
         Some(name) if name.ends_with("_type") => false,
