@@ -117,6 +117,8 @@ struct Inner {
     refusal: Refusal,
     /// The part of the client's configuration that may explain the error.
     hint: Option<Cow<'static, str>>,
+    /// The part of a signed token that is wrong.
+    reason: Option<&'static str>,
 }
 
 impl Error {
@@ -171,6 +173,15 @@ impl Error {
     /// servers send it with `slow_down` (RFC 8628 §3.5 does not define it there).
     pub fn interval(&self) -> Option<Duration> {
         self.0.refusal.interval
+    }
+
+    /// Returns which part of a signed token is wrong: the name of a claim or a header, such as `exp` or `alg`;
+    /// `signature`; `format` for a text that is no signed token; or the parameter that should hold the token.
+    ///
+    /// [`kind`](Self::kind) says how it is wrong: [`Invalid`](ErrorKind::Invalid) means that it is missing or
+    /// malformed, and [`Suspect`](ErrorKind::Suspect) that it has another value than it must have.
+    pub fn reason(&self) -> Option<&'static str> {
+        self.0.reason
     }
 
     /// Returns a member of the response that this crate does not read, such as `claims` of Entra.
@@ -322,6 +333,12 @@ impl Error {
         self
     }
 
+    /// Names the part of a signed token that is wrong.
+    pub(crate) fn about(mut self, reason: &'static str) -> Self {
+        self.0.reason = Some(reason);
+        self
+    }
+
     /// Withholds the texts of the server that repeat one of these secrets. A code from the specifications
     /// stays, even if it happens to be a secret.
     pub(crate) fn redact(mut self, secrets: Vec<Secret>) -> Self {
@@ -347,6 +364,7 @@ impl Error {
             retry_after: None,
             refusal: Refusal::default(),
             hint: None,
+            reason: None,
         }))
     }
 }

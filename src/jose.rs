@@ -36,16 +36,71 @@
 //!
 //! A key behind async code, such as one of a key management service, is [remote](SigningKey::remote):
 //! [`Client::signing`](crate::Client::signing) gives the bytes to sign, and takes the signatures.
+//!
+//! # What others have signed
+//!
+//! The crate reads the token, chooses the key from the [`KeySet`] of the server, and checks the claims. Your
+//! [`Verifier`] does the mathematics of one signature with one key, and a [`Verification`] names both:
+//!
+//! ```
+//! use oauth2_proto::jose::{Algorithm, KeySet, PublicKey, Verification, Verifier};
+//! use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Response};
+//! use std::time::SystemTime;
+//!
+//! struct MyLibrary;
+//!
+//! impl Verifier for MyLibrary {
+//!     fn verifies(
+//!         &self,
+//!         algorithm: Algorithm,
+//!         key: &PublicKey,
+//!         message: &[u8],
+//!         signature: &[u8],
+//!     ) -> bool {
+//!         // Read the key by `key.member("n")` and the like.
+//!         # let my_library_verifies = |_: &PublicKey, _: &[u8], _: &[u8]| false;
+//!         match algorithm {
+//!             Algorithm::RS256 => my_library_verifies(key, message, signature),
+//!             _ => false,
+//!         }
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), oauth2_proto::Error> {
+//! let server = AuthorizationServer::new(
+//!     "https://as.example/authorize",
+//!     "https://as.example/token",
+//! )?
+//! .issuer("https://as.example")?
+//! .jwks_uri("https://as.example/keys")?;
+//! let client = Client::new(server, "client-id", ClientAuth::none())?;
+//!
+//! let call = client.fetch_keys(SystemTime::now())?;
+//! assert_eq!(call.request().method(), "GET");
+//! let json = [("content-type", "application/json")];
+//! let keys: KeySet = call.read(Response::new(200, json, br#"{"keys":[]}"#))?;
+//!
+//! let verification = Verification::by(&keys, &MyLibrary).algorithms([Algorithm::RS256]);
+//! # Ok(())
+//! # }
+//! ```
 
 mod algorithm;
+pub(crate) mod claims;
 mod hmac;
 pub(crate) mod ids;
+mod jwt;
 mod key;
+mod key_set;
 mod signing;
+mod verification;
 
 pub use self::algorithm::Algorithm;
 pub use self::key::PublicKey;
+pub use self::key_set::KeySet;
 pub use self::signing::{Signer, SignerError, SigningKey, Unsigned};
+pub use self::verification::{Verification, Verifier};
 
 pub(crate) use self::hmac::hmac_sha256;
+pub(crate) use self::jwt::Jwt;
 pub(crate) use self::signing::{Header, jwt, message};

@@ -51,6 +51,10 @@ pub struct AuthorizationServer {
     pub(crate) pushed_authorization_request_endpoint: Option<Endpoint>,
     pub(crate) registration_endpoint: Option<Endpoint>,
     pub(crate) revocation_endpoint: Option<Endpoint>,
+    pub(crate) jwks_uri: Option<Endpoint>,
+    pub(crate) userinfo_endpoint: Option<Endpoint>,
+    pub(crate) end_session_endpoint: Option<Endpoint>,
+    pub(crate) id_token_signing_alg_values_supported: Option<Vec<Cow<'static, str>>>,
     pub(crate) grant_types_supported: Option<Vec<Cow<'static, str>>>,
     pub(crate) token_endpoint_auth_methods_supported: Option<Vec<Cow<'static, str>>>,
     pub(crate) revocation_endpoint_auth_methods_supported: Option<Vec<Cow<'static, str>>>,
@@ -113,6 +117,10 @@ impl AuthorizationServer {
             pushed_authorization_request_endpoint: None,
             registration_endpoint: None,
             revocation_endpoint: None,
+            jwks_uri: None,
+            userinfo_endpoint: None,
+            end_session_endpoint: None,
+            id_token_signing_alg_values_supported: None,
             grant_types_supported: None,
             token_endpoint_auth_methods_supported: None,
             revocation_endpoint_auth_methods_supported: None,
@@ -200,6 +208,52 @@ impl AuthorizationServer {
     pub fn revocation_endpoint(mut self, url: &str) -> Result<Self, Error> {
         self.revocation_endpoint = Some(parse_endpoint("revocation endpoint", url)?);
         Ok(self)
+    }
+
+    /// Sets the address of the server's public keys (RFC 8414 §2), which
+    /// [`Client::fetch_keys`](crate::Client::fetch_keys) needs.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`new`](Self::new) for an endpoint.
+    pub fn jwks_uri(mut self, url: &str) -> Result<Self, Error> {
+        self.jwks_uri = Some(parse_endpoint("jwks_uri", url)?);
+        Ok(self)
+    }
+
+    /// Sets the UserInfo endpoint (OpenID Connect Core §5.3), which [`Client::userinfo`] needs.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`new`](Self::new) for an endpoint.
+    ///
+    /// [`Client::userinfo`]: crate::Client::userinfo
+    pub fn userinfo_endpoint(mut self, url: &str) -> Result<Self, Error> {
+        self.userinfo_endpoint = Some(parse_endpoint("userinfo endpoint", url)?);
+        Ok(self)
+    }
+
+    /// Sets the end session endpoint (OpenID Connect RP-Initiated Logout §2.1), which [`Client::logout`]
+    /// needs.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`new`](Self::new) for an endpoint; its query must have no parameter of a logout.
+    ///
+    /// [`Client::logout`]: crate::Client::logout
+    pub fn end_session_endpoint(mut self, url: &str) -> Result<Self, Error> {
+        self.end_session_endpoint = Some(parse_end_session_endpoint(url)?);
+        Ok(self)
+    }
+
+    /// Lists the algorithms of the server's ID tokens, such as `RS256` (OpenID Connect Discovery §3); an ID
+    /// token with another one is refused.
+    pub fn id_token_signing_alg_values_supported(
+        mut self,
+        algorithms: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.id_token_signing_alg_values_supported = Some(owned(algorithms));
+        self
     }
 
     /// States whether the server sends `iss` with every callback; if so, a callback without it is refused
@@ -350,7 +404,7 @@ impl AuthorizationServer {
     }
 
     /// Returns all endpoints with their names of RFC 8414 §2.
-    pub(crate) fn endpoints(&self) -> [(&'static str, Option<&Endpoint>); 7] {
+    pub(crate) fn endpoints(&self) -> [(&'static str, Option<&Endpoint>); 10] {
         [
             ("authorization_endpoint", self.authorization_endpoint.as_ref()),
             ("token_endpoint", Some(&self.token_endpoint)),
@@ -359,6 +413,9 @@ impl AuthorizationServer {
             ("pushed_authorization_request_endpoint", self.pushed_authorization_request_endpoint.as_ref()),
             ("registration_endpoint", self.registration_endpoint.as_ref()),
             ("revocation_endpoint", self.revocation_endpoint.as_ref()),
+            ("jwks_uri", self.jwks_uri.as_ref()),
+            ("userinfo_endpoint", self.userinfo_endpoint.as_ref()),
+            ("end_session_endpoint", self.end_session_endpoint.as_ref()),
         ]
     }
 
@@ -525,6 +582,12 @@ pub(crate) fn parse_endpoint(what: &str, url: &str) -> Result<Endpoint, Error> {
     Endpoint::parse(url, TOKEN_PARAMETERS).map_err(|refused| Error::misuse(format!("the {what} {refused}")))
 }
 
+/// Parses an end session endpoint.
+pub(crate) fn parse_end_session_endpoint(url: &str) -> Result<Endpoint, Error> {
+    Endpoint::parse(url, LOGOUT_PARAMETERS)
+        .map_err(|refused| Error::misuse(format!("the end session endpoint {refused}")))
+}
+
 /// Refuses an authorization endpoint whose own query asks for a response that the page can read.
 fn check_response_mode(endpoint: &Endpoint) -> Result<(), Error> {
     match endpoint.parameters().any(|(name, value)| name == "response_mode" && !is_response_mode(&value)) {
@@ -580,6 +643,11 @@ pub(crate) const AUTHORIZATION_PARAMETERS: &[&str] = &[
     "client_assertion",
     "client_assertion_type",
 ];
+
+/// The parameters of a logout that this crate sets (OpenID Connect RP-Initiated Logout §2). Neither an
+/// endpoint's query nor an extra parameter may contain them.
+pub(crate) const LOGOUT_PARAMETERS: &[&str] =
+    &["id_token_hint", "client_id", "post_logout_redirect_uri", "state"];
 
 /// The parameters of a request to another endpoint that its query must not contain.
 const TOKEN_PARAMETERS: &[&str] = &[

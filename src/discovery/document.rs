@@ -10,7 +10,10 @@ use serde_json::{Map, Value};
 
 use crate::answer;
 use crate::error::Error;
-use crate::server::{AuthorizationServer, Leniency, UNNAMED, parse_authorization_endpoint, parse_endpoint};
+use crate::server::{
+    AuthorizationServer, Leniency, UNNAMED, parse_authorization_endpoint, parse_end_session_endpoint,
+    parse_endpoint,
+};
 use crate::text::json::{self, Extras, Member};
 use crate::text::secret::is_printable;
 use crate::text::uri::{Endpoint, Issuer};
@@ -81,6 +84,26 @@ impl<'a> Metadata<'a> {
     /// Returns the revocation endpoint.
     pub fn revocation_endpoint(&self) -> Option<&'a str> {
         self.0.revocation_endpoint.as_ref().map(Endpoint::as_str)
+    }
+
+    /// Returns the address of the server's public keys.
+    pub fn jwks_uri(&self) -> Option<&'a str> {
+        self.0.jwks_uri.as_ref().map(Endpoint::as_str)
+    }
+
+    /// Returns the UserInfo endpoint (OpenID Connect Discovery §3).
+    pub fn userinfo_endpoint(&self) -> Option<&'a str> {
+        self.0.userinfo_endpoint.as_ref().map(Endpoint::as_str)
+    }
+
+    /// Returns the end session endpoint (OpenID Connect RP-Initiated Logout §2.1).
+    pub fn end_session_endpoint(&self) -> Option<&'a str> {
+        self.0.end_session_endpoint.as_ref().map(Endpoint::as_str)
+    }
+
+    /// Returns the algorithms of the server's ID tokens; `None` means unknown.
+    pub fn id_token_signing_alg_values_supported(&self) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
+        texts(&self.0.id_token_signing_alg_values_supported)
     }
 
     /// Returns the scopes; `None` means unknown. The server may support others, too.
@@ -201,8 +224,8 @@ impl<'a> Metadata<'a> {
         self.0.check_auth_method(method).is_ok()
     }
 
-    /// Returns a member of the server's document that this crate does not act on, such as `jwks_uri` or
-    /// `ui_locales_supported`, as the server sent it. A member that is `null` is absent.
+    /// Returns a member of the server's document that this crate does not act on, such as
+    /// `claims_supported` or `ui_locales_supported`, as the server sent it. A member that is `null` is absent.
     ///
     /// The value is unchecked. It may be an endpoint that was left out because its address is unsound.
     pub fn get(&self, name: &str) -> Option<&'a Value> {
@@ -219,7 +242,7 @@ fn texts<'a>(list: &'a Option<Vec<Cow<'static, str>>>) -> Option<impl Iterator<I
 }
 
 /// The members of a document that have a fixed kind, in the order in which [`read`] takes them apart.
-pub(super) const NAMES: &[&str; 20] = &[
+pub(super) const NAMES: &[&str; 24] = &[
     "issuer",
     "authorization_endpoint",
     "token_endpoint",
@@ -228,6 +251,9 @@ pub(super) const NAMES: &[&str; 20] = &[
     "pushed_authorization_request_endpoint",
     "registration_endpoint",
     "revocation_endpoint",
+    "jwks_uri",
+    "userinfo_endpoint",
+    "end_session_endpoint",
     "scopes_supported",
     "response_types_supported",
     "grant_types_supported",
@@ -235,6 +261,7 @@ pub(super) const NAMES: &[&str; 20] = &[
     "revocation_endpoint_auth_methods_supported",
     "introspection_endpoint_auth_methods_supported",
     "code_challenge_methods_supported",
+    "id_token_signing_alg_values_supported",
     "authorization_response_iss_parameter_supported",
     REQUIRES_PUSHED,
     REQUIRES_SIGNED,
@@ -265,7 +292,7 @@ pub(super) struct Document<'a> {
 ///
 /// Invalid: a member is of the wrong kind, there is no token endpoint, or the address of the token or the
 /// authorization endpoint is unsound.
-pub(super) fn read<'a>(members: [Member<'a>; 20], mut extras: Extras) -> Result<Document<'a>, Error> {
+pub(super) fn read<'a>(members: [Member<'a>; 24], mut extras: Extras) -> Result<Document<'a>, Error> {
     let [
         issuer,
         authorization_endpoint,
@@ -275,6 +302,9 @@ pub(super) fn read<'a>(members: [Member<'a>; 20], mut extras: Extras) -> Result<
         pushed_authorization_request_endpoint,
         registration_endpoint,
         revocation_endpoint,
+        jwks_uri,
+        userinfo_endpoint,
+        end_session_endpoint,
         scopes,
         response_types,
         grant_types,
@@ -282,6 +312,7 @@ pub(super) fn read<'a>(members: [Member<'a>; 20], mut extras: Extras) -> Result<
         revocation_auth_methods,
         introspection_auth_methods,
         challenge_methods,
+        id_token_algorithms,
         sends_iss,
         requires_pushed,
         requires_signed,
@@ -311,9 +342,18 @@ pub(super) fn read<'a>(members: [Member<'a>; 20], mut extras: Extras) -> Result<
         ),
         ("registration_endpoint", registration_endpoint, &mut server.registration_endpoint),
         ("revocation_endpoint", revocation_endpoint, &mut server.revocation_endpoint),
+        ("jwks_uri", jwks_uri, &mut server.jwks_uri),
+        ("userinfo_endpoint", userinfo_endpoint, &mut server.userinfo_endpoint),
     ] {
-        *endpoint = optional_endpoint(name, member, &mut extras)?;
+        let parse = |url: &str| parse_endpoint(name, url);
+        *endpoint = optional_endpoint(name, member, parse, &mut extras)?;
     }
+    server.end_session_endpoint = optional_endpoint(
+        "end_session_endpoint",
+        end_session_endpoint,
+        parse_end_session_endpoint,
+        &mut extras,
+    )?;
     for (name, member) in [("scopes_supported", scopes), ("response_types_supported", response_types)] {
         if let Some(list) = answer::texts(name, member)? {
             extras.insert(name.to_owned(), list.into());
@@ -337,6 +377,11 @@ pub(super) fn read<'a>(members: [Member<'a>; 20], mut extras: Extras) -> Result<
             &mut server.introspection_endpoint_auth_methods_supported,
         ),
         ("code_challenge_methods_supported", challenge_methods, &mut server.code_challenge_methods_supported),
+        (
+            "id_token_signing_alg_values_supported",
+            id_token_algorithms,
+            &mut server.id_token_signing_alg_values_supported,
+        ),
     ] {
         let texts = answer::texts(name, member)?;
         *list = texts.map(|texts| texts.into_iter().map(Cow::Owned).collect());
@@ -355,10 +400,15 @@ pub(super) fn read<'a>(members: [Member<'a>; 20], mut extras: Extras) -> Result<
 
 /// Reads an endpoint that a server may lack. One with an unsound address counts as missing, and its text is
 /// kept among the other members: `AuthorizationServer::require` then says what is wrong with it.
-fn optional_endpoint(name: &str, member: Member<'_>, extras: &mut Extras) -> Result<Option<Endpoint>, Error> {
+fn optional_endpoint(
+    name: &str,
+    member: Member<'_>,
+    parse: impl Fn(&str) -> Result<Endpoint, Error>,
+    extras: &mut Extras,
+) -> Result<Option<Endpoint>, Error> {
     match member {
         Member::Absent => Ok(None),
-        Member::Text(url) => match parse_endpoint(name, &url) {
+        Member::Text(url) => match parse(&url) {
             Ok(endpoint) => Ok(Some(endpoint)),
             Err(_) => {
                 extras.insert(name.to_owned(), (*url).into());
@@ -381,6 +431,7 @@ impl Serialize for AuthorizationServer {
                 &self.introspection_endpoint_auth_methods_supported,
             ),
             ("code_challenge_methods_supported", &self.code_challenge_methods_supported),
+            ("id_token_signing_alg_values_supported", &self.id_token_signing_alg_values_supported),
         ];
         let mut document = target.serialize_map(None)?;
         if let Some(issuer) = &self.issuer {

@@ -190,6 +190,19 @@ impl PublicKey {
         is_of_kind && self.is_for_signatures && self.algorithm.as_deref().is_none_or(is_named)
     }
 
+    /// Returns whether signatures of any known algorithm are made with such a key.
+    pub(crate) fn is_for_signatures(&self) -> bool {
+        Algorithm::ALL.into_iter().any(|algorithm| self.fits(algorithm))
+    }
+
+    /// Returns the members that make the key, its identifier and its algorithm.
+    pub(crate) fn named_members(&self) -> Vec<(&'static str, &str)> {
+        let mut members = self.members();
+        members.extend(self.key_id.as_deref().map(|key_id| ("kid", key_id)));
+        members.extend(self.algorithm.as_deref().map(|algorithm| ("alg", algorithm)));
+        members
+    }
+
     /// Returns the length of a signature in bytes, which the key decides.
     pub(crate) fn signature_length(&self) -> usize {
         match &self.material {

@@ -1,0 +1,321 @@
+//! The public keys of a server (RFC 7517 §5).
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use serde::de::Error as _;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+use crate::answer;
+use crate::call::{Call, RESPONSE_LIMIT, Readable, Reply, Request, Response, sealed};
+use crate::client::Client;
+use crate::error::Error;
+use crate::jose::{Algorithm, PublicKey};
+use crate::text::json::{self, Member};
+use crate::text::time::{system_time, unix_seconds};
+
+impl Client {
+    /// Makes the call that fetches the server's public keys: a GET without credentials (RFC 7517 §5).
+    ///
+    /// Fetch them once, keep them, and fetch them again when [`KeySet::needs_new_keys`] says so.
+    ///
+    /// # Errors
+    ///
+    /// Misuse: the server has no `jwks_uri`.
+    pub fn fetch_keys(&self, now: SystemTime) -> Result<Call<KeySet>, Error> {
+        let jwks_uri = self.server.require(&self.server.jwks_uri, "jwks_uri")?;
+        let request = Request::without_body("GET", jwks_uri.to_shared(), None);
+        Ok(Call::new(request, KeySetContext { asked_at: unix_seconds(now) }))
+    }
+}
+
+/// The public keys of a server, as data; made by [`Client::fetch_keys`].
+///
+/// Keys of an unknown kind, unsound ones, keys for other things than signatures, and private keys, which
+/// nobody must publish, are left out. A set of more than [`MAX_KEYS`](Self::MAX_KEYS) keys is refused.
+///
+/// To store a set, serialize it: its form is a JWK set (RFC 7517 §5) with a member `asked_at`.
+///
+/// # When to fetch the keys again
+///
+/// A server changes its keys, and signs with one that you do not know yet (OpenID Connect Core §10.1.1). The
+/// check of its token then fails; fetch the keys and read the same answer again:
+///
+/// ```
+/// use oauth2_proto::jose::KeySet;
+/// use oauth2_proto::{Client, Error, Request, Response};
+/// use std::time::SystemTime;
+///
+/// fn with_new_keys<T>(
+///     client: &Client,
+///     keys: &mut KeySet,
+///     now: SystemTime,
+///     send: impl Fn(&Request) -> Response<'static>,
+///     read: impl Fn(&KeySet) -> Result<T, Error>,
+/// ) -> Result<T, Error> {
+///     match read(keys) {
+///         Err(error) if keys.needs_new_keys(&error, now) => {
+///             let call = client.fetch_keys(now)?;
+///             *keys = call.read(send(call.request()))?;
+///             read(keys)
+///         }
+///         read => read,
+///     }
+/// }
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeySet {
+    keys: Vec<PublicKey>,
+    /// Seconds of Unix time.
+    asked_at: u64,
+}
+
+impl KeySet {
+    /// The maximum number of keys in a set.
+    pub const MAX_KEYS: usize = 100;
+
+    /// The least time between two fetches, however many tokens name unknown keys: 5 minutes.
+    pub const MIN_INTERVAL: Duration = Duration::from_secs(300);
+
+    /// Reads a JWK set that you have from elsewhere, such as a file (RFC 7517 §5). `asked_at` is the time at
+    /// which it came from the server.
+    ///
+    /// # Errors
+    ///
+    /// Misuse: the text is no JSON object with a list `keys`, is longer than 1 MiB, or has too many keys.
+    pub fn from_json(json: &str, asked_at: SystemTime) -> Result<Self, Error> {
+        let mut members = [Member::Absent];
+        let keys = match json.len() {
+            0..=RESPONSE_LIMIT => json::read(json.as_bytes(), &["keys"], &mut members).and_then(|_| {
+                let [keys] = members;
+                sound_keys(keys)
+            }),
+            _ => None,
+        };
+        let keys = keys.ok_or_else(|| Error::misuse(format!("the key set {NO_SET}")))?;
+        Ok(Self { keys, asked_at: unix_seconds(asked_at) })
+    }
+
+    /// Returns the keys.
+    pub fn keys(&self) -> impl Iterator<Item = &PublicKey> {
+        self.keys.iter()
+    }
+
+    /// Returns the time at which the server was last asked for its keys.
+    pub fn asked_at(&self) -> SystemTime {
+        system_time(self.asked_at.saturating_mul(1000))
+    }
+
+    /// Returns whether to fetch the keys again after this error: the token names an unknown key or its
+    /// signature is wrong, and the server was not asked within the last
+    /// [`MIN_INTERVAL`](Self::MIN_INTERVAL).
+    ///
+    /// It counts as asked from then on, also if the fetch fails: forged tokens cause no more fetches than
+    /// that.
+    pub fn needs_new_keys(&mut self, error: &Error, now: SystemTime) -> bool {
+        let now = unix_seconds(now);
+        let interval = Self::MIN_INTERVAL.as_secs();
+        // A clock that was ahead must not stop all fetches.
+        let is_due = now.abs_diff(self.asked_at) >= interval;
+        let needs = is_due && matches!(error.reason(), Some("kid" | "signature"));
+        if needs {
+            self.asked_at = now;
+        }
+        needs
+    }
+
+    /// Returns the keys that a signature of this algorithm may be made with. Without an identifier in its
+    /// header, each key that fits may be the one.
+    pub(super) fn fitting(
+        &self,
+        algorithm: Algorithm,
+        key_id: Option<&str>,
+    ) -> impl Iterator<Item = &PublicKey> {
+        let is_named = move |key: &PublicKey| match (key_id, key.key_id()) {
+            (Some(wanted), Some(key_id)) => wanted == key_id,
+            _ => true,
+        };
+        self.keys.iter().filter(move |key| key.fits(algorithm) && is_named(key))
+    }
+}
+
+/// The context that the reader of a key set needs.
+pub struct KeySetContext {
+    asked_at: u64,
+}
+
+impl Reply for KeySet {}
+
+impl sealed::Reply for KeySet {
+    type Context = KeySetContext;
+}
+
+impl Readable for KeySet {
+    type Output = Self;
+
+    fn read(response: Response<'_>, context: &KeySetContext) -> Result<Self, Error> {
+        let ([keys], _) = answer::read(&response, &["keys"]).map_err(Error::without_grant)?;
+        let keys = sound_keys(keys).ok_or_else(|| Error::invalid(format!("the key set {NO_SET}")))?;
+        Ok(Self { keys, asked_at: context.asked_at })
+    }
+}
+
+impl Serialize for KeySet {
+    fn serialize<S: Serializer>(&self, target: S) -> Result<S::Ok, S::Error> {
+        let mut set = target.serialize_map(Some(2))?;
+        let keys: Vec<_> = self.keys.iter().map(Members).collect();
+        set.serialize_entry("keys", &keys)?;
+        set.serialize_entry("asked_at", &self.asked_at)?;
+        set.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for KeySet {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        let damaged = || D::Error::custom("not a stored key set, or a damaged one; fetch the keys again");
+        let mut members = [const { Member::Absent }; 2];
+        json::read_from(source, &["keys", "asked_at"], &mut members).map_err(|_| damaged())?;
+        let [keys, asked_at] = members;
+        match (sound_keys(keys), asked_at) {
+            (Some(keys), Member::Unsigned(asked_at)) => Ok(Self { keys, asked_at }),
+            _ => Err(damaged()),
+        }
+    }
+}
+
+impl fmt::Debug for KeySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeySet").field("keys", &self.keys).field("asked_at", &self.asked_at).finish()
+    }
+}
+
+/// Writes a key with its identifier and its algorithm.
+struct Members<'a>(&'a PublicKey);
+
+impl Serialize for Members<'_> {
+    fn serialize<S: Serializer>(&self, target: S) -> Result<S::Ok, S::Error> {
+        target.collect_map(self.0.named_members())
+    }
+}
+
+/// Reads the keys that can verify signatures; `None` if they are no list, or too many.
+fn sound_keys(keys: Member<'_>) -> Option<Vec<PublicKey>> {
+    let Member::Array(keys) = keys else { return None };
+    if keys.len() > KeySet::MAX_KEYS {
+        return None;
+    }
+    let sound = |mut key: Value| {
+        let sound = PublicKey::read(key.to_string().as_bytes()).ok();
+        json::wipe(&mut key);
+        sound.filter(PublicKey::is_for_signatures)
+    };
+    Some(keys.into_iter().filter_map(sound).collect())
+}
+
+const NO_SET: &str = "is no JSON object with a list `keys` of at most 100 keys (RFC 7517 section 5)";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jose::jwt::tests::keys;
+    use crate::{AuthorizationServer, ClientAuth};
+    use serde_json::json;
+
+    const X: &str = "l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs";
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[track_caller]
+    fn call() -> Call<KeySet> {
+        let server = AuthorizationServer::new("https://as.example/a", "https://as.example/t").unwrap();
+        let error = Client::new(server.clone(), "fake", ClientAuth::none()).unwrap().fetch_keys(at(7));
+        assert!(error.unwrap_err().to_string().contains("has no jwks_uri"));
+        let server = server.jwks_uri("https://as.example/keys").unwrap();
+        Client::new(server, "fake", ClientAuth::none()).unwrap().fetch_keys(at(7)).unwrap()
+    }
+
+    fn read(body: &Value) -> Result<KeySet, Error> {
+        let headers = [("content-type", "application/json")];
+        call().read(Response::new(200, headers, body.to_string().as_bytes()))
+    }
+
+    #[test]
+    fn rfc7517_section_5_keys_that_do_not_verify_are_left_out() {
+        let sound = json!({"kty": "OKP", "crv": "Ed25519", "x": X, "kid": "sound", "alg": "EdDSA"});
+        let with = |name: &str, value: Value| {
+            let mut key = sound.clone();
+            key[name] = value;
+            key
+        };
+        let set = read(&json!({"other": 1, "keys": [
+            with("d", json!("planted")),
+            with("k", json!("planted")),
+            with("kty", json!("oct")),
+            with("kty", json!("other")),
+            with("crv", json!("X25519")),
+            with("use", json!("enc")),
+            with("alg", json!("ECDH-ES")),
+            with("key_ops", json!(["encrypt"])),
+            with("x", json!("AA")),
+            with("kid", json!(7)),
+            sound, null, 7, [], "text",
+        ]}))
+        .unwrap();
+        assert_eq!(set.keys().map(PublicKey::key_id).collect::<Vec<_>>(), [Some("sound")]);
+        assert_eq!(set.asked_at(), at(7));
+        assert_eq!(call().request().url(), "https://as.example/keys");
+        assert_eq!(call().request().header("authorization"), None);
+    }
+
+    #[test]
+    fn a_set_that_grows_without_end_is_refused() {
+        let key = json!({"kty": "OKP", "crv": "Ed25519", "x": X});
+        assert_eq!(read(&json!({"keys": vec![&key; 100]})).unwrap().keys().count(), 100);
+        let long = format!("{{\"keys\":[],\"a\":\"{}\"}}", "a".repeat(RESPONSE_LIMIT));
+        for broken in [json!({"keys": vec![&key; 101]}), json!({"keys": {}}), json!({}), json!([])] {
+            assert!(read(&broken).is_err());
+            assert!(KeySet::from_json(&broken.to_string(), at(7)).is_err());
+        }
+        assert!(KeySet::from_json(&long, at(7)).is_err());
+        assert!(call().read(Response::new(200, [("a", "b")], long.as_bytes())).is_err());
+    }
+
+    #[test]
+    fn rfc7517_section_5_a_set_is_stored_as_a_set() {
+        let (stored, read) = (serde_json::to_value(keys()).unwrap(), keys());
+        assert_eq!(serde_json::from_value::<KeySet>(stored.clone()).unwrap(), read);
+        assert_eq!(KeySet::from_json(&stored.to_string(), at(0)).unwrap(), read);
+        assert_eq!(stored["keys"][1]["kid"], "rsa-2");
+        assert_eq!(stored["keys"][1]["alg"], "RS256");
+        for damaged in [json!({"keys": []}), json!({"asked_at": 7}), json!({"keys": [], "asked_at": "7"})] {
+            assert!(serde_json::from_value::<KeySet>(damaged).is_err());
+        }
+    }
+
+    #[test]
+    fn openid_core_section_10_1_1_an_unknown_key_is_fetched_once_in_five_minutes() {
+        let unknown = Error::untrusted("").about("kid");
+        let wrong = Error::untrusted("").about("signature");
+        let expired = Error::untrusted("").about("exp");
+        let mut set = KeySet { asked_at: 1_000, ..keys() };
+        for (error, second, needs) in [
+            (&unknown, 1_000, false),
+            (&unknown, 1_299, false),
+            (&expired, 1_300, false),
+            (&unknown, 1_300, true),
+            // Whether or not the fetch succeeds, it was one.
+            (&unknown, 1_301, false),
+            (&wrong, 1_599, false),
+            (&wrong, 1_600, true),
+            // The clock was ahead, and is set back.
+            (&unknown, 1_301, false),
+            (&unknown, 1_300, true),
+        ] {
+            assert_eq!(set.needs_new_keys(error, at(second)), needs, "{second}");
+        }
+    }
+}
