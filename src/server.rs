@@ -636,6 +636,8 @@ pub(crate) const AUTHORIZATION_PARAMETERS: &[&str] = &[
     // Both replace the checked parameters of the request with unchecked ones.
     "request",
     "request_uri",
+    // The thumbprint of the client's own key (RFC 9449 §10).
+    "dpop_jkt",
     // Both are secrets, which a URL must not hold.
     "code_verifier",
     "client_secret",

@@ -10,6 +10,7 @@ use crate::authorization::pkce::{CodeVerifier, Entropy};
 use crate::authorization::signed;
 use crate::challenge::StepUp;
 use crate::client::Client;
+use crate::dpop::DpopKey;
 use crate::error::Error;
 use crate::jose::SigningKey;
 use crate::server::{AUTHORIZATION_PARAMETERS, AuthorizationServer, is_response_mode};
@@ -263,8 +264,11 @@ impl<'a> AuthorizationRequest<'a> {
         let start = &self.client.authorization_url_start;
         let (redirect_uri, scope) = (self.redirect_uri, self.wanted.scope.as_str());
         let resources = self.wanted.resources.iter().map(|resource| ("resource", resource.as_str()));
-        let others =
-            || resources.clone().chain(self.parameters.iter().map(|(name, value)| (*name, &**value)));
+        // The code serves the holder of this key only (RFC 9449 §10).
+        let thumbprint = self.client.dpop.as_ref().map(DpopKey::thumbprint);
+        let bound = || thumbprint.iter().map(|thumbprint| ("dpop_jkt", thumbprint.as_str()));
+        let parameters = || self.parameters.iter().map(|(name, value)| (*name, &**value));
+        let others = || resources.clone().chain(bound()).chain(parameters());
 
         // Room for the case in which every byte is escaped, so that the URL is built in one allocation.
         let others_room = others().map(|(name, value)| form::room_for("", name) + form::room_for("", value));
