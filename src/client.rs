@@ -141,9 +141,11 @@ impl Client {
     }
 
     /// Returns this client with a key that its tokens are bound to (RFC 9449): each token request holds a
-    /// proof of the key, and an answer with another kind of tokens is refused.
+    /// proof of the key, an authorization request names the key (`dpop_jkt`, §10), and an answer with tokens
+    /// of another type than `DPoP` is refused as invalid.
     ///
-    /// The [`dpop`](crate::dpop) module has an example.
+    /// The [`dpop`](crate::dpop) module has an example. A refresh token of a client without credentials works
+    /// with this key only (§5), so keep the key as long as its tokens.
     pub fn dpop(mut self, key: DpopKey) -> Self {
         let holder = Holder { bound_to: Some(key.digest()), ..*self.holder };
         self.holder = Arc::new(holder);
@@ -268,9 +270,9 @@ impl Client {
         let Some(key) = &self.dpop else { return Ok(()) };
         let proof = match &self.signatures {
             Some(signatures) => signatures.take_proof()?,
-            None => key.token_proof(self.token_endpoint()?.as_str(), now)?.sign()?,
+            None => key.proof(request.method(), request.url(), None, now)?.sign()?,
         };
-        request.set_proof(key, proof);
+        request.set_proof(proof);
         Ok(())
     }
 
@@ -299,6 +301,7 @@ impl Client {
         let pairs = parameters.iter().chain(credentials).copied().chain(more);
         let mut request = Request::form_of(endpoint.to_shared(), pairs, self.authorization.clone());
         request.credentials_are_encoded = self.credentials_are_encoded;
+        request.set_dpop(self.dpop.as_ref());
         Ok(request)
     }
 

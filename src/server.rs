@@ -49,6 +49,7 @@ pub struct AuthorizationServer {
     pub(crate) token_endpoint: Endpoint,
     pub(crate) device_authorization_endpoint: Option<Endpoint>,
     pub(crate) introspection_endpoint: Option<Endpoint>,
+    pub(crate) pushed_authorization_request_endpoint: Option<Endpoint>,
     pub(crate) registration_endpoint: Option<Endpoint>,
     pub(crate) revocation_endpoint: Option<Endpoint>,
     pub(crate) jwks_uri: Option<Endpoint>,
@@ -65,6 +66,8 @@ pub struct AuthorizationServer {
     pub(crate) mtls_endpoint_aliases: Option<Arc<MtlsAliases>>,
     pub(crate) code_challenge_methods_supported: Option<Vec<Cow<'static, str>>>,
     pub(crate) authorization_response_iss_parameter_supported: bool,
+    pub(crate) require_pushed_authorization_requests: bool,
+    pub(crate) require_signed_request_object: bool,
     pub(crate) client_id_metadata_document_supported: Option<bool>,
     pub(crate) https_redirect_uris_only: bool,
     /// What to do at a server that is known to have no revocation endpoint.
@@ -116,6 +119,7 @@ impl AuthorizationServer {
             token_endpoint,
             device_authorization_endpoint: None,
             introspection_endpoint: None,
+            pushed_authorization_request_endpoint: None,
             registration_endpoint: None,
             revocation_endpoint: None,
             jwks_uri: None,
@@ -132,6 +136,8 @@ impl AuthorizationServer {
             mtls_endpoint_aliases: None,
             code_challenge_methods_supported: None,
             authorization_response_iss_parameter_supported: false,
+            require_pushed_authorization_requests: false,
+            require_signed_request_object: false,
             client_id_metadata_document_supported: None,
             https_redirect_uris_only: false,
             instead_of_revocation: None,
@@ -179,6 +185,17 @@ impl AuthorizationServer {
     /// The errors of [`new`](Self::new) for an endpoint.
     pub fn introspection_endpoint(mut self, url: &str) -> Result<Self, Error> {
         self.introspection_endpoint = Some(parse_endpoint("introspection endpoint", url)?);
+        Ok(self)
+    }
+
+    /// Sets the pushed authorization request endpoint (RFC 9126 §2), which
+    /// [`AuthorizationRequest::push`](crate::authorization::AuthorizationRequest::push) needs.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`new`](Self::new) for an endpoint.
+    pub fn pushed_authorization_request_endpoint(mut self, url: &str) -> Result<Self, Error> {
+        self.pushed_authorization_request_endpoint = Some(parse_endpoint(PUSHED_ENDPOINT, url)?);
         Ok(self)
     }
 
@@ -300,6 +317,20 @@ impl AuthorizationServer {
     /// (RFC 9207 §2.4). This needs an [`issuer`](Self::issuer) to compare with.
     pub fn authorization_response_iss_parameter_supported(mut self, supported: bool) -> Self {
         self.authorization_response_iss_parameter_supported = supported;
+        self
+    }
+
+    /// States whether the server takes pushed authorization requests only (RFC 9126 §5); if so, the `start` of
+    /// an authorization is refused, and its `push` is the way.
+    pub fn require_pushed_authorization_requests(mut self, required: bool) -> Self {
+        self.require_pushed_authorization_requests = required;
+        self
+    }
+
+    /// States whether the server takes signed authorization requests only (RFC 9101 §10.5); if so, a request
+    /// that is not [`signed`](crate::authorization::AuthorizationRequest::signed) is refused.
+    pub fn require_signed_request_object(mut self, required: bool) -> Self {
+        self.require_signed_request_object = required;
         self
     }
 
@@ -466,12 +497,13 @@ impl AuthorizationServer {
     }
 
     /// Returns all endpoints with their names of RFC 8414 §2.
-    pub(crate) fn endpoints(&self) -> [(&'static str, Option<&Endpoint>); 9] {
+    pub(crate) fn endpoints(&self) -> [(&'static str, Option<&Endpoint>); 10] {
         [
             ("authorization_endpoint", self.authorization_endpoint.as_ref()),
             ("token_endpoint", Some(&self.token_endpoint)),
             ("device_authorization_endpoint", self.device_authorization_endpoint.as_ref()),
             ("introspection_endpoint", self.introspection_endpoint.as_ref()),
+            ("pushed_authorization_request_endpoint", self.pushed_authorization_request_endpoint.as_ref()),
             ("registration_endpoint", self.registration_endpoint.as_ref()),
             ("revocation_endpoint", self.revocation_endpoint.as_ref()),
             ("jwks_uri", self.jwks_uri.as_ref()),
@@ -521,6 +553,22 @@ impl AuthorizationServer {
         self.check_supported(&what, methods, auth.method())?;
         let what = format!("algorithms of assertions of the {endpoint}");
         auth.algorithm().map_or(Ok(()), |algorithm| self.check_supported(&what, algorithms, algorithm))
+    }
+
+    /// Refuses a value that a list of the server's document is known not to hold; `what` names the list in a
+    /// message.
+    pub(crate) fn check_listed(&self, what: &str, name: &str, wanted: &str) -> Result<(), Error> {
+        let listed = self.extras.as_ref().and_then(|extras| extras.get(name)?.as_array());
+        let listed: Option<Vec<Cow<'static, str>>> = listed.map(|listed| {
+            listed.iter().filter_map(|value| value.as_str()).map(|value| value.to_owned().into()).collect()
+        });
+        self.check_supported(what, listed.as_deref(), wanted)
+    }
+
+    /// Returns whether the server's document denies that it supports something.
+    pub(crate) fn denies(&self, name: &str) -> bool {
+        let value = self.extras.as_ref().and_then(|extras| extras.get(name)?.as_bool());
+        value == Some(false)
     }
 
     fn check_supported(
@@ -712,6 +760,9 @@ pub(crate) fn is_response_mode(mode: &str) -> bool {
     matches!(mode, "query" | "form_post")
 }
 
+/// The name in messages of the pushed authorization request endpoint.
+pub(crate) const PUSHED_ENDPOINT: &str = "pushed authorization request endpoint";
+
 /// The name in messages of a server without another.
 pub(crate) const UNNAMED: &str = "the server";
 
@@ -740,10 +791,14 @@ pub(crate) const AUTHORIZATION_PARAMETERS: &[&str] = &[
     // Both replace the checked parameters of the request with unchecked ones.
     "request",
     "request_uri",
+    // The thumbprint of the client's own key (RFC 9449 §10).
+    "dpop_jkt",
     // These are secrets, which a URL must not hold.
     "code_verifier",
     "client_secret",
+    // Only client authentication brings these, with a pushed request.
     "client_assertion",
+    "client_assertion_type",
 ];
 
 /// The parameters of a logout that this crate sets (OpenID Connect RP-Initiated Logout §2). Neither an
@@ -754,13 +809,21 @@ pub(crate) const LOGOUT_PARAMETERS: &[&str] =
 /// The parameters of a request to another endpoint that its query must not contain.
 const TOKEN_PARAMETERS: &[&str] = &[
     "grant_type",
+    "response_type",
     "code",
     "redirect_uri",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+    "request",
+    "request_uri",
     "code_verifier",
     "refresh_token",
     "scope",
     "client_id",
     "client_secret",
+    "client_assertion",
+    "client_assertion_type",
     "token",
     "token_type_hint",
     "device_code",

@@ -72,6 +72,11 @@ impl<'a> Metadata<'a> {
         self.0.introspection_endpoint.as_ref().map(Endpoint::as_str)
     }
 
+    /// Returns the pushed authorization request endpoint (RFC 9126 §5).
+    pub fn pushed_authorization_request_endpoint(&self) -> Option<&'a str> {
+        self.0.pushed_authorization_request_endpoint.as_ref().map(Endpoint::as_str)
+    }
+
     /// Returns the registration endpoint.
     pub fn registration_endpoint(&self) -> Option<&'a str> {
         self.0.registration_endpoint.as_ref().map(Endpoint::as_str)
@@ -110,6 +115,25 @@ impl<'a> Metadata<'a> {
     /// Returns the response types; `None` means unknown.
     pub fn response_types_supported(&self) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
         self.list("response_types_supported")
+    }
+
+    /// Returns the response modes; `None` means unknown.
+    pub fn response_modes_supported(&self) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
+        self.list("response_modes_supported")
+    }
+
+    /// Returns the algorithms of signed authorization requests (RFC 9101 §10.5); `None` means unknown.
+    pub fn request_object_signing_alg_values_supported(
+        &self,
+    ) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
+        self.list("request_object_signing_alg_values_supported")
+    }
+
+    /// Returns the algorithms of signed authorization responses (JARM §4); `None` means unknown.
+    pub fn authorization_signing_alg_values_supported(
+        &self,
+    ) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
+        self.list("authorization_signing_alg_values_supported")
     }
 
     /// Returns the grant types; `None` means unknown.
@@ -172,6 +196,16 @@ impl<'a> Metadata<'a> {
     /// Returns whether the server sends `iss` with every callback (RFC 9207 §3).
     pub fn authorization_response_iss_parameter_supported(&self) -> bool {
         self.0.authorization_response_iss_parameter_supported
+    }
+
+    /// Returns whether the server takes pushed authorization requests only (RFC 9126 §5).
+    pub fn require_pushed_authorization_requests(&self) -> bool {
+        self.0.require_pushed_authorization_requests
+    }
+
+    /// Returns whether the server takes signed authorization requests only (RFC 9101 §10.5).
+    pub fn require_signed_request_object(&self) -> bool {
+        self.0.require_signed_request_object
     }
 
     /// Returns whether the server takes the URL of a client ID metadata document as `client_id` (draft
@@ -237,12 +271,13 @@ fn texts<'a>(list: &'a Option<Vec<Cow<'static, str>>>) -> Option<impl Iterator<I
 }
 
 /// The members of a document that have a fixed kind, in the order in which [`read`] takes them apart.
-pub(super) const NAMES: &[&str; 25] = &[
+pub(super) const NAMES: &[&str; 28] = &[
     "issuer",
     "authorization_endpoint",
     "token_endpoint",
     "device_authorization_endpoint",
     "introspection_endpoint",
+    "pushed_authorization_request_endpoint",
     "registration_endpoint",
     "revocation_endpoint",
     "jwks_uri",
@@ -261,11 +296,17 @@ pub(super) const NAMES: &[&str; 25] = &[
     "code_challenge_methods_supported",
     "id_token_signing_alg_values_supported",
     "authorization_response_iss_parameter_supported",
+    REQUIRES_PUSHED,
+    REQUIRES_SIGNED,
     CLIENT_ID_METADATA_DOCUMENT,
     SETTINGS,
 ];
 
 const MTLS_ENDPOINT_ALIASES: &str = "mtls_endpoint_aliases";
+
+const REQUIRES_PUSHED: &str = "require_pushed_authorization_requests";
+
+const REQUIRES_SIGNED: &str = "require_signed_request_object";
 
 const CLIENT_ID_METADATA_DOCUMENT: &str = "client_id_metadata_document_supported";
 
@@ -286,13 +327,14 @@ pub(super) struct Document<'a> {
 ///
 /// Invalid: a member is of the wrong kind, there is no token endpoint, or the address of the token or the
 /// authorization endpoint is unsound.
-pub(super) fn read<'a>(members: [Member<'a>; 25], mut extras: Extras) -> Result<Document<'a>, Error> {
+pub(super) fn read<'a>(members: [Member<'a>; 28], mut extras: Extras) -> Result<Document<'a>, Error> {
     let [
         issuer,
         authorization_endpoint,
         token_endpoint,
         device_authorization_endpoint,
         introspection_endpoint,
+        pushed_authorization_request_endpoint,
         registration_endpoint,
         revocation_endpoint,
         jwks_uri,
@@ -311,6 +353,8 @@ pub(super) fn read<'a>(members: [Member<'a>; 25], mut extras: Extras) -> Result<
         challenge_methods,
         id_token_algorithms,
         sends_iss,
+        requires_pushed,
+        requires_signed,
         takes_client_documents,
         settings,
     ] = members;
@@ -330,6 +374,11 @@ pub(super) fn read<'a>(members: [Member<'a>; 25], mut extras: Extras) -> Result<
             &mut server.device_authorization_endpoint,
         ),
         ("introspection_endpoint", introspection_endpoint, &mut server.introspection_endpoint),
+        (
+            "pushed_authorization_request_endpoint",
+            pushed_authorization_request_endpoint,
+            &mut server.pushed_authorization_request_endpoint,
+        ),
         ("registration_endpoint", registration_endpoint, &mut server.registration_endpoint),
         ("revocation_endpoint", revocation_endpoint, &mut server.revocation_endpoint),
         ("jwks_uri", jwks_uri, &mut server.jwks_uri),
@@ -394,6 +443,10 @@ pub(super) fn read<'a>(members: [Member<'a>; 25], mut extras: Extras) -> Result<
     server.mtls_endpoint_aliases = mtls_endpoint_aliases(mtls_aliases)?.map(Arc::new);
     server.authorization_response_iss_parameter_supported =
         answer::boolean("authorization_response_iss_parameter_supported", sends_iss)?.unwrap_or_default();
+    server.require_pushed_authorization_requests =
+        answer::boolean(REQUIRES_PUSHED, requires_pushed)?.unwrap_or_default();
+    server.require_signed_request_object =
+        answer::boolean(REQUIRES_SIGNED, requires_signed)?.unwrap_or_default();
     server.client_id_metadata_document_supported =
         answer::boolean(CLIENT_ID_METADATA_DOCUMENT, takes_client_documents)?;
     server.extras = Some(Arc::new(extras)).filter(|extras| extras.iter().next().is_some());
@@ -501,6 +554,14 @@ impl Serialize for AuthorizationServer {
         if self.authorization_response_iss_parameter_supported {
             document.serialize_entry("authorization_response_iss_parameter_supported", &true)?;
         }
+        for (name, required) in [
+            (REQUIRES_PUSHED, self.require_pushed_authorization_requests),
+            (REQUIRES_SIGNED, self.require_signed_request_object),
+        ] {
+            if required {
+                document.serialize_entry(name, &true)?;
+            }
+        }
         if let Some(takes) = self.client_id_metadata_document_supported {
             document.serialize_entry(CLIENT_ID_METADATA_DOCUMENT, &takes)?;
         }
@@ -526,7 +587,7 @@ impl Serialize for AuthorizationServer {
 /// issuer, and takes no leniency from the document.
 impl<'de> Deserialize<'de> for AuthorizationServer {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
-        let mut members = [const { Member::Absent }; 25];
+        let mut members = [const { Member::Absent }; NAMES.len()];
         // The format's own error may quote what it found, such as a key in an address.
         let extras = json::read_from(source, NAMES, &mut members).map_err(|_| {
             D::Error::custom("an authorization server is an object, and this is none, or a broken one")

@@ -55,7 +55,8 @@ pub enum Errand {
 pub enum Refreshed {
     /// The tokens arrived. The value holds the members of the response that this crate does not read.
     Done(Extras),
-    /// The server refused the refresh, or its answer is unreadable.
+    /// The server refused the refresh, or its answer is unreadable. If the error is the first
+    /// `use_dpop_nonce`, the next errand sends the refresh again, with the nonce (RFC 9449 §8).
     Failed(Error),
     /// No answer came.
     NoAnswer,
@@ -501,7 +502,7 @@ impl Errands {
         self.read_at = None;
     }
 
-    /// Binds the tokens to this holder's client; see [`Session::rebind`].
+    /// Binds the tokens to this holder's client and its key; see [`Session::rebind`].
     pub fn rebind(&mut self) {
         self.wishes.rebind = Some(Stage::Stated);
         self.read_at = None;

@@ -140,6 +140,7 @@ impl fmt::Display for KeeperError {
                     WaitReason::AnotherHolder => "another holder refreshes",
                     WaitReason::Pause => "a pause runs",
                     WaitReason::AnotherClient => "the tokens were issued to another client",
+                    WaitReason::AnotherKey => "the tokens are bound to another key",
                 })?;
                 trouble.as_ref().map_or(Ok(()), |trouble| write!(f, "; {trouble}"))
             }
