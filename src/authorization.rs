@@ -4,10 +4,14 @@ pub(crate) mod callback;
 mod options;
 mod pending;
 pub(crate) mod pkce;
+mod pushed;
 mod request;
+mod signed;
 mod stored;
 
 pub use callback::Callback;
 pub use pending::PendingAuthorization;
 pub use pkce::{CodeVerifier, Entropy};
+pub use pushed::PushedAuthorization;
 pub use request::AuthorizationRequest;
+pub use signed::{SignedAuthorization, UnsignedAuthorization};

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use base64::Engine;
@@ -11,7 +12,7 @@ use serde::Serialize;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::client::{ASSERTION_TYPE, Client};
-use crate::dpop::DpopKey;
+use crate::dpop::{self, DpopKey};
 use crate::error::retry_after::RetryAfter;
 use crate::error::{Advice, Error};
 use crate::text::foreign::ForeignAddress;
@@ -26,7 +27,7 @@ use crate::text::secret::Secret;
 /// [`Call<Refresh>`](crate::grants::Refresh) a refresh token.
 ///
 /// After an error whose [`advice`](Error::advice) is [`RetryLater`](crate::Advice::RetryLater), send and read
-/// the same call again. The call of a [`Session`](crate::Session) is sent once, and read by
+/// the same call again; a client with keys calls [`renew`](Call::renew) before. The call of a [`Session`](crate::Session) is sent once, and read by
 /// [`Session::received`](crate::Session::received).
 ///
 /// One function sends every call, whatever its reply:
@@ -47,6 +48,8 @@ pub struct Call<R: Reply> {
     request: Request,
     /// The context that the reader of the response needs.
     pub(crate) context: R::Context,
+    /// True once the server has asked for another nonce, which it may do once.
+    has_asked_for_nonce: AtomicBool,
 }
 
 /// A kind of reply that a [`Call`] can have; only this crate implements it.
@@ -75,12 +78,12 @@ pub(crate) mod sealed {
 
 impl<R: Reply> Call<R> {
     pub(crate) fn new(request: Request, context: R::Context) -> Self {
-        Self { request, context }
+        Self { request, context, has_asked_for_nonce: AtomicBool::new(false) }
     }
 
     /// Returns the same request with another reply.
     pub(crate) fn with_reply<S: Reply>(self, context: impl FnOnce(R::Context) -> S::Context) -> Call<S> {
-        Call { request: self.request, context: context(self.context) }
+        Call::new(self.request, context(self.context))
     }
 
     /// Returns the request to send.
@@ -100,6 +103,9 @@ impl<R: Reply> Call<R> {
     /// A server refuses an assertion or a proof that it has seen before, so call `renew` before you send a
     /// call again. A call without signatures stays as it is.
     ///
+    /// Where the server asked for a nonce (`use_dpop_nonce`), send the renewed call at once, without a pause.
+    /// If it asks again, the advice is [`Stop`](Advice::Stop): a second nonce helps no more than the first.
+    ///
     /// # Errors
     ///
     /// Misuse: a key of the client signs elsewhere ([`Client::signing`]), or its signer failed.
@@ -110,7 +116,7 @@ impl<R: Reply> Call<R> {
         {
             request.set_form_parameter("client_assertion", assertion.expose());
         }
-        if request.proved_by.is_some() {
+        if request.header(PROOF).is_some() {
             client.prove(request, now)?;
         }
         Ok(())
@@ -118,9 +124,30 @@ impl<R: Reply> Call<R> {
 
     /// Adopts the nonce in a response, whatever its status (RFC 9449 §8.2).
     pub(crate) fn learn_nonce(&self, response: &Response<'_>) {
-        if let (Some(key), Some(nonce)) = (&self.request.proved_by, &response.dpop_nonce) {
+        if let (Some(key), Some(nonce)) = (&self.request.dpop, &response.dpop_nonce) {
             key.learn(&self.request.url, nonce);
         }
+    }
+
+    /// Returns whether the answer asks for a proof with the nonce that it brought (RFC 9449 §8).
+    pub(crate) fn asks_for_nonce(&self, error: &Error) -> bool {
+        self.request.dpop.is_some() && self.request.header(PROOF).is_some() && error.asks_for_nonce()
+    }
+
+    /// Reads the response by a reader, and completes its error.
+    pub(crate) fn read_by<'r, T>(
+        &self,
+        response: Response<'r>,
+        read: impl FnOnce(Response<'r>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.learn_nonce(&response);
+        let Response { status, retry_after, .. } = response;
+        read(response).map_err(|error| {
+            let error = self.complete(error, status, retry_after);
+            let is_asked_again =
+                self.asks_for_nonce(&error) && self.has_asked_for_nonce.swap(true, Ordering::Relaxed);
+            if is_asked_again { error.in_vain() } else { error }
+        })
     }
 
     /// Completes the error of a reader: adds the status and the `Retry-After`, withholds the server's texts
@@ -142,9 +169,7 @@ impl<R: Readable> Call<R> {
     ///
     /// [`Error::advice`] says whether to send the call again.
     pub fn read(&self, response: Response<'_>) -> Result<R::Output, Error> {
-        self.learn_nonce(&response);
-        let Response { status, retry_after, .. } = response;
-        R::read(response, &self.context).map_err(|error| self.complete(error, status, retry_after))
+        self.read_by(response, |response| R::read(response, &self.context))
     }
 }
 
@@ -184,8 +209,8 @@ pub struct Request {
     body: Secret,
     /// True if form-encoding changed the credentials of HTTP Basic, which some servers do not expect.
     pub(crate) credentials_are_encoded: bool,
-    /// The key of the proof in the header `dpop`, which takes the nonces of the answers.
-    proved_by: Option<DpopKey>,
+    /// The key of the client, which takes the nonces of the answers.
+    dpop: Option<DpopKey>,
 }
 
 #[derive(Clone)]
@@ -204,7 +229,7 @@ impl Request {
             authorization: None,
             body: Secret::new(""),
             credentials_are_encoded: false,
-            proved_by: None,
+            dpop: None,
         }
     }
 
@@ -217,8 +242,20 @@ impl Request {
             authorization,
             body: Secret::new(body),
             credentials_are_encoded: false,
-            proved_by: None,
+            dpop: None,
         }
+    }
+
+    /// Makes a form of these pairs, whose names need no escaping. Leaves out a parameter with an empty value.
+    pub(crate) fn form_of<'a>(
+        url: Arc<str>,
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)> + Clone,
+        authorization: Option<Arc<Secret>>,
+    ) -> Self {
+        let pairs = || pairs.clone().into_iter().filter(|(_, value)| !value.is_empty());
+        let mut body = String::with_capacity(pairs().map(|(name, value)| form::room_for(name, value)).sum());
+        pairs().for_each(|(name, value)| form::push_pair(&mut body, name, value));
+        Self::form_post(url, body, authorization)
     }
 
     /// Makes a request without a body that asks for JSON.
@@ -243,19 +280,13 @@ impl Request {
     }
 
     /// Sets the proof of possession (RFC 9449 §4.1).
-    pub(crate) fn set_proof(&mut self, key: &DpopKey, proof: Secret) {
-        self.set_header("dpop", proof);
-        self.proved_by = Some(key.clone());
+    pub(crate) fn set_proof(&mut self, proof: Secret) {
+        self.set_header(PROOF, proof);
     }
 
-    /// Replaces the client authentication, in the header or in the form, by another `authorization` header.
-    pub(crate) fn replace_credentials(&mut self, authorization: Secret) {
-        self.remove_form_parameter("client_id");
-        self.remove_form_parameter("client_secret");
-        self.remove_form_parameter(ASSERTION_TYPE.0);
-        self.remove_form_parameter("client_assertion");
-        self.authorization = Some(Arc::new(authorization));
-        self.credentials_are_encoded = false;
+    /// Sets the key that takes the nonces of the answers.
+    pub(crate) fn set_dpop(&mut self, key: Option<&DpopKey>) {
+        self.dpop = key.cloned();
     }
 
     /// Returns the method: `POST` for every request with a form.
@@ -475,7 +506,7 @@ fn secret_parameters(body: &str) -> Vec<Secret> {
         Some("assertion" | "client_assertion" | "subject_token" | "actor_token") => true,
         Some(
             "grant_type" | "redirect_uri" | "scope" | "client_id" | "resource" | "audience"
-            | "token_type_hint",
+            | "token_type_hint" | "prompt" | "acr_values" | "response_mode",
         ) => false,
         // The value names a kind, as in `client_assertion_type`.
         Some(name) if name.ends_with("_type") => false,
@@ -585,6 +616,9 @@ impl fmt::Debug for Request {
 
 const AUTHORIZATION: &str = "authorization";
 
+/// The header of a proof of possession (RFC 9449 §4.1).
+const PROOF: &str = "dpop";
+
 const FORM: &str = "application/x-www-form-urlencoded";
 
 const ACCEPT_JSON: &[(Cow<'static, str>, HeaderValue)] =
@@ -608,6 +642,7 @@ pub struct Response<'a> {
     pub(crate) status: u16,
     body: Body<'a>,
     pub(crate) retry_after: Option<RetryAfter>,
+    /// Only a text that can stand in a proof (RFC 9449 §8.1).
     pub(crate) dpop_nonce: Option<String>,
     /// True if the content type is a form or any text, which [`Leniency::FormEncoded`] reads as a form.
     ///
@@ -639,7 +674,8 @@ impl<'a> Response<'a> {
                 // Skip unreadable values: another header may hold a readable one.
                 response.retry_after = response.retry_after.or(text().and_then(RetryAfter::parse));
             } else if name.eq_ignore_ascii_case("dpop-nonce") {
-                response.dpop_nonce = response.dpop_nonce.or(text().map(str::to_owned));
+                let nonce = text().filter(|nonce| dpop::is_nonce(nonce)).map(str::to_owned);
+                response.dpop_nonce = response.dpop_nonce.or(nonce);
             } else if name.eq_ignore_ascii_case("content-type") {
                 let label = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
                 let kind = label.split(|byte| *byte == b'/').next().unwrap_or_default();

@@ -42,6 +42,8 @@ pub struct Client {
     pub(crate) server: AuthorizationServer,
     client_id: String,
     pub(crate) auth: ClientAuth,
+    /// True if the program's connections present a certificate.
+    presents_certificate: bool,
     /// The key that tokens are bound to.
     pub(crate) dpop: Option<DpopKey>,
     /// Signatures that were made elsewhere, for one request.
@@ -63,7 +65,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// - Misuse: the server does not support this authentication, the `client_id` is empty or cannot be sent
+    /// - Misuse: the server does not support this authentication or the algorithm of its key, the assertions
+    ///   of this authentication are for an issuer that is not set or have no lifetime, the `client_id` is empty or cannot be sent
     ///   with this authentication, it or the secret holds a control character (such as the line break at the
     ///   end of a file), or the server is said to send `iss` and its issuer is not set.
     /// - Unsupported: the server lists its code challenge methods, and `S256` is not among them.
@@ -107,9 +110,11 @@ impl Client {
             ));
         }
         if let Some(assertions) = auth.assertions() {
+            server.check_auth_algorithm(&auth)?;
             assertions.check(&server)?;
         }
         Ok(Self {
+            presents_certificate: matches!(auth.0, Method::Tls { .. }),
             dpop: None,
             signatures: None,
             authorization: auth.authorization(&client_id).map(Arc::new),
@@ -136,13 +141,45 @@ impl Client {
     }
 
     /// Returns this client with a key that its tokens are bound to (RFC 9449): each token request holds a
-    /// proof of the key, and an answer with another kind of tokens is refused.
+    /// proof of the key, an authorization request names the key (`dpop_jkt`, §10), and an answer with tokens
+    /// of another type than `DPoP` is refused as invalid.
     ///
-    /// The [`dpop`](crate::dpop) module has an example.
+    /// The [`dpop`](crate::dpop) module has an example. A refresh token of a client without credentials works
+    /// with this key only (§5), so keep the key as long as its tokens.
     pub fn dpop(mut self, key: DpopKey) -> Self {
         let holder = Holder { bound_to: Some(key.digest()), ..*self.holder };
         self.holder = Arc::new(holder);
         self.dpop = Some(key);
+        self
+    }
+
+    /// Returns this client for connections that present a certificate, to which the server binds its tokens
+    /// (RFC 8705 §3 and §4): its requests go to the
+    /// [addresses for such connections](AuthorizationServer::mtls_endpoint_alias), where the server has them
+    /// (RFC 8705 §5).
+    ///
+    /// [`ClientAuth::tls_client_auth`] and [`ClientAuth::self_signed_tls_client_auth`] imply it. Call it for
+    /// another authentication, or for a public client. The certificate belongs to your HTTP client; show it
+    /// to the API, too.
+    ///
+    /// ```
+    /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Secret};
+    /// use std::time::SystemTime;
+    ///
+    /// # fn main() -> Result<(), oauth2_proto::Error> {
+    /// let server = AuthorizationServer::new(
+    ///     "https://as.example/authorize",
+    ///     "https://as.example/token",
+    /// )?
+    /// .mtls_endpoint_alias("token_endpoint", "https://mtls.as.example/token")?;
+    /// let client = Client::new(server, "client-id", ClientAuth::none())?.presents_certificate();
+    /// let call = client.refresh(&Secret::new("fake")).start(SystemTime::now())?;
+    /// assert_eq!(call.request().url(), "https://mtls.as.example/token");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn presents_certificate(mut self) -> Self {
+        self.presents_certificate = true;
         self
     }
 
@@ -174,9 +211,26 @@ impl Client {
         Self { signatures: Some(Arc::new(signatures)), ..self.clone() }
     }
 
-    /// Returns the name of this client's authentication (RFC 8414 §2).
-    pub(crate) fn auth_method(&self) -> &'static str {
-        self.auth.method()
+    /// Returns where this client sends requests for an endpoint that not every server has; `what` is its name
+    /// in a message.
+    pub(crate) fn endpoint<'a>(
+        &'a self,
+        endpoint: &'a Option<Endpoint>,
+        what: &str,
+    ) -> Result<&'a Endpoint, Error> {
+        match self.mtls_alias(what)? {
+            Some(alias) => Ok(alias),
+            None => self.server.require(endpoint, what),
+        }
+    }
+
+    /// Returns where this client sends token requests.
+    pub(crate) fn token_endpoint(&self) -> Result<&Endpoint, Error> {
+        Ok(self.mtls_alias("token endpoint")?.unwrap_or(&self.server.token_endpoint))
+    }
+
+    fn mtls_alias(&self, what: &str) -> Result<Option<&Endpoint>, Error> {
+        if self.presents_certificate { self.server.mtls_alias(what) } else { Ok(None) }
     }
 
     /// Returns whether this client started an authorization, also by the digest that an earlier version
@@ -206,19 +260,21 @@ impl Client {
         more: impl Iterator<Item = (&'a str, &'a str)> + Clone,
         now: SystemTime,
     ) -> Result<Request, Error> {
-        let mut request = self.request(&self.server.token_endpoint, parameters, more, now)?;
+        let mut request = self.request(self.token_endpoint()?, parameters, more, now)?;
         self.prove(&mut request, now)?;
         Ok(request)
     }
 
-    /// Adds a proof of this client's key to a token request, if it has one (RFC 9449 §5).
+    /// Adds a proof of this client's key to a token request, or to a request with a token that is bound to the
+    /// key, if the client has one (RFC 9449 §5 and §7.1).
     pub(crate) fn prove(&self, request: &mut Request, now: SystemTime) -> Result<(), Error> {
         let Some(key) = &self.dpop else { return Ok(()) };
-        let proof = match &self.signatures {
-            Some(signatures) => signatures.take_proof()?,
-            None => key.token_proof(self.server.token_endpoint.as_str(), now)?.sign()?,
+        let token = request.header("authorization").and_then(|header| header.strip_prefix("DPoP "));
+        let proof = match (token.map(Secret::new), &self.signatures) {
+            (None, Some(signatures)) => signatures.take_proof()?,
+            (token, _) => key.proof(request.method(), request.url(), token.as_ref(), now)?.sign()?,
         };
-        request.set_proof(key, proof);
+        request.set_proof(proof);
         Ok(())
     }
 
@@ -243,18 +299,11 @@ impl Client {
             }
             (_, None) => &[client_id],
         };
-        let pairs = || {
-            let pairs = parameters
-                .iter()
-                .chain(credentials)
-                .copied()
-                .chain(more.clone().map(|pair| pair as (&str, &str)));
-            pairs.filter(|(_, value)| !value.is_empty())
-        };
-        let mut body = String::with_capacity(pairs().map(|(name, value)| form::room_for(name, value)).sum());
-        pairs().for_each(|(name, value)| form::push_pair(&mut body, name, value));
-        let mut request = Request::form_post(endpoint.to_shared(), body, self.authorization.clone());
+        let more = more.map(|pair| pair as (&str, &str));
+        let pairs = parameters.iter().chain(credentials).copied().chain(more);
+        let mut request = Request::form_of(endpoint.to_shared(), pairs, self.authorization.clone());
         request.credentials_are_encoded = self.credentials_are_encoded;
+        request.set_dpop(self.dpop.as_ref());
         Ok(request)
     }
 
@@ -337,6 +386,10 @@ fn name_another_auth(refused: &Error, server: &AuthorizationServer) -> Error {
     let constructors = [
         ("client_secret_basic", "ClientAuth::basic"),
         ("client_secret_post", "ClientAuth::post"),
+        ("private_key_jwt", "ClientAuth::private_key_jwt"),
+        ("client_secret_jwt", "ClientAuth::client_secret_jwt"),
+        ("tls_client_auth", "ClientAuth::tls_client_auth"),
+        ("self_signed_tls_client_auth", "ClientAuth::self_signed_tls_client_auth"),
         ("none", "ClientAuth::none"),
     ];
     let supported = constructors.into_iter().filter(|(method, _)| server.check_auth_method(method).is_ok());
@@ -405,7 +458,13 @@ mod tests {
         for (supported, advice) in [
             (&["client_secret_post"][..], "not client_secret_basic; use ClientAuth::post"),
             (&["none", "client_secret_post"], "; use ClientAuth::post or ClientAuth::none"),
-            (&["private_key_jwt"], "not client_secret_basic; this crate has none of these"),
+            (&["private_key_jwt"], "not client_secret_basic; use ClientAuth::private_key_jwt"),
+            (
+                &["client_secret_jwt", "self_signed_tls_client_auth", "tls_client_auth"],
+                "; use ClientAuth::client_secret_jwt or ClientAuth::tls_client_auth or \
+                 ClientAuth::self_signed_tls_client_auth",
+            ),
+            (&["spiffe_jwt"], "not client_secret_basic; this crate has none of these"),
         ] {
             let server = server.clone().token_endpoint_auth_methods_supported(supported.iter().copied());
             let refused = Client::new(server, "fake-client", ClientAuth::basic("fake-secret")).unwrap_err();

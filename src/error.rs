@@ -283,6 +283,20 @@ impl Error {
         self
     }
 
+    /// Returns whether the server refused the proof of possession because it lacks the nonce that came with
+    /// the refusal (RFC 9449 §8).
+    pub(crate) fn asks_for_nonce(&self) -> bool {
+        self.0.refusal.asks_for_nonce()
+    }
+
+    /// Reads an error that came before, and that the change which it asked for has not ended.
+    pub(crate) fn in_vain(mut self) -> Self {
+        if !self.0.status.is_some_and(is_passing) {
+            self.0.advice = Advice::Stop;
+        }
+        self
+    }
+
     /// Reads an error of a request without a user, who could neither sign in again nor say no: only the
     /// registration explains it.
     pub(crate) fn without_user(mut self) -> Self {

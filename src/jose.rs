@@ -92,12 +92,16 @@ pub(crate) mod ids;
 mod jwt;
 mod key;
 mod key_set;
+#[cfg(feature = "keys")]
+mod local;
 mod signing;
 mod verification;
 
 pub use self::algorithm::Algorithm;
 pub use self::key::PublicKey;
 pub use self::key_set::KeySet;
+#[cfg(feature = "keys")]
+pub use self::local::LocalKey;
 pub use self::signing::{Signer, SignerError, SigningKey, Unsigned};
 pub use self::verification::{Verification, Verifier};
 

@@ -71,7 +71,7 @@ pub use self::authentication::Authentication;
 pub use self::back_channel::LogoutToken;
 pub use self::id_token::{IdToken, PreviousIdToken};
 pub use self::logout::{LogoutRequest, PendingLogout};
-pub use self::pending::PendingAuthentication;
+pub use self::pending::{ExpectedIdToken, PendingAuthentication};
 pub use self::request::AuthenticationRequest;
 pub use self::unchecked::UncheckedIdToken;
 pub use self::userinfo::{UserInfo, UserInfoRequest};

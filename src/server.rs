@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::client_auth::ClientAuth;
 use crate::error::Error;
 use crate::text::foreign::{Foreign, ForeignAddress};
 use crate::text::json::Extras;
@@ -48,6 +49,7 @@ pub struct AuthorizationServer {
     pub(crate) token_endpoint: Endpoint,
     pub(crate) device_authorization_endpoint: Option<Endpoint>,
     pub(crate) introspection_endpoint: Option<Endpoint>,
+    pub(crate) pushed_authorization_request_endpoint: Option<Endpoint>,
     pub(crate) registration_endpoint: Option<Endpoint>,
     pub(crate) revocation_endpoint: Option<Endpoint>,
     pub(crate) jwks_uri: Option<Endpoint>,
@@ -58,8 +60,14 @@ pub struct AuthorizationServer {
     pub(crate) token_endpoint_auth_methods_supported: Option<Vec<Cow<'static, str>>>,
     pub(crate) revocation_endpoint_auth_methods_supported: Option<Vec<Cow<'static, str>>>,
     pub(crate) introspection_endpoint_auth_methods_supported: Option<Vec<Cow<'static, str>>>,
+    pub(crate) token_endpoint_auth_signing_alg_values_supported: Option<Vec<Cow<'static, str>>>,
+    pub(crate) revocation_endpoint_auth_signing_alg_values_supported: Option<Vec<Cow<'static, str>>>,
+    pub(crate) introspection_endpoint_auth_signing_alg_values_supported: Option<Vec<Cow<'static, str>>>,
+    pub(crate) mtls_endpoint_aliases: Option<Arc<MtlsAliases>>,
     pub(crate) code_challenge_methods_supported: Option<Vec<Cow<'static, str>>>,
     pub(crate) authorization_response_iss_parameter_supported: bool,
+    pub(crate) require_pushed_authorization_requests: bool,
+    pub(crate) require_signed_request_object: bool,
     pub(crate) client_id_metadata_document_supported: Option<bool>,
     pub(crate) https_redirect_uris_only: bool,
     /// What to do at a server that is known to have no revocation endpoint.
@@ -111,6 +119,7 @@ impl AuthorizationServer {
             token_endpoint,
             device_authorization_endpoint: None,
             introspection_endpoint: None,
+            pushed_authorization_request_endpoint: None,
             registration_endpoint: None,
             revocation_endpoint: None,
             jwks_uri: None,
@@ -121,8 +130,14 @@ impl AuthorizationServer {
             token_endpoint_auth_methods_supported: None,
             revocation_endpoint_auth_methods_supported: None,
             introspection_endpoint_auth_methods_supported: None,
+            token_endpoint_auth_signing_alg_values_supported: None,
+            revocation_endpoint_auth_signing_alg_values_supported: None,
+            introspection_endpoint_auth_signing_alg_values_supported: None,
+            mtls_endpoint_aliases: None,
             code_challenge_methods_supported: None,
             authorization_response_iss_parameter_supported: false,
+            require_pushed_authorization_requests: false,
+            require_signed_request_object: false,
             client_id_metadata_document_supported: None,
             https_redirect_uris_only: false,
             instead_of_revocation: None,
@@ -170,6 +185,17 @@ impl AuthorizationServer {
     /// The errors of [`new`](Self::new) for an endpoint.
     pub fn introspection_endpoint(mut self, url: &str) -> Result<Self, Error> {
         self.introspection_endpoint = Some(parse_endpoint("introspection endpoint", url)?);
+        Ok(self)
+    }
+
+    /// Sets the pushed authorization request endpoint (RFC 9126 §2), which
+    /// [`AuthorizationRequest::push`](crate::authorization::AuthorizationRequest::push) needs.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`new`](Self::new) for an endpoint.
+    pub fn pushed_authorization_request_endpoint(mut self, url: &str) -> Result<Self, Error> {
+        self.pushed_authorization_request_endpoint = Some(parse_endpoint(PUSHED_ENDPOINT, url)?);
         Ok(self)
     }
 
@@ -239,10 +265,72 @@ impl AuthorizationServer {
         self
     }
 
+    /// Sets the address of an endpoint for clients that present a certificate (RFC 8705 §5). A client that
+    /// [does](crate::Client::presents_certificate) sends its requests there, in place of the endpoint's own
+    /// address.
+    ///
+    /// `endpoint` is the member of `mtls_endpoint_aliases`: `token_endpoint`, `revocation_endpoint`,
+    /// `introspection_endpoint`, `device_authorization_endpoint` or `pushed_authorization_request_endpoint`.
+    ///
+    /// ```
+    /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Secret};
+    /// use std::time::SystemTime;
+    ///
+    /// # fn main() -> Result<(), oauth2_proto::Error> {
+    /// let server = AuthorizationServer::new(
+    ///     "https://as.example/authorize",
+    ///     "https://as.example/token",
+    /// )?
+    /// .mtls_endpoint_alias("token_endpoint", "https://mtls.as.example/token")?;
+    /// for (auth, url) in [
+    ///     (ClientAuth::tls_client_auth(), "https://mtls.as.example/token"),
+    ///     (ClientAuth::basic("fake-secret"), "https://as.example/token"),
+    /// ] {
+    ///     let client = Client::new(server.clone(), "client-id", auth)?;
+    ///     let call = client.refresh(&Secret::new("fake")).start(SystemTime::now())?;
+    ///     assert_eq!(call.request().url(), url);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - Misuse: no client of this crate sends a request to an endpoint of this name.
+    /// - The errors of [`new`](Self::new) for an endpoint.
+    pub fn mtls_endpoint_alias(mut self, endpoint: &str, url: &str) -> Result<Self, Error> {
+        let Some(name) = MtlsAliases::NAMES.into_iter().find(|name| *name == endpoint) else {
+            return Err(Error::misuse(format!(
+                "{} is no endpoint that a client with a certificate sends requests to; use {}",
+                Foreign(endpoint),
+                MtlsAliases::NAMES.join(", ")
+            )));
+        };
+        let alias = parse_endpoint(&format!("alias of the {}", spoken(name)), url)?;
+        let mut aliases = self.mtls_endpoint_aliases.as_deref().cloned().unwrap_or_default();
+        aliases.set(name, alias);
+        self.mtls_endpoint_aliases = Some(Arc::new(aliases));
+        Ok(self)
+    }
+
     /// States whether the server sends `iss` with every callback; if so, a callback without it is refused
     /// (RFC 9207 §2.4). This needs an [`issuer`](Self::issuer) to compare with.
     pub fn authorization_response_iss_parameter_supported(mut self, supported: bool) -> Self {
         self.authorization_response_iss_parameter_supported = supported;
+        self
+    }
+
+    /// States whether the server takes pushed authorization requests only (RFC 9126 §5); if so, the `start` of
+    /// an authorization is refused, and its `push` is the way.
+    pub fn require_pushed_authorization_requests(mut self, required: bool) -> Self {
+        self.require_pushed_authorization_requests = required;
+        self
+    }
+
+    /// States whether the server takes signed authorization requests only (RFC 9101 §10.5); if so, a request
+    /// that is not [`signed`](crate::authorization::AuthorizationRequest::signed) is refused.
+    pub fn require_signed_request_object(mut self, required: bool) -> Self {
+        self.require_signed_request_object = required;
         self
     }
 
@@ -286,6 +374,36 @@ impl AuthorizationServer {
         methods: impl IntoIterator<Item = impl Into<String>>,
     ) -> Self {
         self.introspection_endpoint_auth_methods_supported = Some(owned(methods));
+        self
+    }
+
+    /// Lists the algorithms of assertions that the server accepts at its token endpoint, such as `ES256` (RFC
+    /// 8414 §2); [`Client::new`](crate::Client::new) refuses a key with another one.
+    pub fn token_endpoint_auth_signing_alg_values_supported(
+        mut self,
+        algorithms: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.token_endpoint_auth_signing_alg_values_supported = Some(owned(algorithms));
+        self
+    }
+
+    /// Lists the algorithms of assertions that the server accepts at its revocation endpoint (RFC 8414 §2); a
+    /// client whose key has another one refuses to revoke.
+    pub fn revocation_endpoint_auth_signing_alg_values_supported(
+        mut self,
+        algorithms: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.revocation_endpoint_auth_signing_alg_values_supported = Some(owned(algorithms));
+        self
+    }
+
+    /// Lists the algorithms of assertions that the server accepts at its introspection endpoint (RFC 8414
+    /// §2); a client whose key has another one refuses to introspect.
+    pub fn introspection_endpoint_auth_signing_alg_values_supported(
+        mut self,
+        algorithms: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.introspection_endpoint_auth_signing_alg_values_supported = Some(owned(algorithms));
         self
     }
 
@@ -372,13 +490,20 @@ impl AuthorizationServer {
         })
     }
 
+    /// Returns the address of an endpoint for clients that present a certificate, if the server has one (RFC
+    /// 8705 §5); `what` is the endpoint's name in a message.
+    pub(crate) fn mtls_alias(&self, what: &str) -> Result<Option<&Endpoint>, Error> {
+        self.mtls_endpoint_aliases.as_ref().map_or(Ok(None), |aliases| aliases.of(what))
+    }
+
     /// Returns all endpoints with their names of RFC 8414 §2.
-    pub(crate) fn endpoints(&self) -> [(&'static str, Option<&Endpoint>); 9] {
+    pub(crate) fn endpoints(&self) -> [(&'static str, Option<&Endpoint>); 10] {
         [
             ("authorization_endpoint", self.authorization_endpoint.as_ref()),
             ("token_endpoint", Some(&self.token_endpoint)),
             ("device_authorization_endpoint", self.device_authorization_endpoint.as_ref()),
             ("introspection_endpoint", self.introspection_endpoint.as_ref()),
+            ("pushed_authorization_request_endpoint", self.pushed_authorization_request_endpoint.as_ref()),
             ("registration_endpoint", self.registration_endpoint.as_ref()),
             ("revocation_endpoint", self.revocation_endpoint.as_ref()),
             ("jwks_uri", self.jwks_uri.as_ref()),
@@ -410,15 +535,42 @@ impl AuthorizationServer {
         )
     }
 
-    /// Refuses a client authentication method that another endpoint is known not to support.
-    pub(crate) fn check_auth_method_at(
+    /// Refuses an algorithm of assertions that the server is known not to accept at the token endpoint.
+    pub(crate) fn check_auth_algorithm(&self, auth: &ClientAuth) -> Result<(), Error> {
+        let supported = self.token_endpoint_auth_signing_alg_values_supported.as_deref();
+        auth.algorithm().map_or(Ok(()), |algorithm| {
+            self.check_supported("algorithms of assertions", supported, algorithm)
+        })
+    }
+
+    /// Refuses a client authentication that another endpoint is known not to support.
+    pub(crate) fn check_auth_at(
         &self,
         endpoint: &str,
-        supported: Option<&[Cow<'static, str>]>,
-        method: &str,
+        methods: Option<&[Cow<'static, str>]>,
+        algorithms: Option<&[Cow<'static, str>]>,
+        auth: &ClientAuth,
     ) -> Result<(), Error> {
         let what = format!("client authentication methods of the {endpoint}");
-        self.check_supported(&what, supported, method)
+        self.check_supported(&what, methods, auth.method())?;
+        let what = format!("algorithms of assertions of the {endpoint}");
+        auth.algorithm().map_or(Ok(()), |algorithm| self.check_supported(&what, algorithms, algorithm))
+    }
+
+    /// Refuses a value that a list of the server's document is known not to hold; `what` names the list in a
+    /// message.
+    pub(crate) fn check_listed(&self, what: &str, name: &str, wanted: &str) -> Result<(), Error> {
+        let listed = self.extras.as_ref().and_then(|extras| extras.get(name)?.as_array());
+        let listed: Option<Vec<Cow<'static, str>>> = listed.map(|listed| {
+            listed.iter().filter_map(|value| value.as_str()).map(|value| value.to_owned().into()).collect()
+        });
+        self.check_supported(what, listed.as_deref(), wanted)
+    }
+
+    /// Returns whether the server's document denies that it supports something.
+    pub(crate) fn denies(&self, name: &str) -> bool {
+        let value = self.extras.as_ref().and_then(|extras| extras.get(name)?.as_bool());
+        value == Some(false)
     }
 
     fn check_supported(
@@ -436,6 +588,57 @@ impl AuthorizationServer {
             _ => Ok(()),
         }
     }
+}
+
+/// The addresses of endpoints for clients that present a certificate (RFC 8705 §5).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MtlsAliases {
+    /// The sound addresses of endpoints that this crate sends requests to.
+    endpoints: Vec<(&'static str, Endpoint)>,
+    /// The other members, as the server sent them.
+    pub(crate) others: Extras,
+}
+
+impl MtlsAliases {
+    /// The endpoints that a client authenticates itself at.
+    pub(crate) const NAMES: [&'static str; 5] = [
+        "token_endpoint",
+        "revocation_endpoint",
+        "introspection_endpoint",
+        "device_authorization_endpoint",
+        "pushed_authorization_request_endpoint",
+    ];
+
+    /// Sets the alias of one of the `NAMES`.
+    pub(crate) fn set(&mut self, name: &'static str, alias: Endpoint) {
+        self.others.remove(name);
+        self.endpoints.retain(|(known, _)| *known != name);
+        self.endpoints.push((name, alias));
+    }
+
+    /// Returns the sound aliases.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &Endpoint)> {
+        self.endpoints.iter().map(|(name, alias)| (*name, alias))
+    }
+
+    /// Returns the alias of an endpoint; `what` is its name in a message.
+    ///
+    /// # Errors
+    ///
+    /// Misuse: the server's document names an unsound one. Its own address would not ask for the certificate.
+    fn of(&self, what: &str) -> Result<Option<&Endpoint>, Error> {
+        let named = what.replace(' ', "_");
+        if let Some(url) = self.others.get(&named).and_then(serde_json::Value::as_str) {
+            return parse_endpoint(&format!("alias of the {what} in the server's metadata"), url)
+                .map(|_| None);
+        }
+        Ok(self.iter().find(|(name, _)| *name == named).map(|(_, alias)| alias))
+    }
+}
+
+/// Returns the name of an endpoint as a message writes it.
+fn spoken(name: &str) -> String {
+    name.replace('_', " ")
 }
 
 /// A deviation from the specifications that servers are known for.
@@ -559,6 +762,9 @@ pub(crate) fn is_response_mode(mode: &str) -> bool {
     matches!(mode, "query" | "form_post")
 }
 
+/// The name in messages of the pushed authorization request endpoint.
+pub(crate) const PUSHED_ENDPOINT: &str = "pushed authorization request endpoint";
+
 /// The name in messages of a server without another.
 pub(crate) const UNNAMED: &str = "the server";
 
@@ -587,9 +793,14 @@ pub(crate) const AUTHORIZATION_PARAMETERS: &[&str] = &[
     // Both replace the checked parameters of the request with unchecked ones.
     "request",
     "request_uri",
-    // Both are secrets, which a URL must not hold.
+    // The thumbprint of the client's own key (RFC 9449 §10).
+    "dpop_jkt",
+    // These are secrets, which a URL must not hold.
     "code_verifier",
     "client_secret",
+    // Only client authentication brings these, with a pushed request.
+    "client_assertion",
+    "client_assertion_type",
 ];
 
 /// The name of the end session endpoint in a message.
@@ -603,19 +814,29 @@ pub(crate) const LOGOUT_PARAMETERS: &[&str] =
 /// The parameters of a request to another endpoint that its query must not contain.
 const TOKEN_PARAMETERS: &[&str] = &[
     "grant_type",
+    "response_type",
     "code",
     "redirect_uri",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+    "request",
+    "request_uri",
     "code_verifier",
     "refresh_token",
     "scope",
     "client_id",
     "client_secret",
+    "client_assertion",
+    "client_assertion_type",
     "token",
     "token_type_hint",
     "device_code",
     "assertion",
     "subject_token",
     "actor_token",
+    "client_assertion",
+    "client_assertion_type",
 ];
 
 #[cfg(test)]

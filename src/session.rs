@@ -34,7 +34,7 @@ use crate::call::{Call, Response};
 use crate::client::{Client, Holder};
 use crate::error::Error;
 use crate::session::clock::Clock;
-use crate::session::phase::{Hand, Phase, Seen};
+use crate::session::phase::{Claim, Hand, Phase, Seen};
 use crate::session::record::{Record, State, Validity};
 use crate::session::refresh::{Attempt, SessionContext};
 use crate::session::source::Source;
@@ -120,6 +120,7 @@ use crate::token::{Extras, TokenResponse, TokenType, check_token};
 /// | **claimed by us** | `Send` | `send` | sent |
 /// | | | half of the claim is over | claimed by another |
 /// | **sent** | `Wait` | tokens arrive | learned: quiet |
+/// | | | the server asks for a nonce, once (RFC 9449 §8) | claimed by us |
 /// | | | the grant is refused | learned: ended |
 /// | | | any other failure, or no response | learned: backoff |
 /// | | | the claim is over | claimed by another |
@@ -131,6 +132,7 @@ use crate::token::{Extras, TokenResponse, TokenType, check_token};
 /// | **misdated**: another's claim, dated in the future | `Save` (the claim, dated now) | saved | claimed by another |
 /// | **backoff** | `Wait` | the pause ends, or `resume` | due, one more attempt |
 /// | **another client**: due, and issued to another client | `Wait` | a newer snapshot | as stored |
+/// | **another key**: due, and bound to another key | `Wait` | a newer snapshot | as stored |
 /// | **ended**: refused; gave up; no refresh token; `end` | `Reauthorize` | `reauthorized` | learned: quiet |
 /// | | | `resume`, if it gave up | learned: backoff |
 ///
@@ -169,6 +171,18 @@ use crate::token::{Extras, TokenResponse, TokenType, check_token};
 /// - A request ends no earlier token, so nothing is withheld while it is under way.
 /// - A refresh token in the answer is neither stored nor sent.
 /// - After a user's sign-in under the same key, the session no longer uses the client's own tokens.
+///
+/// # Keys
+///
+/// The tokens of a client with a key are bound to it ([`Client::dpop`], RFC 9449), and the stored form holds
+/// the thumbprint of the key. All holders need the same key. One whose client has another key or none is told
+/// before it claims anything: [`restore`](Self::restore) fails, and [`poll`](Self::poll) waits for
+/// [`AnotherKey`](WaitReason::AnotherKey). A new sign-in with another key takes over
+/// ([`signed_in_again`](Self::signed_in_again), [`reauthorized`](Self::reauthorized)).
+///
+/// A server that wants a nonce in the proof says so once, and then [`poll`](Self::poll) returns `Send` again
+/// under the same claim. This is no failure, and uses up no refresh token. A server that asks again under one
+/// claim, or so late that the claim's first half is over, is in trouble like any other.
 ///
 /// # Defined answers
 ///
@@ -314,7 +328,8 @@ impl Session {
     /// # Errors
     ///
     /// Misuse: the tokens were issued to another client, because the token endpoint or the `client_id`
-    /// differs. Use that client or, if the token endpoint has moved, [`rebind`](Self::rebind).
+    /// differs. Use that client or, if the token endpoint has moved, [`rebind`](Self::rebind). Or they are
+    /// bound to another key than the client's: use that key, or let the user sign in again.
     pub fn restore(
         client: &Client,
         snapshot: Snapshot,
@@ -337,6 +352,11 @@ impl Session {
     ///
     /// From then on the refresh token goes to the new address, so make sure that this address belongs to the
     /// same server.
+    ///
+    /// Tokens that are bound to another key than the client's become this key's: the access token is no
+    /// longer used, and a refresh with the client's key is due at once. Servers grant it to a client that
+    /// authenticates itself. The refresh token of a client without credentials stays bound to its key for good
+    /// (RFC 9449 §5): the server refuses the refresh, and the user must sign in again.
     ///
     /// ```
     /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, RefreshPolicy, Session, Step};
@@ -458,6 +478,7 @@ impl Session {
             Phase::Misdated { claim } => self.save(self.record.redated(claim, now, &self.policy)),
             Phase::Backoff { until } => wait(until, WaitReason::Pause),
             Phase::AnotherClient { until } => wait(until, WaitReason::AnotherClient),
+            Phase::AnotherKey { until } => wait(until, WaitReason::AnotherKey),
             Phase::Ended(reason) => Step::Reauthorize(reason),
         }
     }
@@ -485,11 +506,10 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Misuse: the tokens were issued to another client, or the server does not support the grant.
+    /// Misuse: the tokens were issued to another client or are bound to another key, the server does not
+    /// support the grant, or the client's key cannot sign.
     pub fn send(&mut self, client: &Client, now: SystemTime) -> Result<Option<Call<SessionRefresh>>, Error> {
-        if client.holder.issued_to != self.record.issued_to {
-            return Err(another_client());
-        }
+        check_holder(&self.record, &client.holder)?;
         let at = now;
         let now = self.observe(now);
         let Hand::Claim(claim) = self.hand else { return Ok(None) };
@@ -498,6 +518,7 @@ impl Session {
             revision: self.record.revision,
             generation: self.record.generation,
             sent_at: now,
+            has_nonce: claim.has_nonce,
         };
         let Some(call) = self.call(client, attempt, at)? else { return Ok(None) };
         self.hand = Hand::Request(claim);
@@ -528,7 +549,7 @@ impl Session {
             // The clock was set back since the claim was made, so its remaining time is unknown.
             && !self.policy.is_in_the_future(claim.since, self.clock.latest())
         {
-            self.hand = Hand::Claim(claim);
+            self.hand = Hand::Claim(Claim { span: claim, has_nonce: false });
         }
         self.replace(record);
     }
@@ -662,7 +683,8 @@ impl Session {
     /// # Errors
     ///
     /// The errors of [`Call::read`], to log: the session has recorded the failure, and [`poll`](Self::poll)
-    /// returns the next step. The session keeps the new refresh token of a success, even if nothing else is
+    /// returns the next step. Only the first `use_dpop_nonce` under a claim is no failure: the next step is to
+    /// send again, with the nonce. The session keeps the new refresh token of a success, even if nothing else is
     /// readable. Misuse: the call belongs to another session.
     pub fn received(
         &mut self,
@@ -670,6 +692,7 @@ impl Session {
         response: Response<'_>,
         now: SystemTime,
     ) -> Result<Extras, Error> {
+        call.learn_nonce(&response);
         let SessionContext { sent: request, attempt } = &call.context;
         if attempt.authorization != self.record.authorization {
             return Err(Error::misuse("this call belongs to another session; give that one the answer"));
@@ -688,6 +711,9 @@ impl Session {
             Err(unread) => unread,
         };
         let error = call.complete(unread.error, status, retry_after);
+        if call.asks_for_nonce(&error) && self.sends_again(*attempt, now) {
+            return Err(error);
+        }
         let failure = Failure::of(&error, unread.shape);
         match unread.refresh_token.filter(|token| Some(token) != sent) {
             Some(new) => self.learn_tokens(*attempt, (sent, Some(&new)), now, |record, now, policy| {
@@ -807,12 +833,36 @@ impl Session {
         }
     }
 
+    /// Goes back to the claim of an attempt that the server asks to repeat with a nonce. Returns whether it
+    /// does: once under each claim, while there is time to send.
+    fn sends_again(&mut self, attempt: Attempt, now: SystemTime) -> bool {
+        let now = self.observe(now);
+        match self.hand {
+            Hand::Request(Claim { span, has_nonce: false })
+                if self.is_current(attempt) && now < span.middle() =>
+            {
+                self.hand = Hand::Claim(Claim { span, has_nonce: true });
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Returns whether an attempt is the last one that this holder made for the stored record.
+    fn is_current(&self, attempt: Attempt) -> bool {
+        let is_last = match self.hand {
+            Hand::Claim(claim) | Hand::Request(claim) => claim.has_nonce == attempt.has_nonce,
+            Hand::Nothing | Hand::Outcome(_) | Hand::SignIn { .. } => true,
+        };
+        attempt.authorization == self.record.authorization
+            && attempt.revision == self.record.revision
+            && is_last
+    }
+
     /// Records that an attempt failed, if this holder waits for its answer.
     fn fail(&mut self, attempt: Attempt, failure: &Failure<'_>, now: SystemTime) {
         let now = self.observe(now);
-        let is_current =
-            attempt.authorization == self.record.authorization && attempt.revision == self.record.revision;
-        if !is_current {
+        if !self.is_current(attempt) {
             return;
         }
         match &mut self.hand {
@@ -861,8 +911,8 @@ impl Session {
         let is_over = match self.hand {
             // The clock was set back, so the claim's remaining time is unknown.
             Hand::Claim(_) | Hand::Request(_) if set_back => true,
-            Hand::Claim(claim) => claim.middle() <= now,
-            Hand::Request(claim) => claim.until <= now,
+            Hand::Claim(claim) => claim.span.middle() <= now,
+            Hand::Request(claim) => claim.span.until <= now,
             Hand::Nothing | Hand::Outcome(_) | Hand::SignIn { .. } => false,
         };
         if is_over {
@@ -881,9 +931,23 @@ impl fmt::Debug for Session {
     }
 }
 
-fn another_client() -> Error {
-    Error::misuse(
-        "these tokens were issued to another client, because the token endpoint or the client_id differs: use that \
-         client or, if the token endpoint has moved, call rebind",
-    )
+/// Checks that the tokens were issued to this client, and are bound to no key but its own.
+fn check_holder(record: &Record, holder: &Holder) -> Result<(), Error> {
+    if record.issued_to != holder.issued_to {
+        return Err(Error::misuse(
+            "these tokens were issued to another client, because the token endpoint or the client_id differs: use \
+             that client or, if the token endpoint has moved, call rebind",
+        ));
+    }
+    match (record.is_bound_to(holder), holder.bound_to) {
+        (true, _) => Ok(()),
+        (false, None) => Err(Error::misuse(
+            "these tokens are bound to a key, and this client has none: give it the key by Client::dpop, or let \
+             the user sign in again (RFC 9449)",
+        )),
+        (false, Some(_)) => Err(Error::misuse(
+            "these tokens are bound to another key than this client's: use that key, or let the user sign in again \
+             (RFC 9449)",
+        )),
+    }
 }

@@ -7,11 +7,14 @@ use std::time::{Duration, SystemTime};
 use crate::authorization::callback::RESPONSE_PARAMETERS;
 use crate::authorization::pending::PendingAuthorization;
 use crate::authorization::pkce::{CodeVerifier, Entropy};
+use crate::authorization::signed;
 use crate::challenge::StepUp;
 use crate::client::Client;
+use crate::dpop::DpopKey;
 use crate::error::Error;
+use crate::jose::SigningKey;
 use crate::oidc::AuthenticationRequest;
-use crate::server::{AUTHORIZATION_PARAMETERS, is_response_mode};
+use crate::server::{AUTHORIZATION_PARAMETERS, AuthorizationServer, is_response_mode};
 use crate::text::foreign::{Foreign, ForeignAddress};
 use crate::text::form;
 use crate::text::secret::ShortSecret;
@@ -29,6 +32,7 @@ impl Client {
             wanted: Wanted::default(),
             parameters: Vec::new(),
             lifetime: PendingAuthorization::LIFETIME,
+            key: None,
             is_authentication: false,
         }
     }
@@ -77,11 +81,13 @@ impl Client {
 /// ```
 #[must_use = "an authorization is started by `start`"]
 pub struct AuthorizationRequest<'a> {
-    client: &'a Client,
+    pub(super) client: &'a Client,
     redirect_uri: &'a str,
     pub(super) wanted: Wanted<'a>,
     pub(super) parameters: Vec<(&'a str, Cow<'a, str>)>,
-    lifetime: Duration,
+    pub(super) lifetime: Duration,
+    /// The key that signs the request.
+    pub(super) key: Option<&'a SigningKey>,
     /// True if the callback brings an ID token, which is checked.
     is_authentication: bool,
 }
@@ -162,7 +168,8 @@ impl<'a> AuthorizationRequest<'a> {
     ///   [`parameter`](Self::parameter)), is one that this crate sets or excludes, or is in the
     ///   authorization endpoint's own query;
     /// - the scope `openid` is among the scopes, and [`openid`](Self::openid) was not called;
-    /// - the server does not support the authorization code grant.
+    /// - the server does not support the authorization code grant, or takes pushed or signed requests only
+    ///   ([`push`](Self::push), [`signed`](Self::signed)).
     #[cfg(feature = "os-random")]
     pub fn start(self, now: SystemTime) -> Result<(String, PendingAuthorization), Error> {
         self.start_with(Entropy::from_os()?, now)
@@ -177,10 +184,21 @@ impl<'a> AuthorizationRequest<'a> {
     ///
     /// The errors of `start`.
     pub fn start_with(
-        mut self,
+        self,
         entropy: Entropy,
         now: SystemTime,
     ) -> Result<(String, PendingAuthorization), Error> {
+        if self.key.is_some() {
+            return self.prepare_with(entropy, now)?.sign()?.start();
+        }
+        self.client.server.check_request(Way::BROWSER)?;
+        let begun = self.begin(&entropy, now)?;
+        let url = begun.request.url(begun.state.expose(), begun.verifier.short_challenge().expose());
+        Ok((url, begun.into_pending()))
+    }
+
+    /// Checks everything, and draws what is random. Whichever way the request takes, it begins here.
+    pub(super) fn begin(mut self, entropy: &Entropy, now: SystemTime) -> Result<Begun<'a>, Error> {
         self.wanted.check()?;
         if !self.is_authentication && self.wanted.scope.tokens().any(|scope| scope == OPENID) {
             return Err(Error::misuse(
@@ -195,21 +213,34 @@ impl<'a> AuthorizationRequest<'a> {
         self.check_parameters()?;
 
         let (state, verifier) = entropy.state_and_verifier();
-        let state = ShortSecret::from_random(state);
-        let verifier = CodeVerifier::from_random(verifier);
-        let url = self.url(state.expose(), verifier.short_challenge().expose());
-        let started_at = unix_seconds(now);
-        let pending = PendingAuthorization {
-            started_by: self.client.started_by,
-            started_at,
-            expires_at: started_at.saturating_add(self.lifetime.as_secs()),
-            state,
-            verifier: Some(verifier),
+        Ok(Begun {
+            started_at: unix_seconds(now),
+            state: ShortSecret::from_random(state),
+            verifier: CodeVerifier::from_random(verifier),
             redirect_uri: redirect_uri.into_owned(),
-            scope: std::mem::take(&mut self.wanted.scope),
-            resources: self.wanted.into_resources(),
-        };
-        Ok((url, pending))
+            request: self,
+        })
+    }
+
+    /// Returns all parameters of the request, without those that are empty, which count as absent (RFC 6749
+    /// §3.1).
+    fn parameters<'b>(
+        &'b self,
+        state: &'b str,
+        challenge: &'b str,
+    ) -> impl Iterator<Item = (&'b str, &'b str)> {
+        let ours = [
+            ("response_type", "code"),
+            ("client_id", self.client.client_id()),
+            ("code_challenge_method", "S256"),
+            ("redirect_uri", self.redirect_uri),
+            ("scope", self.wanted.scope.as_str()),
+            ("state", state),
+            ("code_challenge", challenge),
+        ];
+        let added = self.parameters.iter().map(|(name, value)| (*name, &**value));
+        let all = ours.into_iter().chain(self.wanted.resource_parameters()).chain(added);
+        all.filter(|(_, value)| !value.is_empty())
     }
 
     fn parse_redirect_uri(&self) -> Result<RedirectUri<'a>, Error> {
@@ -249,6 +280,11 @@ impl<'a> AuthorizationRequest<'a> {
             _ if AUTHORIZATION_PARAMETERS.contains(&name) => {
                 Some("is one that this crate sets or keeps out; remove it")
             }
+            _ if self.key.is_some()
+                && let Some(why) = signed::why_refused(name, value) =>
+            {
+                Some(why)
+            }
             _ if earlier.iter().any(|(known, _)| is_same(known)) => {
                 Some("is there twice, which RFC 6749 section 3.1 forbids; remove one")
             }
@@ -263,8 +299,11 @@ impl<'a> AuthorizationRequest<'a> {
         let start = &self.client.authorization_url_start;
         let (redirect_uri, scope) = (self.redirect_uri, self.wanted.scope.as_str());
         let resources = self.wanted.resources.iter().map(|resource| ("resource", resource.as_str()));
-        let others =
-            || resources.clone().chain(self.parameters.iter().map(|(name, value)| (*name, &**value)));
+        // The code serves the holder of this key only (RFC 9449 §10).
+        let thumbprint = self.client.dpop.as_ref().map(DpopKey::thumbprint);
+        let bound = || thumbprint.iter().map(|thumbprint| ("dpop_jkt", thumbprint.as_str()));
+        let parameters = || self.parameters.iter().map(|(name, value)| (*name, &**value));
+        let others = || resources.clone().chain(bound()).chain(parameters());
 
         // Room for the case in which every byte is escaped, so that the URL is built in one allocation.
         let others_room = others().map(|(name, value)| form::room_for("", name) + form::room_for("", value));
@@ -291,6 +330,80 @@ impl<'a> AuthorizationRequest<'a> {
     }
 }
 
+/// A request that was checked, with its random values.
+pub(super) struct Begun<'a> {
+    pub(super) request: AuthorizationRequest<'a>,
+    /// Seconds of Unix time.
+    pub(super) started_at: u64,
+    state: ShortSecret,
+    verifier: CodeVerifier,
+    redirect_uri: RedirectUri<'static>,
+}
+
+impl Begun<'_> {
+    /// Hands all parameters of the request to `use_them`, without those that are empty.
+    pub(super) fn with_parameters<T>(
+        &self,
+        use_them: impl FnOnce(&mut dyn Iterator<Item = (&str, &str)>) -> T,
+    ) -> T {
+        let challenge = self.verifier.short_challenge();
+        use_them(&mut self.request.parameters(self.state.expose(), challenge.expose()))
+    }
+
+    pub(super) fn into_pending(self) -> PendingAuthorization {
+        let mut request = self.request;
+        PendingAuthorization {
+            started_by: request.client.started_by,
+            started_at: self.started_at,
+            expires_at: self.started_at.saturating_add(request.lifetime.as_secs()),
+            state: self.state,
+            verifier: Some(self.verifier),
+            redirect_uri: self.redirect_uri,
+            scope: std::mem::take(&mut request.wanted.scope),
+            resources: request.wanted.into_resources(),
+        }
+    }
+}
+
+/// The way that a request takes to the server.
+#[derive(Clone, Copy)]
+pub(super) struct Way {
+    pub(super) is_pushed: bool,
+    pub(super) is_signed: bool,
+}
+
+impl Way {
+    const BROWSER: Self = Self { is_pushed: false, is_signed: false };
+}
+
+impl AuthorizationServer {
+    /// Refuses a request in a way that the server does not take (RFC 9126 §5, RFC 9101 §10.5).
+    pub(super) fn check_request(&self, way: Way) -> Result<(), Error> {
+        if self.require_pushed_authorization_requests && !way.is_pushed {
+            return Err(Error::misuse(format!(
+                "{} takes pushed authorization requests only (RFC 9126 section 5); call `push`",
+                self.name
+            )));
+        }
+        if self.require_signed_request_object && !way.is_signed {
+            return Err(Error::misuse(format!(
+                "{} takes signed authorization requests only (RFC 9101 section 10.5); call `signed`",
+                self.name
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Returns the authorization endpoint with its own query and `client_id`, where the rest of the request goes
+/// another way.
+pub(super) fn short_url(endpoint: &Endpoint, client_id: &str) -> String {
+    let (address, query) = endpoint.as_str().split_once('?').unwrap_or((endpoint.as_str(), ""));
+    let mut query = query.to_owned();
+    form::push_pair(&mut query, "client_id", client_id);
+    format!("{address}?{query}")
+}
+
 /// The scope that asks for an ID token (OpenID Connect Core §3.1.2.1).
 const OPENID: &str = "openid";
 
@@ -306,7 +419,7 @@ impl fmt::Debug for AuthorizationRequest<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AuthorizationServer, ClientAuth, error::ErrorKind};
+    use crate::{ClientAuth, error::ErrorKind};
     use serde_json::Value;
 
     fn texts(values: &Value) -> Vec<&str> {

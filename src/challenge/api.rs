@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::challenge::parse::is_token_character;
 use crate::client_auth::authorization_header;
+use crate::dpop::{BoundRequest, DpopKey};
 use crate::error::Error;
 use crate::text::foreign::Foreign;
 use crate::text::secret::Secret;
@@ -67,8 +68,8 @@ impl ProtectedApi {
     /// Returns the value of the header `Authorization` for a request to `url` (RFC 6750 §2.1). Send the token
     /// in this header only, never in the query (§2.3), and let the HTTP client follow no redirects with it.
     ///
-    /// The tokens of a response and of a session name their type; a keeper's are bearer tokens, unless its
-    /// server gives others:
+    /// The tokens of a response and of a session name their type. A keeper's are bearer tokens, unless its
+    /// client has a key ([`bound_request`](Self::bound_request)) or its server gives others:
     ///
     /// ```
     /// use oauth2_proto::challenge::ProtectedApi;
@@ -154,6 +155,31 @@ impl ProtectedApi {
         self.header(scheme, access_token, url)
     }
 
+    /// Begins a request to `url` with a token of [`TokenType::DPoP`], which needs two headers: the token, and
+    /// a proof that its key signs for this method and this URL (RFC 9449 §7.1). [`dpop`](crate::dpop) has an
+    /// example.
+    ///
+    /// # Errors
+    ///
+    /// Misuse: the method is no token of RFC 9110 §9.1, or the errors of
+    /// [`authorization`](Self::authorization) for URL and token.
+    pub fn bound_request(
+        &self,
+        key: &DpopKey,
+        access_token: &Secret,
+        method: &str,
+        url: &str,
+    ) -> Result<BoundRequest, Error> {
+        if method.is_empty() || !method.bytes().all(is_token_character) {
+            return Err(Error::misuse(format!(
+                "the method {} is no token of RFC 9110 section 9.1; pass it as it is sent, as in GET",
+                Foreign(method)
+            )));
+        }
+        let authorization = self.header("DPoP", access_token, url)?;
+        Ok(BoundRequest::new(key, access_token, authorization, method, url))
+    }
+
     fn header(&self, scheme: &str, access_token: &Secret, url: &str) -> Result<Secret, Error> {
         let address =
             ApiAddress::parse(url).map_err(|refused| Error::misuse(format!("the address {refused}")))?;
@@ -183,4 +209,4 @@ impl fmt::Debug for ProtectedApi {
 }
 
 const NEEDS_A_PROOF: &str =
-    "a DPoP token needs a proof of possession with each request (RFC 9449 section 7.1)";
+    "a DPoP token needs a proof of possession with each request (RFC 9449 section 7.1); call bound_request";

@@ -27,6 +27,9 @@ pub enum Verdict<'a> {
     StepUp(&'a Challenge),
     /// Send the request once more with a new proof of possession, which holds the `DPoP-Nonce` of this answer
     /// (RFC 9449 §9). The token is good: do not refresh it.
+    ///
+    /// [`BoundRequest::received`](crate::dpop::BoundRequest::received) takes the nonce, and says whether this
+    /// was the first time: there is one retry.
     NewProof,
     /// Change the program: the request is malformed (RFC 6750 §3.1), for example by a second token.
     FixRequest,
@@ -57,7 +60,7 @@ impl Challenges {
             (400 | 401 | 403, Some("insufficient_scope" | "insufficient_user_authentication")) => {
                 challenge.map_or(Verdict::Forbidden, Verdict::StepUp)
             }
-            (400 | 401 | 403, Some("use_dpop_nonce")) => Verdict::NewProof,
+            (401, Some("use_dpop_nonce")) if self.ask_for_nonce() => Verdict::NewProof,
             (400 | 401 | 403, Some("invalid_request" | "invalid_dpop_proof")) => Verdict::FixRequest,
             (401, _) => Verdict::Rejected,
             (403, _) => Verdict::Forbidden,
@@ -67,6 +70,12 @@ impl Challenges {
             Verdict::Rejected | Verdict::StepUp(_) if !had_token => Verdict::SignIn(challenge),
             verdict => verdict,
         }
+    }
+
+    /// Returns whether the API wants a nonce in the proof of possession (RFC 9449 §9).
+    pub(crate) fn ask_for_nonce(&self) -> bool {
+        let mut of_proofs = self.iter().filter(|challenge| challenge.scheme() == "dpop");
+        of_proofs.any(|challenge| challenge.error() == Some("use_dpop_nonce"))
     }
 
     /// Returns the most informative challenge for an access token: the first with an error, or else the first

@@ -42,9 +42,14 @@ impl Refusal {
             "server_error" | "temporarily_unavailable" | "authorization_pending" | "slow_down" => {
                 Advice::RetryLater
             }
-            "use_dpop_nonce" if self.dpop_nonce.is_some() => Advice::RetryLater,
+            _ if self.asks_for_nonce() => Advice::RetryLater,
             _ => Advice::Stop,
         }
+    }
+
+    /// Returns whether the request may succeed with the nonce that came with the refusal (RFC 9449 §8).
+    pub(super) fn asks_for_nonce(&self) -> bool {
+        self.code() == "use_dpop_nonce" && self.dpop_nonce.is_some()
     }
 
     /// Returns the advice that follows from the code of a callback. The user was just asked, so a missing

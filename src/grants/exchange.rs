@@ -10,7 +10,6 @@ use crate::call::{Call, Readable, Reply, Request, Response, sealed};
 use crate::client::Client;
 use crate::error::Error;
 use crate::grants::token_type;
-use crate::server::Leniencies;
 use crate::text::json::Member;
 use crate::text::scope::Scope;
 use crate::text::secret::Secret;
@@ -270,7 +269,7 @@ impl Readable for ExchangedToken {
         let access = Access {
             token: reader::read_token("access_token", token)?
                 .ok_or_else(|| answer::missing("access_token"))?,
-            token_type: read_token_type(token_type, context.leniencies)?,
+            token_type: read_token_type(token_type, context)?,
             expires_in: reader::read_expires_in(expires_in, context.leniencies)?,
             scope: reader::read_scope(scope, context.leniencies)?,
         };
@@ -284,10 +283,10 @@ impl Readable for ExchangedToken {
 const NAMES: &[&str; 6] =
     &["access_token", "issued_token_type", "token_type", "expires_in", "scope", "refresh_token"];
 
-fn read_token_type(member: Member<'_>, leniencies: Leniencies) -> Result<TokenType, Error> {
+fn read_token_type(member: Member<'_>, context: &TokenContext) -> Result<TokenType, Error> {
     match member {
         Member::Text(text) if text.eq_ignore_ascii_case("n_a") => Ok(TokenType::NotApplicable),
-        other => reader::read_token_type(other, leniencies),
+        other => reader::read_token_type(other, context),
     }
 }
 

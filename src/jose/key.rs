@@ -190,6 +190,18 @@ impl PublicKey {
         is_of_kind && self.is_for_signatures && self.algorithm.as_deref().is_none_or(is_named)
     }
 
+    /// Refuses an algorithm whose signatures are not made with such a key.
+    pub(crate) fn must_fit(&self, algorithm: Algorithm) -> Result<(), Error> {
+        match self.fits(algorithm) {
+            true => Ok(()),
+            false => Err(Error::misuse(format!(
+                "a signature of {algorithm} is not made with this {} key, or the key is for something else; \
+                 pass the algorithm that belongs to the key (RFC 7518 section 3.1)",
+                self.key_type()
+            ))),
+        }
+    }
+
     /// Returns whether signatures of any known algorithm are made with such a key.
     pub(crate) fn is_for_signatures(&self) -> bool {
         Algorithm::ALL.into_iter().any(|algorithm| self.fits(algorithm))
@@ -245,7 +257,7 @@ const NAMES: &[&str; 9] = &["kty", "crv", "x", "y", "n", "e", "kid", "alg", "use
 /// The members of private and symmetric keys (RFC 7518 §6.2.2, §6.3.2 and §6.4.1).
 const PRIVATE: &[&str] = &["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
-fn text(name: &str, member: Member<'_>) -> Result<Option<String>, String> {
+pub(super) fn text(name: &str, member: Member<'_>) -> Result<Option<String>, String> {
     match member {
         Member::Absent => Ok(None),
         Member::Text(text) if !text.is_empty() => Ok(Some(text.to_owned())),

@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::error::{Error, ErrorKind};
 use crate::jose::Verification;
 use crate::oidc::id_token::{Against, IdToken, Nonce};
-use crate::oidc::pending::Expected;
+use crate::oidc::pending::ExpectedIdToken;
 use crate::token::TokenResponse;
 use crate::token::reader::TokenContext;
 
@@ -56,11 +56,7 @@ impl Call<Authentication> {
         verification: &Verification<'_>,
         now: SystemTime,
     ) -> Result<Authentication, Error> {
-        self.learn_nonce(&response);
-        let (status, retry_after) = (response.status, response.retry_after);
-        self.context
-            .read(response, verification, now)
-            .map_err(|error| self.complete(error, status, retry_after))
+        self.read_by(response, |response| self.context.read(response, verification, now))
     }
 }
 
@@ -68,7 +64,7 @@ impl Call<Authentication> {
 pub struct AuthenticationContext {
     pub(super) tokens: TokenContext,
     pub(super) client: Client,
-    pub(super) expected: Expected,
+    pub(super) expected: ExpectedIdToken,
 }
 
 impl AuthenticationContext {

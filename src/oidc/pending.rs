@@ -20,14 +20,22 @@ use crate::text::secret::{self, Secret, ShortSecret};
 /// is a secret.
 pub struct PendingAuthentication {
     pub(super) authorization: PendingAuthorization,
-    pub(super) expected: Expected,
+    pub(super) expected: ExpectedIdToken,
 }
 
-/// The values that the ID token of an authentication must hold.
-pub(crate) struct Expected {
-    pub(crate) nonce: ShortSecret,
+/// The values that the ID token of an authentication must hold; made by
+/// [`AuthenticationRequest::prepare`](crate::oidc::AuthenticationRequest::prepare).
+pub struct ExpectedIdToken {
+    pub(super) nonce: ShortSecret,
     /// The maximum age of the sign-in in seconds.
-    pub(crate) max_age: Option<u64>,
+    pub(super) max_age: Option<u64>,
+}
+
+impl ExpectedIdToken {
+    /// Adds these values to the pending authorization of the same request.
+    pub fn of(self, authorization: PendingAuthorization) -> PendingAuthentication {
+        PendingAuthentication { authorization, expected: self }
+    }
 }
 
 impl PendingAuthentication {
@@ -47,7 +55,7 @@ impl PendingAuthentication {
     ) -> Result<Call<Authentication>, Error> {
         let call = self.authorization.receive(client, callback, now)?;
         let nonce = ShortSecret::Given(Secret::new(self.expected.nonce.expose()));
-        let expected = Expected { nonce, max_age: self.expected.max_age };
+        let expected = ExpectedIdToken { nonce, max_age: self.expected.max_age };
         Ok(call.with_reply(|tokens| AuthenticationContext { tokens, client: client.clone(), expected }))
     }
 
@@ -88,7 +96,8 @@ impl<'de> Deserialize<'de> for PendingAuthentication {
         if restored.authentication_version != VERSION || restored.nonce.expose().is_empty() {
             return Err(not_stored());
         }
-        let expected = Expected { nonce: ShortSecret::Given(restored.nonce), max_age: restored.max_age };
+        let expected =
+            ExpectedIdToken { nonce: ShortSecret::Given(restored.nonce), max_age: restored.max_age };
         Ok(Self { authorization: restored.authorization, expected })
     }
 }
@@ -119,5 +128,11 @@ impl fmt::Debug for PendingAuthentication {
             .field("authorization", &self.authorization)
             .field("max_age", &self.expected.max_age)
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ExpectedIdToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExpectedIdToken").field("max_age", &self.max_age).finish_non_exhaustive()
     }
 }

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use crate::authorization::{AuthorizationRequest, Entropy};
+use crate::authorization::{AuthorizationRequest, Entropy, PushedAuthorization, UnsignedAuthorization};
+use crate::call::Call;
 use crate::error::Error;
 use crate::jose::claims::expected_issuer;
-use crate::oidc::pending::{Expected, PendingAuthentication};
+use crate::oidc::pending::{ExpectedIdToken, PendingAuthentication};
 use crate::text::secret::ShortSecret;
 use crate::text::time::digits;
 
@@ -46,13 +47,82 @@ impl<'a> AuthenticationRequest<'a> {
         entropy: Entropy,
         now: SystemTime,
     ) -> Result<(String, PendingAuthentication), Error> {
-        let (request, expected) = self.prepare(&entropy)?;
+        let (request, expected) = self.with_nonce(&entropy)?;
         let (url, authorization) = request.start_with(entropy, now)?;
-        Ok((url, PendingAuthentication { authorization, expected }))
+        Ok((url, expected.of(authorization)))
+    }
+
+    /// Pushes the request to the server (RFC 9126 §2), like [`AuthorizationRequest::push`].
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`start`](Self::start) and of [`AuthorizationRequest::push`].
+    #[cfg(feature = "os-random")]
+    pub fn push(self, now: SystemTime) -> Result<(Call<PushedAuthorization>, PendingAuthentication), Error> {
+        self.push_with(Entropy::from_os()?, now)
+    }
+
+    /// Like `push`, with your own random bytes.
+    ///
+    /// # Errors
+    ///
+    /// The errors of `push`.
+    pub fn push_with(
+        self,
+        entropy: Entropy,
+        now: SystemTime,
+    ) -> Result<(Call<PushedAuthorization>, PendingAuthentication), Error> {
+        let (request, expected) = self.with_nonce(&entropy)?;
+        let (call, authorization) = request.push_with(entropy, now)?;
+        Ok((call, expected.of(authorization)))
+    }
+
+    /// Returns the request as it is to be signed, for a key that signs elsewhere, like
+    /// [`AuthorizationRequest::prepare`]; and what its ID token must hold.
+    ///
+    /// ```
+    /// use oauth2_proto::jose::SigningKey;
+    /// use oauth2_proto::{Client, oidc::PendingAuthentication};
+    /// use std::time::SystemTime;
+    ///
+    /// # async fn kms_signs(_: &[u8]) -> Result<Vec<u8>, oauth2_proto::Error> { Ok(vec![7; 64]) }
+    /// # async fn example(
+    /// #     client: &Client,
+    /// #     key: &SigningKey,
+    /// # ) -> Result<(String, PendingAuthentication), oauth2_proto::Error> {
+    /// let request = client.authorize("https://app.example/callback").signed(key).openid();
+    /// let (prepared, expected) = request.prepare(SystemTime::now())?;
+    /// let signature = kms_signs(prepared.unsigned().message()).await?;
+    /// let (url, authorization) = prepared.signed(&signature)?.start()?;
+    /// let pending = expected.of(authorization);
+    /// # Ok((url, pending))
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`start`](Self::start) and of [`AuthorizationRequest::prepare`].
+    #[cfg(feature = "os-random")]
+    pub fn prepare(self, now: SystemTime) -> Result<(UnsignedAuthorization<'a>, ExpectedIdToken), Error> {
+        self.prepare_with(Entropy::from_os()?, now)
+    }
+
+    /// Like `prepare`, with your own random bytes.
+    ///
+    /// # Errors
+    ///
+    /// The errors of `prepare`.
+    pub fn prepare_with(
+        self,
+        entropy: Entropy,
+        now: SystemTime,
+    ) -> Result<(UnsignedAuthorization<'a>, ExpectedIdToken), Error> {
+        let (request, expected) = self.with_nonce(&entropy)?;
+        Ok((request.prepare_with(entropy, now)?, expected))
     }
 
     /// Adds the nonce. Returns the request to start, and what its ID token must hold.
-    pub(crate) fn prepare(self, entropy: &Entropy) -> Result<(AuthorizationRequest<'a>, Expected), Error> {
+    fn with_nonce(self, entropy: &Entropy) -> Result<(AuthorizationRequest<'a>, ExpectedIdToken), Error> {
         let Self(mut request) = self;
         expected_issuer(request.client())?;
         let max_age = request.parameter_value("max_age").map(|seconds| {
@@ -60,10 +130,9 @@ impl<'a> AuthenticationRequest<'a> {
                 Error::misuse("max_age is no number of seconds (OpenID Connect Core section 3.1.2.1)")
             })
         });
-        let expected =
-            Expected { nonce: ShortSecret::from_random(entropy.nonce()), max_age: max_age.transpose()? };
-        request.set_nonce(expected.nonce.expose());
-        Ok((request, expected))
+        let nonce = ShortSecret::from_random(entropy.nonce());
+        request.set_nonce(nonce.expose());
+        Ok((request, ExpectedIdToken { nonce, max_age: max_age.transpose()? }))
     }
 }
 

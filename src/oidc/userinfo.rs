@@ -10,7 +10,7 @@ use crate::answer;
 use crate::call::{Call, Readable, Reply, Request, Response, sealed};
 use crate::client::Client;
 use crate::client_auth::authorization_header;
-use crate::error::Error;
+use crate::error::{Error, Refusal};
 use crate::jose::claims::{self, required, wrong};
 use crate::jose::{Jwt, Verification};
 use crate::oidc::id_token::IdToken;
@@ -53,24 +53,23 @@ pub struct UserInfoRequest<'a> {
 }
 
 impl UserInfoRequest<'_> {
-    /// Makes the request: a GET with the access token in its header.
+    /// Makes the request: a GET with the access token in its header, and a proof of the client's key, if it
+    /// has one (RFC 9449 §7.1).
     ///
     /// # Errors
     ///
     /// Misuse: the server has no UserInfo endpoint, the access token is empty or holds control characters, or
-    /// the tokens of this client are bound to a key (RFC 9449), which needs a proof.
-    pub fn start(self, _now: SystemTime) -> Result<Call<UserInfo>, Error> {
+    /// the client's key for proofs of possession signs elsewhere: then make the request by
+    /// [`ProtectedApi::bound_request`](crate::challenge::ProtectedApi::bound_request).
+    pub fn start(self, now: SystemTime) -> Result<Call<UserInfo>, Error> {
         let server = &self.client.server;
         let endpoint = server.require(&server.userinfo_endpoint, "userinfo endpoint")?;
         check_token("access token", self.access_token.expose())?;
-        if self.client.dpop.is_some() {
-            return Err(Error::misuse(
-                "the tokens of this client are bound to a key, and this request has no proof of it (RFC 9449 \
-                 section 7.1)",
-            ));
-        }
-        let authorization = Arc::new(authorization_header("Bearer", self.access_token));
-        let request = Request::without_body("GET", endpoint.to_shared(), Some(authorization));
+        let scheme = if self.client.dpop.is_some() { "DPoP" } else { "Bearer" };
+        let authorization = Arc::new(authorization_header(scheme, self.access_token));
+        let mut request = Request::without_body("GET", endpoint.to_shared(), Some(authorization));
+        request.set_dpop(self.client.dpop.as_ref());
+        self.client.prove(&mut request, now)?;
         let subject = Secret::new(self.id_token.subject());
         Ok(Call::new(request, UserInfoContext { client: self.client.clone(), subject }))
     }
@@ -118,11 +117,7 @@ impl Call<UserInfo> {
         verification: &Verification<'_>,
         now: SystemTime,
     ) -> Result<UserInfo, Error> {
-        self.learn_nonce(&response);
-        let (status, retry_after) = (response.status, response.retry_after);
-        self.context
-            .read_signed(&response, verification, now)
-            .map_err(|error| self.complete(error, status, retry_after))
+        self.read_by(response, |response| self.context.read_signed(&response, verification, now))
     }
 }
 
@@ -140,9 +135,7 @@ impl UserInfoContext {
         verification: &Verification<'_>,
         now: SystemTime,
     ) -> Result<UserInfo, Error> {
-        if let Some(failure) = reader::read_failure(response) {
-            return Err(failure.without_grant());
-        }
+        self.check_success(response)?;
         let token = std::str::from_utf8(response.body()).unwrap_or_default().trim_ascii();
         let jwt = Jwt::read(token, verification)?;
         let (members, claims) = jwt.claims(&["sub", "iss", "aud", "exp", "iat", "nbf"])?;
@@ -161,6 +154,24 @@ impl UserInfoContext {
         clock.past("iat", iat)?;
         clock.past("nbf", nbf)?;
         self.of_subject(sub, claims)
+    }
+
+    /// Refuses an answer without claims.
+    fn check_success(&self, response: &Response<'_>) -> Result<(), Error> {
+        match reader::read_failure(response) {
+            // The challenge that says so is not read, and another proof does no harm (RFC 9449 §9).
+            Some(_)
+                if self.client.dpop.is_some() && response.status == 401 && response.dpop_nonce.is_some() =>
+            {
+                Err(Error::refused(Refusal {
+                    code: Some("use_dpop_nonce".to_owned()),
+                    dpop_nonce: response.dpop_nonce.clone(),
+                    ..Refusal::default()
+                }))
+            }
+            Some(failure) => Err(failure.without_grant()),
+            None => Ok(()),
+        }
     }
 
     /// Refuses claims of another user than the one who signed in (OpenID Connect Core §5.3.2).
@@ -183,11 +194,10 @@ impl Readable for UserInfo {
     type Output = Self;
 
     fn read(response: Response<'_>, context: &UserInfoContext) -> Result<Self, Error> {
-        let is_signed = response.body().trim_ascii_start().starts_with(b"ey");
-        let read = answer::read(&response, &["sub"]).map_err(Error::without_grant);
-        match read {
+        context.check_success(&response)?;
+        match answer::read(&response, &["sub"]) {
             Ok(([sub], claims)) => context.of_subject(sub, claims),
-            Err(_) if is_signed && matches!(response.status, 200..=299) => {
+            Err(_) if response.body().trim_ascii_start().starts_with(b"ey") => {
                 Err(Error::invalid("the answer is a signed token; read it with read_signed, which checks it"))
             }
             Err(error) => Err(error),

@@ -252,8 +252,12 @@ impl RegisteredAt {
 /// Returns an endpoint that takes the credentials, too, and has another origin than the token endpoint.
 fn foreign_endpoint(server: &AuthorizationServer) -> Option<&Endpoint> {
     let origin = |endpoint: &Endpoint| split_address(&endpoint.normalized()).0.to_owned();
-    let others =
-        [&server.device_authorization_endpoint, &server.introspection_endpoint, &server.revocation_endpoint];
+    let others = [
+        &server.device_authorization_endpoint,
+        &server.introspection_endpoint,
+        &server.pushed_authorization_request_endpoint,
+        &server.revocation_endpoint,
+    ];
     others.into_iter().flatten().find(|endpoint| origin(endpoint) != origin(&server.token_endpoint))
 }
 

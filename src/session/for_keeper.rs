@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use crate::client::Client;
 use crate::error::Error;
 use crate::session::phase::{Hand, Phase, Seen};
-use crate::session::record::{Record, State};
-use crate::session::{RefreshPolicy, Session, Snapshot, another_client};
+use crate::session::record::State;
+use crate::session::{RefreshPolicy, Session, Snapshot, check_holder};
 use crate::text::time::system_time;
 
 /// The next event for the tokens of a session.
@@ -33,12 +33,9 @@ impl Session {
         Self::with(*snapshot.0, client.holder.clone(), policy, now)
     }
 
-    /// Checks that the tokens were issued to this client.
+    /// Checks that the tokens were issued to this client, and are bound to no key but its own.
     pub(crate) fn check_issued_to(&self, client: &Client) -> Result<(), Error> {
-        match self.newest().issued_to == client.holder.issued_to {
-            true => Ok(()),
-            false => Err(another_client()),
-        }
+        check_holder(self.newest(), &client.holder)
     }
 
     /// Makes this client the holder.
@@ -48,7 +45,7 @@ impl Session {
 
     /// Binds the tokens to this client, whatever client they were issued to.
     pub(crate) fn move_to(&mut self, client: &Client) {
-        let moved = Record { issued_to: client.holder.issued_to, ..self.newest().clone() };
+        let moved = self.newest().moved_to(&client.holder);
         self.hold_for(client);
         self.hand = match self.hand {
             Hand::SignIn { keeps, .. } => Hand::SignIn { record: Box::new(moved), keeps },

@@ -20,7 +20,9 @@ use self::server::{Answer, Flight, Mode, Server, family_of, number_of, parse, se
 use self::store::{Saving, Store};
 use super::refresh::Sent;
 use super::*;
-use crate::{AuthorizationServer, ClientAuth};
+use crate::dpop::DpopKey;
+use crate::jose::{Algorithm, PublicKey, SigningKey};
+use crate::{AuthorizationServer, ClientAuth, Entropy};
 
 /// Holders, a store and a server. Times are seconds since the world began.
 #[derive(Clone, Debug)]
@@ -208,6 +210,15 @@ fn with_client<T>(f: impl FnOnce(&Client) -> T) -> T {
         };
     }
     CLIENT.with(f)
+}
+
+/// The key of a client whose tokens are bound to it.
+fn key() -> DpopKey {
+    let key = PublicKey::from_jwk(
+        r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
+    );
+    let key = SigningKey::remote_with(Algorithm::EdDSA, key.unwrap(), Entropy::from_bytes([1; 128]));
+    DpopKey::new(key.unwrap())
 }
 
 fn call(attempt: Attempt, serial: u32) -> Call<SessionRefresh> {

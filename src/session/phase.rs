@@ -28,6 +28,8 @@ pub(super) enum Phase<'a> {
     Misdated { claim: Span },
     /// A refresh is due, and the tokens were issued to another client than this holder's.
     AnotherClient { until: u64 },
+    /// A refresh is due, and the tokens are bound to another key than this holder's, which may have none.
+    AnotherKey { until: u64 },
     /// A pause runs, after a failed refresh or an unusable token.
     Backoff { until: u64 },
     /// The user must sign in again.
@@ -41,9 +43,9 @@ pub(super) enum Hand {
     /// Nothing: a claim in the store is another holder's.
     Nothing,
     /// The claim that is stored.
-    Claim(Span),
+    Claim(Claim),
     /// A request under the claim that is stored.
-    Request(Span),
+    Request(Claim),
     /// The outcome of a refresh, or an end, which is not in the store yet.
     Outcome(Box<Record>),
     /// The tokens of a sign-in, which are not in the store yet.
@@ -52,6 +54,14 @@ pub(super) enum Hand {
         /// The sign-in brought no refresh token, so the record has the stored one.
         keeps: bool,
     },
+}
+
+/// The claim of this holder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Claim {
+    pub(super) span: Span,
+    /// True once the server has asked for a nonce under this claim, which it may do once (RFC 9449 §8).
+    pub(super) has_nonce: bool,
 }
 
 /// The end of the stored access token, if this holder has seen it.
@@ -71,8 +81,8 @@ impl Session {
         match (&self.hand, self.record.state) {
             (Hand::Outcome(record) | Hand::SignIn { record, .. }, _) => Phase::Learned(record),
             _ if !self.record.is_stored() => Phase::Unsaved(&self.record),
-            (Hand::Claim(claim), _) => Phase::ClaimedByUs { claim: *claim },
-            (Hand::Request(claim), _) => Phase::Sent { claim: *claim },
+            (Hand::Claim(claim), _) => Phase::ClaimedByUs { claim: claim.span },
+            (Hand::Request(claim), _) => Phase::Sent { claim: claim.span },
             (Hand::Nothing, State::Ended) => Phase::Ended(Reason::Ended),
             (Hand::Nothing, State::Refused) => Phase::Ended(Reason::Refused),
             (Hand::Nothing, State::Claimed(claim)) if self.policy.is_in_the_future(claim.since, now) => {
@@ -140,6 +150,8 @@ impl Session {
             Phase::Backoff { until: self.resting_until }
         } else if self.record.issued_to != self.holder.issued_to {
             Phase::AnotherClient { until: later(now, self.policy.max_backoff) }
+        } else if !self.record.is_bound_to(&self.holder) {
+            Phase::AnotherKey { until: later(now, self.policy.max_backoff) }
         } else {
             Phase::Due { attempt }
         }

@@ -5,7 +5,7 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::client::{self, Client, IssuedTo};
+use crate::client::{self, Client, Holder, IssuedTo};
 use crate::grants::client_credentials::Asked;
 use crate::session::jitter::Jitter;
 use crate::session::policy::{RefreshPolicy, Rhythm};
@@ -58,6 +58,8 @@ pub(crate) struct Terms {
     pub(crate) asked_resources: Vec<Resource<'static>>,
     /// The added parameters of a client credentials request.
     pub(crate) asked_parameters: Parameters,
+    /// The thumbprint of the key that the tokens are bound to (RFC 9449 §6.1).
+    pub(crate) bound_to: Option<[u8; 32]>,
 }
 
 impl Usual for Terms {
@@ -68,6 +70,7 @@ impl Usual for Terms {
         asked_scope: None,
         asked_resources: Vec::new(),
         asked_parameters: Vec::new(),
+        bound_to: None,
     };
 }
 
@@ -145,11 +148,13 @@ impl Record {
     /// Makes the record of a refresh token alone, with a refresh due at once.
     pub(crate) fn of_refresh_token(refresh_token: Secret, client: &Client, now: u64) -> Self {
         let authorization = authorization_of(&Secret::new(""), Some(&refresh_token));
-        Self {
+        let mut record = Self {
             source: Source::RefreshToken(refresh_token),
             ends_together: client.server.access_tokens_end_with_refresh,
             ..Self::without_tokens(authorization, client.holder.issued_to, now)
-        }
+        };
+        record.bind_to(client.holder.bound_to);
+        record
     }
 
     /// Makes the record of client credentials alone, with a request due at once.
@@ -170,6 +175,7 @@ impl Record {
             terms.asked_resources = resources;
             terms.asked_parameters = parameters;
         });
+        record.bind_to(client.holder.bound_to);
         record
     }
 
@@ -240,10 +246,11 @@ impl Record {
     }
 
     /// Returns the record of a sign-in that brought no refresh token, with the one of `stored`, unless that
-    /// was refused or ended, or is another client's. A claim on the kept token stays, because its holder may
+    /// was refused or ended, or is another client's or another key's. A claim on the kept token stays, because its holder may
     /// be sending it. A user who signs in never continues with tokens of the client's own.
     pub(crate) fn keeping(&self, stored: &Self) -> Self {
         let keeps = stored.issued_to == self.issued_to
+            && stored.terms.bound_to.is_none_or(|key| Some(key) == self.terms.bound_to)
             && !matches!(stored.state, State::Refused | State::Ended)
             && !matches!(stored.source, Source::ClientCredentials);
         let kept = Some(stored).filter(|_| keeps);
@@ -361,6 +368,28 @@ impl Record {
         });
     }
 
+    /// Returns whether this client has the key that the tokens are bound to, if they are bound to one.
+    pub(crate) fn is_bound_to(&self, holder: &Holder) -> bool {
+        self.terms.bound_to.is_none_or(|key| Some(key) == holder.bound_to)
+    }
+
+    fn bind_to(&mut self, key: Option<[u8; 32]>) {
+        if self.terms.bound_to != key {
+            self.terms.change(|terms| terms.bound_to = key);
+        }
+    }
+
+    /// Returns the record with this client as the one that the tokens were issued to. Its key takes the place
+    /// of another one: the access token is of no use then, so a refresh is due at once.
+    pub(crate) fn moved_to(&self, holder: &Holder) -> Self {
+        let mut moved = Self { issued_to: holder.issued_to, ..self.clone() };
+        if !self.is_bound_to(holder) {
+            moved.bind_to(holder.bound_to);
+            moved.validity = Validity::Never;
+        }
+        moved
+    }
+
     fn set_refresh_token(&mut self, refresh_token: Option<Secret>, expires_at: Option<u64>) {
         self.source = refresh_token.into();
         self.terms.change(|terms| terms.refresh_token_expires_at = expires_at);
@@ -373,6 +402,7 @@ impl Record {
         self.source = Source::of(&tokens);
         self.terms.change(|terms| {
             terms.token_type = tokens.token_type().clone();
+            terms.bound_to = tokens.holder.bound_to;
             terms.scope = tokens.granted().cloned().or(terms.scope.take());
             if tokens.refresh_token_is_new() || tokens.refresh_token_expires_in.is_some() {
                 let lifetime = tokens.refresh_token_expires_in.map(milliseconds);

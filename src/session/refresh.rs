@@ -67,6 +67,8 @@ pub(crate) struct Attempt {
     pub(crate) generation: Generation,
     /// Milliseconds of Unix time.
     pub(crate) sent_at: u64,
+    /// True if the server has asked for a nonce, and this request has it.
+    pub(crate) has_nonce: bool,
 }
 
 impl Session {

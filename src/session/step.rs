@@ -52,6 +52,9 @@ pub enum WaitReason {
     /// `client_id`, so it cannot refresh. If the token endpoint has moved, call
     /// [`Session::rebind`](crate::Session::rebind).
     AnotherClient,
+    /// A holder with the key that the tokens are bound to (RFC 9449): this holder's client has another key,
+    /// or none. Give it that key ([`Client::dpop`](crate::Client::dpop)), or let the user sign in again.
+    AnotherKey,
 }
 
 /// The reason why the user must sign in again or, for [client

@@ -21,8 +21,9 @@ use crate::token::{Parameters, TokenType};
 /// One saved state of a [`Session`](crate::Session), to keep in a store under one key for each authorization.
 ///
 /// A snapshot serialises with serde, to JSON for example. The form holds both tokens, so it is a secret:
-/// protect the store, and wipe copies where you can. The form has a version: this crate writes version 2, or
-/// version 3 for tokens of client credentials, and reads versions 1 to 3. It refuses any other version with
+/// protect the store, and wipe copies where you can. The form has a version: this crate writes version 2,
+/// version 3 for tokens of client credentials, or version 4 for tokens that are bound to a key, and reads
+/// versions 1 to 4. It refuses any other version with
 /// an error that says so, and changes nothing in the store. Times in it are milliseconds of Unix time.
 #[derive(Clone)]
 pub struct Snapshot(pub(crate) Box<Record>);
@@ -43,9 +44,13 @@ impl fmt::Debug for Snapshot {
     }
 }
 
-/// The latest version of the serialised form, which is written for client credentials only: earlier versions
-/// of this crate must not take such a session for one that has ended.
-const VERSION: u32 = 3;
+/// The latest version of the serialised form, which is written for tokens that are bound to a key: earlier
+/// versions of this crate must not send them without its proofs.
+const VERSION: u32 = 4;
+
+/// The version that is written for other client credentials: still earlier versions of this crate must not
+/// take such a session for one that has ended.
+const VERSION_OF_CLIENT_CREDENTIALS: u32 = 3;
 
 /// The version that is written for all other sessions. Version 1 is also read.
 const VERSION_OF_SIGN_INS: u32 = 2;
@@ -74,9 +79,12 @@ struct Stored<'a> {
     state: &'a str,
     since: u64,
     until: u64,
-    /// The added parameters of a client credentials request; only version 3 has this member.
+    /// The added parameters of a client credentials request; only versions 3 and 4 have this member.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_credentials: Option<Vec<(&'a str, &'a str)>>,
+    /// The thumbprint of the key that the tokens are bound to; only version 4 has this member.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bound_to: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -107,7 +115,7 @@ impl Serialize for Snapshot {
             Source::SignIn | Source::RefreshToken(_) => None,
         };
         Stored {
-            version: if client_credentials.is_some() { VERSION } else { VERSION_OF_SIGN_INS },
+            version: version(client_credentials.is_some(), terms.bound_to.is_some()),
             authorization: URL_SAFE_NO_PAD.encode(record.authorization),
             issued_to: URL_SAFE_NO_PAD.encode(record.issued_to.0),
             revision: record.revision,
@@ -137,8 +145,18 @@ impl Serialize for Snapshot {
             since: span.since,
             until: span.until,
             client_credentials,
+            bound_to: terms.bound_to.map(|key| URL_SAFE_NO_PAD.encode(key)),
         }
         .serialize(target)
+    }
+}
+
+/// Returns the version that is written.
+fn version(has_client_credentials: bool, is_bound: bool) -> u32 {
+    match (is_bound, has_client_credentials) {
+        (true, _) => VERSION,
+        (false, true) => VERSION_OF_CLIENT_CREDENTIALS,
+        (false, false) => VERSION_OF_SIGN_INS,
     }
 }
 
@@ -161,7 +179,8 @@ fn kind_of(name: &str) -> Option<TroubleKind> {
     KINDS.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
 }
 
-/// The members of versions 1 to 3; those with a default are new in version 2, and the last one in version 3.
+/// The members of versions 1 to 4; those with a default are new in version 2, and the last two in versions 3
+/// and 4.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Restored {
@@ -201,6 +220,8 @@ struct Restored {
     until: u64,
     #[serde(default, deserialize_with = "some")]
     client_credentials: Option<Vec<(String, Token)>>,
+    #[serde(default, deserialize_with = "some")]
+    bound_to: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -272,11 +293,13 @@ impl Restored {
             return Err("revision or generation");
         }
         let (validity, state) = self.validity_and_state()?;
-        if self.client_credentials.is_some() != (self.version == VERSION)
+        let written = version(self.client_credentials.is_some(), self.bound_to.is_some());
+        if (self.version != written && (self.version, written) != (1, VERSION_OF_SIGN_INS))
             || (self.client_credentials.is_some() && self.refresh_token.is_some())
         {
-            return Err("the source of the tokens");
+            return Err("the source of the tokens, or their key,");
         }
+        let bound_to = self.bound_to.as_deref().map(|key| digest(key).ok_or("the key"));
         // A session made from a refresh token has no access token yet.
         let is_absent = self.access_token.expose().is_empty() && validity == Validity::Never;
         let access_token = Some(self.access_token.expose()).filter(|_| !is_absent);
@@ -308,6 +331,7 @@ impl Restored {
             },
             asked_resources: resources.collect::<Result<_, _>>()?,
             asked_parameters,
+            bound_to: bound_to.transpose()?,
         };
         Ok(Record {
             authorization: digest(&self.authorization).ok_or("authorization")?,
@@ -377,6 +401,6 @@ impl RestoredTrouble {
     }
 }
 
-fn digest(text: &str) -> Option<[u8; 16]> {
+fn digest<const N: usize>(text: &str) -> Option<[u8; N]> {
     URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
 }

@@ -34,6 +34,13 @@ pub(crate) fn push_escaped(out: &mut String, value: &str) {
     out.push_str(value.get(start..).unwrap_or_default());
 }
 
+/// Returns a name or a value, escaped.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    push_escaped(&mut out, text);
+    out
+}
+
 fn push_escape(out: &mut String, byte: u8) {
     if byte == b' ' {
         out.push('+');
@@ -129,12 +136,6 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use url::form_urlencoded;
-
-    fn escaped(value: &str) -> String {
-        let mut out = String::new();
-        push_escaped(&mut out, value);
-        out
-    }
 
     #[test]
     fn rfc6749_appendix_b_example() {

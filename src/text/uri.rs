@@ -282,6 +282,15 @@ pub(crate) fn without_query(text: &str) -> Result<String, Refused> {
     Ok(format!("{}{}", address.origin(), address.path_or_slash()))
 }
 
+/// Returns whether a text is a URI with a scheme (RFC 3986 §3).
+pub(crate) fn is_uri(text: &str) -> bool {
+    let (uri, fragment) = text.split_once('#').unwrap_or((text, ""));
+    let is_escape = |part: &str| part.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+    parse_absolute_uri(uri).is_ok()
+        && fragment.bytes().all(is_uri_character)
+        && text.split('%').skip(1).all(is_escape)
+}
+
 /// Returns whether an address leads to the machine of this program, and comes from elsewhere: a loopback
 /// address that an answer of the web address `named_by` names.
 pub(crate) fn leads_home(address: &str, named_by: &str) -> bool {

@@ -138,7 +138,7 @@ pub(crate) fn read(response: Response<'_>, context: &TokenContext) -> Result<Tok
         let access_token = read_token("access_token", access_token)?;
         Ok(Access {
             token: access_token.ok_or_else(|| Error::invalid("there is no access_token"))?,
-            token_type: read_token_type(token_type, context.leniencies)?,
+            token_type: read_token_type(token_type, context)?,
             expires_in: read_expires_in(expires_in, context.leniencies)?,
             scope: read_scope(scope, context.leniencies)?,
         })
@@ -361,7 +361,20 @@ pub(crate) fn read_token(name: &str, member: Member<'_>) -> Result<Option<Secret
     }
 }
 
-pub(crate) fn read_token_type(member: Member<'_>, leniencies: Leniencies) -> Result<TokenType, Error> {
+/// Reads the type of an access token. A client with a key takes no other tokens than those that are bound to
+/// it (RFC 9449 §5).
+pub(crate) fn read_token_type(member: Member<'_>, context: &TokenContext) -> Result<TokenType, Error> {
+    match read_any_token_type(member, context.leniencies)? {
+        TokenType::DPoP => Ok(TokenType::DPoP),
+        _ if context.holder.bound_to.is_some() => Err(Error::invalid(
+            "token_type is not DPoP, and this client has a key that its tokens are to be bound to; if the server \
+             does not support DPoP, use a client without Client::dpop",
+        )),
+        other => Ok(other),
+    }
+}
+
+fn read_any_token_type(member: Member<'_>, leniencies: Leniencies) -> Result<TokenType, Error> {
     if is_empty(&member) {
         return match leniencies.has(Leniency::MissingTokenType) {
             true => Ok(TokenType::Bearer),

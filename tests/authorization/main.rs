@@ -10,6 +10,8 @@ mod callback;
 mod configuration;
 mod options;
 mod pending;
+mod pushed;
 mod request;
 mod sign_in;
+mod signed;
 mod stored;

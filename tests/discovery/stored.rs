@@ -38,6 +38,8 @@ fn rfc8414_section_2_a_server_is_stored_as_its_document() {
         .unwrap()
         .introspection_endpoint("https://as.example/introspect")
         .unwrap()
+        .pushed_authorization_request_endpoint("https://as.example/par")
+        .unwrap()
         .registration_endpoint("https://as.example/register")
         .unwrap()
         .revocation_endpoint("https://as.example/revoke")
@@ -45,7 +47,9 @@ fn rfc8414_section_2_a_server_is_stored_as_its_document() {
         .grant_types_supported(["authorization_code"])
         .token_endpoint_auth_methods_supported(["none"])
         .code_challenge_methods_supported(["S256"])
-        .authorization_response_iss_parameter_supported(true);
+        .authorization_response_iss_parameter_supported(true)
+        .require_pushed_authorization_requests(true)
+        .require_signed_request_object(true);
     assert_eq!(
         stored(&server),
         json!({
@@ -54,12 +58,15 @@ fn rfc8414_section_2_a_server_is_stored_as_its_document() {
             "token_endpoint": "https://as.example/token",
             "device_authorization_endpoint": "https://as.example/device",
             "introspection_endpoint": "https://as.example/introspect",
+            "pushed_authorization_request_endpoint": "https://as.example/par",
             "registration_endpoint": "https://as.example/register",
             "revocation_endpoint": "https://as.example/revoke",
             "grant_types_supported": ["authorization_code"],
             "token_endpoint_auth_methods_supported": ["none"],
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": true,
+            "require_pushed_authorization_requests": true,
+            "require_signed_request_object": true,
         })
     );
     restored(&server);

@@ -28,6 +28,7 @@ use crate::token::reader::{self, TokenContext};
 /// |---|---|---|
 /// | tokens | the user said yes | delivers them once, and ends |
 /// | `authorization_pending` | the user has not decided | polls again after the interval |
+/// | `use_dpop_nonce` with a nonce, for a client with a key | the proof needs the nonce (RFC 9449 §8) | polls again at once; if that is asked again, as for a server in trouble |
 /// | `slow_down` | too fast | adds 5 seconds to the interval for good, or uses the `interval` in the answer if that is longer |
 /// | none; 408, 421, 425, 429; 5xx except 501 and 505 | the server is in trouble | doubles its pause, up to a minute or twice the interval |
 /// | `access_denied`, and Entra's `authorization_declined` | the user said no | ends: [`Declined`](End::Declined) |
@@ -56,6 +57,8 @@ pub struct PendingDevice {
     pub(super) polls: u64,
     /// The number of polls in a row without a usable answer.
     pub(super) failures: u32,
+    /// True if the server asked for a nonce in its last answer, which it may do once in a row (RFC 9449 §8).
+    pub(super) has_asked_for_nonce: bool,
     pub(super) phase: Phase,
     pub(super) last_error: Option<Error>,
 }
@@ -80,6 +83,7 @@ impl PendingDevice {
             waited: 0,
             polls: 0,
             failures: 0,
+            has_asked_for_nonce: false,
             phase: Phase::Waiting,
             last_error: None,
             authorization,
@@ -209,6 +213,7 @@ impl PendingDevice {
         if self.phase == Phase::Ended(End::Granted) {
             return Ok(None);
         }
+        call.learn_nonce(&response);
         let Response { status, retry_after, .. } = response;
         let error = match reader::read(response, &call.context.tokens) {
             Ok(tokens) => {
@@ -232,6 +237,12 @@ impl PendingDevice {
             self.pause.length = self.pause.length.max(self.interval);
         }
         if self.is_current(&call) {
+            let asks_for_nonce = call.asks_for_nonce(&error);
+            if asks_for_nonce && !std::mem::replace(&mut self.has_asked_for_nonce, true) {
+                self.wait(time, 0);
+                return Ok(None);
+            }
+            self.has_asked_for_nonce &= asks_for_nonce;
             let asked = error.retry_after(now).map_or(0, milliseconds).min(MAX_RETRY_AFTER);
             match error.code() {
                 Some("authorization_pending" | "slow_down") => {

@@ -37,7 +37,8 @@ impl Serialize for PendingDevice {
             lifetime: self.lifetime.length,
             interval: self.interval,
             pause_since: self.pause.since,
-            pause: self.pause.length,
+            // The nonce of a poll that is due at once is not stored.
+            pause: self.pause.length.max(self.interval),
             waited: self.waited,
             polls: self.polls,
             failures: self.failures,
@@ -103,6 +104,7 @@ impl<'de> Deserialize<'de> for PendingDevice {
             waited: restored.waited,
             polls: restored.polls,
             failures: restored.failures,
+            has_asked_for_nonce: false,
             phase: Phase::Waiting,
             last_error: None,
         })

@@ -23,6 +23,8 @@ pub(super) enum Action {
     /// The server handles a request; or is overloaded; or never gets it, and the connection breaks.
     Handled(usize),
     Busy(usize),
+    /// It refuses the request and asks for a nonce.
+    AskedForNonce(usize),
     RequestLost(usize),
     /// The server fails from now on.
     Break(Mode),
@@ -50,6 +52,7 @@ pub(super) struct Budget {
     pub(super) crashes: u32,
     pub(super) losses: u32,
     pub(super) busy: u32,
+    pub(super) nonces: u32,
     pub(super) copies: u32,
     pub(super) jumps: u32,
     pub(super) lost_writes: u32,
@@ -63,8 +66,10 @@ pub(super) struct Budget {
 
 impl Budget {
     pub(super) fn faults(&self) -> u32 {
-        let Self { crashes, losses, busy, copies, jumps, lost_writes, late_reports, sign_ins, .. } = self;
-        crashes + losses + busy + copies + jumps + lost_writes + late_reports + sign_ins
+        let Self {
+            crashes, losses, busy, nonces, copies, jumps, lost_writes, late_reports, sign_ins, ..
+        } = self;
+        crashes + losses + busy + nonces + copies + jumps + lost_writes + late_reports + sign_ins
     }
 }
 
@@ -95,6 +100,7 @@ impl World {
             add(self.is_behind(i), Adopt(i));
             add(sent, Handled(i));
             add(sent && budget.busy > 0, Busy(i));
+            add(sent && budget.nonces > 0, AskedForNonce(i));
             add(sent && budget.losses > 0, RequestLost(i));
             add(answered && alive, Answered(i));
             add(answered && alive && budget.losses > 0, AnswerLost(i));
@@ -157,6 +163,12 @@ impl World {
                 let flight = self.holders[i].flight.as_mut().filter(|flight| flight.answer.is_none())?;
                 spend(&mut self.budget.busy)?;
                 flight.answer = Some(Answer::Busy);
+                Some(())
+            }
+            Action::AskedForNonce(i) => {
+                let flight = self.holders[i].flight.as_mut().filter(|flight| flight.answer.is_none())?;
+                spend(&mut self.budget.nonces)?;
+                flight.answer = Some(Answer::NonceWanted);
                 Some(())
             }
             Action::RequestLost(i) => {
@@ -339,6 +351,7 @@ impl Action {
             StoredSilently(_)
                 | NotStored(_)
                 | Busy(_)
+                | AskedForNonce(_)
                 | RequestLost(_)
                 | AnswerLost(_)
                 | AnsweredTwice(_)
@@ -370,6 +383,7 @@ pub(super) const NOTHING: Budget = Budget {
     crashes: 0,
     losses: 0,
     busy: 0,
+    nonces: 0,
     copies: 0,
     jumps: 0,
     lost_writes: 0,

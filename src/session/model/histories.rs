@@ -14,7 +14,7 @@ struct Played {
 /// Plays one history of 2000 actions.
 #[track_caller]
 fn play_long(seed: u64) -> Played {
-    let budget = Budget { crashes: 30, losses: 30, busy: 30, copies: 30, ..NOTHING };
+    let budget = Budget { crashes: 30, losses: 30, busy: 30, nonces: 30, copies: 30, ..NOTHING };
     let world = World::new(&[0, SKEW, 0, SKEW, 0, SKEW, 0, SKEW], budget);
     History::new(seed, world).play(2000).unwrap_or_else(|broken| panic!("seed {seed}: {broken}"))
 }
@@ -36,7 +36,7 @@ fn kind(seed: u64) -> usize {
 }
 
 /// The worlds of the short histories.
-const KINDS: [(&str, Budget); 10] = [
+const KINDS: [(&str, Budget); 11] = [
     ("crashes and losses", Budget { short_lives: false, ..FAULTS }),
     ("short lives", FAULTS),
     ("a clock jumps", Budget { jumps: 1, crashes: 1, ..FEW }),
@@ -46,6 +46,7 @@ const KINDS: [(&str, Budget); 10] = [
     ("sign-ins", Budget { sign_ins: 2, crashes: 1, ..FEW }),
     ("the end", Budget { ends: 1, sign_ins: 1, ..FEW }),
     ("the server fails for ever", Budget { breaks: 1, ..FAULTS }),
+    ("the server wants nonces", Budget { nonces: 3, copies: 1, crashes: 1, ..FEW }),
     ("all but a lost write", MANY),
 ];
 

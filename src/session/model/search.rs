@@ -41,6 +41,7 @@ fn no_state_of_a_small_world_with_rarer_events_breaks_a_guarantee() {
         Search { offsets: TWO, budget: Budget { sign_ins: 2, ..NOTHING }, until: 4, least: 20_000 },
         Search { offsets: TWO, budget: Budget { ends: 1, ..NOTHING }, until: 6, least: 18_000 },
         Search { offsets: TWO, budget: Budget { breaks: 1, ..NOTHING }, until: 6, least: 27_000 },
+        Search { offsets: TWO, budget: Budget { nonces: 2, copies: 1, ..NOTHING }, until: 6, least: 1_000 },
     ]);
 }
 
@@ -185,19 +186,21 @@ impl Holder {
                 State::Claimed(claim) => it.policy.end_of_claim(claim),
                 _ => 0,
             };
-            let is_claimed = matches!(it.hand, Hand::Claim(_));
-            let is_sent = matches!(it.hand, Hand::Request(_));
+            let has_nonce = |claim: Claim| claim.has_nonce;
+            let claimed = if let Hand::Claim(claim) = it.hand { Some(has_nonce(claim)) } else { None };
+            let sent = if let Hand::Request(claim) = it.hand { Some(has_nonce(claim)) } else { None };
             // Where no clock goes back, the latest time seen and what follows from it say nothing.
             let seen = jumped.then(|| (it.clock.latest(), it.seen == Seen::Valid));
             let keeps = matches!(it.hand, Hand::SignIn { keeps: true, .. });
-            (fingerprint(&it.record), outcome, (is_claimed, is_sent, keeps), end, it.resting_until, seen)
+            (fingerprint(&it.record), outcome, (claimed, sent, keeps), end, it.resting_until, seen)
         });
+        let attempt = |it: &Attempt| (it.revision, it.has_nonce);
         let saving = self.saving.as_ref();
         let saving = saving.map(|it| (fingerprint(&it.save.snapshot.0), it.save.claims, it.accepted));
         let flight = self.flight.as_ref();
         let flight =
-            flight.map(|it| (it.attempt.revision, it.attempt.sent_at, it.serial, it.until, it.answer));
-        let copy = self.copy.map(|(attempt, serial, answer)| (attempt.revision, serial, answer));
+            flight.map(|it| (attempt(&it.attempt), it.attempt.sent_at, it.serial, it.until, it.answer));
+        let copy = self.copy.as_ref().map(|(it, serial, answer)| (attempt(it), *serial, *answer));
         hash((self.ahead, self.knows, self.refused, session, saving, flight, copy))
     }
 }

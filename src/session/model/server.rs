@@ -58,6 +58,8 @@ pub(super) enum Answer {
     /// An empty 400.
     Unclear,
     Busy,
+    /// It asks for a nonce (RFC 9449 §8), and the refresh token is as good as before.
+    NonceWanted,
 }
 
 impl Server {
@@ -186,7 +188,15 @@ impl World {
         let now = self.clock(i);
         let holder = &mut self.holders[i];
         let session = holder.session.as_mut()?;
+        let mut call = call(attempt, serial);
+        let mut headers = None;
         let (status, body) = match answer {
+            Answer::NonceWanted => {
+                call.request_mut().set_dpop(Some(&key()));
+                call.request_mut().set_proof(Secret::new("fake-proof"));
+                headers = Some(("dpop-nonce", "fake-nonce"));
+                (400, r#"{"error":"use_dpop_nonce"}"#.into())
+            }
             Answer::Tokens(serial) => (200, body(serial)),
             Answer::InvalidGrant => {
                 holder.refused = Some(serial);
@@ -195,8 +205,14 @@ impl World {
             Answer::Unclear => (400, String::new()),
             Answer::Busy => (503, String::new()),
         };
-        let _ =
-            session.received(call(attempt, serial), Response::new(status, NO_HEADERS, body.as_bytes()), now);
+        let trouble = session.newest().trouble.clone();
+        let was_sent_without_nonce = matches!(session.hand, Hand::Request(Claim { has_nonce: false, .. }));
+        let _ = session.received(call, Response::new(status, headers, body.as_bytes()), now);
+        let goes_on = matches!(session.hand, Hand::Claim(Claim { has_nonce: true, .. }));
+        let has_news = session.newest().trouble != trouble;
+        if answer == Answer::NonceWanted && was_sent_without_nonce && goes_on && has_news {
+            self.breaks("a nonce that the server wants is a failure".into());
+        }
         if let Some(serial) = answer.tokens() {
             self.learn(i, serial);
         }
