@@ -11,9 +11,12 @@ use std::fmt::{Debug, Display};
 use std::time::{Instant, SystemTime};
 
 use oauth2_proto::challenge::{Challenges, ProtectedApi, StepUp, StepUpPolicy};
+use oauth2_proto::client_auth::Audience;
 use oauth2_proto::discovery::{ResourceDiscovery, ServerDiscovery};
+use oauth2_proto::dpop::DpopKey;
 use oauth2_proto::grants::device::{self, PendingDevice};
 use oauth2_proto::grants::token_type;
+use oauth2_proto::jose::{Algorithm, PublicKey, SigningKey};
 use oauth2_proto::keeper::{Errand, Errands, Keeper, KeeperError, Refreshed, Runtime, Store, blocking};
 use oauth2_proto::management::TokenKind;
 use oauth2_proto::{
@@ -79,6 +82,10 @@ fn no_public_type_prints_a_secret() {
         ClientAuth::basic("planted-client-secret"),
         ClientAuth::basic_unencoded("planted-client-secret"),
         ClientAuth::post("planted-client-secret"),
+        ClientAuth::client_secret_jwt_with("planted-client-secret-of-32-octets", entropy())
+            .unwrap()
+            .assertion_audience(Audience::TokenEndpoint),
+        ClientAuth::tls_client_auth(),
         ClientAuth::none(),
     ] {
         printed.debug("ClientAuth", &auth);
@@ -376,6 +383,71 @@ fn a_server_that_echoes_a_secret_is_not_repeated() {
         printed.error("echo", &error);
     }
     printed.holds_no_secret();
+}
+
+/// An assertion and a proof are random, so each part of them is the mark.
+#[test]
+fn neither_an_assertion_nor_a_proof_nor_a_signature_is_printed() {
+    let public_key = PublicKey::from_jwk(
+        r#"{"kty":"EC","crv":"P-256","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs",
+            "y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA"}"#,
+    );
+    let key = SigningKey::remote_with(Algorithm::ES256, public_key.unwrap(), entropy()).unwrap();
+    let server = server().issuer("https://as.example").unwrap();
+    let by_secret =
+        ClientAuth::client_secret_jwt_with("planted-client-secret-of-32-octets", entropy()).unwrap();
+    for auth in [ClientAuth::private_key_jwt(key.clone()), by_secret] {
+        let client = Client::new(server.clone(), "fake-client", auth).unwrap();
+        let client = client.dpop(DpopKey::new(key.clone()));
+        let mut printed = Printed::default();
+        let mut marks = Vec::new();
+        let mut signing = client.signing(now()).unwrap();
+        while let Some(unsigned) = signing.next() {
+            printed.debug("Unsigned", unsigned);
+            printed.debug("SigningKey", unsigned.key());
+            marks.extend(parts(std::str::from_utf8(unsigned.message()).unwrap()));
+            printed.debug("Signing", &signing);
+            printed.error("wrong length", &signing.signed(&[0x5a; 63]).unwrap_err());
+            signing.signed(&[0x5a; 64]).unwrap();
+        }
+        printed.debug("Signing, signed", &signing);
+        let client = signing.client().unwrap();
+        printed.debug("Client, signed", &client);
+        let token = Secret::new("planted-token");
+        let call = client.refresh(&token).start(now()).unwrap();
+        printed.debug("Call", &call);
+        printed.debug("Request", call.request());
+        printed.error("used twice", &client.refresh(&token).start(now()).unwrap_err());
+        let form = call.request().form();
+        let assertion = form.iter().find(|(name, _)| name == "client_assertion").unwrap();
+        let proof = call.request().header("dpop").unwrap();
+        for secret in [assertion.1.as_str(), proof] {
+            marks.extend(parts(secret));
+            for part in std::iter::once(secret.to_owned()).chain(parts(secret)) {
+                let body = serde_json::json!({
+                    "error": "invalid_client", "error_description": format!("bad {part}"),
+                    "error_uri": format!("https://as.example/?{part}"), "extra": part,
+                });
+                let body = body.to_string();
+                printed.error(
+                    "echo",
+                    &call.read(Response::new(401, [("a", "b")], body.as_bytes())).unwrap_err(),
+                );
+            }
+        }
+        assert!(marks.len() >= 5, "there are assertions and proofs");
+        printed.holds_no_secret();
+        for (what, text) in &printed.0 {
+            for mark in &marks {
+                assert!(!text.contains(mark.as_str()), "{what} prints {mark}: {text}");
+            }
+        }
+    }
+}
+
+/// The parts of a token that are secret: its claims, and its signature if there is one.
+fn parts(jwt: &str) -> Vec<String> {
+    jwt.split('.').skip(1).map(str::to_owned).collect()
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod client_credentials;
 mod driver;
 mod dropped;
 mod errands;
+mod keys;
 mod life;
 mod shared;
 mod store_fails;
