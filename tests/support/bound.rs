@@ -2,12 +2,11 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use oauth2_proto::Entropy;
 use oauth2_proto::dpop::DpopKey;
 use oauth2_proto::jose::{Algorithm, PublicKey, Signer, SignerError, SigningKey};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-
-use crate::support::entropy;
 
 /// Two public keys, the first of which is RFC 9449's.
 const JWKS: [&str; 2] = [
@@ -32,6 +31,10 @@ pub fn key(number: usize) -> DpopKey {
 #[track_caller]
 pub fn remote_key(number: usize) -> DpopKey {
     DpopKey::new(SigningKey::remote_with(Algorithm::ES256, public_key(number), entropy()).unwrap())
+}
+
+fn entropy() -> Entropy {
+    Entropy::from_bytes([5; 128])
 }
 
 /// Signs with what anybody can compute.
