@@ -1,5 +1,8 @@
 //! Any bytes may arrive: nothing panics, and nothing is accepted that must be refused.
 
+#[allow(dead_code, reason = "this program needs a part of it")]
+#[path = "support/bound.rs"]
+mod bound;
 #[path = "support/responses.rs"]
 mod responses;
 mod support;
@@ -249,6 +252,27 @@ proptest! {
             prop_assert!(api.authorization(&TokenType::Bearer, &token, &url).is_ok(), "a base is under itself");
             let _ = api.authorization_as(&line, &token, &line);
         }
+    }
+
+    #[test]
+    fn any_answer_to_a_bound_request(
+        status: u16, lines in prop::collection::vec((prop_oneof![Just("www-authenticate".to_owned()),
+        Just("DPoP-Nonce".to_owned()), any::<String>()], prop_oneof![Just("DPoP error=use_dpop_nonce".to_owned()),
+        any::<String>()]), 0..6), method: String, url: String,
+    ) {
+        let key = bound::key(0);
+        let token = Secret::new("fake-token");
+        let api = ProtectedApi::new(["https://api.example"]).unwrap();
+        let _ = api.bound_request(&key, &token, &method, &url);
+        let mut request = api.bound_request(&key, &token, "GET", "https://api.example/a").unwrap();
+        let repeated = (0..5).filter(|_| {
+            matches!(request.received(status, lines.iter().map(|(name, value)| (name, value))), Ok(true))
+        });
+        prop_assert!(repeated.count() <= 1);
+        // Whatever the nonce was, the proof is sound.
+        let [_, (_, proof)] = request.headers(now()).unwrap();
+        let nonce = bound::Proof::parse(proof.expose()).nonce().map(str::to_owned);
+        prop_assert!(nonce.is_none_or(|nonce| !nonce.is_empty() && nonce.bytes().all(|it| it.is_ascii_graphic())));
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 #![allow(clippy::disallowed_methods, reason = "a test measures its time")]
 
+#[allow(dead_code, reason = "this program needs a part of it")]
+#[path = "support/bound.rs"]
+mod bound;
 #[path = "support/responses.rs"]
 mod responses;
 mod support;
@@ -545,6 +548,54 @@ fn no_part_of_a_token_in_use_prints_a_secret() {
             }
             printed.debug("StepUp", &step_up);
         }
+    }
+    printed.holds_no_secret();
+}
+
+/// A proof is a secret: whoever has it and the token makes one request.
+#[test]
+fn no_part_of_a_bound_token_prints_a_secret() {
+    let mut printed = Printed::default();
+    let key = bound::key(0);
+    let client = client().dpop(key.clone());
+    printed.debug("Client with a key", &client);
+    let call = client.refresh(&Secret::new("planted-7Refresh")).start(now()).unwrap();
+    let proof = call.request().header("dpop").unwrap().to_owned();
+    printed.debug("Call with a proof", &call);
+    printed.debug("Request with a proof", call.request());
+
+    // The server repeats the proof, and sends a nonce.
+    let body = format!(r#"{{"error":"invalid_dpop_proof","error_description":"{proof}"}}"#);
+    let response = Response::new(400, [("dpop-nonce", "planted-7Nonce")], body.as_bytes());
+    printed.debug("Response with a nonce", &response);
+    let error = call.read(response).unwrap_err();
+    assert_eq!(error.description(), Some(WITHHELD));
+    printed.error("a proof in an error", &error);
+    printed.debug("DpopKey with a nonce", &key);
+
+    let api = ProtectedApi::new(["https://api.example"]).unwrap();
+    let token = Secret::new("planted-7Token");
+    let url = "https://api.example/v1?planted=planted";
+    let mut request = api.bound_request(&key, &token, "GET", url).unwrap();
+    printed.debug("BoundRequest", &request);
+    let headers = request.headers(now()).unwrap();
+    printed.debug("BoundRequest::headers", &headers);
+    printed.debug("BoundRequest::unsigned", &request.unsigned(now()).unwrap());
+    printed.error("BoundRequest::signed", &request.signed(b"planted").unwrap_err());
+    let asks =
+        [("www-authenticate", "DPoP error=use_dpop_nonce, planted=planted"), ("dpop-nonce", "planted")];
+    assert!(request.received(401, asks).unwrap());
+    printed.error("BoundRequest::received", &request.received(401, asks).unwrap_err());
+    for (token, url) in [("planted\n", url), ("planted", "https://planted.example/planted")] {
+        let error = api.bound_request(&key, &Secret::new(token), "GET", url).unwrap_err();
+        // An address that the program passed is shown, without its query.
+        let shown = format!("{error} {error:?}").replace("https://planted.example/planted", "");
+        printed.display("ProtectedApi::bound_request", &shown);
+    }
+    let headers: Vec<_> = headers.iter().map(|(_, value)| value.expose().to_owned()).collect();
+    for secret in headers.iter().chain([&proof]) {
+        let secret = secret.rsplit(' ').next().unwrap();
+        assert!(printed.0.iter().all(|(_, text)| !text.contains(secret)), "{secret}");
     }
     printed.holds_no_secret();
 }
