@@ -101,7 +101,7 @@ pub use self::algorithm::Algorithm;
 pub use self::key::PublicKey;
 pub use self::key_set::KeySet;
 #[cfg(feature = "keys")]
-pub use self::local::LocalKey;
+pub use self::local::{LocalKey, LocalVerifier};
 pub use self::signing::{Signer, SignerError, SigningKey, Unsigned};
 pub use self::verification::{Verification, Verifier};
 

@@ -3,6 +3,7 @@
 mod jwk;
 mod pem;
 mod rsa;
+mod verifier;
 
 use std::fmt;
 
@@ -13,6 +14,8 @@ use chacha20::rand_core::SeedableRng;
 use p256::ecdsa::signature::Signer as _;
 use p256::elliptic_curve::Generate;
 use serde_json::json;
+
+pub use self::verifier::LocalVerifier;
 
 use self::rsa::RsaKey;
 use crate::authorization::Entropy;
