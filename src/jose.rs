@@ -34,6 +34,9 @@
 //! # Ok::<(), oauth2_proto::Error>(())
 //! ```
 //!
+//! With the feature `keys`, `LocalKey` is such a signer for a key in a PEM file or a private JSON Web Key, and
+//! `LocalVerifier` is a verifier.
+//!
 //! A key behind async code, such as one of a key management service, is [remote](SigningKey::remote):
 //! [`Client::signing`](crate::Client::signing) gives the bytes to sign, and takes the signatures.
 //!

@@ -12,6 +12,14 @@ use crate::jose::{Algorithm, PublicKey, Verifier};
 /// signature is `r` and `s` side by side (RFC 7518 §3.4), the salt of RSASSA-PSS is as long as the digest
 /// (§3.5), and a key of Ed25519 with a small order, under which one signature fits many messages, verifies
 /// nothing. What is checked is public, so the time that it takes tells nothing.
+///
+/// ```
+/// use oauth2_proto::jose::{KeySet, LocalVerifier, Verification};
+///
+/// # fn example(keys: &KeySet) {
+/// let verification = Verification::by(keys, &LocalVerifier);
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LocalVerifier;
 
