@@ -1201,6 +1201,71 @@ fn no_part_of_a_discovery_prints_a_secret() {
     printed.holds_no_secret();
 }
 
+/// Each private member is `planted`, again and again, which is lawful base64url.
+#[cfg(feature = "keys")]
+#[test]
+fn no_ready_made_key_prints_its_private_part() {
+    use oauth2_proto::dpop::DpopKey;
+    use oauth2_proto::jose::{Algorithm, LocalKey, SigningKey};
+    use serde_json::{Value, json};
+
+    let d = format!("{}A", "planted".repeat(6));
+    let p256 = json!({"kty": "EC", "crv": "P-256", "d": d,
+        "x": "cdGGSddKiCGPPPBCg8GGeiUyh4SJYogFazIdIPMIYgU", "y": "3H1F2rAMHH1TTgbwdshNDyWgcpMFflRq15_v6AR5Etc"});
+    let ed25519 =
+        json!({"kty": "OKP", "crv": "Ed25519", "d": d, "x": "X_2Fv4mpaFI4KStLjhDElZdE8UoqSO-uoD2vdAAyqGQ"});
+    let mut printed = Printed::default();
+    for (jwk, algorithm) in [(&p256, Algorithm::ES256), (&ed25519, Algorithm::EdDSA)] {
+        let read = || LocalKey::from_jwk(&jwk.to_string(), algorithm).unwrap();
+        printed.debug("LocalKey", &read());
+        printed.debug("LocalKey::to_pem", &read().to_pem().unwrap());
+        let key = SigningKey::new_with(read(), entropy()).unwrap();
+        printed.debug("SigningKey", &key);
+        printed.debug("DpopKey", &DpopKey::new(key.clone()));
+        printed.debug("ClientAuth", &ClientAuth::private_key_jwt(key));
+        // In a list of numbers, as a derived `Debug` of the bytes would print it.
+        for (what, text) in &printed.0 {
+            assert!(!text.contains("166, 86, 167, 181"), "{what} prints a private number: {text}");
+        }
+        let pem = read().to_pem().unwrap();
+        let block: Vec<_> = pem.expose().lines().collect();
+        for (name, value) in [
+            ("d", json!("planted=")),
+            ("d", json!(["planted"])),
+            ("d", json!("planted")),
+            ("x", json!("planted")),
+            ("y", json!(["planted"])),
+            ("kty", json!("RSA")),
+            ("kty", json!(["planted"])),
+            ("oth", json!("planted")),
+            ("use", json!("planted")),
+            ("key_ops", json!(["planted"])),
+            ("alg", json!("planted")),
+        ] {
+            let mut changed = jwk.clone();
+            changed[name] = value;
+            for text in [changed.to_string(), changed.to_string().replace('}', "")] {
+                if let Err(error) = LocalKey::from_jwk(&text, algorithm) {
+                    printed.error("LocalKey::from_jwk", &error);
+                }
+            }
+        }
+        for text in [
+            jwk.to_string(),
+            format!("{}\nplanted\n{}", block[0], block[block.len() - 1]),
+            format!("{}\nplanted", block[0]),
+            "-----BEGIN planted-----\nplanted\n-----END planted-----".to_owned(),
+            "-----BEGIN EC PRIVATE KEY-----\nProc-Type: planted\n\n-----END EC PRIVATE KEY-----".to_owned(),
+        ] {
+            printed.error("LocalKey::from_pem", &LocalKey::from_pem(&text, algorithm).unwrap_err());
+        }
+        let wrong = LocalKey::from_pem(pem.expose(), Algorithm::RS256).unwrap_err();
+        assert!(block[1..block.len() - 1].iter().all(|line| !wrong.to_string().contains(line)));
+    }
+    assert!(matches!(p256["d"], Value::String(_)) && printed.0.len() > 40);
+    printed.holds_no_secret();
+}
+
 #[test]
 fn misuse_of_an_endpoint_is_shown_but_escaped() {
     let error = AuthorizationServer::new("http://as.example/\n", "https://as.example/").unwrap_err();
