@@ -58,7 +58,7 @@ impl Client {
 
     /// Returns whether a key of this client signs elsewhere, and its signatures are not there.
     pub(crate) fn lacks_signatures(&self) -> bool {
-        let keys = [self.auth.assertions().and_then(|it| it.key()), self.dpop.as_ref().map(|it| it.key())];
+        let keys = [self.auth.signing_key(), self.dpop.as_ref().map(|it| it.key())];
         self.signatures.is_none() && keys.into_iter().flatten().any(|key| !key.signs_here())
     }
 }
