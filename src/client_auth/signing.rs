@@ -73,7 +73,6 @@ pub struct Signing {
 
 impl Signing {
     /// Returns the next token to sign; `None` if all are signed.
-    #[expect(clippy::should_implement_trait, reason = "the same token comes until it is signed")]
     pub fn next(&self) -> Option<&Unsigned> {
         [&self.assertion, &self.proof].into_iter().flatten().find_map(Assertion::unsigned)
     }
