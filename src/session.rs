@@ -485,7 +485,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Misuse: the tokens were issued to another client, or the server does not support the grant.
+    /// Misuse: the tokens were issued to another client, the server does not support the grant, or a key of the
+    /// client did not sign ([`Client::signing`]). The claim stays, so `send` may be called again.
     pub fn send(&mut self, client: &Client, now: SystemTime) -> Result<Option<Call<SessionRefresh>>, Error> {
         if client.holder.issued_to != self.record.issued_to {
             return Err(another_client());
