@@ -9,7 +9,10 @@ mod support;
 
 use std::time::{Duration, SystemTime};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oauth2_proto::challenge::{Challenges, ProtectedApi, StepUp, StepUpPolicy};
+use oauth2_proto::jose::Verification;
 use oauth2_proto::{
     AuthorizationServer, Call, Callback, Client, ClientAuth, Entropy, PendingAuthorization, RefreshPolicy,
     Response, Secret, Session, Snapshot, Step, authorization::CodeVerifier, pleo, session::SessionRefresh,
@@ -219,6 +222,37 @@ proptest! {
     }
 
     #[test]
+    fn any_answer_to_a_pushed_request_and_any_signed_response(
+        status in prop_oneof![Just(201_u16), any::<u16>()],
+        request_uri in prop_oneof![any::<String>(), "[a-z]{1,3}:[!-~]{0,20}"], expires_in in any::<f64>(),
+        callback in callback(), part in "[A-Za-z0-9_.-]{0,40}", claims in body(),
+    ) {
+        let server = server().issuer("https://as.example").unwrap();
+        let client = client_of(server.pushed_authorization_request_endpoint("https://as.example/par").unwrap());
+        let request = client.authorize(REDIRECT_URI).signed_response();
+        let (call, mut pending) = request.push_with(entropy(), now()).unwrap();
+        let body = serde_json::json!({"request_uri": request_uri, "expires_in": expires_in}).to_string();
+        let none: [(&str, &str); 0] = [];
+        if let Ok(pushed) = call.read(Response::new(status, none, body.as_bytes())) {
+            prop_assert!((200..300).contains(&status));
+            prop_assert!(pushed.url().starts_with("https://as.example/authorize?client_id=fake-client&request_uri="));
+            prop_assert_eq!(pushed.request_uri(), request_uri);
+        }
+        let secret = Secret::new("fake-secret-of-32-octets-exactly");
+        let verification = Verification::by_client_secret(&secret);
+        let [header, claims] = [r#"{"alg":"HS256"}"#, &claims].map(|part| URL_SAFE_NO_PAD.encode(part));
+        for callback in [
+            callback,
+            format!("response={part}"),
+            format!("response={header}.{claims}.{part}"),
+            format!("response={header}.{part}.{claims}"),
+        ] {
+            // Nobody guesses the secret.
+            prop_assert!(pending.receive_signed(&client, callback.as_str(), &verification, now()).is_err());
+        }
+    }
+
+    #[test]
     fn any_text_as_configuration(text: String, address in "https?://[a-z@:#?\\[\\]/.0-9-]{0,20}") {
         for address in [&text, &address] {
             let _ = pleo::at(address);
@@ -226,10 +260,13 @@ proptest! {
             let _ = CodeVerifier::new(address);
             let _ = serde_json::from_str::<PendingAuthorization>(address);
             if let Ok(server) = AuthorizationServer::new(address, address).and_then(|server| server.issuer(address)) {
+                let server = server.clone().pushed_authorization_request_endpoint(address).unwrap_or(server);
                 let client = Client::new(server, text.as_str(), ClientAuth::basic(text.as_str()));
                 if let Ok(client) = client {
                     let request = client.authorize(address).scopes([&text]).parameter(&text, address).resource(address);
                     let _ = request.start_with(Entropy::from_bytes([1; 128]), now());
+                    let request = client.authorize(address).scopes([&text]).parameter(&text, address).signed_response();
+                    let _ = request.push_with(Entropy::from_bytes([1; 128]), now());
                     let _ = client.refresh(&Secret::new(text.as_str())).scopes([&text]).resource(address).start(SystemTime::UNIX_EPOCH);
                 }
             }

@@ -13,13 +13,15 @@ use std::error::Error as StdError;
 use std::fmt::{Debug, Display};
 use std::time::{Instant, SystemTime};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oauth2_proto::challenge::{Challenges, ProtectedApi, StepUp, StepUpPolicy};
 use oauth2_proto::client_auth::Audience;
 use oauth2_proto::discovery::{ResourceDiscovery, ServerDiscovery};
 use oauth2_proto::dpop::DpopKey;
 use oauth2_proto::grants::device::{self, PendingDevice};
 use oauth2_proto::grants::token_type;
-use oauth2_proto::jose::{Algorithm, PublicKey, SigningKey};
+use oauth2_proto::jose::{Algorithm, KeySet, PublicKey, SigningKey, Verification, Verifier};
 use oauth2_proto::keeper::{Errand, Errands, Keeper, KeeperError, Refreshed, Runtime, Store, blocking};
 use oauth2_proto::management::TokenKind;
 use oauth2_proto::{
@@ -1264,6 +1266,116 @@ fn no_ready_made_key_prints_its_private_part() {
     }
     assert!(matches!(p256["d"], Value::String(_)) && printed.0.len() > 40);
     printed.holds_no_secret();
+}
+
+/// Pushed and signed requests, and signed responses.
+#[test]
+fn no_way_of_an_authorization_prints_a_secret() {
+    let mut printed = Printed::default();
+    let public_key = PublicKey::from_jwk(
+        r#"{"kty":"EC","crv":"P-256","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs",
+            "y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA"}"#,
+    );
+    let key = SigningKey::remote_with(Algorithm::ES256, public_key.unwrap(), entropy()).unwrap();
+    let server = server().issuer("https://as.example").unwrap();
+    let server = server.pushed_authorization_request_endpoint("https://as.example/par").unwrap();
+    let client = Client::new(server, "fake-client", ClientAuth::post("planted-client-secret")).unwrap();
+    let planted = || Entropy::from_bytes(std::array::from_fn(|index| b"planted-"[index % 8]));
+    let request = || client.authorize(REDIRECT_URI).login_hint("planted-hint").signed_response();
+    printed.debug("AuthorizationRequest", &request().signed(&key));
+
+    let (call, mut pending) = request().push_with(planted(), now()).unwrap();
+    printed.debug("Call, pushed", &call);
+    printed.debug("PendingAuthorization", &pending);
+    let body = r#"{"request_uri":"urn:planted:planted","expires_in":60,"other":"planted"}"#;
+    printed.debug("PushedAuthorization", &call.read(json(body)).unwrap());
+    for (known, broken) in [
+        ("urn:planted:planted", "/planted?planted"),
+        ("urn:planted:planted", "planted planted"),
+        ("60", "\"planted\""),
+        ("\"request_uri\":\"urn:planted:planted\"", "\"error\":\"planted-client-secret\""),
+        ("}", "planted"),
+    ] {
+        let broken = body.replace(known, broken);
+        assert_ne!(body, broken);
+        printed.error("PushedAuthorization, refused", &call.read(json(&broken)).unwrap_err());
+    }
+
+    let unsigned = || request().signed(&key).prepare_with(planted(), now()).unwrap();
+    printed.debug("UnsignedAuthorization", &unsigned());
+    printed.debug("Unsigned", unsigned().unsigned());
+    printed.error("signed", &unsigned().signed(b"planted").unwrap_err());
+    let signed = || unsigned().signed(&[7; 64]).unwrap();
+    printed.debug("SignedAuthorization", &signed());
+    printed.debug("Call, pushed and signed", &signed().push(now()).unwrap().0);
+    for address in ["https://planted@app.example/r", "http://app.example/r?planted", "/r?planted"] {
+        printed.error("publish", &signed().publish(address).unwrap_err());
+    }
+
+    let secret = Secret::new("planted-secret-of-more-than-32-octets");
+    let verification = Verification::by_client_secret(&secret);
+    printed.debug("Verification", &verification);
+    let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let token = |header: &str, claims: &str| {
+        format!("response={}.{}.{}", encode(header), encode(claims), encode("planted"))
+    };
+    let claims = r#"{"code":"planted","state":"planted"}"#;
+    for callback in [
+        token(r#"{"alg":"HS256"}"#, claims),
+        token(r#"{"alg":"RS256","kid":"planted"}"#, claims),
+        token(r#"{"alg":["planted"]}"#, claims),
+        token(r#"{"alg":"HS256","crit":["planted"]}"#, claims),
+        token("planted", "planted"),
+        "response=planted".to_owned(),
+        "code=planted&state=planted".to_owned(),
+        "response=planted&code=planted".to_owned(),
+        "planted".to_owned(),
+    ] {
+        let received = pending.receive_signed(&client, callback.as_str(), &verification, now());
+        printed.error("receive_signed", &received.unwrap_err());
+    }
+    // The claims count without a signature here, so that each of them is reached.
+    struct Anything;
+    impl Verifier for Anything {
+        fn verifies(&self, _: Algorithm, _: &PublicKey, _: &[u8], _: &[u8]) -> bool {
+            true
+        }
+    }
+    let keys = format!(r#"{{"keys":[{}]}}"#, serde_json::to_string(key.public_key()).unwrap());
+    let keys = KeySet::from_json(&keys, now()).unwrap();
+    let verification = Verification::by(&keys, &Anything);
+    let sound = r#"{"iss":"https://as.example","aud":"fake-client","exp":1800000000,"state":"STATE",
+        "code":"planted-code","planted":"planted"}"#;
+    let sound = sound.replace("STATE", pending.state());
+    for (known, broken) in [
+        ("\"https://as.example\"", "\"https://planted@evil.example\""),
+        ("\"https://as.example\"", "[\"planted\"]"),
+        ("\"fake-client\"", "\"planted\""),
+        ("\"fake-client\"", "[\"fake-client\",\"planted\"]"),
+        ("1800000000", "\"planted\""),
+        (pending.state(), "planted"),
+        ("\"planted\":", "\"access_token\":"),
+        ("\"planted\":", "\"error\":"),
+        ("\"code\":\"planted-code\"", "\"code\":[\"planted\"]"),
+        ("\"planted\":", "\"code\":"),
+    ] {
+        let broken = sound.replacen(known, broken, 1);
+        assert_ne!(sound, broken);
+        let callback = token(r#"{"alg":"ES256"}"#, &broken);
+        let received =
+            pending_again(&pending).receive_signed(&client, callback.as_str(), &verification, now());
+        printed.error("receive_signed", &received.unwrap_err());
+    }
+    let callback = token(r#"{"alg":"ES256"}"#, &sound);
+    let call = pending.receive_signed(&client, callback.as_str(), &verification, now()).unwrap();
+    printed.debug("Call, of a signed response", &call);
+    printed.debug("PendingAuthorization, used", &pending);
+    printed.holds_no_secret();
+}
+
+/// A copy of a pending authorization, by way of its store.
+fn pending_again(pending: &PendingAuthorization) -> PendingAuthorization {
+    serde_json::from_str(&serde_json::to_string(pending).unwrap()).unwrap()
 }
 
 #[test]

@@ -12,7 +12,6 @@ use crate::call::{Call, Readable, Reply, Request, Response, sealed};
 use crate::client::Client;
 use crate::error::Error;
 use crate::server::PUSHED_ENDPOINT;
-use crate::text::foreign::ForeignAddress;
 use crate::text::form;
 use crate::text::uri::{self, Endpoint};
 
@@ -178,10 +177,7 @@ impl Readable for PushedAuthorization {
         let request_uri =
             answer::text("request_uri", request_uri)?.ok_or_else(|| answer::missing("request_uri"))?;
         if !uri::is_uri(&request_uri) {
-            return Err(Error::invalid(format!(
-                "request_uri {} is no URI with a scheme (RFC 9126 section 2.2)",
-                ForeignAddress(&request_uri)
-            )));
+            return Err(Error::invalid("request_uri is no URI with a scheme (RFC 9126 section 2.2)"));
         }
         let expires_in =
             answer::seconds("expires_in", expires_in)?.ok_or_else(|| answer::missing("expires_in"))?;

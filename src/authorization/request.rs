@@ -283,9 +283,7 @@ impl<'a> AuthorizationRequest<'a> {
         match name {
             "" => Some("has no name; give it one"),
             "resource" => Some("has a method of its own, `resource`, which adds it to the token request too"),
-            "response_mode"
-                if !is_response_mode(value) && !(self.signed_response && jarm::is_mode(value)) =>
-            {
+            "response_mode" if !(is_response_mode(value) || self.signed_response && jarm::is_mode(value)) => {
                 Some("asks for a response that the page can read; use query or form_post")
             }
             _ if AUTHORIZATION_PARAMETERS.contains(&name) => {
