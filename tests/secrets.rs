@@ -508,6 +508,140 @@ fn neither_a_revocation_nor_an_introspection_prints_a_secret() {
 }
 
 #[test]
+fn no_part_of_a_sign_in_prints_a_secret() {
+    let mut printed = Printed::default();
+    let server = server().issuer("https://as.example").unwrap();
+    let server = server.jwks_uri("https://as.example/keys?key=planted").unwrap();
+    let server = server.userinfo_endpoint("https://as.example/userinfo?key=planted").unwrap();
+    let client = client_of(server.end_session_endpoint("https://as.example/logout?key=planted").unwrap());
+    let request = client.authorize(REDIRECT_URI).parameter("login_hint", "planted-hint").openid();
+    printed.debug("AuthenticationRequest", &request);
+    let (_, mut pending) = request.start_with(entropy(), now()).unwrap();
+    printed.debug("PendingAuthentication", &pending);
+    let stored = serde_json::to_value(&pending).unwrap();
+    let nonce = stored["nonce"].as_str().unwrap();
+    let callback = format!("code=planted-code&state={}", pending.state());
+    let call = pending.receive(&client, callback.as_str(), now()).unwrap();
+    printed.debug("Call", &call);
+    for printed in [format!("{pending:?}"), format!("{call:?}")] {
+        assert!(!printed.contains(nonce), "{printed}");
+    }
+
+    let claims = serde_json::json!({"iss": "https://as.example", "sub": "planted-user", "aud": ["fake-client"],
+        "exp": 1_700_000_300, "iat": 1_700_000_000, "nonce": nonce, "sid": "planted-session",
+        "email": "planted@example.com", "acr": "planted-acr", "amr": ["planted-amr"]});
+    let with = |name: &str, value: serde_json::Value| {
+        let mut claims = claims.clone();
+        claims[name] = value;
+        claims
+    };
+    let token = |claims: &serde_json::Value| {
+        let part = |json: &str| URL_SAFE_NO_PAD.encode(json);
+        format!("{}.{}.cGxhbnRlZA", part(r#"{"alg":"RS256","planted":"planted"}"#), part(&claims.to_string()))
+    };
+    let body = |id_token: &str| {
+        serde_json::json!({"access_token": "planted-access", "token_type": "Bearer", "id_token": id_token})
+            .to_string()
+    };
+    let tls = Verification::left_to_tls();
+    printed.debug("Verification", &tls);
+    let read = |id_token: &str| call.authenticate(json(&body(id_token)), &tls, now());
+    let authentication = read(&token(&claims)).unwrap();
+    printed.debug("Authentication", &authentication);
+    printed.debug("TokenResponse", authentication.tokens());
+    printed.debug("UncheckedIdToken", &authentication.tokens().id_token().unwrap());
+    let id_token = authentication.id_token();
+    printed.debug("IdToken", id_token);
+    printed.debug("PreviousIdToken", &id_token.to_previous());
+    for (name, value) in [
+        ("iss", "https://planted@evil.example/?planted"),
+        ("sub", ""),
+        ("aud", "planted"),
+        ("exp", "planted"),
+        ("nonce", "planted"),
+        ("azp", "planted"),
+        ("amr", "planted"),
+        ("auth_time", "planted"),
+        ("at_hash", "planted"),
+    ] {
+        printed.error("authenticate", &read(&token(&with(name, value.into()))).unwrap_err());
+    }
+    for broken in ["planted", "planted.planted.planted", ""] {
+        printed.error("authenticate", &read(broken).unwrap_err());
+    }
+
+    let access_token = Secret::new("planted-access");
+    let request = client.userinfo(&access_token, id_token);
+    printed.debug("UserInfoRequest", &request);
+    let call = request.start(now()).unwrap();
+    printed.debug("Call", &call);
+    let user = call.read(json(r#"{"sub":"planted-user","email":"planted@example.com"}"#)).unwrap();
+    printed.debug("UserInfo", &user);
+    for body in [
+        r#"{"sub":"planted-other"}"#,
+        r#"{"sub":["planted"]}"#,
+        r#"{"error":"invalid_token","error_description":"planted-access"}"#,
+        "planted",
+    ] {
+        printed.error("read", &call.read(json(body)).unwrap_err());
+        printed.error("read_signed", &call.read_signed(json(body), &tls, now()).unwrap_err());
+    }
+    let signed = token(&with("iss", "https://planted@evil.example".into()));
+    printed.error("read_signed", &call.read_signed(json(&signed), &tls, now()).unwrap_err());
+
+    let request = client
+        .logout()
+        .id_token_hint(id_token.as_secret())
+        .parameter("logout_hint", "planted")
+        .post_logout_redirect_uri("https://app.example/bye?key=planted");
+    printed.debug("LogoutRequest", &request);
+    let (_, pending) = request.start_with(entropy()).unwrap();
+    printed.debug("PendingLogout", &pending);
+    assert!(!format!("{pending:?}").contains("CQkJ"), "it prints its state");
+    printed.error("receive", &pending.receive("state=planted").unwrap_err());
+    let hint = client.logout().id_token_hint(id_token.as_secret());
+    printed.error("start", &hint.parameter("state", "planted").start_with(entropy()).unwrap_err());
+
+    let secret = Secret::new("planted-client-secret-of-32-bytes-or-more");
+    let by_secret = Verification::by_client_secret(&secret);
+    printed.debug("Verification", &by_secret);
+    for body in ["logout_token=planted", "logout_token=a.b.planted", "planted"] {
+        printed.error("logout token", &client.read_logout_token(body, &by_secret, now()).unwrap_err());
+    }
+    let set = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"planted","d":"planted"}],"planted":"planted"}"#;
+    printed.debug("KeySet", &KeySet::from_json(set, now()).unwrap());
+    printed.error("KeySet", &KeySet::from_json("planted", now()).unwrap_err());
+    let call = client.fetch_keys(now()).unwrap();
+    printed.debug("Call", &call);
+    printed.error("fetch_keys", &call.read(json(r#"{"keys":"planted"}"#)).unwrap_err());
+    printed.holds_no_secret();
+}
+
+/// Neither does the token that ends sessions.
+#[test]
+fn no_logout_token_prints_whom_it_names() {
+    let mut printed = Printed::default();
+    let claims = serde_json::json!({"iss": "https://as.example", "sub": "planted-user", "aud": "fake-client",
+        "exp": 1_700_000_300, "iat": 1_700_000_000, "jti": "planted-id", "sid": "planted-session",
+        "events": {"http://schemas.openid.net/event/backchannel-logout": {}}});
+    let part = |json: &str| URL_SAFE_NO_PAD.encode(json);
+    let body = format!("logout_token={}.{}.ZmFrZQ", part(r#"{"alg":"EdDSA"}"#), part(&claims.to_string()));
+    struct Accepts;
+    impl Verifier for Accepts {
+        fn verifies(&self, _: Algorithm, _: &PublicKey, _: &[u8], _: &[u8]) -> bool {
+            true
+        }
+    }
+    let keys = r#"{"keys":[{"kty":"OKP","crv":"Ed25519",
+        "x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs"}]}"#;
+    let keys = KeySet::from_json(keys, now()).unwrap();
+    let client = client_of(server().issuer("https://as.example").unwrap());
+    let logout = client.read_logout_token(&body, &Verification::by(&keys, &Accepts), now()).unwrap();
+    printed.debug("LogoutToken", &logout);
+    printed.holds_no_secret();
+}
+
+#[test]
 fn no_part_of_a_token_in_use_prints_a_secret() {
     let mut printed = Printed::default();
     let token = Secret::new("planted-7Token");
