@@ -13,6 +13,8 @@ mod client_auth;
 mod device;
 #[path = "flows/discovery.rs"]
 mod discovery;
+#[path = "flows/dpop.rs"]
+mod dpop;
 #[path = "flows/grants.rs"]
 mod grants;
 #[path = "flows/keeper.rs"]
@@ -21,6 +23,8 @@ mod keeper;
 mod management;
 #[path = "flows/registration.rs"]
 mod registration;
+#[path = "flows/requests.rs"]
+mod requests;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -53,12 +57,14 @@ pub const FLOWS: &[&[Flow]] = &[
     SIGN_IN_AND_REFRESH,
     client_auth::FLOWS,
     authorization::FLOWS,
+    requests::FLOWS,
     discovery::FLOWS,
     registration::FLOWS,
     grants::FLOWS,
     device::FLOWS,
     management::FLOWS,
     challenge::FLOWS,
+    dpop::FLOWS,
     keeper::FLOWS,
 ];
 
