@@ -81,6 +81,11 @@ impl<R: Reply> Call<R> {
         Self { request, context, has_asked_for_nonce: AtomicBool::new(false) }
     }
 
+    /// Returns the same request with another reply.
+    pub(crate) fn with_reply<S: Reply>(self, context: impl FnOnce(R::Context) -> S::Context) -> Call<S> {
+        Call::new(self.request, context(self.context))
+    }
+
     /// Returns the request to send.
     pub fn request(&self) -> &Request {
         &self.request
@@ -129,6 +134,22 @@ impl<R: Reply> Call<R> {
         self.request.dpop.is_some() && self.request.header(PROOF).is_some() && error.asks_for_nonce()
     }
 
+    /// Reads the response by a reader, and completes its error.
+    pub(crate) fn read_by<'r, T>(
+        &self,
+        response: Response<'r>,
+        read: impl FnOnce(Response<'r>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.learn_nonce(&response);
+        let Response { status, retry_after, .. } = response;
+        read(response).map_err(|error| {
+            let error = self.complete(error, status, retry_after);
+            let is_asked_again =
+                self.asks_for_nonce(&error) && self.has_asked_for_nonce.swap(true, Ordering::Relaxed);
+            if is_asked_again { error.in_vain() } else { error }
+        })
+    }
+
     /// Completes the error of a reader: adds the status and the `Retry-After`, withholds the server's texts
     /// that repeat a secret of this request, and adds a hint at the configuration.
     pub(crate) fn complete(&self, error: Error, status: u16, retry_after: Option<RetryAfter>) -> Error {
@@ -148,14 +169,7 @@ impl<R: Readable> Call<R> {
     ///
     /// [`Error::advice`] says whether to send the call again.
     pub fn read(&self, response: Response<'_>) -> Result<R::Output, Error> {
-        self.learn_nonce(&response);
-        let Response { status, retry_after, .. } = response;
-        R::read(response, &self.context).map_err(|error| {
-            let error = self.complete(error, status, retry_after);
-            let is_asked_again =
-                self.asks_for_nonce(&error) && self.has_asked_for_nonce.swap(true, Ordering::Relaxed);
-            if is_asked_again { error.in_vain() } else { error }
-        })
+        self.read_by(response, |response| R::read(response, &self.context))
     }
 }
 

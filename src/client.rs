@@ -265,12 +265,14 @@ impl Client {
         Ok(request)
     }
 
-    /// Adds a proof of this client's key to a token request, if it has one (RFC 9449 §5).
+    /// Adds a proof of this client's key to a token request, or to a request with a token that is bound to the
+    /// key, if the client has one (RFC 9449 §5 and §7.1).
     pub(crate) fn prove(&self, request: &mut Request, now: SystemTime) -> Result<(), Error> {
         let Some(key) = &self.dpop else { return Ok(()) };
-        let proof = match &self.signatures {
-            Some(signatures) => signatures.take_proof()?,
-            None => key.proof(request.method(), request.url(), None, now)?.sign()?,
+        let token = request.header("authorization").and_then(|header| header.strip_prefix("DPoP "));
+        let proof = match (token.map(Secret::new), &self.signatures) {
+            (None, Some(signatures)) => signatures.take_proof()?,
+            (token, _) => key.proof(request.method(), request.url(), token.as_ref(), now)?.sign()?,
         };
         request.set_proof(proof);
         Ok(())

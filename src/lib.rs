@@ -128,7 +128,8 @@
 //!
 //! A program for servers that it does not know in advance finds them by [`discovery`], and registers itself
 //! by [`registration`]. [`challenge`] has the header for an API and reads what the API's answer asks for;
-//! [`management`] revokes and looks up tokens. The guide has [each specification](guide::specifications) with
+//! [`management`] revokes and looks up tokens. [`oidc`] signs users in and out (OpenID Connect), with keys and
+//! signatures from [`jose`]. The guide has [each specification](guide::specifications) with
 //! its place in the crate.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -163,6 +164,7 @@ pub mod guide;
 pub mod jose;
 pub mod keeper;
 pub mod management;
+pub mod oidc;
 pub mod pleo;
 pub mod registration;
 pub mod server;

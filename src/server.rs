@@ -516,7 +516,9 @@ impl AuthorizationServer {
     /// of it.
     fn unsound_endpoint(&self, what: &str) -> Option<Error> {
         let url = self.extras.as_ref()?.get(&what.replace(' ', "_"))?.as_str()?;
-        parse_endpoint(&format!("{what} in the server's metadata"), url).err()
+        let reserved = if what == END_SESSION_ENDPOINT { LOGOUT_PARAMETERS } else { TOKEN_PARAMETERS };
+        let refused = Endpoint::parse(url, reserved).err()?;
+        Some(Error::misuse(format!("the {what} in the server's metadata {refused}")))
     }
 
     /// Refuses a grant type that the server is known not to support.
@@ -740,7 +742,7 @@ pub(crate) fn parse_endpoint(what: &str, url: &str) -> Result<Endpoint, Error> {
 /// Parses an end session endpoint.
 pub(crate) fn parse_end_session_endpoint(url: &str) -> Result<Endpoint, Error> {
     Endpoint::parse(url, LOGOUT_PARAMETERS)
-        .map_err(|refused| Error::misuse(format!("the end session endpoint {refused}")))
+        .map_err(|refused| Error::misuse(format!("the {END_SESSION_ENDPOINT} {refused}")))
 }
 
 /// Refuses an authorization endpoint whose own query asks for a response that the page can read.
@@ -800,6 +802,9 @@ pub(crate) const AUTHORIZATION_PARAMETERS: &[&str] = &[
     "client_assertion",
     "client_assertion_type",
 ];
+
+/// The name of the end session endpoint in a message.
+pub(crate) const END_SESSION_ENDPOINT: &str = "end session endpoint";
 
 /// The parameters of a logout that this crate sets (OpenID Connect RP-Initiated Logout §2). Neither an
 /// endpoint's query nor an extra parameter may contain them.

@@ -115,7 +115,10 @@ fn rfc8414_section_3_2_example() {
     assert_eq!(metadata.registration_endpoint(), Some("https://server.example.com/register"));
     assert_eq!(metadata.scopes_supported().unwrap().last(), Some("offline_access"));
     assert!(metadata.response_types_supported().unwrap().eq(["code", "code token"]));
-    assert_eq!(metadata.get("jwks_uri").unwrap(), "https://server.example.com/jwks.json");
+    assert_eq!(metadata.jwks_uri(), Some("https://server.example.com/jwks.json"));
+    assert_eq!(metadata.userinfo_endpoint(), Some("https://server.example.com/userinfo"));
+    assert_eq!(metadata.end_session_endpoint(), None);
+    assert_eq!(metadata.get("ui_locales_supported").unwrap()[0], "en-US");
     assert!(metadata.get("token_endpoint").is_none(), "it has a method");
     for auth in [ClientAuth::basic("fake"), ClientAuth::post("fake")] {
         let is_listed = format!("{auth:?}").contains("Basic");
