@@ -21,6 +21,8 @@ mod grants;
 mod keeper;
 #[path = "flows/management.rs"]
 mod management;
+#[path = "flows/openid.rs"]
+mod openid;
 #[path = "flows/registration.rs"]
 mod registration;
 #[path = "flows/requests.rs"]
@@ -58,6 +60,7 @@ pub const FLOWS: &[&[Flow]] = &[
     client_auth::FLOWS,
     authorization::FLOWS,
     requests::FLOWS,
+    openid::FLOWS,
     discovery::FLOWS,
     registration::FLOWS,
     grants::FLOWS,

@@ -95,8 +95,8 @@ pub struct Wider {
     pub prompts: Vec<String>,
     /// True if the server obeys `max_age`.
     pub max_age: bool,
-    /// Scopes without which the server refuses `max_age`.
-    pub max_age_scopes: Vec<String>,
+    /// True if the server obeys `max_age` only with OpenID Connect.
+    pub max_age_needs_openid: bool,
     /// True if the sign-in page shows `login_hint`.
     pub login_hint: bool,
     /// A protected resource: `GET` needs the first scope, `POST` all scopes.
