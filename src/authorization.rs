@@ -1,6 +1,7 @@
 //! From the authorization request to the checked response (RFC 6749 §4.1).
 
 pub(crate) mod callback;
+mod jarm;
 mod options;
 mod pending;
 pub(crate) mod pkce;

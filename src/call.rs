@@ -108,9 +108,13 @@ impl<R: Reply> Call<R> {
     ///
     /// # Errors
     ///
-    /// Misuse: a key of the client signs elsewhere ([`Client::signing`]), or its signer failed.
+    /// Misuse: a key of the client signs elsewhere ([`Client::signing`]), its signer failed, or another client
+    /// made the call.
     pub fn renew(&mut self, client: &Client, now: SystemTime) -> Result<(), Error> {
         let request = &mut self.request;
+        if client.signs() {
+            client.check_is_ours(request)?;
+        }
         if request.form().iter().any(|(name, _)| name == ASSERTION_TYPE.0)
             && let Some(assertion) = client.assertion(now)?
         {
@@ -452,6 +456,13 @@ impl Request {
                     .into(),
             );
         }
+        if error.code() == Some("invalid_client") && self.body().contains("client_assertion=") {
+            return Some(
+                "the server may not know the key, its clock may differ, or it wants its token endpoint as the audience \
+                 of an assertion: see ClientAuth::assertion_audience"
+                    .into(),
+            );
+        }
         if error.code() == Some("invalid_request") && self.body().contains("subject_token=") {
             return Some(
                 "a token exchange is refused so, too, if the server does not accept the subject token (RFC 8693 section \
@@ -571,7 +582,9 @@ const PUBLIC_MEMBERS: &[&str] = &[
     "scope",
     "software_id",
     "software_version",
+    "tls_client_auth_subject_dn",
     "token_endpoint_auth_method",
+    "token_endpoint_auth_signing_alg",
     "tos_uri",
 ];
 

@@ -44,6 +44,8 @@ pub struct Client {
     pub(crate) auth: ClientAuth,
     /// True if the program's connections present a certificate.
     presents_certificate: bool,
+    /// Where token requests go.
+    pub(crate) token_endpoint: Endpoint,
     /// The key that tokens are bound to.
     pub(crate) dpop: Option<DpopKey>,
     /// Signatures that were made elsewhere, for one request.
@@ -66,7 +68,9 @@ impl Client {
     /// # Errors
     ///
     /// - Misuse: the server does not support this authentication or the algorithm of its key, the assertions
-    ///   of this authentication are for an issuer that is not set or have no lifetime, the `client_id` is empty or cannot be sent
+    ///   of this authentication are for an issuer that is not set or have no lifetime, the server's metadata
+    ///   names an unsound token endpoint for connections with a certificate, which this authentication has,
+    ///   the `client_id` is empty or cannot be sent
     ///   with this authentication, it or the secret holds a control character (such as the line break at the
     ///   end of a file), or the server is said to send `iss` and its issuer is not set.
     /// - Unsupported: the server lists its code challenge methods, and `S256` is not among them.
@@ -113,8 +117,13 @@ impl Client {
             server.check_auth_algorithm(&auth)?;
             assertions.check(&server)?;
         }
+        let presents_certificate = auth.presents_certificate();
+        let token_endpoint = server.token_endpoint_for(presents_certificate)?.clone();
+        let as_is = Digests::of(&server, &token_endpoint, &client_id, Endpoint::normalized);
+        let as_written = Digests::of(&server, &token_endpoint, &client_id, written);
         Ok(Self {
-            presents_certificate: matches!(auth.0, Method::Tls { .. }),
+            presents_certificate,
+            token_endpoint,
             dpop: None,
             signatures: None,
             authorization: auth.authorization(&client_id).map(Arc::new),
@@ -124,11 +133,11 @@ impl Client {
                 .as_ref()
                 .map(|endpoint| authorization_url_start(endpoint, &client_id))
                 .unwrap_or_default(),
-            started_by: StartedBy::of(&server, &client_id, Endpoint::normalized),
-            started_by_as_written: StartedBy::of(&server, &client_id, written),
+            started_by: as_is.started_by,
+            started_by_as_written: as_written.started_by,
             holder: Arc::new(Holder {
-                issued_to: IssuedTo::of(&server, &client_id, Endpoint::normalized),
-                as_written: IssuedTo::of(&server, &client_id, written),
+                issued_to: as_is.issued_to,
+                as_written: as_written.issued_to,
                 refreshes: server.check_grant_type("refresh_token").is_ok(),
                 has_own_tokens: !matches!(auth.0, Method::None)
                     && server.check_grant_type("client_credentials").is_ok(),
@@ -162,6 +171,9 @@ impl Client {
     /// another authentication, or for a public client. The certificate belongs to your HTTP client; show it
     /// to the API, too.
     ///
+    /// Where the server has such an address for its token endpoint, sign-ins and tokens belong to that
+    /// address: [`rebind`](crate::Session::rebind) sessions of a client that presented no certificate.
+    ///
     /// ```
     /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Secret};
     /// use std::time::SystemTime;
@@ -172,15 +184,26 @@ impl Client {
     ///     "https://as.example/token",
     /// )?
     /// .mtls_endpoint_alias("token_endpoint", "https://mtls.as.example/token")?;
-    /// let client = Client::new(server, "client-id", ClientAuth::none())?.presents_certificate();
+    /// let client = Client::new(server, "client-id", ClientAuth::none())?.presents_certificate()?;
     /// let call = client.refresh(&Secret::new("fake")).start(SystemTime::now())?;
     /// assert_eq!(call.request().url(), "https://mtls.as.example/token");
     /// # Ok(())
     /// # }
     /// ```
-    pub fn presents_certificate(mut self) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// Misuse: the server's metadata names an unsound token endpoint for such connections.
+    pub fn presents_certificate(mut self) -> Result<Self, Error> {
         self.presents_certificate = true;
-        self
+        self.token_endpoint = self.server.token_endpoint_for(true)?.clone();
+        let digests = |spell| Digests::of(&self.server, &self.token_endpoint, &self.client_id, spell);
+        let (as_is, as_written) = (digests(Endpoint::normalized), digests(written));
+        self.started_by = as_is.started_by;
+        self.started_by_as_written = as_written.started_by;
+        let holder = Holder { issued_to: as_is.issued_to, as_written: as_written.issued_to, ..*self.holder };
+        self.holder = Arc::new(holder);
+        Ok(self)
     }
 
     /// Returns the server that this client is registered at; its [`metadata`](AuthorizationServer::metadata)
@@ -218,19 +241,24 @@ impl Client {
         endpoint: &'a Option<Endpoint>,
         what: &str,
     ) -> Result<&'a Endpoint, Error> {
-        match self.mtls_alias(what)? {
-            Some(alias) => Ok(alias),
-            None => self.server.require(endpoint, what),
+        let alias = if self.presents_certificate { self.server.mtls_alias(what)? } else { None };
+        alias.map_or_else(|| self.server.require(endpoint, what), Ok)
+    }
+
+    /// Refuses to sign a request of another client: its server could send what was signed to ours.
+    pub(crate) fn check_is_ours(&self, request: &Request) -> Result<(), Error> {
+        let aliases = self.server.mtls_endpoint_aliases.iter().flat_map(|aliases| aliases.iter());
+        let endpoints = self.server.endpoints().into_iter().filter_map(|(_, endpoint)| endpoint);
+        let mut endpoints = endpoints.chain(aliases.map(|(_, alias)| alias));
+        let named = request.form().into_iter().find(|(name, _)| name == "client_id");
+        let is_our_name = named.is_none_or(|(_, client_id)| client_id == self.client_id);
+        match is_our_name && endpoints.any(|endpoint| endpoint.as_str() == request.url()) {
+            true => Ok(()),
+            false => Err(Error::misuse(
+                "another client made this call, or its address was changed; renew it by the client that made it, \
+                 before you change it",
+            )),
         }
-    }
-
-    /// Returns where this client sends token requests.
-    pub(crate) fn token_endpoint(&self) -> Result<&Endpoint, Error> {
-        Ok(self.mtls_alias("token endpoint")?.unwrap_or(&self.server.token_endpoint))
-    }
-
-    fn mtls_alias(&self, what: &str) -> Result<Option<&Endpoint>, Error> {
-        if self.presents_certificate { self.server.mtls_alias(what) } else { Ok(None) }
     }
 
     /// Returns whether this client started an authorization, also by the digest that an earlier version
@@ -243,6 +271,11 @@ impl Client {
     /// where [`request`](Self::request) adds it anyway.
     pub(crate) fn client_id_for_body(&self) -> &str {
         if self.authorization.is_some() { &self.client_id } else { "" }
+    }
+
+    /// Returns whether this client has keys that sign its requests.
+    pub(crate) fn signs(&self) -> bool {
+        self.auth.assertions().is_some() || self.dpop.is_some()
     }
 
     /// Returns whether this client has no credentials (RFC 6749 §2.1).
@@ -260,7 +293,7 @@ impl Client {
         more: impl Iterator<Item = (&'a str, &'a str)> + Clone,
         now: SystemTime,
     ) -> Result<Request, Error> {
-        let mut request = self.request(self.token_endpoint()?, parameters, more, now)?;
+        let mut request = self.request(&self.token_endpoint, parameters, more, now)?;
         self.prove(&mut request, now)?;
         Ok(request)
     }
@@ -332,20 +365,35 @@ impl fmt::Debug for Client {
     }
 }
 
+/// The digests that a client is recognised by.
+struct Digests {
+    started_by: StartedBy,
+    issued_to: IssuedTo,
+}
+
+impl Digests {
+    /// Takes the address that token requests go to, and a way to write an endpoint.
+    fn of(
+        server: &AuthorizationServer,
+        token_endpoint: &Endpoint,
+        client_id: &str,
+        spell: fn(&Endpoint) -> String,
+    ) -> Self {
+        let issuer = server.issuer.as_ref().map_or("", Issuer::as_str);
+        let authorization_endpoint = server.authorization_endpoint.as_ref().map(spell).unwrap_or_default();
+        let token_endpoint = spell(token_endpoint);
+        Self {
+            started_by: StartedBy(sha256([issuer, &authorization_endpoint, &token_endpoint, client_id])),
+            issued_to: IssuedTo(digest([&token_endpoint, client_id])),
+        }
+    }
+}
+
 /// The client that an authorization was started by: a digest of issuer, both endpoints and `client_id`.
 ///
 /// These values decide where the user and the code are sent, so the callback needs the same ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StartedBy(pub(crate) [u8; 32]);
-
-impl StartedBy {
-    fn of(server: &AuthorizationServer, client_id: &str, spell: fn(&Endpoint) -> String) -> Self {
-        let issuer = server.issuer.as_ref().map_or("", Issuer::as_str);
-        let authorization_endpoint = server.authorization_endpoint.as_ref().map(spell).unwrap_or_default();
-        let token_endpoint = spell(&server.token_endpoint);
-        Self(sha256([issuer, &authorization_endpoint, &token_endpoint, client_id]))
-    }
-}
 
 /// The client that tokens were issued to: a digest of token endpoint and `client_id`.
 ///
@@ -372,12 +420,6 @@ impl Holder {
     /// Returns the digest in place of one that an earlier version stored for this client; other digests stay.
     pub(crate) fn recognise(&self, stored: IssuedTo) -> IssuedTo {
         if stored == self.as_written { self.issued_to } else { stored }
-    }
-}
-
-impl IssuedTo {
-    fn of(server: &AuthorizationServer, client_id: &str, spell: fn(&Endpoint) -> String) -> Self {
-        Self(digest([&spell(&server.token_endpoint), client_id]))
     }
 }
 

@@ -194,6 +194,11 @@ impl ClientAuth {
         Self(Method::None)
     }
 
+    /// Returns whether the program's connections present a certificate.
+    pub(crate) fn presents_certificate(&self) -> bool {
+        matches!(self.0, Method::Tls { .. })
+    }
+
     /// Returns the name in `token_endpoint_auth_methods_supported` (RFC 8414 §2).
     pub(crate) fn method(&self) -> &'static str {
         match &self.0 {

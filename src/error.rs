@@ -240,6 +240,15 @@ impl Error {
         Self::new(ErrorKind::Suspect, message, Advice::Reauthorize)
     }
 
+    /// Makes the error of a token that a callback brought: anybody can send one, so the real one may still
+    /// come.
+    pub(crate) fn of_callback(mut self) -> Self {
+        if self.0.kind != ErrorKind::Misuse {
+            self.0.advice = Advice::KeepWaiting;
+        }
+        self
+    }
+
     /// Turns the misuse of an address into the error of the answer that names it.
     pub(crate) fn of_answer(mut self) -> Self {
         self.0.kind = ErrorKind::Invalid;

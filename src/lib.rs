@@ -116,8 +116,10 @@
 //!   crate then builds for `wasm32-unknown-unknown`, too.
 //! - `http`: conversions from a [`Request`] into an `http::Request`, and from an `http::Response` into a
 //!   [`Response`].
+//! - `keys`: `LocalKey` and `LocalVerifier` in [`jose`], which sign and verify with RSA, P-256 and Ed25519 on
+//!   libraries in pure Rust. Without it, your program signs and verifies.
 //!
-//! Neither adds a part of the protocol; the rest of the crate is always there.
+//! None adds a part of the protocol; the rest of the crate is always there.
 //!
 //! # Modules
 //!

@@ -496,6 +496,12 @@ impl AuthorizationServer {
         self.mtls_endpoint_aliases.as_ref().map_or(Ok(None), |aliases| aliases.of(what))
     }
 
+    /// Returns where a client sends its token requests.
+    pub(crate) fn token_endpoint_for(&self, presents_certificate: bool) -> Result<&Endpoint, Error> {
+        let alias = if presents_certificate { self.mtls_alias("token endpoint")? } else { None };
+        Ok(alias.unwrap_or(&self.token_endpoint))
+    }
+
     /// Returns all endpoints with their names of RFC 8414 §2.
     pub(crate) fn endpoints(&self) -> [(&'static str, Option<&Endpoint>); 10] {
         [

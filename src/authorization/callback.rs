@@ -117,6 +117,31 @@ impl<'a> Callback<'a> {
         if states.next().is_none() { state } else { None }
     }
 
+    /// Returns the one parameter of a signed response (JARM §2.3), still unchecked. Ignores unknown ones, and
+    /// an `iss` that is this issuer.
+    pub(super) fn signed_response(&self, issuer: &str) -> Result<Text<'a>, Error> {
+        let mut response = None;
+        let mut has_others = false;
+        for (name, value) in self.known_parameters() {
+            let value = value.ok_or_else(|| not_utf8(name).about(RESPONSE))?;
+            match name {
+                RESPONSE => has_others |= response.replace(value).is_some(),
+                "iss" => has_others |= value != issuer,
+                "error_uri" => {}
+                _ => has_others = true,
+            }
+        }
+        let error = match response {
+            Some(response) if !has_others => return Ok(response.into()),
+            None if !has_others && self.is_address() => Error::no_callback(ADDRESS),
+            None if !has_others => Error::no_callback("the callback has no signed response"),
+            _ => Error::suspect(
+                "the callback has other parameters than one signed response, which was asked for (JARM section 2.4)",
+            ),
+        };
+        Err(error.about(RESPONSE))
+    }
+
     /// Returns the parameters that are read or refused, in order; the value is `None` where it is not UTF-8.
     /// Ignores unknown ones, whatever their bytes (RFC 6749 §4.1.2).
     fn known_parameters(&self) -> impl Iterator<Item = (&'static str, Option<Cow<'a, str>>)> {
@@ -180,9 +205,7 @@ impl<'a> Verdict<'a> {
         for (name, value) in callback.known_parameters() {
             match value {
                 Some(value) => parameters.take(name, value),
-                None => {
-                    return Self::Broken(Error::no_callback(format!("the parameter {name} is not UTF-8")));
-                }
+                None => return Self::Broken(not_utf8(name)),
             }
         }
         if let Err(why) = parameters.check_origin(expected) {
@@ -284,6 +307,13 @@ impl<'a> Parameters<'a> {
         }
     }
 }
+
+fn not_utf8(name: &str) -> Error {
+    Error::no_callback(format!("the parameter {name} is not UTF-8"))
+}
+
+/// The parameter that holds a signed response (JARM §2.3.1).
+const RESPONSE: &str = "response";
 
 const ADDRESS: &str =
     "the callback is a whole URL, or a path, where a query is expected; pass it by Callback::url";

@@ -64,6 +64,8 @@ pub struct PendingAuthorization {
     pub(super) redirect_uri: RedirectUri<'static>,
     pub(super) scope: Scope,
     pub(super) resources: Vec<Resource<'static>>,
+    /// Whether the response must be signed.
+    pub(super) signed_response: bool,
 }
 
 impl PendingAuthorization {
@@ -81,7 +83,8 @@ impl PendingAuthorization {
     ///
     /// # Errors
     ///
-    /// - Misuse: the client is another one, or a callback was accepted before.
+    /// - Misuse: the client is another one, a callback was accepted before, or the authorization asked for a
+    ///   signed response ([`receive_signed`](Self::receive_signed)).
     /// - Suspect: `state` or `iss` does not match, a parameter is repeated, a token came through the browser,
     ///   or there are both a code and an error. Or a code came after the authorization has expired, and
     ///   [`Error::advice`] says [`Reauthorize`](crate::Advice::Reauthorize).
@@ -96,23 +99,45 @@ impl PendingAuthorization {
         callback: impl Into<Callback<'a>>,
         now: SystemTime,
     ) -> Result<Call<TokenResponse>, Error> {
-        if !client.has_started(self.started_by) {
+        self.check_receiver(client)?;
+        if self.signed_response {
             return Err(Error::misuse(
-                "this authorization was started by another client: issuer, an endpoint or client_id differ; \
-                 receive its callback with that one",
+                "this authorization asked for a signed response; call `receive_signed`",
             ));
-        }
-        if self.verifier.is_none() {
-            return Err(Error::misuse(USED));
         }
         let expected = Expected {
             state: self.state.as_bytes(),
             issuer: client.server.issuer.as_ref().map(Issuer::as_str),
             iss_required: client.server.authorization_response_iss_parameter_supported,
         };
-        // Only a code meets the age check: a forged or broken callback must not end the user's wait, and a
-        // user who said no, however late, must not be sent back.
-        match Verdict::on(&callback.into(), &expected) {
+        self.obey(Verdict::on(&callback.into(), &expected), client, now)
+    }
+
+    /// Checks that this client started the authorization, and that no callback was accepted before.
+    pub(super) fn check_receiver(&self, client: &Client) -> Result<(), Error> {
+        if !client.has_started(self.started_by) {
+            return Err(Error::misuse(
+                "this authorization was started by another client: issuer, an endpoint or client_id differ; \
+                 receive its callback with that one",
+            ));
+        }
+        match self.verifier {
+            Some(_) => Ok(()),
+            None => Err(Error::misuse(USED)),
+        }
+    }
+
+    /// Does what the verdict on a callback says.
+    ///
+    /// Only a code meets the age check: a forged or broken callback must not end the user's wait, and a user
+    /// who said no, however late, must not be sent back.
+    pub(super) fn obey(
+        &mut self,
+        verdict: Verdict<'_>,
+        client: &Client,
+        now: SystemTime,
+    ) -> Result<Call<TokenResponse>, Error> {
+        match verdict {
             Verdict::Forged(error) | Verdict::Broken(error) | Verdict::Refused(error) => Err(error),
             Verdict::Code(code) => {
                 self.check_age(now)?;

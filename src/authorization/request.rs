@@ -7,10 +7,9 @@ use std::time::{Duration, SystemTime};
 use crate::authorization::callback::RESPONSE_PARAMETERS;
 use crate::authorization::pending::PendingAuthorization;
 use crate::authorization::pkce::{CodeVerifier, Entropy};
-use crate::authorization::signed;
+use crate::authorization::{jarm, signed};
 use crate::challenge::StepUp;
 use crate::client::Client;
-use crate::dpop::DpopKey;
 use crate::error::Error;
 use crate::jose::SigningKey;
 use crate::oidc::AuthenticationRequest;
@@ -34,6 +33,7 @@ impl Client {
             lifetime: PendingAuthorization::LIFETIME,
             key: None,
             is_authentication: false,
+            signed_response: false,
         }
     }
 }
@@ -90,6 +90,8 @@ pub struct AuthorizationRequest<'a> {
     pub(super) key: Option<&'a SigningKey>,
     /// True if the callback brings an ID token, which is checked.
     is_authentication: bool,
+    /// True if the response is to be signed, too.
+    pub(super) signed_response: bool,
 }
 
 impl<'a> AuthorizationRequest<'a> {
@@ -210,7 +212,14 @@ impl<'a> AuthorizationRequest<'a> {
         server.check_grant_type("authorization_code")?;
         server.require(&server.authorization_endpoint, "authorization endpoint")?;
         let redirect_uri = self.parse_redirect_uri()?;
+        if self.signed_response {
+            self.ask_for_signed_response()?;
+        }
         self.check_parameters()?;
+        if let Some(key) = &self.client.dpop {
+            // The code serves the holder of this key only (RFC 9449 §10).
+            self.parameters.insert(0, ("dpop_jkt", key.thumbprint().into()));
+        }
 
         let (state, verifier) = entropy.state_and_verifier();
         Ok(Begun {
@@ -274,7 +283,9 @@ impl<'a> AuthorizationRequest<'a> {
         match name {
             "" => Some("has no name; give it one"),
             "resource" => Some("has a method of its own, `resource`, which adds it to the token request too"),
-            "response_mode" if !is_response_mode(value) => {
+            "response_mode"
+                if !is_response_mode(value) && !(self.signed_response && jarm::is_mode(value)) =>
+            {
                 Some("asks for a response that the page can read; use query or form_post")
             }
             _ if AUTHORIZATION_PARAMETERS.contains(&name) => {
@@ -299,11 +310,8 @@ impl<'a> AuthorizationRequest<'a> {
         let start = &self.client.authorization_url_start;
         let (redirect_uri, scope) = (self.redirect_uri, self.wanted.scope.as_str());
         let resources = self.wanted.resources.iter().map(|resource| ("resource", resource.as_str()));
-        // The code serves the holder of this key only (RFC 9449 §10).
-        let thumbprint = self.client.dpop.as_ref().map(DpopKey::thumbprint);
-        let bound = || thumbprint.iter().map(|thumbprint| ("dpop_jkt", thumbprint.as_str()));
-        let parameters = || self.parameters.iter().map(|(name, value)| (*name, &**value));
-        let others = || resources.clone().chain(bound()).chain(parameters());
+        let others =
+            || resources.clone().chain(self.parameters.iter().map(|(name, value)| (*name, &**value)));
 
         // Room for the case in which every byte is escaped, so that the URL is built in one allocation.
         let others_room = others().map(|(name, value)| form::room_for("", name) + form::room_for("", value));
@@ -361,6 +369,7 @@ impl Begun<'_> {
             redirect_uri: self.redirect_uri,
             scope: std::mem::take(&mut request.wanted.scope),
             resources: request.wanted.into_resources(),
+            signed_response: request.signed_response,
         }
     }
 }

@@ -19,7 +19,7 @@ impl Serialize for PendingAuthorization {
     fn serialize<S: Serializer>(&self, target: S) -> Result<S::Ok, S::Error> {
         let verifier = self.verifier.as_ref().ok_or(S::Error::custom(USED))?;
         Stored {
-            version: VERSION,
+            version: if self.signed_response { SIGNED_VERSION } else { VERSION },
             client: URL_SAFE_NO_PAD.encode(self.started_by.0),
             started_at: self.started_at,
             expires_at: self.expires_at,
@@ -28,6 +28,7 @@ impl Serialize for PendingAuthorization {
             redirect_uri: self.redirect_uri.as_str(),
             scope: self.scope.as_str(),
             resources: self.resources.iter().map(Resource::as_str).collect(),
+            signed_response: self.signed_response,
         }
         .serialize(target)
     }
@@ -44,10 +45,10 @@ impl<'de> Deserialize<'de> for PendingAuthorization {
         if restored.version == 0 || restored.code_verifier.expose().is_empty() {
             return Err(not_stored());
         }
-        if restored.version != VERSION {
+        if !matches!(restored.version, VERSION | SIGNED_VERSION) {
             return Err(D::Error::custom(format!(
                 "this pending authorization has the form of version {}, and this version of the crate reads \
-                 version {VERSION}; let the user start again",
+                 versions {VERSION} and {SIGNED_VERSION}; let the user start again",
                 restored.version
             )));
         }
@@ -56,6 +57,9 @@ impl<'de> Deserialize<'de> for PendingAuthorization {
                 "{what} of the stored pending authorization is damaged; let the user start again"
             ))
         };
+        if restored.signed_response != (restored.version == SIGNED_VERSION) {
+            return Err(damaged("signed_response"));
+        }
         let started_by =
             URL_SAFE_NO_PAD.decode(&restored.client).ok().and_then(|bytes| bytes.try_into().ok());
         let state = Some(restored.state).filter(|state| !state.expose().is_empty());
@@ -71,6 +75,7 @@ impl<'de> Deserialize<'de> for PendingAuthorization {
             redirect_uri: redirect_uri.map_err(|_| damaged("redirect_uri"))?,
             scope: Scope::parse(restored.scope).map_err(|_| damaged("scope"))?,
             resources: resources.map_err(|_| damaged("a resource"))?,
+            signed_response: restored.signed_response,
         })
     }
 }
@@ -86,6 +91,8 @@ struct Stored<'a> {
     redirect_uri: &'a str,
     scope: &'a str,
     resources: Vec<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    signed_response: bool,
 }
 
 /// Every member has a default, so that a form of another version fails on its version and not on its members.
@@ -104,6 +111,7 @@ struct Restored {
     redirect_uri: String,
     scope: String,
     resources: Vec<String>,
+    signed_response: bool,
 }
 
 impl Default for Restored {
@@ -118,9 +126,14 @@ impl Default for Restored {
             redirect_uri: String::new(),
             scope: String::new(),
             resources: Vec::new(),
+            signed_response: false,
         }
     }
 }
 
 /// The version of the stored form.
 const VERSION: u32 = 1;
+
+/// The version of an authorization whose response must be signed. An earlier version of the crate refuses it,
+/// and would otherwise take a response without a signature.
+const SIGNED_VERSION: u32 = 2;

@@ -50,7 +50,7 @@ impl Client {
             signing.assertion = Some(assertions.next(&self.server, self.client_id(), now)?.sign_here()?);
         }
         if let Some(key) = &self.dpop {
-            let proof = key.proof("POST", self.token_endpoint()?.as_str(), None, now)?;
+            let proof = key.proof("POST", self.token_endpoint.as_str(), None, now)?;
             signing.proof = Some(Assertion::Unsigned(proof).sign_here()?);
         }
         Ok(signing)

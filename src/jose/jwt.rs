@@ -84,7 +84,8 @@ impl Jwt {
         names.is_none_or(|names| names.iter().any(|name| *name == self.algorithm_name()))
     }
 
-    fn algorithm_name(&self) -> &'static str {
+    /// Returns the name of the token's algorithm.
+    pub(crate) fn algorithm_name(&self) -> &'static str {
         match self.signed_by {
             SignedBy::Key(algorithm) => algorithm.name(),
             SignedBy::ClientSecret => "HS256",

@@ -154,6 +154,13 @@ impl PublicKey {
         URL_SAFE_NO_PAD.encode(self.digest())
     }
 
+    /// Returns the key for a set of keys: with its identifier and its use (RFC 7517 §4).
+    pub(crate) fn to_jwk(&self) -> serde_json::Value {
+        let kid = self.key_id.iter().map(|kid| ("kid", kid.as_str()));
+        let members = self.members().into_iter().chain(kid).chain([("use", "sig")]);
+        members.map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
     /// Returns the bytes of the thumbprint.
     pub(crate) fn digest(&self) -> [u8; 32] {
         // The members are in the order that RFC 7638 §3.3 asks for, and need no escapes.

@@ -3,6 +3,7 @@
 mod jwk;
 mod pem;
 mod rsa;
+mod verifier;
 
 use std::fmt;
 
@@ -13,6 +14,8 @@ use chacha20::rand_core::SeedableRng;
 use p256::ecdsa::signature::Signer as _;
 use p256::elliptic_curve::Generate;
 use serde_json::json;
+
+pub use self::verifier::LocalVerifier;
 
 use self::rsa::RsaKey;
 use crate::authorization::Entropy;
@@ -45,18 +48,28 @@ use crate::text::secret::Secret;
 /// signature with an HMAC-SHA-256 over a count and the message, keyed by the private exponent.
 ///
 /// ```
-/// use oauth2_proto::Entropy;
+/// use oauth2_proto::dpop::DpopKey;
 /// use oauth2_proto::jose::{Algorithm, LocalKey, SigningKey};
+/// use oauth2_proto::{AuthorizationServer, Client, ClientAuth};
+/// # let server = AuthorizationServer::without_authorization_endpoint("https://as.example/token")?
+/// #     .issuer("https://as.example")?;
 ///
 /// // The key of RFC 8037 §A.1, which everybody knows.
-/// let key = LocalKey::from_jwk(
-///     r#"{"kty":"OKP","crv":"Ed25519","kid":"fake-key-1",
-///         "d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
-///         "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
-///     Algorithm::EdDSA,
-/// )?;
-/// let key = SigningKey::new_with(key, Entropy::from_bytes([1; 128]))?;
-/// assert_eq!(key.public_key().key_id(), Some("fake-key-1"));
+/// let pem = "-----BEGIN PRIVATE KEY-----
+/// MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g
+/// -----END PRIVATE KEY-----";
+/// let key = LocalKey::from_pem(pem, Algorithm::EdDSA)?.with_key_id("fake-key-1");
+/// let auth = ClientAuth::private_key_jwt(SigningKey::new(key)?);
+///
+/// // Tokens can be bound to a new key. Store it with them.
+/// let bound_to = LocalKey::generate(Algorithm::ES256)?;
+/// let stored = bound_to.to_pem()?;
+/// let dpop = DpopKey::new(SigningKey::new(bound_to)?);
+/// let client = Client::new(server, "client-id", auth)?.dpop(dpop);
+///
+/// let call = client.client_credentials().start(std::time::SystemTime::now())?;
+/// assert!(call.request().header("DPoP").is_some());
+/// # assert!(stored.expose().starts_with("-----BEGIN PRIVATE KEY-----"));
 /// # Ok::<(), oauth2_proto::Error>(())
 /// ```
 pub struct LocalKey {

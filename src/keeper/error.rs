@@ -58,7 +58,7 @@ pub enum KeeperError {
     /// The program uses the keeper wrongly; for example, the tokens were issued to another client. Fix the
     /// program or its configuration.
     Misuse(Error),
-    /// Your store, HTTP client or key has panicked. The keeper still serves the other keys, and tries this one
+    /// Your store or your runtime has panicked. The keeper still serves the other keys, and tries this one
     /// when you ask again. A blocking keeper passes the panic on to the caller instead.
     Panicked,
     /// The driver was dropped or has panicked, so nothing carries out the errands. Run
@@ -147,7 +147,7 @@ impl fmt::Display for KeeperError {
             Self::Store(error) => write!(f, "the store failed: {error}"),
             Self::Signing(error) => write!(f, "the key did not sign, so nothing was sent: {error}"),
             Self::Misuse(error) => error.fmt(f),
-            Self::Panicked => f.write_str("the store, the HTTP client or the key has panicked"),
+            Self::Panicked => f.write_str("the store or the runtime has panicked"),
             Self::Stopped => f.write_str("the keeper's driver was dropped; spawn Driver::run"),
         }
     }

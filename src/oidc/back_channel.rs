@@ -50,7 +50,7 @@ impl Client {
         }
         let clock = verification.clock(now);
         let issuer = claims::issuer(iss, self)?;
-        claims::audience(aud, self)?;
+        let audience = claims::audience(aud, self)?;
         let expires_at = clock.expiry(exp)?;
         let issued_at = required("iat", clock.past("iat", iat)?)?;
         clock.past("nbf", nbf)?;
@@ -68,7 +68,7 @@ impl Client {
         if subject.is_none() && session_id.is_none() {
             return Err(malformed("sub", "is missing, as is sid"));
         }
-        Ok(LogoutToken { issuer, subject, session_id, expires_at, issued_at, token_id })
+        Ok(LogoutToken { issuer, subject, session_id, audience, expires_at, issued_at, token_id })
     }
 }
 
@@ -82,6 +82,7 @@ pub struct LogoutToken {
     issuer: String,
     subject: Option<String>,
     session_id: Option<String>,
+    audience: Vec<String>,
     expires_at: Date,
     issued_at: Date,
     token_id: String,
@@ -102,6 +103,11 @@ impl LogoutToken {
     /// `None` if all sessions of the subject end.
     pub fn session_id(&self) -> Option<&str> {
         self.session_id.as_deref()
+    }
+
+    /// Returns the clients that the token is for (`aud`), among them this one.
+    pub fn audience(&self) -> &[String] {
+        &self.audience
     }
 
     /// Returns the end of the token (`exp`).

@@ -37,6 +37,7 @@ pub struct IdToken {
     authenticated_at: Option<Date>,
     context_class: Option<String>,
     methods: Vec<String>,
+    access_token_hash: Option<String>,
     session_id: Option<String>,
     others: Extras,
 }
@@ -92,6 +93,11 @@ impl IdToken {
     /// Returns the methods of the authentication (`amr`), such as `pwd` and `otp` (RFC 8176).
     pub fn amr(&self) -> &[String] {
         &self.methods
+    }
+
+    /// Returns the hash of the access token that came with it (`at_hash`); it was compared.
+    pub fn at_hash(&self) -> Option<&str> {
+        self.access_token_hash.as_deref()
     }
 
     /// Returns the identifier of the user's session at the server (`sid`), which a
@@ -160,8 +166,10 @@ impl IdToken {
                 None => return Err(wrong("auth_time", "is missing, and max_age was sent")),
             }
         }
-        if let Some(at_hash) = claims::text("at_hash", at_hash)?
-            && at_hash != jwt.left_half_of_digest(access_token.expose())
+        let access_token_hash = claims::text("at_hash", at_hash)?;
+        if access_token_hash
+            .as_ref()
+            .is_some_and(|at_hash| *at_hash != jwt.left_half_of_digest(access_token.expose()))
         {
             return Err(wrong("at_hash", "is not of the access token that came with it"));
         }
@@ -180,6 +188,7 @@ impl IdToken {
             authenticated_at,
             context_class: claims::text("acr", acr)?,
             methods: claims::texts("amr", amr)?.unwrap_or_default(),
+            access_token_hash,
             session_id: claims::text("sid", sid)?,
             others,
         };

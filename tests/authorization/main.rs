@@ -8,6 +8,7 @@ mod support;
 mod attacks;
 mod callback;
 mod configuration;
+mod jarm;
 mod options;
 mod pending;
 mod pushed;

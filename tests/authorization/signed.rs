@@ -5,6 +5,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oauth2_proto::authorization::{AuthorizationRequest, CodeVerifier};
+use oauth2_proto::dpop::DpopKey;
 use oauth2_proto::error::ErrorKind;
 use oauth2_proto::jose::{Algorithm, PublicKey, Signer, SignerError, SigningKey};
 use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Entropy, Error, PendingAuthorization};
@@ -331,4 +332,19 @@ fn an_added_parameter_does_not_become_a_claim_of_the_token() {
     // Without a signature, these are parameters like others.
     let request = client.authorize(REDIRECT_URI).parameter("sub", "fake").parameter("claims", "fake");
     assert!(request.start_with(entropy(), now()).is_ok());
+}
+
+/// RFC 9449 §10 and §10.1: the code serves one key only, whichever way the request takes.
+#[test]
+fn rfc9449_section_10_every_way_names_the_key_of_the_tokens() {
+    let (client, key) = (client_of(issuing_server()).dpop(DpopKey::new(key())), key());
+    let thumbprint = public_key().thumbprint();
+    let bound = ("dpop_jkt".to_owned(), thumbprint.clone());
+    let request = || client.authorize(REDIRECT_URI);
+
+    let (url, _) = request().start_with(entropy(), now()).unwrap();
+    assert_eq!(query_of(&url).iter().filter(|pair| **pair == bound).count(), 1);
+    let (call, _) = request().push_with(entropy(), now()).unwrap();
+    assert_eq!(call.request().form().iter().filter(|pair| **pair == bound).count(), 1);
+    assert_eq!(by_value(request().signed(&key)).0["dpop_jkt"], thumbprint);
 }

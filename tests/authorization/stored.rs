@@ -25,7 +25,9 @@ fn a_stored_form_that_is_not_understood_says_so() {
         stored[member] = value;
         serde_json::from_value::<PendingAuthorization>(stored).unwrap_err().to_string()
     };
-    assert!(changed("version", 2.into()).contains("version 2"));
+    assert!(changed("version", 3.into()).contains("version 3"));
+    assert!(changed("version", 2.into()).contains("signed_response"));
+    assert!(changed("signed_response", true.into()).contains("signed_response"));
     for (member, value) in [
         ("state", ""),
         ("code_verifier", "short"),

@@ -13,12 +13,13 @@ use crate::jose::Algorithm;
 
 /// Reads the first block that holds a private key, or says what there is and repeats nothing of it.
 pub(super) fn read(pem: &str, algorithm: Algorithm) -> Result<Private, String> {
-    let (label, block) = private_block(pem)?;
-    if label == "ENCRYPTED PRIVATE KEY" || block.contains("Proc-Type:") {
+    let (label, content) = private_block(pem)?;
+    if label == "ENCRYPTED PRIVATE KEY" || content.contains("Proc-Type:") {
         return Err("is encrypted; decrypt it first, with `openssl pkey` for example".into());
     }
-    let (_, document) = SecretDocument::from_pem(block)
-        .map_err(|_| format!("is a PEM block {label:?} with broken base64"))?;
+    let (_, document) = SecretDocument::from_pem(&wrapped(label, content)).map_err(|_| {
+        format!("is a PEM block {label:?} with broken content; check that all its lines came through")
+    })?;
     let der = document.as_bytes();
     match label {
         "RSA PRIVATE KEY" => rsa_key(rsa::PrivateKey::from_pkcs1_der(der)),
@@ -33,20 +34,20 @@ pub(super) fn read(pem: &str, algorithm: Algorithm) -> Result<Private, String> {
     }
 }
 
-/// Finds the first block with a private key, with its label.
+/// Finds the first block with a private key: its label, and what is between its two lines.
 fn private_block(pem: &str) -> Result<(&'static str, &str), String> {
     let blocks = || pem.match_indices(BEGIN).map(|(at, _)| pem.get(at..).unwrap_or_default());
     let labelled = |labels: &[&'static str]| {
         blocks().find_map(|block| {
-            let (label, _) = block.strip_prefix(BEGIN)?.split_once("-----")?;
-            Some((*labels.iter().find(|known| **known == label)?, block))
+            let (label, rest) = block.strip_prefix(BEGIN)?.split_once("-----")?;
+            Some((*labels.iter().find(|known| **known == label)?, rest))
         })
     };
-    if let Some((label, block)) = labelled(PRIVATE) {
-        let end = format!("-----END {label}-----");
-        let end = block.find(&end).map(|at| at + end.len());
-        let block = end.and_then(|end| block.get(..end));
-        return Ok((label, block.ok_or(format!("is a PEM block {label:?} that is cut off"))?));
+    if let Some((label, rest)) = labelled(PRIVATE) {
+        return match rest.split_once(&format!("-----END {label}-----")) {
+            Some((content, _)) => Ok((label, content)),
+            None => Err(format!("is a PEM block {label:?} that is cut off")),
+        };
     }
     Err(match labelled(OTHERS) {
         Some(("OPENSSH PRIVATE KEY", _)) => {
@@ -56,6 +57,26 @@ fn private_block(pem: &str) -> Result<(&'static str, &str), String> {
         None if blocks().next().is_some() => "is missing: the PEM holds a block of another kind".into(),
         None => "is missing: the text is no PEM, which begins with `-----BEGIN PRIVATE KEY-----`".into(),
     })
+}
+
+/// Wraps a block anew, as the library asks for lines of 64 characters. Environment variables and configuration
+/// files often join or indent them.
+fn wrapped(label: &str, content: &str) -> Zeroizing<String> {
+    let length = content.len() + content.len() / 64 + 2 * (label.len() + 20);
+    let mut block = Zeroizing::new(String::with_capacity(length));
+    for part in [BEGIN, label, "-----"] {
+        block.push_str(part);
+    }
+    for (index, character) in content.chars().filter(|it| !it.is_ascii_whitespace()).enumerate() {
+        if index.is_multiple_of(64) {
+            block.push('\n');
+        }
+        block.push(character);
+    }
+    for part in ["\n-----END ", label, "-----"] {
+        block.push_str(part);
+    }
+    block
 }
 
 /// Reads the key in a block of PKCS#8 (RFC 5958 §2).

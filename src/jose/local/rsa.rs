@@ -9,7 +9,7 @@ use rsa::{BoxedUint, Pkcs1v15Sign, PrivateKey, Pss};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use zeroize::Zeroizing;
 
-use crate::jose::{Algorithm, SignerError, hmac_sha256};
+use crate::jose::{Algorithm, PublicKey, SignerError, hmac_sha256};
 
 /// An RSA key, and what its blinding is derived from.
 pub(super) struct RsaKey {
@@ -80,6 +80,27 @@ impl RsaKey {
         let seed = Zeroizing::new(hmac_sha256(&*self.seed, &counted));
         ChaCha20Rng::from_seed(*seed)
     }
+}
+
+/// Returns `Some` if the signature is the key's.
+pub(super) fn verify(algorithm: Algorithm, key: &PublicKey, message: &[u8], signature: &[u8]) -> Option<()> {
+    let [n, e] = ["n", "e"].map(|name| key.member(name));
+    let number = |bytes: Option<Vec<u8>>| {
+        let bytes = bytes?;
+        BoxedUint::from_be_slice(&bytes, u32::try_from(bytes.len()).ok()?.checked_mul(8)?).ok()
+    };
+    // This refuses a long modulus, and an exponent that would take long.
+    let key = rsa::PublicKey::new(number(n)?, number(e)?).ok()?;
+    match algorithm {
+        Algorithm::RS256 => key.verify(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(message), signature),
+        Algorithm::RS384 => key.verify(Pkcs1v15Sign::new::<Sha384>(), &Sha384::digest(message), signature),
+        Algorithm::RS512 => key.verify(Pkcs1v15Sign::new::<Sha512>(), &Sha512::digest(message), signature),
+        Algorithm::PS256 => key.verify(Pss::<Sha256>::new(), &Sha256::digest(message), signature),
+        Algorithm::PS384 => key.verify(Pss::<Sha384>::new(), &Sha384::digest(message), signature),
+        Algorithm::PS512 => key.verify(Pss::<Sha512>::new(), &Sha512::digest(message), signature),
+        _ => return None,
+    }
+    .ok()
 }
 
 /// The longest modulus that the library takes.
