@@ -1,17 +1,18 @@
-//! Authorization requests that the client pushes or signs.
+//! Authorization requests that the client pushes or signs, and responses that the server signs.
 
 use std::time::SystemTime;
 
 use libtest_mimic::Failed;
 use oauth2_proto::authorization::AuthorizationRequest;
-use oauth2_proto::{Advice, Client, ClientAuth, PendingAuthorization, Request};
+use oauth2_proto::jose::Verification;
+use oauth2_proto::{Advice, Callback, Client, ClientAuth, PendingAuthorization, Request};
 
 use super::discovery::{discover, issuer};
 use super::{Flow, check, receive, refused, send};
-use crate::browser::Browser;
+use crate::browser::{Browser, End};
 use crate::foreign::Facts;
 use crate::http;
-use crate::keys::client_key;
+use crate::keys::{Ring, client_key};
 
 pub const FLOWS: &[Flow] = &[
     Flow { title: "a request is pushed", is_offered: |facts| facts.wider.keys.pushed.is_some(), run: pushed },
@@ -34,6 +35,12 @@ pub const FLOWS: &[Flow] = &[
         title: "a signed request is pushed",
         is_offered: |facts| facts.wider.keys.signed.is_some() && facts.wider.keys.pushed.is_some(),
         run: signed_and_pushed,
+    },
+    Flow { title: "a response is signed", is_offered: |facts| facts.wider.keys.jarm, run: signed_response },
+    Flow {
+        title: "a signed response comes as a form",
+        is_offered: |facts| facts.wider.keys.jarm,
+        run: signed_form,
     },
 ];
 
@@ -101,6 +108,47 @@ fn signed_and_pushed(facts: &Facts) -> Result<(), Failed> {
     ends_with_tokens(&client, send(&call)?.url(), pending, facts)?;
     let (unsigned, _) = request(&client, facts).push(SystemTime::now())?;
     refused(send(&unsigned), "invalid_request", Advice::FixConfiguration)
+}
+
+/// JARM §§2.1, 2.3.1 and 2.4: the code and the refusal of the user, and nothing that somebody has changed.
+fn signed_response(facts: &Facts) -> Result<(), Failed> {
+    let client = client(facts, Some(&facts.client_id))?;
+    let (url, mut pending) = request(&client, facts).signed_response().start(SystemTime::now())?;
+    let callback = Browser::new().sign_in(&url, &facts.redirect_uris[0])?;
+    let keys = send(&client.fetch_keys(SystemTime::now())?)?;
+    let verification = Verification::by(&keys, &Ring);
+    let receive = |pending: &mut PendingAuthorization, callback: &str| {
+        pending.receive_signed(&client, Callback::url(callback), &verification, SystemTime::now())
+    };
+    // The first characters of the signature.
+    let dot = callback.rfind('.').ok_or("nothing is signed")?;
+    let changed = format!("{}AAAA{}", &callback[..=dot], &callback[dot + 5..]);
+    match receive(&mut pending, &changed) {
+        Ok(_) => return Err("a changed response counts".into()),
+        Err(error) => check(
+            (error.reason(), error.advice()) == (Some("signature"), Advice::KeepWaiting),
+            format!("refused otherwise: {error}"),
+        )?,
+    }
+    send(&receive(&mut pending, &callback)?)?;
+
+    let (url, mut pending) = request(&client, facts).signed_response().start(SystemTime::now())?;
+    let callback = Browser::new().refuse(&url, &facts.redirect_uris[0])?;
+    refused(receive(&mut pending, &callback), "access_denied", Advice::Declined)
+}
+
+/// JARM §2.3.3.
+fn signed_form(facts: &Facts) -> Result<(), Failed> {
+    let client = client(facts, Some(&facts.client_id))?;
+    let request = request(&client, facts).form_post().signed_response();
+    let (url, mut pending) = request.start(SystemTime::now())?;
+    let End::Form(body) = Browser::new().try_out(&url, &[&facts.redirect_uris[0]])? else {
+        return Err("the callback did not come as a form".into());
+    };
+    let keys = send(&client.fetch_keys(SystemTime::now())?)?;
+    let verification = Verification::by(&keys, &Ring);
+    let call = pending.receive_signed(&client, Callback::form(&body), &verification, SystemTime::now())?;
+    send(&call).map(drop).map_err(Failed::from)
 }
 
 fn client(facts: &Facts, client_id: Option<&str>) -> Result<Client, Failed> {
