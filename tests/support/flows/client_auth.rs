@@ -5,19 +5,26 @@ use std::time::SystemTime;
 use libtest_mimic::Failed;
 use oauth2_proto::call::Readable;
 use oauth2_proto::client_auth::Audience;
+use oauth2_proto::dpop::DpopKey;
+use oauth2_proto::jose::{Signer, SigningKey};
 use oauth2_proto::{Advice, AuthorizationServer, Call, Client, ClientAuth, Error, Response};
 
 use super::discovery::{discover, issuer};
 use super::{Flow, authorize, check, receive, refresh, refused, send};
 use crate::browser::Browser;
 use crate::foreign::Facts;
-use crate::keys::{self, Presents, client_key};
+use crate::keys::{self, Presents, client_key, client_signer, dpop_signer};
 
 pub const FLOWS: &[Flow] = &[
     Flow {
         title: "`private_key_jwt`",
         is_offered: |facts| facts.wider.keys.private_key_jwt.is_some(),
         run: private_key_jwt,
+    },
+    Flow {
+        title: "the keys of a client sign elsewhere",
+        is_offered: |facts| facts.wider.keys.private_key_jwt.is_some(),
+        run: remote_keys,
     },
     Flow {
         title: "`client_secret_jwt`",
@@ -63,6 +70,41 @@ fn private_key_jwt(facts: &Facts) -> Result<(), Failed> {
         "invalid_client",
         Advice::FixConfiguration,
     )
+}
+
+/// The client for each request gets its signatures from outside: of the assertion, and of the proof where the
+/// server knows proofs.
+fn remote_keys(facts: &Facts) -> Result<(), Failed> {
+    let client_id = facts.wider.keys.private_key_jwt.as_deref().ok_or("there is no such client")?;
+    let signers = [client_signer()?, dpop_signer()?];
+    let [key, proof_key] =
+        signers.each_ref().map(|signer| SigningKey::remote(signer.algorithm(), signer.public_key().clone()));
+    let mut client = Client::new(discover(issuer(facts)?)?, client_id, ClientAuth::private_key_jwt(key?))?;
+    if facts.wider.keys.dpop.is_some() {
+        client = client.dpop(DpopKey::new(proof_key?));
+    }
+    let signed = || -> Result<Client, Failed> {
+        let mut signing = client.signing(SystemTime::now())?;
+        while let Some(unsigned) = signing.next() {
+            let algorithm = unsigned.key().algorithm();
+            let signer = signers.iter().find(|signer| signer.algorithm() == algorithm);
+            let signature = signer.ok_or("there is no such key")?.sign(unsigned.message())?;
+            signing.signed(&signature)?;
+        }
+        Ok(signing.client()?)
+    };
+    let (url, mut pending) = authorize(&client, facts)?;
+    let callback = Browser::new().sign_in(&url, &facts.redirect_uris[0])?;
+    let mut call = receive(&signed()?, &mut pending, &callback)?;
+    let tokens = match send(&call) {
+        Err(error) if error.code() == Some("use_dpop_nonce") => {
+            call.renew(&signed()?, SystemTime::now())?;
+            send(&call)
+        }
+        result => result,
+    }?;
+    check(refresh(&client, &tokens).is_err(), "there is a request without signatures")?;
+    send(&refresh(&signed()?, &tokens)?).map(drop).map_err(Failed::from)
 }
 
 /// OpenID Connect Core §9.

@@ -6,10 +6,14 @@ use libtest_mimic::Failed;
 use oauth2_proto::call::Readable;
 use oauth2_proto::challenge::ProtectedApi;
 use oauth2_proto::dpop::DpopKey;
+use oauth2_proto::jose::Verification;
 use oauth2_proto::token::TokenType;
-use oauth2_proto::{Advice, Call, Client, ClientAuth, Error, Request, Secret, TokenResponse};
+use oauth2_proto::{
+    Advice, AuthorizationServer, Call, Client, ClientAuth, Error, Request, Secret, TokenResponse,
+};
 
-use super::discovery::{discover, issuer};
+use super::discovery::{discover, discover_openid, issuer};
+use super::openid::{Answer, authenticate};
 use super::{Flow, Shared, check, receive, refresh, send};
 use crate::browser::Browser;
 use crate::foreign::Facts;
@@ -19,6 +23,11 @@ use crate::keys::{client_key, dpop_key};
 pub const FLOWS: &[Flow] = &[
     Flow { title: "tokens are bound to a key", is_offered, run: bound_tokens },
     Flow { title: "a resource wants a proof", is_offered, run: resource },
+    Flow {
+        title: "UserInfo wants a proof",
+        is_offered: |facts| is_offered(facts) && facts.wider.keys.openid.is_some(),
+        run: userinfo,
+    },
     Flow { title: "a bound `Session` gets new tokens", is_offered, run: session },
 ];
 
@@ -69,6 +78,26 @@ fn resource(facts: &Facts) -> Result<(), Failed> {
     check(status == 401, format!("without a proof: {status}"))
 }
 
+/// RFC 9449 §7.1, with the server's own code for proofs.
+fn userinfo(facts: &Facts) -> Result<(), Failed> {
+    let client = client_at(discover_openid(facts)?, facts)?.dpop(DpopKey::new(dpop_key()?));
+    let request = client.authorize(&facts.redirect_uris[0]).scopes(&facts.scopes);
+    let call = authenticate(&client, request, facts, &mut Browser::new())?;
+    let verification = Verification::left_to_tls();
+    let mut answer = Answer::to(call)?;
+    let (tokens, id_token) = match answer.read(&verification) {
+        Err(error) if error.code() == Some("use_dpop_nonce") => {
+            answer.call.renew(&client, SystemTime::now())?;
+            Answer::to(answer.call)?.read(&verification)
+        }
+        result => result,
+    }?
+    .into_parts();
+    let call = client.userinfo(tokens.access_token(), &id_token).start(SystemTime::now())?;
+    let user = send_proved(call, &client)?;
+    check(user.subject() == id_token.subject(), format!("it is {}", user.subject()))
+}
+
 /// The session knows its key, and another holder needs it too.
 fn session(facts: &Facts) -> Result<(), Failed> {
     let client = client(facts)?.dpop(DpopKey::new(dpop_key()?));
@@ -86,9 +115,13 @@ fn session(facts: &Facts) -> Result<(), Failed> {
 }
 
 fn client(facts: &Facts) -> Result<Client, Failed> {
+    client_at(discover(issuer(facts)?)?, facts)
+}
+
+fn client_at(server: AuthorizationServer, facts: &Facts) -> Result<Client, Failed> {
     let client_id = facts.wider.keys.dpop.as_deref().ok_or("there is no such client")?;
     let auth = ClientAuth::basic(facts.client_secret.as_str());
-    Ok(Client::new(discover(issuer(facts)?)?, client_id, auth)?)
+    Ok(Client::new(server, client_id, auth)?)
 }
 
 fn exchange(client: &Client, facts: &Facts) -> Result<Call<TokenResponse>, Failed> {

@@ -193,7 +193,7 @@ fn sign_out(client: &Client, facts: &Facts, id_token: &IdToken, browser: &mut Br
 
 /// The answer to a sign-in, which can be read more than once.
 pub struct Answer {
-    call: Call<Authentication>,
+    pub call: Call<Authentication>,
     status: u16,
     headers: Vec<(String, Vec<u8>)>,
     body: Vec<u8>,
