@@ -41,7 +41,7 @@ fn no_state_of_a_small_world_with_rarer_events_breaks_a_guarantee() {
         Search { offsets: TWO, budget: Budget { sign_ins: 2, ..NOTHING }, until: 4, least: 20_000 },
         Search { offsets: TWO, budget: Budget { ends: 1, ..NOTHING }, until: 6, least: 18_000 },
         Search { offsets: TWO, budget: Budget { breaks: 1, ..NOTHING }, until: 6, least: 27_000 },
-        Search { offsets: TWO, budget: Budget { nonces: 2, copies: 1, ..NOTHING }, until: 6, least: 1_000 },
+        Search { offsets: TWO, budget: Budget { nonces: 2, copies: 1, ..NOTHING }, until: 5, least: 16_000 },
     ]);
 }
 
