@@ -81,6 +81,11 @@ impl<R: Reply> Call<R> {
         Self { request, context, has_asked_for_nonce: AtomicBool::new(false) }
     }
 
+    /// Returns the same request with another reply.
+    pub(crate) fn with_reply<S: Reply>(self, context: impl FnOnce(R::Context) -> S::Context) -> Call<S> {
+        Call::new(self.request, context(self.context))
+    }
+
     /// Returns the request to send.
     pub fn request(&self) -> &Request {
         &self.request
@@ -103,9 +108,13 @@ impl<R: Reply> Call<R> {
     ///
     /// # Errors
     ///
-    /// Misuse: a key of the client signs elsewhere ([`Client::signing`]), or its signer failed.
+    /// Misuse: a key of the client signs elsewhere ([`Client::signing`]), its signer failed, or another client
+    /// made the call.
     pub fn renew(&mut self, client: &Client, now: SystemTime) -> Result<(), Error> {
         let request = &mut self.request;
+        if client.signs() {
+            client.check_is_ours(request)?;
+        }
         if request.form().iter().any(|(name, _)| name == ASSERTION_TYPE.0)
             && let Some(assertion) = client.assertion(now)?
         {
@@ -129,6 +138,22 @@ impl<R: Reply> Call<R> {
         self.request.dpop.is_some() && self.request.header(PROOF).is_some() && error.asks_for_nonce()
     }
 
+    /// Reads the response by a reader, and completes its error.
+    pub(crate) fn read_by<'r, T>(
+        &self,
+        response: Response<'r>,
+        read: impl FnOnce(Response<'r>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.learn_nonce(&response);
+        let Response { status, retry_after, .. } = response;
+        read(response).map_err(|error| {
+            let error = self.complete(error, status, retry_after);
+            let is_asked_again =
+                self.asks_for_nonce(&error) && self.has_asked_for_nonce.swap(true, Ordering::Relaxed);
+            if is_asked_again { error.in_vain() } else { error }
+        })
+    }
+
     /// Completes the error of a reader: adds the status and the `Retry-After`, withholds the server's texts
     /// that repeat a secret of this request, and adds a hint at the configuration.
     pub(crate) fn complete(&self, error: Error, status: u16, retry_after: Option<RetryAfter>) -> Error {
@@ -148,14 +173,7 @@ impl<R: Readable> Call<R> {
     ///
     /// [`Error::advice`] says whether to send the call again.
     pub fn read(&self, response: Response<'_>) -> Result<R::Output, Error> {
-        self.learn_nonce(&response);
-        let Response { status, retry_after, .. } = response;
-        R::read(response, &self.context).map_err(|error| {
-            let error = self.complete(error, status, retry_after);
-            let is_asked_again =
-                self.asks_for_nonce(&error) && self.has_asked_for_nonce.swap(true, Ordering::Relaxed);
-            if is_asked_again { error.in_vain() } else { error }
-        })
+        self.read_by(response, |response| R::read(response, &self.context))
     }
 }
 
@@ -232,6 +250,18 @@ impl Request {
         }
     }
 
+    /// Makes a form of these pairs, whose names need no escaping. Leaves out a parameter with an empty value.
+    pub(crate) fn form_of<'a>(
+        url: Arc<str>,
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)> + Clone,
+        authorization: Option<Arc<Secret>>,
+    ) -> Self {
+        let pairs = || pairs.clone().into_iter().filter(|(_, value)| !value.is_empty());
+        let mut body = String::with_capacity(pairs().map(|(name, value)| form::room_for(name, value)).sum());
+        pairs().for_each(|(name, value)| form::push_pair(&mut body, name, value));
+        Self::form_post(url, body, authorization)
+    }
+
     /// Makes a request without a body that asks for JSON.
     pub(crate) fn without_body(
         method: &'static str,
@@ -261,16 +291,6 @@ impl Request {
     /// Sets the key that takes the nonces of the answers.
     pub(crate) fn set_dpop(&mut self, key: Option<&DpopKey>) {
         self.dpop = key.cloned();
-    }
-
-    /// Replaces the client authentication, in the header or in the form, by another `authorization` header.
-    pub(crate) fn replace_credentials(&mut self, authorization: Secret) {
-        self.remove_form_parameter("client_id");
-        self.remove_form_parameter("client_secret");
-        self.remove_form_parameter(ASSERTION_TYPE.0);
-        self.remove_form_parameter("client_assertion");
-        self.authorization = Some(Arc::new(authorization));
-        self.credentials_are_encoded = false;
     }
 
     /// Returns the method: `POST` for every request with a form.
@@ -436,6 +456,13 @@ impl Request {
                     .into(),
             );
         }
+        if error.code() == Some("invalid_client") && self.body().contains("client_assertion=") {
+            return Some(
+                "the server may not know the key, its clock may differ, or it wants its token endpoint as the audience \
+                 of an assertion: see ClientAuth::assertion_audience"
+                    .into(),
+            );
+        }
         if error.code() == Some("invalid_request") && self.body().contains("subject_token=") {
             return Some(
                 "a token exchange is refused so, too, if the server does not accept the subject token (RFC 8693 section \
@@ -555,7 +582,9 @@ const PUBLIC_MEMBERS: &[&str] = &[
     "scope",
     "software_id",
     "software_version",
+    "tls_client_auth_subject_dn",
     "token_endpoint_auth_method",
+    "token_endpoint_auth_signing_alg",
     "tos_uri",
 ];
 

@@ -42,6 +42,10 @@ pub struct Client {
     pub(crate) server: AuthorizationServer,
     client_id: String,
     pub(crate) auth: ClientAuth,
+    /// True if the program's connections present a certificate.
+    presents_certificate: bool,
+    /// Where token requests go.
+    pub(crate) token_endpoint: Endpoint,
     /// The key that tokens are bound to.
     pub(crate) dpop: Option<DpopKey>,
     /// Signatures that were made elsewhere, for one request.
@@ -63,7 +67,10 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// - Misuse: the server does not support this authentication, the `client_id` is empty or cannot be sent
+    /// - Misuse: the server does not support this authentication or the algorithm of its key, the assertions
+    ///   of this authentication are for an issuer that is not set or have no lifetime, the server's metadata
+    ///   names an unsound token endpoint for connections with a certificate, which this authentication has,
+    ///   the `client_id` is empty or cannot be sent
     ///   with this authentication, it or the secret holds a control character (such as the line break at the
     ///   end of a file), or the server is said to send `iss` and its issuer is not set.
     /// - Unsupported: the server lists its code challenge methods, and `S256` is not among them.
@@ -107,9 +114,16 @@ impl Client {
             ));
         }
         if let Some(assertions) = auth.assertions() {
+            server.check_auth_algorithm(&auth)?;
             assertions.check(&server)?;
         }
+        let presents_certificate = auth.presents_certificate();
+        let token_endpoint = server.token_endpoint_for(presents_certificate)?.clone();
+        let as_is = Digests::of(&server, &token_endpoint, &client_id, Endpoint::normalized);
+        let as_written = Digests::of(&server, &token_endpoint, &client_id, written);
         Ok(Self {
+            presents_certificate,
+            token_endpoint,
             dpop: None,
             signatures: None,
             authorization: auth.authorization(&client_id).map(Arc::new),
@@ -119,11 +133,11 @@ impl Client {
                 .as_ref()
                 .map(|endpoint| authorization_url_start(endpoint, &client_id))
                 .unwrap_or_default(),
-            started_by: StartedBy::of(&server, &client_id, Endpoint::normalized),
-            started_by_as_written: StartedBy::of(&server, &client_id, written),
+            started_by: as_is.started_by,
+            started_by_as_written: as_written.started_by,
             holder: Arc::new(Holder {
-                issued_to: IssuedTo::of(&server, &client_id, Endpoint::normalized),
-                as_written: IssuedTo::of(&server, &client_id, written),
+                issued_to: as_is.issued_to,
+                as_written: as_written.issued_to,
                 refreshes: server.check_grant_type("refresh_token").is_ok(),
                 has_own_tokens: !matches!(auth.0, Method::None)
                     && server.check_grant_type("client_credentials").is_ok(),
@@ -146,6 +160,50 @@ impl Client {
         self.holder = Arc::new(holder);
         self.dpop = Some(key);
         self
+    }
+
+    /// Returns this client for connections that present a certificate, to which the server binds its tokens
+    /// (RFC 8705 §3 and §4): its requests go to the
+    /// [addresses for such connections](AuthorizationServer::mtls_endpoint_alias), where the server has them
+    /// (RFC 8705 §5).
+    ///
+    /// [`ClientAuth::tls_client_auth`] and [`ClientAuth::self_signed_tls_client_auth`] imply it. Call it for
+    /// another authentication, or for a public client. The certificate belongs to your HTTP client; show it
+    /// to the API, too.
+    ///
+    /// Where the server has such an address for its token endpoint, sign-ins and tokens belong to that
+    /// address: [`rebind`](crate::Session::rebind) sessions of a client that presented no certificate.
+    ///
+    /// ```
+    /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Secret};
+    /// use std::time::SystemTime;
+    ///
+    /// # fn main() -> Result<(), oauth2_proto::Error> {
+    /// let server = AuthorizationServer::new(
+    ///     "https://as.example/authorize",
+    ///     "https://as.example/token",
+    /// )?
+    /// .mtls_endpoint_alias("token_endpoint", "https://mtls.as.example/token")?;
+    /// let client = Client::new(server, "client-id", ClientAuth::none())?.presents_certificate()?;
+    /// let call = client.refresh(&Secret::new("fake")).start(SystemTime::now())?;
+    /// assert_eq!(call.request().url(), "https://mtls.as.example/token");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Misuse: the server's metadata names an unsound token endpoint for such connections.
+    pub fn presents_certificate(mut self) -> Result<Self, Error> {
+        self.presents_certificate = true;
+        self.token_endpoint = self.server.token_endpoint_for(true)?.clone();
+        let digests = |spell| Digests::of(&self.server, &self.token_endpoint, &self.client_id, spell);
+        let (as_is, as_written) = (digests(Endpoint::normalized), digests(written));
+        self.started_by = as_is.started_by;
+        self.started_by_as_written = as_written.started_by;
+        let holder = Holder { issued_to: as_is.issued_to, as_written: as_written.issued_to, ..*self.holder };
+        self.holder = Arc::new(holder);
+        Ok(self)
     }
 
     /// Returns the server that this client is registered at; its [`metadata`](AuthorizationServer::metadata)
@@ -176,9 +234,31 @@ impl Client {
         Self { signatures: Some(Arc::new(signatures)), ..self.clone() }
     }
 
-    /// Returns the name of this client's authentication (RFC 8414 §2).
-    pub(crate) fn auth_method(&self) -> &'static str {
-        self.auth.method()
+    /// Returns where this client sends requests for an endpoint that not every server has; `what` is its name
+    /// in a message.
+    pub(crate) fn endpoint<'a>(
+        &'a self,
+        endpoint: &'a Option<Endpoint>,
+        what: &str,
+    ) -> Result<&'a Endpoint, Error> {
+        let alias = if self.presents_certificate { self.server.mtls_alias(what)? } else { None };
+        alias.map_or_else(|| self.server.require(endpoint, what), Ok)
+    }
+
+    /// Refuses to sign a request of another client: its server could send what was signed to ours.
+    pub(crate) fn check_is_ours(&self, request: &Request) -> Result<(), Error> {
+        let aliases = self.server.mtls_endpoint_aliases.iter().flat_map(|aliases| aliases.iter());
+        let endpoints = self.server.endpoints().into_iter().filter_map(|(_, endpoint)| endpoint);
+        let mut endpoints = endpoints.chain(aliases.map(|(_, alias)| alias));
+        let named = request.form().into_iter().find(|(name, _)| name == "client_id");
+        let is_our_name = named.is_none_or(|(_, client_id)| client_id == self.client_id);
+        match is_our_name && endpoints.any(|endpoint| endpoint.as_str() == request.url()) {
+            true => Ok(()),
+            false => Err(Error::misuse(
+                "another client made this call, or its address was changed; renew it by the client that made it, \
+                 before you change it",
+            )),
+        }
     }
 
     /// Returns whether this client started an authorization, also by the digest that an earlier version
@@ -191,6 +271,11 @@ impl Client {
     /// where [`request`](Self::request) adds it anyway.
     pub(crate) fn client_id_for_body(&self) -> &str {
         if self.authorization.is_some() { &self.client_id } else { "" }
+    }
+
+    /// Returns whether this client has keys that sign its requests.
+    pub(crate) fn signs(&self) -> bool {
+        self.auth.assertions().is_some() || self.dpop.is_some()
     }
 
     /// Returns whether this client has no credentials (RFC 6749 §2.1).
@@ -208,17 +293,19 @@ impl Client {
         more: impl Iterator<Item = (&'a str, &'a str)> + Clone,
         now: SystemTime,
     ) -> Result<Request, Error> {
-        let mut request = self.request(&self.server.token_endpoint, parameters, more, now)?;
+        let mut request = self.request(&self.token_endpoint, parameters, more, now)?;
         self.prove(&mut request, now)?;
         Ok(request)
     }
 
-    /// Adds a proof of this client's key to a token request, if it has one (RFC 9449 §5).
+    /// Adds a proof of this client's key to a token request, or to a request with a token that is bound to the
+    /// key, if the client has one (RFC 9449 §5 and §7.1).
     pub(crate) fn prove(&self, request: &mut Request, now: SystemTime) -> Result<(), Error> {
         let Some(key) = &self.dpop else { return Ok(()) };
-        let proof = match &self.signatures {
-            Some(signatures) => signatures.take_proof()?,
-            None => key.proof(request.method(), request.url(), None, now)?.sign()?,
+        let token = request.header("authorization").and_then(|header| header.strip_prefix("DPoP "));
+        let proof = match (token.map(Secret::new), &self.signatures) {
+            (None, Some(signatures)) => signatures.take_proof()?,
+            (token, _) => key.proof(request.method(), request.url(), token.as_ref(), now)?.sign()?,
         };
         request.set_proof(proof);
         Ok(())
@@ -245,17 +332,9 @@ impl Client {
             }
             (_, None) => &[client_id],
         };
-        let pairs = || {
-            let pairs = parameters
-                .iter()
-                .chain(credentials)
-                .copied()
-                .chain(more.clone().map(|pair| pair as (&str, &str)));
-            pairs.filter(|(_, value)| !value.is_empty())
-        };
-        let mut body = String::with_capacity(pairs().map(|(name, value)| form::room_for(name, value)).sum());
-        pairs().for_each(|(name, value)| form::push_pair(&mut body, name, value));
-        let mut request = Request::form_post(endpoint.to_shared(), body, self.authorization.clone());
+        let more = more.map(|pair| pair as (&str, &str));
+        let pairs = parameters.iter().chain(credentials).copied().chain(more);
+        let mut request = Request::form_of(endpoint.to_shared(), pairs, self.authorization.clone());
         request.credentials_are_encoded = self.credentials_are_encoded;
         request.set_dpop(self.dpop.as_ref());
         Ok(request)
@@ -286,20 +365,35 @@ impl fmt::Debug for Client {
     }
 }
 
+/// The digests that a client is recognised by.
+struct Digests {
+    started_by: StartedBy,
+    issued_to: IssuedTo,
+}
+
+impl Digests {
+    /// Takes the address that token requests go to, and a way to write an endpoint.
+    fn of(
+        server: &AuthorizationServer,
+        token_endpoint: &Endpoint,
+        client_id: &str,
+        spell: fn(&Endpoint) -> String,
+    ) -> Self {
+        let issuer = server.issuer.as_ref().map_or("", Issuer::as_str);
+        let authorization_endpoint = server.authorization_endpoint.as_ref().map(spell).unwrap_or_default();
+        let token_endpoint = spell(token_endpoint);
+        Self {
+            started_by: StartedBy(sha256([issuer, &authorization_endpoint, &token_endpoint, client_id])),
+            issued_to: IssuedTo(digest([&token_endpoint, client_id])),
+        }
+    }
+}
+
 /// The client that an authorization was started by: a digest of issuer, both endpoints and `client_id`.
 ///
 /// These values decide where the user and the code are sent, so the callback needs the same ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StartedBy(pub(crate) [u8; 32]);
-
-impl StartedBy {
-    fn of(server: &AuthorizationServer, client_id: &str, spell: fn(&Endpoint) -> String) -> Self {
-        let issuer = server.issuer.as_ref().map_or("", Issuer::as_str);
-        let authorization_endpoint = server.authorization_endpoint.as_ref().map(spell).unwrap_or_default();
-        let token_endpoint = spell(&server.token_endpoint);
-        Self(sha256([issuer, &authorization_endpoint, &token_endpoint, client_id]))
-    }
-}
 
 /// The client that tokens were issued to: a digest of token endpoint and `client_id`.
 ///
@@ -329,17 +423,15 @@ impl Holder {
     }
 }
 
-impl IssuedTo {
-    fn of(server: &AuthorizationServer, client_id: &str, spell: fn(&Endpoint) -> String) -> Self {
-        Self(digest([&spell(&server.token_endpoint), client_id]))
-    }
-}
-
 /// Adds to a refused client authentication those that the server supports, by their constructors.
 fn name_another_auth(refused: &Error, server: &AuthorizationServer) -> Error {
     let constructors = [
         ("client_secret_basic", "ClientAuth::basic"),
         ("client_secret_post", "ClientAuth::post"),
+        ("private_key_jwt", "ClientAuth::private_key_jwt"),
+        ("client_secret_jwt", "ClientAuth::client_secret_jwt"),
+        ("tls_client_auth", "ClientAuth::tls_client_auth"),
+        ("self_signed_tls_client_auth", "ClientAuth::self_signed_tls_client_auth"),
         ("none", "ClientAuth::none"),
     ];
     let supported = constructors.into_iter().filter(|(method, _)| server.check_auth_method(method).is_ok());
@@ -408,7 +500,13 @@ mod tests {
         for (supported, advice) in [
             (&["client_secret_post"][..], "not client_secret_basic; use ClientAuth::post"),
             (&["none", "client_secret_post"], "; use ClientAuth::post or ClientAuth::none"),
-            (&["private_key_jwt"], "not client_secret_basic; this crate has none of these"),
+            (&["private_key_jwt"], "not client_secret_basic; use ClientAuth::private_key_jwt"),
+            (
+                &["client_secret_jwt", "self_signed_tls_client_auth", "tls_client_auth"],
+                "; use ClientAuth::client_secret_jwt or ClientAuth::tls_client_auth or \
+                 ClientAuth::self_signed_tls_client_auth",
+            ),
+            (&["spiffe_jwt"], "not client_secret_basic; this crate has none of these"),
         ] {
             let server = server.clone().token_endpoint_auth_methods_supported(supported.iter().copied());
             let refused = Client::new(server, "fake-client", ClientAuth::basic("fake-secret")).unwrap_err();

@@ -24,10 +24,21 @@ use crate::jose::SigningKey;
 use crate::text::form;
 use crate::text::secret::Secret;
 
-/// The way in which a client authenticates itself at the token endpoint (RFC 6749 §2.3).
+/// The way in which a client authenticates itself at the token endpoint and at every other endpoint that asks
+/// for it (RFC 6749 §2.3).
 ///
 /// A discovered server says which ways it supports:
 /// [`supports_auth_method`](crate::discovery::Metadata::supports_auth_method).
+///
+/// | method | constructor | sent | asks for |
+/// |---|---|---|---|
+/// | `client_secret_basic` | [`basic`](Self::basic) | the secret, in a header | a secret |
+/// | `client_secret_post` | [`post`](Self::post) | the secret, in the body | a secret |
+/// | `client_secret_jwt` | [`client_secret_jwt`](Self::client_secret_jwt) | an assertion | a secret of 32 bytes |
+/// | `private_key_jwt` | [`private_key_jwt`](Self::private_key_jwt) | an assertion | a key that the server knows |
+/// | `tls_client_auth` | [`tls_client_auth`](Self::tls_client_auth) | the `client_id` | a certificate of an authority |
+/// | `self_signed_tls_client_auth` | [`self_signed_tls_client_auth`](Self::self_signed_tls_client_auth) | the `client_id` | a certificate that the server knows |
+/// | `none` | [`none`](Self::none) | the `client_id` | nothing |
 ///
 /// An empty secret is allowed (RFC 6749 §2.3.1): HTTP Basic sends it as such, and a body leaves it out.
 ///
@@ -45,6 +56,8 @@ use crate::text::secret::Secret;
 ///     (ClientAuth::basic("s&t"), Some("Basic aWQ6cyUyNnQ="), ""),
 ///     (ClientAuth::basic_unencoded("s&t"), Some("Basic aWQ6cyZ0"), ""),
 ///     (ClientAuth::post("s&t"), None, "&client_id=id&client_secret=s%26t"),
+///     (ClientAuth::tls_client_auth(), None, "&client_id=id"),
+///     (ClientAuth::self_signed_tls_client_auth(), None, "&client_id=id"),
 ///     (ClientAuth::none(), None, "&client_id=id"),
 /// ] {
 ///     let client = Client::new(server.clone(), "id", auth)?;
@@ -53,6 +66,18 @@ use crate::text::secret::Secret;
 ///     let refresh = "grant_type=refresh_token&refresh_token=fake";
 ///     assert_eq!(call.request().body(), format!("{refresh}{body}"));
 /// }
+///
+/// // An assertion is made for each request, is valid for a minute, and names this server.
+/// let server = server.issuer("https://as.example")?;
+/// let auth = ClientAuth::client_secret_jwt("fake-secret-of-32-octets-exactly")?;
+/// let client = Client::new(server, "id", auth)?;
+/// let call = client.refresh(&Secret::new("fake")).start(SystemTime::now())?;
+/// let form = call.request().form();
+/// let names: Vec<&str> = form.iter().map(|(name, _)| name.as_str()).collect();
+/// assert_eq!(
+///     names[2..],
+///     ["client_id", "client_assertion_type", "client_assertion"]
+/// );
 /// # Ok(())
 /// # }
 /// ```
@@ -102,7 +127,9 @@ impl ClientAuth {
     /// Connect Core §9).
     ///
     /// The assertion is for the server's [`issuer`](crate::AuthorizationServer::issuer), which must be set;
-    /// [`assertion_audience`](Self::assertion_audience) names another audience.
+    /// [`assertion_audience`](Self::assertion_audience) names another audience. [`jose`](crate::jose) shows
+    /// how to make a key. A server that sees an assertion again refuses it, so
+    /// [renew](crate::Call::renew) a call before you send it again.
     pub fn private_key_jwt(key: SigningKey) -> Self {
         Self(Method::Assertion(Box::new(Assertions::of_key(key))))
     }
@@ -130,12 +157,16 @@ impl ClientAuth {
 
     /// Uses `tls_client_auth`: the TLS connection of your HTTP client presents a certificate of a known
     /// authority, and the request names the client (RFC 8705 §2.1).
+    ///
+    /// Requests go to the server's [addresses for such
+    /// connections](crate::AuthorizationServer::mtls_endpoint_alias), where it has them.
     pub fn tls_client_auth() -> Self {
         Self(Method::Tls { is_self_signed: false })
     }
 
     /// Uses `self_signed_tls_client_auth`: the TLS connection of your HTTP client presents a certificate that
-    /// is registered for this client, and the request names the client (RFC 8705 §2.2).
+    /// is registered for this client, and the request names the client (RFC 8705 §2.2). Otherwise it is like
+    /// [`tls_client_auth`](Self::tls_client_auth).
     pub fn self_signed_tls_client_auth() -> Self {
         Self(Method::Tls { is_self_signed: true })
     }
@@ -163,6 +194,11 @@ impl ClientAuth {
         Self(Method::None)
     }
 
+    /// Returns whether the program's connections present a certificate.
+    pub(crate) fn presents_certificate(&self) -> bool {
+        matches!(self.0, Method::Tls { .. })
+    }
+
     /// Returns the name in `token_endpoint_auth_methods_supported` (RFC 8414 §2).
     pub(crate) fn method(&self) -> &'static str {
         match &self.0 {
@@ -173,6 +209,11 @@ impl ClientAuth {
             Method::Tls { is_self_signed: true } => "self_signed_tls_client_auth",
             Method::None => "none",
         }
+    }
+
+    /// Returns the algorithm of this client's assertions, if it makes any.
+    pub(crate) fn algorithm(&self) -> Option<&'static str> {
+        self.assertions().map(Assertions::algorithm)
     }
 
     /// Returns the client secret, for the methods that have one.

@@ -34,6 +34,9 @@
 //! # Ok::<(), oauth2_proto::Error>(())
 //! ```
 //!
+//! With the feature `keys`, `LocalKey` is such a signer for a key in a PEM file or a private JSON Web Key, and
+//! `LocalVerifier` is a verifier.
+//!
 //! A key behind async code, such as one of a key management service, is [remote](SigningKey::remote):
 //! [`Client::signing`](crate::Client::signing) gives the bytes to sign, and takes the signatures.
 //!
@@ -92,12 +95,16 @@ pub(crate) mod ids;
 mod jwt;
 mod key;
 mod key_set;
+#[cfg(feature = "keys")]
+mod local;
 mod signing;
 mod verification;
 
 pub use self::algorithm::Algorithm;
 pub use self::key::PublicKey;
 pub use self::key_set::KeySet;
+#[cfg(feature = "keys")]
+pub use self::local::{LocalKey, LocalVerifier};
 pub use self::signing::{Signer, SignerError, SigningKey, Unsigned};
 pub use self::verification::{Verification, Verifier};
 

@@ -103,12 +103,15 @@ pub use self::error::KeeperError;
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::future::ready;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::call::{Request, Response};
 use crate::client::Client;
+use crate::error::Error;
 use crate::grants::ClientCredentialsRequest;
+use crate::jose::{SignerError, Unsigned};
 use crate::keeper::shared::{Handle, Shared};
 use crate::keeper::table::Entry;
 use crate::session::{RefreshPolicy, Save, Session, Snapshot};
@@ -138,6 +141,21 @@ pub trait Runtime {
     ///
     /// Follow no redirects and do not send the request twice.
     fn send(&self, request: &Request, until: SystemTime) -> impl Future<Output = Option<Response<'static>>>;
+
+    /// Signs [`unsigned.message()`](Unsigned::message) with a key that signs elsewhere, such as one of a key
+    /// management service, and returns the signature in the form of RFC 7518 §3. Only a client with a
+    /// [remote](crate::jose::SigningKey::remote) key needs it; the default says so.
+    ///
+    /// The keeper signs before it claims a refresh, so a failure keeps no other process from refreshing. It
+    /// drops the future when a signature would come too late.
+    ///
+    /// # Errors
+    ///
+    /// Your own error. The caller gets it as [`KeeperError::Signing`].
+    fn sign(&self, unsigned: &Unsigned) -> impl Future<Output = Result<Vec<u8>, SignerError>> {
+        let _ = unsigned;
+        ready(Err(no_sign()))
+    }
 
     /// Sleeps until this time.
     fn sleep(&self, until: SystemTime) -> impl Future<Output = ()>;
@@ -330,6 +348,14 @@ impl Keeper {
         let session = self.session(key);
         async { session.await.map(drop) }
     }
+}
+
+/// Refuses to sign in a runtime that cannot.
+fn no_sign() -> SignerError {
+    Error::misuse(
+        "a key of the client signs elsewhere, and the Runtime of this keeper has no `sign`; write it",
+    )
+    .into()
 }
 
 impl Clone for Keeper {

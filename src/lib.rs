@@ -116,8 +116,10 @@
 //!   crate then builds for `wasm32-unknown-unknown`, too.
 //! - `http`: conversions from a [`Request`] into an `http::Request`, and from an `http::Response` into a
 //!   [`Response`].
+//! - `keys`: `LocalKey` and `LocalVerifier` in [`jose`], which sign and verify with RSA, P-256 and Ed25519 on
+//!   libraries in pure Rust. Without it, your program signs and verifies.
 //!
-//! Neither adds a part of the protocol; the rest of the crate is always there.
+//! None adds a part of the protocol; the rest of the crate is always there.
 //!
 //! # Modules
 //!
@@ -128,7 +130,8 @@
 //!
 //! A program for servers that it does not know in advance finds them by [`discovery`], and registers itself
 //! by [`registration`]. [`challenge`] has the header for an API and reads what the API's answer asks for;
-//! [`management`] revokes and looks up tokens. The guide has [each specification](guide::specifications) with
+//! [`management`] revokes and looks up tokens. [`oidc`] signs users in and out (OpenID Connect), with keys and
+//! signatures from [`jose`]. The guide has [each specification](guide::specifications) with
 //! its place in the crate.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -163,6 +166,7 @@ pub mod guide;
 pub mod jose;
 pub mod keeper;
 pub mod management;
+pub mod oidc;
 pub mod pleo;
 pub mod registration;
 pub mod server;

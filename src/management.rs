@@ -48,14 +48,8 @@ mod revocation;
 pub use self::introspection::{Introspection, IntrospectionRequest};
 pub use self::revocation::{Revocation, RevocationRequest};
 
-use std::iter;
-use std::time::SystemTime;
-
-use crate::call::Request;
-use crate::client::Client;
 use crate::error::Error;
 use crate::text::secret::Secret;
-use crate::text::uri::Endpoint;
 use crate::token::check_token;
 
 /// The kind of a token, in the words of `token_type_hint` (RFC 7009 §2.1).
@@ -79,16 +73,8 @@ impl TokenKind {
     }
 }
 
-/// Makes the request of a revocation or an introspection, which have the same parameters.
-fn request(
-    client: &Client,
-    endpoint: &Endpoint,
-    token: &Secret,
-    kind: Option<TokenKind>,
-    now: SystemTime,
-) -> Result<Request, Error> {
+/// Returns the parameters of a revocation or an introspection, which are the same.
+fn parameters(token: &Secret, kind: Option<TokenKind>) -> Result<[(&str, &str); 2], Error> {
     check_token("token", token.expose())?;
-    let hint = kind.map_or("", TokenKind::name);
-    let parameters = [("token", token.expose()), ("token_type_hint", hint)];
-    client.request(endpoint, &parameters, iter::empty(), now)
+    Ok([("token", token.expose()), ("token_type_hint", kind.map_or("", TokenKind::name))])
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::client_auth::ClientAuth;
 use crate::error::Error;
 use crate::text::foreign::{Foreign, ForeignAddress};
 use crate::text::json::Extras;
@@ -59,6 +60,10 @@ pub struct AuthorizationServer {
     pub(crate) token_endpoint_auth_methods_supported: Option<Vec<Cow<'static, str>>>,
     pub(crate) revocation_endpoint_auth_methods_supported: Option<Vec<Cow<'static, str>>>,
     pub(crate) introspection_endpoint_auth_methods_supported: Option<Vec<Cow<'static, str>>>,
+    pub(crate) token_endpoint_auth_signing_alg_values_supported: Option<Vec<Cow<'static, str>>>,
+    pub(crate) revocation_endpoint_auth_signing_alg_values_supported: Option<Vec<Cow<'static, str>>>,
+    pub(crate) introspection_endpoint_auth_signing_alg_values_supported: Option<Vec<Cow<'static, str>>>,
+    pub(crate) mtls_endpoint_aliases: Option<Arc<MtlsAliases>>,
     pub(crate) code_challenge_methods_supported: Option<Vec<Cow<'static, str>>>,
     pub(crate) authorization_response_iss_parameter_supported: bool,
     pub(crate) require_pushed_authorization_requests: bool,
@@ -125,6 +130,10 @@ impl AuthorizationServer {
             token_endpoint_auth_methods_supported: None,
             revocation_endpoint_auth_methods_supported: None,
             introspection_endpoint_auth_methods_supported: None,
+            token_endpoint_auth_signing_alg_values_supported: None,
+            revocation_endpoint_auth_signing_alg_values_supported: None,
+            introspection_endpoint_auth_signing_alg_values_supported: None,
+            mtls_endpoint_aliases: None,
             code_challenge_methods_supported: None,
             authorization_response_iss_parameter_supported: false,
             require_pushed_authorization_requests: false,
@@ -256,6 +265,54 @@ impl AuthorizationServer {
         self
     }
 
+    /// Sets the address of an endpoint for clients that present a certificate (RFC 8705 §5). A client that
+    /// [does](crate::Client::presents_certificate) sends its requests there, in place of the endpoint's own
+    /// address.
+    ///
+    /// `endpoint` is the member of `mtls_endpoint_aliases`: `token_endpoint`, `revocation_endpoint`,
+    /// `introspection_endpoint`, `device_authorization_endpoint` or `pushed_authorization_request_endpoint`.
+    ///
+    /// ```
+    /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Secret};
+    /// use std::time::SystemTime;
+    ///
+    /// # fn main() -> Result<(), oauth2_proto::Error> {
+    /// let server = AuthorizationServer::new(
+    ///     "https://as.example/authorize",
+    ///     "https://as.example/token",
+    /// )?
+    /// .mtls_endpoint_alias("token_endpoint", "https://mtls.as.example/token")?;
+    /// for (auth, url) in [
+    ///     (ClientAuth::tls_client_auth(), "https://mtls.as.example/token"),
+    ///     (ClientAuth::basic("fake-secret"), "https://as.example/token"),
+    /// ] {
+    ///     let client = Client::new(server.clone(), "client-id", auth)?;
+    ///     let call = client.refresh(&Secret::new("fake")).start(SystemTime::now())?;
+    ///     assert_eq!(call.request().url(), url);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - Misuse: no client of this crate sends a request to an endpoint of this name.
+    /// - The errors of [`new`](Self::new) for an endpoint.
+    pub fn mtls_endpoint_alias(mut self, endpoint: &str, url: &str) -> Result<Self, Error> {
+        let Some(name) = MtlsAliases::NAMES.into_iter().find(|name| *name == endpoint) else {
+            return Err(Error::misuse(format!(
+                "{} is no endpoint that a client with a certificate sends requests to; use {}",
+                Foreign(endpoint),
+                MtlsAliases::NAMES.join(", ")
+            )));
+        };
+        let alias = parse_endpoint(&format!("alias of the {}", spoken(name)), url)?;
+        let mut aliases = self.mtls_endpoint_aliases.as_deref().cloned().unwrap_or_default();
+        aliases.set(name, alias);
+        self.mtls_endpoint_aliases = Some(Arc::new(aliases));
+        Ok(self)
+    }
+
     /// States whether the server sends `iss` with every callback; if so, a callback without it is refused
     /// (RFC 9207 §2.4). This needs an [`issuer`](Self::issuer) to compare with.
     pub fn authorization_response_iss_parameter_supported(mut self, supported: bool) -> Self {
@@ -317,6 +374,36 @@ impl AuthorizationServer {
         methods: impl IntoIterator<Item = impl Into<String>>,
     ) -> Self {
         self.introspection_endpoint_auth_methods_supported = Some(owned(methods));
+        self
+    }
+
+    /// Lists the algorithms of assertions that the server accepts at its token endpoint, such as `ES256` (RFC
+    /// 8414 §2); [`Client::new`](crate::Client::new) refuses a key with another one.
+    pub fn token_endpoint_auth_signing_alg_values_supported(
+        mut self,
+        algorithms: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.token_endpoint_auth_signing_alg_values_supported = Some(owned(algorithms));
+        self
+    }
+
+    /// Lists the algorithms of assertions that the server accepts at its revocation endpoint (RFC 8414 §2); a
+    /// client whose key has another one refuses to revoke.
+    pub fn revocation_endpoint_auth_signing_alg_values_supported(
+        mut self,
+        algorithms: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.revocation_endpoint_auth_signing_alg_values_supported = Some(owned(algorithms));
+        self
+    }
+
+    /// Lists the algorithms of assertions that the server accepts at its introspection endpoint (RFC 8414
+    /// §2); a client whose key has another one refuses to introspect.
+    pub fn introspection_endpoint_auth_signing_alg_values_supported(
+        mut self,
+        algorithms: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.introspection_endpoint_auth_signing_alg_values_supported = Some(owned(algorithms));
         self
     }
 
@@ -403,6 +490,18 @@ impl AuthorizationServer {
         })
     }
 
+    /// Returns the address of an endpoint for clients that present a certificate, if the server has one (RFC
+    /// 8705 §5); `what` is the endpoint's name in a message.
+    pub(crate) fn mtls_alias(&self, what: &str) -> Result<Option<&Endpoint>, Error> {
+        self.mtls_endpoint_aliases.as_ref().map_or(Ok(None), |aliases| aliases.of(what))
+    }
+
+    /// Returns where a client sends its token requests.
+    pub(crate) fn token_endpoint_for(&self, presents_certificate: bool) -> Result<&Endpoint, Error> {
+        let alias = if presents_certificate { self.mtls_alias("token endpoint")? } else { None };
+        Ok(alias.unwrap_or(&self.token_endpoint))
+    }
+
     /// Returns all endpoints with their names of RFC 8414 §2.
     pub(crate) fn endpoints(&self) -> [(&'static str, Option<&Endpoint>); 10] {
         [
@@ -423,7 +522,9 @@ impl AuthorizationServer {
     /// of it.
     fn unsound_endpoint(&self, what: &str) -> Option<Error> {
         let url = self.extras.as_ref()?.get(&what.replace(' ', "_"))?.as_str()?;
-        parse_endpoint(&format!("{what} in the server's metadata"), url).err()
+        let reserved = if what == END_SESSION_ENDPOINT { LOGOUT_PARAMETERS } else { TOKEN_PARAMETERS };
+        let refused = Endpoint::parse(url, reserved).err()?;
+        Some(Error::misuse(format!("the {what} in the server's metadata {refused}")))
     }
 
     /// Refuses a grant type that the server is known not to support.
@@ -440,15 +541,26 @@ impl AuthorizationServer {
         )
     }
 
-    /// Refuses a client authentication method that another endpoint is known not to support.
-    pub(crate) fn check_auth_method_at(
+    /// Refuses an algorithm of assertions that the server is known not to accept at the token endpoint.
+    pub(crate) fn check_auth_algorithm(&self, auth: &ClientAuth) -> Result<(), Error> {
+        let supported = self.token_endpoint_auth_signing_alg_values_supported.as_deref();
+        auth.algorithm().map_or(Ok(()), |algorithm| {
+            self.check_supported("algorithms of assertions", supported, algorithm)
+        })
+    }
+
+    /// Refuses a client authentication that another endpoint is known not to support.
+    pub(crate) fn check_auth_at(
         &self,
         endpoint: &str,
-        supported: Option<&[Cow<'static, str>]>,
-        method: &str,
+        methods: Option<&[Cow<'static, str>]>,
+        algorithms: Option<&[Cow<'static, str>]>,
+        auth: &ClientAuth,
     ) -> Result<(), Error> {
         let what = format!("client authentication methods of the {endpoint}");
-        self.check_supported(&what, supported, method)
+        self.check_supported(&what, methods, auth.method())?;
+        let what = format!("algorithms of assertions of the {endpoint}");
+        auth.algorithm().map_or(Ok(()), |algorithm| self.check_supported(&what, algorithms, algorithm))
     }
 
     /// Refuses a value that a list of the server's document is known not to hold; `what` names the list in a
@@ -482,6 +594,57 @@ impl AuthorizationServer {
             _ => Ok(()),
         }
     }
+}
+
+/// The addresses of endpoints for clients that present a certificate (RFC 8705 §5).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MtlsAliases {
+    /// The sound addresses of endpoints that this crate sends requests to.
+    endpoints: Vec<(&'static str, Endpoint)>,
+    /// The other members, as the server sent them.
+    pub(crate) others: Extras,
+}
+
+impl MtlsAliases {
+    /// The endpoints that a client authenticates itself at.
+    pub(crate) const NAMES: [&'static str; 5] = [
+        "token_endpoint",
+        "revocation_endpoint",
+        "introspection_endpoint",
+        "device_authorization_endpoint",
+        "pushed_authorization_request_endpoint",
+    ];
+
+    /// Sets the alias of one of the `NAMES`.
+    pub(crate) fn set(&mut self, name: &'static str, alias: Endpoint) {
+        self.others.remove(name);
+        self.endpoints.retain(|(known, _)| *known != name);
+        self.endpoints.push((name, alias));
+    }
+
+    /// Returns the sound aliases.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &Endpoint)> {
+        self.endpoints.iter().map(|(name, alias)| (*name, alias))
+    }
+
+    /// Returns the alias of an endpoint; `what` is its name in a message.
+    ///
+    /// # Errors
+    ///
+    /// Misuse: the server's document names an unsound one. Its own address would not ask for the certificate.
+    fn of(&self, what: &str) -> Result<Option<&Endpoint>, Error> {
+        let named = what.replace(' ', "_");
+        if let Some(url) = self.others.get(&named).and_then(serde_json::Value::as_str) {
+            return parse_endpoint(&format!("alias of the {what} in the server's metadata"), url)
+                .map(|_| None);
+        }
+        Ok(self.iter().find(|(name, _)| *name == named).map(|(_, alias)| alias))
+    }
+}
+
+/// Returns the name of an endpoint as a message writes it.
+fn spoken(name: &str) -> String {
+    name.replace('_', " ")
 }
 
 /// A deviation from the specifications that servers are known for.
@@ -585,7 +748,7 @@ pub(crate) fn parse_endpoint(what: &str, url: &str) -> Result<Endpoint, Error> {
 /// Parses an end session endpoint.
 pub(crate) fn parse_end_session_endpoint(url: &str) -> Result<Endpoint, Error> {
     Endpoint::parse(url, LOGOUT_PARAMETERS)
-        .map_err(|refused| Error::misuse(format!("the end session endpoint {refused}")))
+        .map_err(|refused| Error::misuse(format!("the {END_SESSION_ENDPOINT} {refused}")))
 }
 
 /// Refuses an authorization endpoint whose own query asks for a response that the page can read.
@@ -638,13 +801,16 @@ pub(crate) const AUTHORIZATION_PARAMETERS: &[&str] = &[
     "request_uri",
     // The thumbprint of the client's own key (RFC 9449 §10).
     "dpop_jkt",
-    // Both are secrets, which a URL must not hold.
+    // These are secrets, which a URL must not hold.
     "code_verifier",
     "client_secret",
     // Only client authentication brings these, with a pushed request.
     "client_assertion",
     "client_assertion_type",
 ];
+
+/// The name of the end session endpoint in a message.
+pub(crate) const END_SESSION_ENDPOINT: &str = "end session endpoint";
 
 /// The parameters of a logout that this crate sets (OpenID Connect RP-Initiated Logout §2). Neither an
 /// endpoint's query nor an extra parameter may contain them.
@@ -675,6 +841,8 @@ const TOKEN_PARAMETERS: &[&str] = &[
     "assertion",
     "subject_token",
     "actor_token",
+    "client_assertion",
+    "client_assertion_type",
 ];
 
 #[cfg(test)]

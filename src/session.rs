@@ -677,8 +677,8 @@ impl Session {
     /// Send each call once, whatever the error advises: [`poll`](Self::poll) makes the next one. Do not
     /// cancel the task that sends, because the answer may be the only copy of the tokens.
     ///
-    /// Returns the members of the response that this crate does not read, such as an `id_token`. The session
-    /// keeps the tokens.
+    /// Returns the members of the response that this crate does not read, and the
+    /// [ID token](Extras::id_token) to check, if there is one. The session keeps the other tokens.
     ///
     /// # Errors
     ///

@@ -169,7 +169,8 @@ impl TokenResponse {
         self.scope.as_ref().map(Scope::tokens)
     }
 
-    /// Returns a member that this crate does not read, such as `id_token`.
+    /// Returns a member that this crate does not read, such as `patient`. The `id_token` is not among them: it
+    /// is [checked](Self::id_token) first.
     pub fn extra(&self, name: &str) -> Option<&Value> {
         self.extras.get(name)
     }
@@ -177,6 +178,10 @@ impl TokenResponse {
     /// Returns all members that this crate does not read.
     pub fn extras(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.extras.iter()
+    }
+
+    pub(crate) fn known_extras(&self) -> &Extras {
+        &self.extras
     }
 
     /// Takes out the members that this crate does not read.

@@ -1,5 +1,8 @@
 //! Any bytes may arrive: nothing panics, and nothing is accepted that must be refused.
 
+#[allow(dead_code, reason = "this program needs a part of it")]
+#[path = "support/bound.rs"]
+mod bound;
 #[path = "support/responses.rs"]
 mod responses;
 mod support;
@@ -289,6 +292,27 @@ proptest! {
     }
 
     #[test]
+    fn any_answer_to_a_bound_request(
+        status: u16, lines in prop::collection::vec((prop_oneof![Just("www-authenticate".to_owned()),
+        Just("DPoP-Nonce".to_owned()), any::<String>()], prop_oneof![Just("DPoP error=use_dpop_nonce".to_owned()),
+        any::<String>()]), 0..6), method: String, url: String,
+    ) {
+        let key = bound::key(0);
+        let token = Secret::new("fake-token");
+        let api = ProtectedApi::new(["https://api.example"]).unwrap();
+        let _ = api.bound_request(&key, &token, &method, &url);
+        let mut request = api.bound_request(&key, &token, "GET", "https://api.example/a").unwrap();
+        let repeated = (0..5).filter(|_| {
+            matches!(request.received(status, lines.iter().map(|(name, value)| (name, value))), Ok(true))
+        });
+        prop_assert!(repeated.count() <= 1);
+        // Whatever the nonce was, the proof is sound.
+        let [_, (_, proof)] = request.headers(now()).unwrap();
+        let nonce = bound::Proof::parse(proof.expose()).nonce().map(str::to_owned);
+        prop_assert!(nonce.is_none_or(|nonce| !nonce.is_empty() && nonce.bytes().all(|it| it.is_ascii_graphic())));
+    }
+
+    #[test]
     fn a_pending_authorization_survives_serialisation(
         verifier: [u8; 32], state: [u8; 32], scope in "[!#-\\[\\]-~]{1,20}", lifetime in 0..1_000_000_u64,
     ) {
@@ -373,6 +397,103 @@ proptest! {
                 let mut session = Session::restore(&client(), snapshot.clone(), policy, now())
                     .unwrap_or_else(|_| Session::rebind(&client(), snapshot, policy, now()));
                 let _ = (session.poll(now()), session.access_token(now()));
+            }
+        }
+    }
+}
+
+#[cfg(feature = "keys")]
+mod keys {
+    use oauth2_proto::Entropy;
+    use oauth2_proto::jose::{Algorithm, LocalKey, LocalVerifier, PublicKey, Signer, Verifier};
+    use proptest::prelude::*;
+
+    const ALGORITHMS: [Algorithm; 5] =
+        [Algorithm::ES256, Algorithm::EdDSA, Algorithm::RS256, Algorithm::PS256, Algorithm::ES384];
+
+    const PEMS: [&str; 8] = [
+        include_str!("keys/pem/rsa.pkcs8.pem"),
+        include_str!("keys/pem/rsa.pkcs1.pem"),
+        include_str!("keys/pem/rsa-pss.pkcs8.pem"),
+        include_str!("keys/pem/p256.pkcs8.pem"),
+        include_str!("keys/pem/p256.sec1.pem"),
+        include_str!("keys/pem/ed25519.pkcs8.pem"),
+        include_str!("keys/pem/p384.sec1.pem"),
+        include_str!("keys/pem/encrypted.pkcs8.pem"),
+    ];
+
+    /// Reads a key, and signs with it if it is one.
+    fn read(read: impl Fn(Algorithm) -> Result<LocalKey, oauth2_proto::Error>) {
+        for algorithm in ALGORITHMS {
+            match read(algorithm) {
+                Ok(key) => {
+                    let signature = key.sign(b"message").unwrap();
+                    assert!(LocalVerifier.verifies(algorithm, key.public_key(), b"message", &signature));
+                }
+                Err(error) => assert!(error.to_string().starts_with("misuse: "), "{error}"),
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn any_text_as_a_pem_file(text: String, label in "(EC |RSA |ENCRYPTED |)PRIVATE KEY", base64 in "[A-Za-z0-9+/]{0,40}={0,3}") {
+            for text in [&text, &base64, &format!("-----BEGIN {label}-----{base64}-----END {label}-----")] {
+                read(|algorithm| LocalKey::from_pem(text, algorithm));
+            }
+        }
+
+        /// Changed bytes in a key, which keep its encoding in base64 sound.
+        #[test]
+        fn any_change_of_a_pem_file(pem in 0..PEMS.len(), at: prop::sample::Index, changed in "[A-Za-z0-9+/]{1,8}", cut: bool) {
+            let pem = PEMS[pem];
+            let at = 28 + at.index(pem.len() - 60);
+            let rest = pem.get(at + if cut { changed.len() } else { 0 }..).unwrap();
+            let text = format!("{}{changed}{rest}", &pem[..at]);
+            read(|algorithm| LocalKey::from_pem(&text, algorithm));
+        }
+
+        #[test]
+        fn any_member_of_a_private_json_web_key(index in 0..6_usize, name in 0..8_usize, value: String, number in "[A-Za-z0-9_-]{0,400}") {
+            let samples: Vec<serde_json::Value> = serde_json::from_str(include_str!("keys/samples.json")).unwrap();
+            let name = ["d", "p", "q", "n", "e", "x", "y", "crv"][name];
+            for value in [value, number] {
+                let mut jwk = samples[index]["jwk"].clone();
+                jwk[name] = value.into();
+                read(|algorithm| LocalKey::from_jwk(&jwk.to_string(), algorithm));
+                let _ = LocalKey::from_jwk(jwk[name].as_str().unwrap(), Algorithm::ES256);
+            }
+        }
+
+        /// No bytes are a signature of a key that nobody has used; any members make a key that is refused.
+        #[test]
+        fn any_signature_with_any_key(
+            signature in prop::collection::vec(any::<u8>(), 0..300),
+            point in prop::array::uniform32(any::<u8>()),
+            number in prop::collection::vec(any::<u8>(), 250..300),
+            exponent in prop::collection::vec(any::<u8>(), 1..10),
+        ) {
+            use base64::Engine;
+            let text = |bytes: &[u8]| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
+            let mut signature = signature;
+            for length in [signature.len(), 64, 256] {
+                signature.resize(length, 1);
+                for jwk in [
+                    serde_json::json!({"kty": "EC", "crv": "P-256", "x": text(&point), "y": text(&point)}),
+                    serde_json::json!({"kty": "OKP", "crv": "Ed25519", "x": text(&point)}),
+                    serde_json::json!({"kty": "RSA", "n": text(&number), "e": text(&exponent)}),
+                ] {
+                    let Ok(key) = PublicKey::from_jwk(&jwk.to_string()) else { continue };
+                    for algorithm in ALGORITHMS {
+                        prop_assert!(!LocalVerifier.verifies(algorithm, &key, b"message", &signature));
+                    }
+                }
+                for algorithm in [Algorithm::ES256, Algorithm::EdDSA] {
+                    let key = LocalKey::generate_with(algorithm, Entropy::from_bytes([1; 128])).unwrap();
+                    prop_assert!(!LocalVerifier.verifies(algorithm, key.public_key(), b"message", &signature));
+                }
             }
         }
     }

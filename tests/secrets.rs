@@ -2,6 +2,9 @@
 
 #![allow(clippy::disallowed_methods, reason = "a test measures its time")]
 
+#[allow(dead_code, reason = "this program needs a part of it")]
+#[path = "support/bound.rs"]
+mod bound;
 #[path = "support/responses.rs"]
 mod responses;
 mod support;
@@ -13,7 +16,9 @@ use std::time::{Instant, SystemTime};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oauth2_proto::challenge::{Challenges, ProtectedApi, StepUp, StepUpPolicy};
+use oauth2_proto::client_auth::Audience;
 use oauth2_proto::discovery::{ResourceDiscovery, ServerDiscovery};
+use oauth2_proto::dpop::DpopKey;
 use oauth2_proto::grants::device::{self, PendingDevice};
 use oauth2_proto::grants::token_type;
 use oauth2_proto::jose::{Algorithm, KeySet, PublicKey, SigningKey, Verification, Verifier};
@@ -82,6 +87,10 @@ fn no_public_type_prints_a_secret() {
         ClientAuth::basic("planted-client-secret"),
         ClientAuth::basic_unencoded("planted-client-secret"),
         ClientAuth::post("planted-client-secret"),
+        ClientAuth::client_secret_jwt_with("planted-client-secret-of-32-octets", entropy())
+            .unwrap()
+            .assertion_audience(Audience::TokenEndpoint),
+        ClientAuth::tls_client_auth(),
         ClientAuth::none(),
     ] {
         printed.debug("ClientAuth", &auth);
@@ -381,6 +390,71 @@ fn a_server_that_echoes_a_secret_is_not_repeated() {
     printed.holds_no_secret();
 }
 
+/// An assertion and a proof are random, so each part of them is the mark.
+#[test]
+fn neither_an_assertion_nor_a_proof_nor_a_signature_is_printed() {
+    let public_key = PublicKey::from_jwk(
+        r#"{"kty":"EC","crv":"P-256","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs",
+            "y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA"}"#,
+    );
+    let key = SigningKey::remote_with(Algorithm::ES256, public_key.unwrap(), entropy()).unwrap();
+    let server = server().issuer("https://as.example").unwrap();
+    let by_secret =
+        ClientAuth::client_secret_jwt_with("planted-client-secret-of-32-octets", entropy()).unwrap();
+    for auth in [ClientAuth::private_key_jwt(key.clone()), by_secret] {
+        let client = Client::new(server.clone(), "fake-client", auth).unwrap();
+        let client = client.dpop(DpopKey::new(key.clone()));
+        let mut printed = Printed::default();
+        let mut marks = Vec::new();
+        let mut signing = client.signing(now()).unwrap();
+        while let Some(unsigned) = signing.next() {
+            printed.debug("Unsigned", unsigned);
+            printed.debug("SigningKey", unsigned.key());
+            marks.extend(parts(std::str::from_utf8(unsigned.message()).unwrap()));
+            printed.debug("Signing", &signing);
+            printed.error("wrong length", &signing.signed(&[0x5a; 63]).unwrap_err());
+            signing.signed(&[0x5a; 64]).unwrap();
+        }
+        printed.debug("Signing, signed", &signing);
+        let client = signing.client().unwrap();
+        printed.debug("Client, signed", &client);
+        let token = Secret::new("planted-token");
+        let call = client.refresh(&token).start(now()).unwrap();
+        printed.debug("Call", &call);
+        printed.debug("Request", call.request());
+        printed.error("used twice", &client.refresh(&token).start(now()).unwrap_err());
+        let form = call.request().form();
+        let assertion = form.iter().find(|(name, _)| name == "client_assertion").unwrap();
+        let proof = call.request().header("dpop").unwrap();
+        for secret in [assertion.1.as_str(), proof] {
+            marks.extend(parts(secret));
+            for part in std::iter::once(secret.to_owned()).chain(parts(secret)) {
+                let body = serde_json::json!({
+                    "error": "invalid_client", "error_description": format!("bad {part}"),
+                    "error_uri": format!("https://as.example/?{part}"), "extra": part,
+                });
+                let body = body.to_string();
+                printed.error(
+                    "echo",
+                    &call.read(Response::new(401, [("a", "b")], body.as_bytes())).unwrap_err(),
+                );
+            }
+        }
+        assert!(marks.len() >= 5, "there are assertions and proofs");
+        printed.holds_no_secret();
+        for (what, text) in &printed.0 {
+            for mark in &marks {
+                assert!(!text.contains(mark.as_str()), "{what} prints {mark}: {text}");
+            }
+        }
+    }
+}
+
+/// The parts of a token that are secret: its claims, and its signature if there is one.
+fn parts(jwt: &str) -> Vec<String> {
+    jwt.split('.').skip(1).map(str::to_owned).collect()
+}
+
 #[test]
 fn neither_a_revocation_nor_an_introspection_prints_a_secret() {
     let mut printed = Printed::default();
@@ -434,6 +508,140 @@ fn neither_a_revocation_nor_an_introspection_prints_a_secret() {
 }
 
 #[test]
+fn no_part_of_a_sign_in_prints_a_secret() {
+    let mut printed = Printed::default();
+    let server = server().issuer("https://as.example").unwrap();
+    let server = server.jwks_uri("https://as.example/keys?key=planted").unwrap();
+    let server = server.userinfo_endpoint("https://as.example/userinfo?key=planted").unwrap();
+    let client = client_of(server.end_session_endpoint("https://as.example/logout?key=planted").unwrap());
+    let request = client.authorize(REDIRECT_URI).parameter("login_hint", "planted-hint").openid();
+    printed.debug("AuthenticationRequest", &request);
+    let (_, mut pending) = request.start_with(entropy(), now()).unwrap();
+    printed.debug("PendingAuthentication", &pending);
+    let stored = serde_json::to_value(&pending).unwrap();
+    let nonce = stored["nonce"].as_str().unwrap();
+    let callback = format!("code=planted-code&state={}", pending.state());
+    let call = pending.receive(&client, callback.as_str(), now()).unwrap();
+    printed.debug("Call", &call);
+    for printed in [format!("{pending:?}"), format!("{call:?}")] {
+        assert!(!printed.contains(nonce), "{printed}");
+    }
+
+    let claims = serde_json::json!({"iss": "https://as.example", "sub": "planted-user", "aud": ["fake-client"],
+        "exp": 1_700_000_300, "iat": 1_700_000_000, "nonce": nonce, "sid": "planted-session",
+        "email": "planted@example.com", "acr": "planted-acr", "amr": ["planted-amr"]});
+    let with = |name: &str, value: serde_json::Value| {
+        let mut claims = claims.clone();
+        claims[name] = value;
+        claims
+    };
+    let token = |claims: &serde_json::Value| {
+        let part = |json: &str| URL_SAFE_NO_PAD.encode(json);
+        format!("{}.{}.cGxhbnRlZA", part(r#"{"alg":"RS256","planted":"planted"}"#), part(&claims.to_string()))
+    };
+    let body = |id_token: &str| {
+        serde_json::json!({"access_token": "planted-access", "token_type": "Bearer", "id_token": id_token})
+            .to_string()
+    };
+    let tls = Verification::left_to_tls();
+    printed.debug("Verification", &tls);
+    let read = |id_token: &str| call.authenticate(json(&body(id_token)), &tls, now());
+    let authentication = read(&token(&claims)).unwrap();
+    printed.debug("Authentication", &authentication);
+    printed.debug("TokenResponse", authentication.tokens());
+    printed.debug("UncheckedIdToken", &authentication.tokens().id_token().unwrap());
+    let id_token = authentication.id_token();
+    printed.debug("IdToken", id_token);
+    printed.debug("PreviousIdToken", &id_token.to_previous());
+    for (name, value) in [
+        ("iss", "https://planted@evil.example/?planted"),
+        ("sub", ""),
+        ("aud", "planted"),
+        ("exp", "planted"),
+        ("nonce", "planted"),
+        ("azp", "planted"),
+        ("amr", "planted"),
+        ("auth_time", "planted"),
+        ("at_hash", "planted"),
+    ] {
+        printed.error("authenticate", &read(&token(&with(name, value.into()))).unwrap_err());
+    }
+    for broken in ["planted", "planted.planted.planted", ""] {
+        printed.error("authenticate", &read(broken).unwrap_err());
+    }
+
+    let access_token = Secret::new("planted-access");
+    let request = client.userinfo(&access_token, id_token);
+    printed.debug("UserInfoRequest", &request);
+    let call = request.start(now()).unwrap();
+    printed.debug("Call", &call);
+    let user = call.read(json(r#"{"sub":"planted-user","email":"planted@example.com"}"#)).unwrap();
+    printed.debug("UserInfo", &user);
+    for body in [
+        r#"{"sub":"planted-other"}"#,
+        r#"{"sub":["planted"]}"#,
+        r#"{"error":"invalid_token","error_description":"planted-access"}"#,
+        "planted",
+    ] {
+        printed.error("read", &call.read(json(body)).unwrap_err());
+        printed.error("read_signed", &call.read_signed(json(body), &tls, now()).unwrap_err());
+    }
+    let signed = token(&with("iss", "https://planted@evil.example".into()));
+    printed.error("read_signed", &call.read_signed(json(&signed), &tls, now()).unwrap_err());
+
+    let request = client
+        .logout()
+        .id_token_hint(id_token.as_secret())
+        .parameter("logout_hint", "planted")
+        .post_logout_redirect_uri("https://app.example/bye?key=planted");
+    printed.debug("LogoutRequest", &request);
+    let (_, pending) = request.start_with(entropy()).unwrap();
+    printed.debug("PendingLogout", &pending);
+    assert!(!format!("{pending:?}").contains("CQkJ"), "it prints its state");
+    printed.error("receive", &pending.receive("state=planted").unwrap_err());
+    let hint = client.logout().id_token_hint(id_token.as_secret());
+    printed.error("start", &hint.parameter("state", "planted").start_with(entropy()).unwrap_err());
+
+    let secret = Secret::new("planted-client-secret-of-32-bytes-or-more");
+    let by_secret = Verification::by_client_secret(&secret);
+    printed.debug("Verification", &by_secret);
+    for body in ["logout_token=planted", "logout_token=a.b.planted", "planted"] {
+        printed.error("logout token", &client.read_logout_token(body, &by_secret, now()).unwrap_err());
+    }
+    let set = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"planted","d":"planted"}],"planted":"planted"}"#;
+    printed.debug("KeySet", &KeySet::from_json(set, now()).unwrap());
+    printed.error("KeySet", &KeySet::from_json("planted", now()).unwrap_err());
+    let call = client.fetch_keys(now()).unwrap();
+    printed.debug("Call", &call);
+    printed.error("fetch_keys", &call.read(json(r#"{"keys":"planted"}"#)).unwrap_err());
+    printed.holds_no_secret();
+}
+
+/// Neither does the token that ends sessions.
+#[test]
+fn no_logout_token_prints_whom_it_names() {
+    let mut printed = Printed::default();
+    let claims = serde_json::json!({"iss": "https://as.example", "sub": "planted-user", "aud": "fake-client",
+        "exp": 1_700_000_300, "iat": 1_700_000_000, "jti": "planted-id", "sid": "planted-session",
+        "events": {"http://schemas.openid.net/event/backchannel-logout": {}}});
+    let part = |json: &str| URL_SAFE_NO_PAD.encode(json);
+    let body = format!("logout_token={}.{}.ZmFrZQ", part(r#"{"alg":"EdDSA"}"#), part(&claims.to_string()));
+    struct Accepts;
+    impl Verifier for Accepts {
+        fn verifies(&self, _: Algorithm, _: &PublicKey, _: &[u8], _: &[u8]) -> bool {
+            true
+        }
+    }
+    let keys = r#"{"keys":[{"kty":"OKP","crv":"Ed25519",
+        "x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs"}]}"#;
+    let keys = KeySet::from_json(keys, now()).unwrap();
+    let client = client_of(server().issuer("https://as.example").unwrap());
+    let logout = client.read_logout_token(&body, &Verification::by(&keys, &Accepts), now()).unwrap();
+    printed.debug("LogoutToken", &logout);
+    printed.holds_no_secret();
+}
+
+#[test]
 fn no_part_of_a_token_in_use_prints_a_secret() {
     let mut printed = Printed::default();
     let token = Secret::new("planted-7Token");
@@ -476,6 +684,54 @@ fn no_part_of_a_token_in_use_prints_a_secret() {
             }
             printed.debug("StepUp", &step_up);
         }
+    }
+    printed.holds_no_secret();
+}
+
+/// A proof is a secret: whoever has it and the token makes one request.
+#[test]
+fn no_part_of_a_bound_token_prints_a_secret() {
+    let mut printed = Printed::default();
+    let key = bound::key(0);
+    let client = client().dpop(key.clone());
+    printed.debug("Client with a key", &client);
+    let call = client.refresh(&Secret::new("planted-7Refresh")).start(now()).unwrap();
+    let proof = call.request().header("dpop").unwrap().to_owned();
+    printed.debug("Call with a proof", &call);
+    printed.debug("Request with a proof", call.request());
+
+    // The server repeats the proof, and sends a nonce.
+    let body = format!(r#"{{"error":"invalid_dpop_proof","error_description":"{proof}"}}"#);
+    let response = Response::new(400, [("dpop-nonce", "planted-7Nonce")], body.as_bytes());
+    printed.debug("Response with a nonce", &response);
+    let error = call.read(response).unwrap_err();
+    assert_eq!(error.description(), Some(WITHHELD));
+    printed.error("a proof in an error", &error);
+    printed.debug("DpopKey with a nonce", &key);
+
+    let api = ProtectedApi::new(["https://api.example"]).unwrap();
+    let token = Secret::new("planted-7Token");
+    let url = "https://api.example/v1?planted=planted";
+    let mut request = api.bound_request(&key, &token, "GET", url).unwrap();
+    printed.debug("BoundRequest", &request);
+    let headers = request.headers(now()).unwrap();
+    printed.debug("BoundRequest::headers", &headers);
+    printed.debug("BoundRequest::unsigned", &request.unsigned(now()).unwrap());
+    printed.error("BoundRequest::signed", &request.signed(b"planted").unwrap_err());
+    let asks =
+        [("www-authenticate", "DPoP error=use_dpop_nonce, planted=planted"), ("dpop-nonce", "planted")];
+    assert!(request.received(401, asks).unwrap());
+    printed.error("BoundRequest::received", &request.received(401, asks).unwrap_err());
+    for (token, url) in [("planted\n", url), ("planted", "https://planted.example/planted")] {
+        let error = api.bound_request(&key, &Secret::new(token), "GET", url).unwrap_err();
+        // An address that the program passed is shown, without its query.
+        let shown = format!("{error} {error:?}").replace("https://planted.example/planted", "");
+        printed.display("ProtectedApi::bound_request", &shown);
+    }
+    let headers: Vec<_> = headers.iter().map(|(_, value)| value.expose().to_owned()).collect();
+    for secret in headers.iter().chain([&proof]) {
+        let secret = secret.rsplit(' ').next().unwrap();
+        assert!(printed.0.iter().all(|(_, text)| !text.contains(secret)), "{secret}");
     }
     printed.holds_no_secret();
 }
@@ -1078,6 +1334,71 @@ fn no_part_of_a_discovery_prints_a_secret() {
     let server = AuthorizationServer::without_authorization_endpoint("https://as.example?planted").unwrap();
     printed.debug("AuthorizationServer", &server);
     assert!(printed.0.len() > 60, "most of these are broken");
+    printed.holds_no_secret();
+}
+
+/// Each private member is `planted`, again and again, which is lawful base64url.
+#[cfg(feature = "keys")]
+#[test]
+fn no_ready_made_key_prints_its_private_part() {
+    use oauth2_proto::dpop::DpopKey;
+    use oauth2_proto::jose::{Algorithm, LocalKey, SigningKey};
+    use serde_json::{Value, json};
+
+    let d = format!("{}A", "planted".repeat(6));
+    let p256 = json!({"kty": "EC", "crv": "P-256", "d": d,
+        "x": "cdGGSddKiCGPPPBCg8GGeiUyh4SJYogFazIdIPMIYgU", "y": "3H1F2rAMHH1TTgbwdshNDyWgcpMFflRq15_v6AR5Etc"});
+    let ed25519 =
+        json!({"kty": "OKP", "crv": "Ed25519", "d": d, "x": "X_2Fv4mpaFI4KStLjhDElZdE8UoqSO-uoD2vdAAyqGQ"});
+    let mut printed = Printed::default();
+    for (jwk, algorithm) in [(&p256, Algorithm::ES256), (&ed25519, Algorithm::EdDSA)] {
+        let read = || LocalKey::from_jwk(&jwk.to_string(), algorithm).unwrap();
+        printed.debug("LocalKey", &read());
+        printed.debug("LocalKey::to_pem", &read().to_pem().unwrap());
+        let key = SigningKey::new_with(read(), entropy()).unwrap();
+        printed.debug("SigningKey", &key);
+        printed.debug("DpopKey", &DpopKey::new(key.clone()));
+        printed.debug("ClientAuth", &ClientAuth::private_key_jwt(key));
+        // In a list of numbers, as a derived `Debug` of the bytes would print it.
+        for (what, text) in &printed.0 {
+            assert!(!text.contains("166, 86, 167, 181"), "{what} prints a private number: {text}");
+        }
+        let pem = read().to_pem().unwrap();
+        let block: Vec<_> = pem.expose().lines().collect();
+        for (name, value) in [
+            ("d", json!("planted=")),
+            ("d", json!(["planted"])),
+            ("d", json!("planted")),
+            ("x", json!("planted")),
+            ("y", json!(["planted"])),
+            ("kty", json!("RSA")),
+            ("kty", json!(["planted"])),
+            ("oth", json!("planted")),
+            ("use", json!("planted")),
+            ("key_ops", json!(["planted"])),
+            ("alg", json!("planted")),
+        ] {
+            let mut changed = jwk.clone();
+            changed[name] = value;
+            for text in [changed.to_string(), changed.to_string().replace('}', "")] {
+                if let Err(error) = LocalKey::from_jwk(&text, algorithm) {
+                    printed.error("LocalKey::from_jwk", &error);
+                }
+            }
+        }
+        for text in [
+            jwk.to_string(),
+            format!("{}\nplanted\n{}", block[0], block[block.len() - 1]),
+            format!("{}\nplanted", block[0]),
+            "-----BEGIN planted-----\nplanted\n-----END planted-----".to_owned(),
+            "-----BEGIN EC PRIVATE KEY-----\nProc-Type: planted\n\n-----END EC PRIVATE KEY-----".to_owned(),
+        ] {
+            printed.error("LocalKey::from_pem", &LocalKey::from_pem(&text, algorithm).unwrap_err());
+        }
+        let wrong = LocalKey::from_pem(pem.expose(), Algorithm::RS256).unwrap_err();
+        assert!(block[1..block.len() - 1].iter().all(|line| !wrong.to_string().contains(line)));
+    }
+    assert!(matches!(p256["d"], Value::String(_)) && printed.0.len() > 40);
     printed.holds_no_secret();
 }
 

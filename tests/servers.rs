@@ -19,6 +19,8 @@ mod flows;
 mod foreign;
 #[path = "../examples/support/http.rs"]
 mod http;
+#[path = "support/keys.rs"]
+mod keys;
 #[path = "support/matrix.rs"]
 mod matrix;
 #[path = "support/store.rs"]

@@ -13,7 +13,7 @@ program=$root/target/debug/mcp-client
 logs=$root/target/mcp-conformance
 
 # The scenarios in which the client signs with a key.
-NEEDS_A_KEY="auth/client-credentials-jwt auth/dpop auth/dpop-nonce auth/wif-jwt-bearer"
+NEEDS_A_KEY="auth/client-credentials-jwt auth/dpop auth/dpop-nonce"
 SCENARIOS=33
 
 main() {
@@ -64,6 +64,11 @@ client() {
     flags+=(--client-id-url https://conformance-test.local/client-metadata.json)
     case $MCP_CONFORMANCE_SCENARIO in
     auth/client-credentials-*) flags+=(--client-credentials) ;;
+    auth/wif-jwt-bearer)
+        flags+=(--workload-identity)
+        MCP_WORKLOAD_TOKEN=$(context valid_jwt)
+        export MCP_WORKLOAD_TOKEN
+        ;;
     auth/enterprise-managed-authorization)
         flags+=(--identity-provider "$(context idp_issuer)" --identity-provider-client-id "$(context idp_client_id)")
         MCP_ID_TOKEN=$(context idp_id_token)

@@ -97,7 +97,7 @@ assert.deepEqual(tokens.missing_scopes, ["export:write"]);
 assert.equal(await apiStatus(tokens.access_token), 200);
 console.log("the code was exchanged, and the API accepts the access token");
 
-const refresh = succeed("refresh");
+const refresh = succeed("refresh", { now: now() });
 const refreshed = succeed("read", await send(refresh));
 assert(refreshed.refresh_token_is_new, "the refresh token was not replaced");
 assert.notEqual(refreshed.access_token, tokens.access_token);

@@ -12,6 +12,7 @@ use crate::challenge::StepUp;
 use crate::client::Client;
 use crate::error::Error;
 use crate::jose::SigningKey;
+use crate::oidc::AuthenticationRequest;
 use crate::server::{AUTHORIZATION_PARAMETERS, AuthorizationServer, is_response_mode};
 use crate::text::foreign::{Foreign, ForeignAddress};
 use crate::text::form;
@@ -31,6 +32,7 @@ impl Client {
             parameters: Vec::new(),
             lifetime: PendingAuthorization::LIFETIME,
             key: None,
+            is_authentication: false,
             signed_response: false,
         }
     }
@@ -86,6 +88,8 @@ pub struct AuthorizationRequest<'a> {
     pub(super) lifetime: Duration,
     /// The key that signs the request.
     pub(super) key: Option<&'a SigningKey>,
+    /// True if the callback brings an ID token, which is checked.
+    is_authentication: bool,
     /// True if the response is to be signed, too.
     pub(super) signed_response: bool,
 }
@@ -118,6 +122,30 @@ impl<'a> AuthorizationRequest<'a> {
         step_up.parameters().fold(self, |request, (name, value)| request.parameter(name, value))
     }
 
+    /// Asks for an ID token, too (OpenID Connect Core §3.1.2.1): adds the scope `openid`, and the `nonce` that
+    /// ties the ID token to this request. Call it last.
+    ///
+    /// The [`oidc`](crate::oidc) module has an example.
+    pub fn openid(mut self) -> AuthenticationRequest<'a> {
+        self.wanted.scope.add_missing([OPENID]);
+        self.is_authentication = true;
+        AuthenticationRequest::new(self)
+    }
+
+    pub(crate) fn client(&self) -> &'a Client {
+        self.client
+    }
+
+    /// Returns the value of a parameter that was added.
+    pub(crate) fn parameter_value(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| &**value)
+    }
+
+    /// Adds the nonce of an ID token.
+    pub(crate) fn set_nonce(&mut self, nonce: &str) {
+        self.parameters.push(("nonce", Cow::Owned(nonce.to_owned())));
+    }
+
     /// Sets how long the user may take to come back, in whole seconds, instead of
     /// [`PendingAuthorization::LIFETIME`].
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
@@ -141,6 +169,7 @@ impl<'a> AuthorizationRequest<'a> {
     /// - a parameter has no name, is given twice (also once by its method and once by
     ///   [`parameter`](Self::parameter)), is one that this crate sets or excludes, or is in the
     ///   authorization endpoint's own query;
+    /// - the scope `openid` is among the scopes, and [`openid`](Self::openid) was not called;
     /// - the server does not support the authorization code grant, or takes pushed or signed requests only
     ///   ([`push`](Self::push), [`signed`](Self::signed)).
     #[cfg(feature = "os-random")]
@@ -173,6 +202,12 @@ impl<'a> AuthorizationRequest<'a> {
     /// Checks everything, and draws what is random. Whichever way the request takes, it begins here.
     pub(super) fn begin(mut self, entropy: &Entropy, now: SystemTime) -> Result<Begun<'a>, Error> {
         self.wanted.check()?;
+        if !self.is_authentication && self.wanted.scope.tokens().any(|scope| scope == OPENID) {
+            return Err(Error::misuse(
+                "the scope openid asks for an ID token, which only AuthorizationRequest::openid() checks; call it \
+                 before `start`, or leave the scope out",
+            ));
+        }
         let server = &self.client.server;
         server.check_grant_type("authorization_code")?;
         server.require(&server.authorization_endpoint, "authorization endpoint")?;
@@ -375,6 +410,9 @@ pub(super) fn short_url(endpoint: &Endpoint, client_id: &str) -> String {
     form::push_pair(&mut query, "client_id", client_id);
     format!("{address}?{query}")
 }
+
+/// The scope that asks for an ID token (OpenID Connect Core §3.1.2.1).
+const OPENID: &str = "openid";
 
 impl fmt::Debug for AuthorizationRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -70,6 +70,13 @@ impl Assertions {
         }
     }
 
+    pub(super) fn algorithm(&self) -> &'static str {
+        match &self.key {
+            Key::Private(key) => key.algorithm().name(),
+            Key::Secret(..) => HS256,
+        }
+    }
+
     pub(super) fn secret(&self) -> Option<&Secret> {
         match &self.key {
             Key::Private(_) => None,
@@ -131,7 +138,7 @@ impl Assertions {
         match &self.key {
             Key::Private(key) => key.unsigned(typ, &claims).map(Assertion::Unsigned),
             Key::Secret(secret, _) => {
-                let message = jose::message(&Header { typ, alg: "HS256", kid: None, jwk: None }, &claims)?;
+                let message = jose::message(&Header { typ, alg: HS256, kid: None, jwk: None }, &claims)?;
                 Ok(Assertion::Signed(signed_by_secret(secret, &message)))
             }
         }
@@ -142,7 +149,8 @@ impl Assertions {
             Audience::Issuer => server.issuer.as_ref().map(Issuer::as_str).ok_or_else(|| {
                 Error::misuse(
                     "the assertion is for the server's issuer, which is not set; set \
-                     AuthorizationServer::issuer, or choose Audience::TokenEndpoint",
+                     AuthorizationServer::issuer or, for a server without one, choose \
+                     Audience::TokenEndpoint by ClientAuth::assertion_audience",
                 )
             }),
             Audience::TokenEndpoint => Ok(server.token_endpoint.as_str()),
@@ -163,6 +171,9 @@ impl fmt::Debug for Key {
         }
     }
 }
+
+/// HMAC with SHA-256, which takes the client secret as its key (RFC 7518 §3.2).
+const HS256: &str = "HS256";
 
 /// The lifetime of an assertion unless the program sets another: a minute.
 const LIFETIME: Duration = Duration::from_secs(60);

@@ -45,12 +45,12 @@ impl Client {
     ///
     /// Misuse: a signer in this process failed.
     pub fn signing(&self, now: SystemTime) -> Result<Signing, Error> {
-        let mut signing = Signing { client: self.clone(), assertion: None, proof: None };
+        let mut signing = Signing { client: Box::new(self.clone()), assertion: None, proof: None };
         if let Some(assertions) = self.auth.assertions() {
             signing.assertion = Some(assertions.next(&self.server, self.client_id(), now)?.sign_here()?);
         }
         if let Some(key) = &self.dpop {
-            let proof = key.proof("POST", self.server.token_endpoint.as_str(), None, now)?;
+            let proof = key.proof("POST", self.token_endpoint.as_str(), None, now)?;
             signing.proof = Some(Assertion::Unsigned(proof).sign_here()?);
         }
         Ok(signing)
@@ -66,7 +66,7 @@ impl Client {
 /// The signatures for one request, as they arrive; made by [`Client::signing`].
 #[must_use = "sign what `next` returns, then take the client"]
 pub struct Signing {
-    client: Client,
+    client: Box<Client>,
     assertion: Option<Assertion>,
     proof: Option<Assertion>,
 }

@@ -1,6 +1,7 @@
 //! The document of an authorization server (RFC 8414 §2): its reader, its stored form, and a view of it.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::de::Error as _;
@@ -11,8 +12,8 @@ use serde_json::{Map, Value};
 use crate::answer;
 use crate::error::Error;
 use crate::server::{
-    AuthorizationServer, Leniency, UNNAMED, parse_authorization_endpoint, parse_end_session_endpoint,
-    parse_endpoint,
+    AuthorizationServer, Leniency, MtlsAliases, UNNAMED, parse_authorization_endpoint,
+    parse_end_session_endpoint, parse_endpoint,
 };
 use crate::text::json::{self, Extras, Member};
 use crate::text::secret::is_printable;
@@ -159,6 +160,34 @@ impl<'a> Metadata<'a> {
         texts(&self.0.introspection_endpoint_auth_methods_supported)
     }
 
+    /// Returns the algorithms of assertions that authenticate a client; `None` means unknown.
+    pub fn token_endpoint_auth_signing_alg_values_supported(
+        &self,
+    ) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
+        texts(&self.0.token_endpoint_auth_signing_alg_values_supported)
+    }
+
+    /// Returns the algorithms of assertions at the revocation endpoint; `None` means unknown.
+    pub fn revocation_endpoint_auth_signing_alg_values_supported(
+        &self,
+    ) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
+        texts(&self.0.revocation_endpoint_auth_signing_alg_values_supported)
+    }
+
+    /// Returns the algorithms of assertions at the introspection endpoint; `None` means unknown.
+    pub fn introspection_endpoint_auth_signing_alg_values_supported(
+        &self,
+    ) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
+        texts(&self.0.introspection_endpoint_auth_signing_alg_values_supported)
+    }
+
+    /// Returns the address of an endpoint, such as `token_endpoint`, for clients that present a certificate
+    /// (RFC 8705 §5).
+    pub fn mtls_endpoint_alias(&self, endpoint: &str) -> Option<&'a str> {
+        let mut aliases = self.0.mtls_endpoint_aliases.as_deref()?.iter();
+        aliases.find(|(name, _)| *name == endpoint).map(|(_, alias)| alias.as_str())
+    }
+
     /// Returns the code challenge methods; `None` means that PKCE is not announced.
     pub fn code_challenge_methods_supported(&self) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
         texts(&self.0.code_challenge_methods_supported)
@@ -242,7 +271,7 @@ fn texts<'a>(list: &'a Option<Vec<Cow<'static, str>>>) -> Option<impl Iterator<I
 }
 
 /// The members of a document that have a fixed kind, in the order in which [`read`] takes them apart.
-pub(super) const NAMES: &[&str; 24] = &[
+pub(super) const NAMES: &[&str; 28] = &[
     "issuer",
     "authorization_endpoint",
     "token_endpoint",
@@ -260,6 +289,10 @@ pub(super) const NAMES: &[&str; 24] = &[
     "token_endpoint_auth_methods_supported",
     "revocation_endpoint_auth_methods_supported",
     "introspection_endpoint_auth_methods_supported",
+    "token_endpoint_auth_signing_alg_values_supported",
+    "revocation_endpoint_auth_signing_alg_values_supported",
+    "introspection_endpoint_auth_signing_alg_values_supported",
+    MTLS_ENDPOINT_ALIASES,
     "code_challenge_methods_supported",
     "id_token_signing_alg_values_supported",
     "authorization_response_iss_parameter_supported",
@@ -268,6 +301,8 @@ pub(super) const NAMES: &[&str; 24] = &[
     CLIENT_ID_METADATA_DOCUMENT,
     SETTINGS,
 ];
+
+const MTLS_ENDPOINT_ALIASES: &str = "mtls_endpoint_aliases";
 
 const REQUIRES_PUSHED: &str = "require_pushed_authorization_requests";
 
@@ -292,7 +327,7 @@ pub(super) struct Document<'a> {
 ///
 /// Invalid: a member is of the wrong kind, there is no token endpoint, or the address of the token or the
 /// authorization endpoint is unsound.
-pub(super) fn read<'a>(members: [Member<'a>; 24], mut extras: Extras) -> Result<Document<'a>, Error> {
+pub(super) fn read<'a>(members: [Member<'a>; 28], mut extras: Extras) -> Result<Document<'a>, Error> {
     let [
         issuer,
         authorization_endpoint,
@@ -311,6 +346,10 @@ pub(super) fn read<'a>(members: [Member<'a>; 24], mut extras: Extras) -> Result<
         auth_methods,
         revocation_auth_methods,
         introspection_auth_methods,
+        auth_algorithms,
+        revocation_auth_algorithms,
+        introspection_auth_algorithms,
+        mtls_aliases,
         challenge_methods,
         id_token_algorithms,
         sends_iss,
@@ -376,6 +415,21 @@ pub(super) fn read<'a>(members: [Member<'a>; 24], mut extras: Extras) -> Result<
             introspection_auth_methods,
             &mut server.introspection_endpoint_auth_methods_supported,
         ),
+        (
+            "token_endpoint_auth_signing_alg_values_supported",
+            auth_algorithms,
+            &mut server.token_endpoint_auth_signing_alg_values_supported,
+        ),
+        (
+            "revocation_endpoint_auth_signing_alg_values_supported",
+            revocation_auth_algorithms,
+            &mut server.revocation_endpoint_auth_signing_alg_values_supported,
+        ),
+        (
+            "introspection_endpoint_auth_signing_alg_values_supported",
+            introspection_auth_algorithms,
+            &mut server.introspection_endpoint_auth_signing_alg_values_supported,
+        ),
         ("code_challenge_methods_supported", challenge_methods, &mut server.code_challenge_methods_supported),
         (
             "id_token_signing_alg_values_supported",
@@ -386,6 +440,7 @@ pub(super) fn read<'a>(members: [Member<'a>; 24], mut extras: Extras) -> Result<
         let texts = answer::texts(name, member)?;
         *list = texts.map(|texts| texts.into_iter().map(Cow::Owned).collect());
     }
+    server.mtls_endpoint_aliases = mtls_endpoint_aliases(mtls_aliases)?.map(Arc::new);
     server.authorization_response_iss_parameter_supported =
         answer::boolean("authorization_response_iss_parameter_supported", sends_iss)?.unwrap_or_default();
     server.require_pushed_authorization_requests =
@@ -419,6 +474,36 @@ fn optional_endpoint(
     }
 }
 
+/// Reads the addresses of endpoints for clients that present a certificate (RFC 8705 §5).
+fn mtls_endpoint_aliases(member: Member<'_>) -> Result<Option<MtlsAliases>, Error> {
+    let members = match member {
+        Member::Absent => return Ok(None),
+        member => match member.into_value() {
+            Some(Value::Object(members)) => members,
+            _ => return Err(Error::invalid("mtls_endpoint_aliases is no object, or there twice")),
+        },
+    };
+    let mut aliases = MtlsAliases::default();
+    for (name, value) in members {
+        let known = MtlsAliases::NAMES.into_iter().find(|known| *known == name);
+        match (known, &value) {
+            (_, Value::Null) => {}
+            (Some(known), Value::String(url)) => match parse_endpoint(known, url) {
+                Ok(alias) => aliases.set(known, alias),
+                // `MtlsAliases::of` says what is wrong with it.
+                Err(_) => aliases.others.insert(name, value),
+            },
+            (Some(known), _) => {
+                return Err(Error::invalid(format!("{known} in mtls_endpoint_aliases is no text")));
+            }
+            (None, Value::String(_)) => aliases.others.insert(name, value),
+            // No address.
+            (None, _) => {}
+        }
+    }
+    Ok(Some(aliases))
+}
+
 /// Writes the document of RFC 8414 §2, with the settings that this RFC does not define under `oauth2_proto`.
 impl Serialize for AuthorizationServer {
     fn serialize<S: Serializer>(&self, target: S) -> Result<S::Ok, S::Error> {
@@ -429,6 +514,18 @@ impl Serialize for AuthorizationServer {
             (
                 "introspection_endpoint_auth_methods_supported",
                 &self.introspection_endpoint_auth_methods_supported,
+            ),
+            (
+                "token_endpoint_auth_signing_alg_values_supported",
+                &self.token_endpoint_auth_signing_alg_values_supported,
+            ),
+            (
+                "revocation_endpoint_auth_signing_alg_values_supported",
+                &self.revocation_endpoint_auth_signing_alg_values_supported,
+            ),
+            (
+                "introspection_endpoint_auth_signing_alg_values_supported",
+                &self.introspection_endpoint_auth_signing_alg_values_supported,
             ),
             ("code_challenge_methods_supported", &self.code_challenge_methods_supported),
             ("id_token_signing_alg_values_supported", &self.id_token_signing_alg_values_supported),
@@ -447,6 +544,12 @@ impl Serialize for AuthorizationServer {
             if let Some(list) = list {
                 document.serialize_entry(name, list)?;
             }
+        }
+        if let Some(aliases) = &self.mtls_endpoint_aliases {
+            let known = aliases.iter().map(|(name, alias)| (name, Value::from(alias.as_str())));
+            let others = aliases.others.iter().map(|(name, value)| (name, value.clone()));
+            let members: BTreeMap<&str, Value> = known.chain(others).collect();
+            document.serialize_entry(MTLS_ENDPOINT_ALIASES, &members)?;
         }
         if self.authorization_response_iss_parameter_supported {
             document.serialize_entry("authorization_response_iss_parameter_supported", &true)?;

@@ -215,7 +215,9 @@ impl Readable for ServerMetadata {
         }
         let server = document.server;
         check_endpoints(&server)?;
-        for endpoint in server.endpoints().iter().filter_map(|(_, endpoint)| *endpoint) {
+        let aliases = server.mtls_endpoint_aliases.iter().flat_map(|aliases| aliases.iter());
+        let aliases = aliases.map(|(_, alias)| alias);
+        for endpoint in server.endpoints().iter().filter_map(|(_, endpoint)| *endpoint).chain(aliases) {
             answer::check_host("the endpoint", endpoint.as_str(), "the server", &context.asked)?;
         }
         check_support(&server, context.requires_pkce)?;

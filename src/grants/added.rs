@@ -20,7 +20,7 @@ impl<'a> Added<'a> {
 
     /// Refuses the first parameter that must not be sent.
     pub(super) fn check(&self, client: &Client) -> Result<(), Error> {
-        let endpoint = client.server.token_endpoint.parameters();
+        let endpoint = client.token_endpoint.parameters();
         let mut sent: BTreeSet<Cow<'_, str>> = endpoint.map(|(name, _)| name).collect();
         for (name, _) in &self.0 {
             let is_repeated = !sent.insert(Cow::Borrowed(name));

@@ -169,7 +169,7 @@ impl<'a> DeviceAuthorizationRequest<'a> {
         wanted.check()?;
         let server = &client.server;
         let endpoint =
-            server.require(&server.device_authorization_endpoint, "device authorization endpoint")?;
+            client.endpoint(&server.device_authorization_endpoint, "device authorization endpoint")?;
         server.check_grant_type(GRANT_TYPE)?;
         let parameters = [("client_id", client.client_id_for_body()), ("scope", wanted.scope.as_str())];
         let request = client.request(endpoint, &parameters, wanted.resource_parameters(), now)?;

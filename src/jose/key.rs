@@ -154,6 +154,13 @@ impl PublicKey {
         URL_SAFE_NO_PAD.encode(self.digest())
     }
 
+    /// Returns the key for a set of keys: with its identifier and its use (RFC 7517 §4).
+    pub(crate) fn to_jwk(&self) -> serde_json::Value {
+        let kid = self.key_id.iter().map(|kid| ("kid", kid.as_str()));
+        let members = self.members().into_iter().chain(kid).chain([("use", "sig")]);
+        members.map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
     /// Returns the bytes of the thumbprint.
     pub(crate) fn digest(&self) -> [u8; 32] {
         // The members are in the order that RFC 7638 §3.3 asks for, and need no escapes.
@@ -188,6 +195,18 @@ impl PublicKey {
             named => named == Some(algorithm),
         };
         is_of_kind && self.is_for_signatures && self.algorithm.as_deref().is_none_or(is_named)
+    }
+
+    /// Refuses an algorithm whose signatures are not made with such a key.
+    pub(crate) fn must_fit(&self, algorithm: Algorithm) -> Result<(), Error> {
+        match self.fits(algorithm) {
+            true => Ok(()),
+            false => Err(Error::misuse(format!(
+                "a signature of {algorithm} is not made with this {} key, or the key is for something else; \
+                 pass the algorithm that belongs to the key (RFC 7518 section 3.1)",
+                self.key_type()
+            ))),
+        }
     }
 
     /// Returns whether signatures of any known algorithm are made with such a key.
@@ -245,7 +264,7 @@ const NAMES: &[&str; 9] = &["kty", "crv", "x", "y", "n", "e", "kid", "alg", "use
 /// The members of private and symmetric keys (RFC 7518 §6.2.2, §6.3.2 and §6.4.1).
 const PRIVATE: &[&str] = &["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
-fn text(name: &str, member: Member<'_>) -> Result<Option<String>, String> {
+pub(super) fn text(name: &str, member: Member<'_>) -> Result<Option<String>, String> {
     match member {
         Member::Absent => Ok(None),
         Member::Text(text) if !text.is_empty() => Ok(Some(text.to_owned())),

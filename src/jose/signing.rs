@@ -96,15 +96,8 @@ impl SigningKey {
 
     fn at(place: Place, entropy: &Entropy) -> Result<Self, Error> {
         let key = Self(Arc::new(Inner { place, ids: Ids::new(entropy) }));
-        match key.public_key().fits(key.algorithm()) {
-            true => Ok(key),
-            false => Err(Error::misuse(format!(
-                "a signature of {} is not made with this {} key, or the key is for something else; pass the \
-                 algorithm that belongs to the key (RFC 7518 section 3.1)",
-                key.algorithm(),
-                key.public_key().key_type()
-            ))),
-        }
+        key.public_key().must_fit(key.algorithm())?;
+        Ok(key)
     }
 
     /// Returns the algorithm of the signatures.

@@ -11,9 +11,12 @@ use std::time::SystemTime;
 
 use crate::call::{Request, Response};
 use crate::client::Client;
+use crate::client_auth::Signing;
 use crate::grants::ClientCredentialsRequest;
+use crate::jose::{SignerError, Unsigned};
 use crate::keeper::errands::{Errand, Errands, Refreshed};
 use crate::keeper::error::KeeperError;
+use crate::keeper::no_sign;
 use crate::keeper::table::{Answer, Ask, Entry, Table};
 use crate::session::{RefreshPolicy, Save, Session, Snapshot};
 use crate::text::secret::Secret;
@@ -39,6 +42,20 @@ pub trait Runtime {
     ///
     /// Follow no redirects and do not send the request twice.
     fn send(&self, request: &Request, until: SystemTime) -> Option<Response<'static>>;
+
+    /// Signs [`unsigned.message()`](Unsigned::message) with a key that signs elsewhere, such as one of a key
+    /// management service, and returns the signature in the form of RFC 7518 §3. Only a client with a
+    /// [remote](crate::jose::SigningKey::remote) key needs it; the default says so.
+    ///
+    /// The keeper signs before it claims a refresh, so a failure keeps no other process from refreshing. Limit its time.
+    ///
+    /// # Errors
+    ///
+    /// Your own error. The caller gets it as [`KeeperError::Signing`].
+    fn sign(&self, unsigned: &Unsigned) -> Result<Vec<u8>, SignerError> {
+        let _ = unsigned;
+        Err(no_sign())
+    }
 
     /// Sleeps until this time.
     fn sleep(&self, until: SystemTime);
@@ -220,14 +237,17 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
         let mut refreshed = None;
         while let Some(errand) = self.with_entry(key, |entry, now| entry.next(now, true)) {
             let done = match errand {
-                Errand::Load => self.store.load(key).map(|snapshot| {
+                Errand::Load => self.store.load(key).map_err(KeeperError::store).map(|snapshot| {
                     self.with(key, |errands, now| errands.loaded(snapshot, now));
                 }),
-                Errand::Swap(save) => self.store.compare_and_swap(key, &save).map(|accepted| {
-                    self.with(key, |errands, now| errands.swapped(save, accepted, now));
-                    // The tokens are stored before the program's code runs, which may panic.
-                    self.log(key, &mut refreshed);
-                }),
+                Errand::Swap(save) => {
+                    self.store.compare_and_swap(key, &save).map_err(KeeperError::store).map(|accepted| {
+                        self.with(key, |errands, now| errands.swapped(save, accepted, now));
+                        // The tokens are stored before the program's code runs, which may panic.
+                        self.log(key, &mut refreshed);
+                    })
+                }
+                Errand::Sign { signing, .. } => self.sign(key, signing).map_err(KeeperError::signing),
                 Errand::Send { call, until } => {
                     let answer = self.runtime.send(call.request(), until);
                     refreshed = Some(self.with(key, |errands, now| errands.answered(call, answer, now)));
@@ -241,7 +261,6 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
                 Errand::Token(_) | Errand::NoToken(_) => break,
             };
             if let Err(error) = done {
-                let error = KeeperError::store(error);
                 self.with_entry(key, |entry, _| {
                     entry.failed(error);
                     entry.is_served = false;
@@ -251,6 +270,14 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
         }
         job.is_over = true;
         self.log(key, &mut refreshed);
+    }
+
+    fn sign(&self, key: &str, mut signing: Signing) -> Result<(), SignerError> {
+        while let Some(unsigned) = signing.next() {
+            let signature = self.runtime.sign(unsigned)?;
+            signing.signed(&signature)?;
+        }
+        Ok(self.with(key, |errands, now| errands.signed(signing, now))?)
     }
 
     fn log(&self, key: &str, refreshed: &mut Option<Refreshed>) {

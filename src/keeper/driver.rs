@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
-use crate::call::{Request, Response};
+use crate::client_auth::Signing;
+use crate::jose::SignerError;
 use crate::keeper::errands::{Errand, Errands, Refreshed, after};
 use crate::keeper::error::KeeperError;
 use crate::keeper::jobs::{Jobs, race, unless_it_panics};
@@ -117,8 +118,17 @@ impl<S: Store, R: Runtime> Driver<S, R> {
             entry.next(now, is_awaited)
         }) {
             match errand {
+                Errand::Sign { signing, until } => {
+                    let signed = self.meanwhile(key, async { Some(self.sign(signing).await) }, until).await;
+                    let late = || Err("no signature came in time".into());
+                    let signing = signed.unwrap_or_else(late).map_err(KeeperError::signing)?;
+                    self.shared
+                        .with(key, |errands, now| errands.signed(signing, now))
+                        .map_err(KeeperError::Misuse)?;
+                }
                 Errand::Send { call, until } => {
-                    let answer = self.send(key, call.request(), until).await;
+                    let send = self.runtime.send(call.request(), until);
+                    let answer = self.meanwhile(key, send, until).await;
                     *refreshed =
                         Some(self.shared.with(key, |errands, now| errands.answered(call, answer, now)));
                 }
@@ -148,15 +158,28 @@ impl<S: Store, R: Runtime> Driver<S, R> {
             }
             Errand::Sleep(until) => race(self.runtime.sleep(until), self.shared.order(key)).await,
             Errand::NoToken(error) => return Err(error),
-            // `carry_out_all` sends, and `Entry::next` keeps the outcomes.
-            Errand::Send { .. } | Errand::Token(_) => {}
+            // `carry_out_all` signs and sends, and `Entry::next` keeps the outcomes.
+            Errand::Sign { .. } | Errand::Send { .. } | Errand::Token(_) => {}
         }
         Ok(())
     }
 
-    /// Sends a request. Gives up at `until`. Meanwhile, saves a new sign-in or an end of the authorization.
-    async fn send(&self, key: &str, request: &Request, until: SystemTime) -> Option<Response<'static>> {
-        let send = self.runtime.send(request, until);
+    async fn sign(&self, mut signing: Signing) -> Result<Signing, SignerError> {
+        while let Some(unsigned) = signing.next() {
+            let signature = self.runtime.sign(unsigned).await?;
+            signing.signed(&signature)?;
+        }
+        Ok(signing)
+    }
+
+    /// Awaits an answer or a signature. Gives up at `until`. Meanwhile, saves a new sign-in or an end of the
+    /// authorization.
+    async fn meanwhile<T>(
+        &self,
+        key: &str,
+        work: impl Future<Output = Option<T>>,
+        until: SystemTime,
+    ) -> Option<T> {
         let give_up = async {
             self.runtime.sleep(until).await;
             None
@@ -173,7 +196,7 @@ impl<S: Store, R: Runtime> Driver<S, R> {
                 }
             }
         };
-        race(send, race(give_up, save)).await
+        race(work, race(give_up, save)).await
     }
 
     fn log(&self, key: &str, refreshed: &mut Option<Refreshed>) {

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::call::{Call, Response};
 use crate::client::Client;
+use crate::client_auth::Signing;
 use crate::error::Error;
 use crate::grants::ClientCredentialsRequest;
 use crate::keeper::error::KeeperError;
@@ -26,6 +27,14 @@ pub enum Errand {
     Load,
     /// Store the snapshot by compare-and-swap, then call [`Errands::swapped`].
     Swap(Save),
+    /// Have the messages of `signing` signed, then call [`Errands::signed`]. Comes before a claim, and only
+    /// for a client whose key [signs elsewhere](crate::jose::SigningKey::remote).
+    Sign {
+        /// What to sign.
+        signing: Signing,
+        /// The time until which the signatures may arrive. After that, report nothing.
+        until: SystemTime,
+    },
     /// Send the request, then call [`Errands::answered`].
     Send {
         /// The request, and the only reader of its answer.
@@ -96,6 +105,8 @@ impl fmt::Display for Refreshed {
 ///                 let accepted = store.compare_and_swap(key, &save)?;
 ///                 errands.swapped(save, accepted, now());
 ///             }
+///             // Comes only if a key of the client signs elsewhere.
+///             Errand::Sign { .. } => unreachable!(),
 ///             Errand::Send { call, until } => {
 ///                 let answer = http.send(call.request(), until);
 ///                 println!("{}", errands.answered(call, answer, now()));
@@ -128,6 +139,14 @@ pub struct Errands {
     waiting_since: Option<SystemTime>,
     /// True if a request has ended since then.
     has_sent: bool,
+    /// The signatures of the next request, if a key of the client signs elsewhere.
+    signed: Option<Box<Signed>>,
+}
+
+/// A client with the signatures for one request, and the time at which they arrived.
+struct Signed {
+    client: Client,
+    at: SystemTime,
 }
 
 impl Errands {
@@ -145,6 +164,7 @@ impl Errands {
             has_slept: false,
             waiting_since: None,
             has_sent: false,
+            signed: None,
         }
     }
 
@@ -173,6 +193,7 @@ impl Errands {
             None => {}
         }
         let (is_outdated, deadline) = (self.is_outdated(now), self.deadline(now));
+        let lacks_signatures = self.lacks_signatures(now);
         let Some(session) = &mut self.session else {
             return self.after_a_look(KeeperError::SignIn(Reason::NotSignedIn), now);
         };
@@ -185,15 +206,24 @@ impl Errands {
                 Some(token) => Errand::Token(token),
                 None => self.not_now(now, WaitReason::Pause),
             },
+            // A claim would keep the other holders from a refresh while a key does not sign.
+            (Step::Save(save), ..) if save.claims && lacks_signatures && !is_outdated => self.sign(now),
             // A claim and a first sign-in need a fresh load. Everything else is known to this holder only,
             // and is saved at once.
             (Step::Save(save), ..) if !((save.claims || is_first_save) && is_outdated) => Errand::Swap(save),
-            (Step::Send { until }, ..) => match session.send(&self.client, now) {
-                Ok(Some(call)) => Errand::Send { call, until },
-                // Does not happen, because `poll` has just returned `Send`.
-                Ok(None) => self.sleep(after(now, READ_AGAIN_AFTER)),
-                Err(error) => Errand::NoToken(KeeperError::Misuse(error)),
-            },
+            // The store was slow, so that the signatures are too old.
+            (Step::Send { .. }, ..) if lacks_signatures && is_outdated => Errand::Load,
+            (Step::Send { .. }, ..) if lacks_signatures => self.sign(now),
+            (Step::Send { until }, ..) => {
+                let signed = self.signed.take();
+                let client = signed.as_deref().map_or(&*self.client, |signed| &signed.client);
+                match session.send(client, now) {
+                    Ok(Some(call)) => Errand::Send { call, until },
+                    // Does not happen, because `poll` has just returned `Send`.
+                    Ok(None) => self.sleep(after(now, READ_AGAIN_AFTER)),
+                    Err(error) => Errand::NoToken(KeeperError::Misuse(error)),
+                }
+            }
             _ if is_outdated => Errand::Load,
             (Step::Reauthorize(reason), _, None) => self.after_a_look(self.no_token(reason), now),
             (_, Err(error), _) => self.after_a_look(KeeperError::Misuse(error), now),
@@ -209,6 +239,22 @@ impl Errands {
             (Step::Idle(_) | Step::Save(_), Ok(()), None) => {
                 self.wait(after(now, READ_AGAIN_AFTER), WaitReason::Pause, now)
             }
+        }
+    }
+
+    /// Returns whether the next request needs signatures that are made elsewhere, and that are not there or
+    /// too old.
+    fn lacks_signatures(&self, now: SystemTime) -> bool {
+        let is_fresh =
+            |signed: &Signed| now.duration_since(signed.at).is_ok_and(|age| age < SIGN_AGAIN_AFTER);
+        self.client.lacks_signatures() && !self.signed.as_deref().is_some_and(is_fresh)
+    }
+
+    fn sign(&mut self, now: SystemTime) -> Errand {
+        self.signed = None;
+        match self.client.signing(now) {
+            Ok(signing) => Errand::Sign { signing, until: after(now, self.policy.max_request()) },
+            Err(error) => Errand::NoToken(KeeperError::Misuse(error)),
         }
     }
 
@@ -316,6 +362,36 @@ impl Errands {
             self.wishes.are_refused();
             (self.read_at, self.reads_since_refusal) = (None, Some(0));
         }
+    }
+
+    /// Takes the signatures that [`Errand::Sign`] asked for. If a signature cannot be made, report nothing:
+    /// nothing was claimed or sent, and the errand comes again.
+    ///
+    /// ```
+    /// use oauth2_proto::jose::SignerError;
+    /// use oauth2_proto::keeper::Errands;
+    /// use oauth2_proto::{Error, client_auth::Signing};
+    /// use std::time::SystemTime;
+    ///
+    /// fn sign(
+    ///     errands: &mut Errands,
+    ///     mut signing: Signing,
+    ///     key: impl Fn(&[u8]) -> Result<Vec<u8>, SignerError>,
+    /// ) -> Result<(), SignerError> {
+    ///     while let Some(unsigned) = signing.next() {
+    ///         let signature = key(unsigned.message())?;
+    ///         signing.signed(&signature)?;
+    ///     }
+    ///     Ok(errands.signed(signing, SystemTime::now())?)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Misuse: a signature is missing.
+    pub fn signed(&mut self, signing: Signing, now: SystemTime) -> Result<(), Error> {
+        self.signed = Some(Box::new(Signed { client: signing.client()?, at: now }));
+        Ok(())
     }
 
     /// Takes the answer to a call; `None` if none came in time. Returns the outcome, to log.
@@ -565,6 +641,9 @@ const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// The time to the first load that looks for another holder's outcome.
 const FIRST_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The age at which signatures are made anew. A server compares the time in them with its clock.
+const SIGN_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// What a store does wrong that refuses a save again and again.
 const HIDDEN: &str = "the store refuses to save and shows nothing newer; test the store by its contract";

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::error::{Advice, Error};
+use crate::jose::SignerError;
 use crate::session::{Reason, Session, Trouble, TroubleKind, WaitReason};
 use crate::text::time::{system_time, unix};
 
@@ -51,10 +52,13 @@ pub enum KeeperError {
     /// The store failed. The keeper still has what it could not save, and tries again at your next call at
     /// the latest.
     Store(Arc<dyn StdError + Send + Sync>),
+    /// A key that signs elsewhere did not sign. Nothing was claimed or sent, and the keeper asks for the
+    /// signature again at your next call. Check the key and the service that holds it.
+    Signing(Arc<dyn StdError + Send + Sync>),
     /// The program uses the keeper wrongly; for example, the tokens were issued to another client. Fix the
     /// program or its configuration.
     Misuse(Error),
-    /// Your store or HTTP client has panicked. The keeper still serves the other keys, and tries this one
+    /// Your store or your runtime has panicked. The keeper still serves the other keys, and tries this one
     /// when you ask again. A blocking keeper passes the panic on to the caller instead.
     Panicked,
     /// The driver was dropped or has panicked, so nothing carries out the errands. Run
@@ -93,7 +97,7 @@ impl KeeperError {
             Self::NotNow { trouble: Some(trouble), .. } if trouble.kind() == TroubleKind::ClientRejected => {
                 Advice::FixConfiguration
             }
-            Self::NotNow { .. } | Self::Store(_) => Advice::RetryLater,
+            Self::NotNow { .. } | Self::Store(_) | Self::Signing(_) => Advice::RetryLater,
             Self::Misuse(error) => error.advice(),
             Self::Panicked | Self::Stopped => Advice::Stop,
         }
@@ -101,6 +105,15 @@ impl KeeperError {
 
     pub(super) fn store(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::Store(error.into().into())
+    }
+
+    /// Makes the error of a signature that was not made. An error of this crate says what the program does
+    /// wrong.
+    pub(super) fn signing(error: SignerError) -> Self {
+        match error.downcast::<Error>() {
+            Ok(misuse) => Self::Misuse(*misuse),
+            Err(error) => Self::Signing(error.into()),
+        }
     }
 }
 
@@ -132,8 +145,9 @@ impl fmt::Display for KeeperError {
                 trouble.as_ref().map_or(Ok(()), |trouble| write!(f, "; {trouble}"))
             }
             Self::Store(error) => write!(f, "the store failed: {error}"),
+            Self::Signing(error) => write!(f, "the key did not sign, so nothing was sent: {error}"),
             Self::Misuse(error) => error.fmt(f),
-            Self::Panicked => f.write_str("the store or the HTTP client has panicked"),
+            Self::Panicked => f.write_str("the store or the runtime has panicked"),
             Self::Stopped => f.write_str("the keeper's driver was dropped; spawn Driver::run"),
         }
     }
@@ -143,7 +157,7 @@ impl fmt::Display for KeeperError {
 impl StdError for KeeperError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::Store(error) => error.source(),
+            Self::Store(error) | Self::Signing(error) => error.source(),
             _ => None,
         }
     }

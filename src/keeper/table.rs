@@ -97,8 +97,8 @@ impl Entry {
         let value = match (token, outcome) {
             (Some(token), _) => Some(Ok(token)),
             // The store failed, so it is unknown whether another holder ended the authorization. The token
-            // may still work until it expires.
-            (None, Some(Err(error @ KeeperError::Store(_)))) => {
+            // may still work until it expires. A key that does not sign ends no token.
+            (None, Some(Err(error @ (KeeperError::Store(_) | KeeperError::Signing(_))))) => {
                 Some(self.errands.access_token(now).cloned().ok_or(error))
             }
             (None, Some(Err(error))) => Some(Err(error)),

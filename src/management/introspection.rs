@@ -1,16 +1,18 @@
 //! The introspection of a token (RFC 7662).
 
 use std::fmt;
+use std::iter;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde_json::Value;
 
 use crate::answer;
-use crate::call::{Call, Readable, Reply, Response, sealed};
+use crate::call::{Call, Readable, Reply, Request, Response, sealed};
 use crate::client::Client;
 use crate::client_auth::authorization_header;
 use crate::error::Error;
-use crate::management::{TokenKind, request};
+use crate::management::{TokenKind, parameters};
 use crate::server::Leniencies;
 use crate::text::json::{Extras, Member};
 use crate::text::scope::Scope;
@@ -84,22 +86,28 @@ impl<'a> IntrospectionRequest<'a> {
     ///
     /// # Errors
     ///
-    /// Misuse: the server has no introspection endpoint, does not support this client authentication there,
-    /// or a token is empty or holds control characters (such as the line break of a file).
+    /// Misuse: the server has no introspection endpoint, does not support this client authentication there or
+    /// the algorithm of its key, a key of the client did not sign ([`Client::signing`]), or a token is empty or holds control characters (such as the line break of a file).
     pub fn start(self, now: SystemTime) -> Result<Call<Introspection>, Error> {
         let server = &self.client.server;
-        let endpoint = server.require(&server.introspection_endpoint, INTROSPECTION_ENDPOINT)?;
-        let mut request = request(self.client, endpoint, self.token, self.kind, now)?;
-        match self.bearer {
+        let endpoint = self.client.endpoint(&server.introspection_endpoint, INTROSPECTION_ENDPOINT)?;
+        let parameters = parameters(self.token, self.kind)?;
+        let request = match self.bearer {
             None => {
-                let supported = server.introspection_endpoint_auth_methods_supported.as_deref();
-                server.check_auth_method_at(INTROSPECTION_ENDPOINT, supported, self.client.auth_method())?;
+                server.check_auth_at(
+                    INTROSPECTION_ENDPOINT,
+                    server.introspection_endpoint_auth_methods_supported.as_deref(),
+                    server.introspection_endpoint_auth_signing_alg_values_supported.as_deref(),
+                    &self.client.auth,
+                )?;
+                self.client.request(endpoint, &parameters, iter::empty(), now)?
             }
             Some(bearer) => {
                 check_token("access token that authorizes the request", bearer.expose())?;
-                request.replace_credentials(authorization_header("Bearer", bearer));
+                let authorization = Some(Arc::new(authorization_header("Bearer", bearer)));
+                Request::form_of(endpoint.to_shared(), parameters, authorization)
             }
-        }
+        };
         Ok(Call::new(request, IntrospectionContext { leniencies: server.leniencies }))
     }
 }

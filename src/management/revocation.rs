@@ -1,12 +1,13 @@
 //! The revocation of a token (RFC 7009).
 
 use std::fmt;
+use std::iter;
 use std::time::SystemTime;
 
 use crate::call::{Call, Readable, Reply, Response, sealed};
 use crate::client::Client;
 use crate::error::Error;
-use crate::management::{TokenKind, request};
+use crate::management::{TokenKind, parameters};
 use crate::text::secret::Secret;
 use crate::token::reader;
 
@@ -40,17 +41,23 @@ impl RevocationRequest<'_> {
     ///
     /// # Errors
     ///
-    /// Misuse: the server has no revocation endpoint, does not support this client authentication there, or
-    /// the token is empty or holds control characters (such as the line break of a file).
+    /// Misuse: the server has no revocation endpoint, does not support this client authentication there or
+    /// the algorithm of its key, a key of the client did not sign ([`Client::signing`]), or the token is
+    /// empty or holds control characters (such as the line break of a file).
     pub fn start(self, now: SystemTime) -> Result<Call<Revocation>, Error> {
         let server = &self.client.server;
         if let (None, Some(instead)) = (&server.revocation_endpoint, &server.instead_of_revocation) {
             return Err(Error::misuse(format!("{} has no revocation endpoint; {instead}", server.name)));
         }
-        let endpoint = server.require(&server.revocation_endpoint, REVOCATION_ENDPOINT)?;
-        let supported = server.revocation_endpoint_auth_methods_supported.as_deref();
-        server.check_auth_method_at(REVOCATION_ENDPOINT, supported, self.client.auth_method())?;
-        Ok(Call::new(request(self.client, endpoint, self.token, self.kind, now)?, ()))
+        let endpoint = self.client.endpoint(&server.revocation_endpoint, REVOCATION_ENDPOINT)?;
+        server.check_auth_at(
+            REVOCATION_ENDPOINT,
+            server.revocation_endpoint_auth_methods_supported.as_deref(),
+            server.revocation_endpoint_auth_signing_alg_values_supported.as_deref(),
+            &self.client.auth,
+        )?;
+        let parameters = parameters(self.token, self.kind)?;
+        Ok(Call::new(self.client.request(endpoint, &parameters, iter::empty(), now)?, ()))
     }
 }
 

@@ -90,7 +90,7 @@ impl ClientIdUrl {
         if uses_secret(auth.method()) {
             return Err(Error::misuse(format!(
                 "a client with a metadata document cannot have a client secret, as {} needs; use \
-                 ClientAuth::none",
+                 ClientAuth::none or ClientAuth::private_key_jwt",
                 auth.method()
             )));
         }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::authorization::callback::RESPONSE_PARAMETERS;
 use crate::error::Error;
+use crate::jose::PublicKey;
 use crate::registration::Members;
 use crate::text::json::Extras;
 use crate::text::scope::Scope;
@@ -130,6 +131,46 @@ impl ClientMetadata {
         self.text("policy_uri", uri)
     }
 
+    /// Sets the algorithm of the client's assertions, for `private_key_jwt` and `client_secret_jwt`; without it
+    /// the server accepts each that it supports (OpenID Connect Dynamic Client Registration §2).
+    pub fn token_endpoint_auth_signing_alg(self, algorithm: impl Into<String>) -> Self {
+        self.text(AUTH_ALGORITHM, algorithm)
+    }
+
+    /// Sets the subject of the client's certificate, for `tls_client_auth`, as RFC 4514 writes it (RFC 8705
+    /// §2.1.2).
+    pub fn tls_client_auth_subject_dn(self, subject: impl Into<String>) -> Self {
+        self.text("tls_client_auth_subject_dn", subject)
+    }
+
+    /// Sets the client's public keys (RFC 7517 §5), for `private_key_jwt`; give each a
+    /// [`kid`](PublicKey::with_key_id). Use [`jwks_uri`](Self::jwks_uri) instead if the keys change.
+    ///
+    /// ```
+    /// use oauth2_proto::{jose::PublicKey, registration::ClientMetadata};
+    ///
+    /// let key = PublicKey::from_jwk(
+    ///     r#"{"kty":"OKP","crv":"Ed25519","kid":"fake-1",
+    ///         "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
+    /// )?;
+    /// let metadata = ClientMetadata::new()
+    ///     .redirect_uris(["https://app.example/callback"])
+    ///     .token_endpoint_auth_method("private_key_jwt")
+    ///     .jwks([&key]);
+    /// # assert_eq!(
+    /// #     serde_json::to_value(&metadata).unwrap()["jwks"]["keys"][0],
+    /// #     serde_json::json!({
+    /// #         "kty": "OKP", "crv": "Ed25519", "kid": "fake-1", "use": "sig",
+    /// #         "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+    /// #     })
+    /// # );
+    /// # Ok::<(), oauth2_proto::Error>(())
+    /// ```
+    pub fn jwks<'a>(self, keys: impl IntoIterator<Item = &'a PublicKey>) -> Self {
+        let keys: Vec<Value> = keys.into_iter().map(PublicKey::to_jwk).collect();
+        self.member("jwks", serde_json::json!({ "keys": keys }))
+    }
+
     /// Sets the address of the client's public keys (RFC 7517 §5).
     pub fn jwks_uri(self, uri: impl Into<String>) -> Self {
         self.text("jwks_uri", uri)
@@ -160,7 +201,7 @@ impl ClientMetadata {
         self.text(APPLICATION_TYPE, application_type.name())
     }
 
-    /// Sets any member, such as `jwks` or `client_name#fr`, and replaces one of the same name.
+    /// Sets any member, such as `client_name#fr`, and replaces one of the same name.
     ///
     /// A `null` leaves the member out, and an [update](super::Registered::update) removes it.
     pub fn member(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
@@ -234,7 +275,7 @@ fn check_member(name: &str, value: &Value) -> Result<(), Error> {
         (REDIRECT_URIS | GRANT_TYPES, value) if !is_list_of_texts(value) => {
             Err(Error::misuse(format!("{name} is no list of texts; make it one")))
         }
-        ("scope" | AUTH_METHOD, value) if !value.is_string() => {
+        ("scope" | AUTH_METHOD | AUTH_ALGORITHM, value) if !value.is_string() => {
             Err(Error::misuse(format!("{name} is no text; make it one")))
         }
         (REDIRECT_URIS, Value::Array(uris)) => uris.iter().filter_map(Value::as_str).try_for_each(|uri| {
@@ -302,6 +343,8 @@ fn texts<'a>(members: &'a Extras, name: &str) -> impl Iterator<Item = &'a str> {
 }
 
 pub(super) const AUTH_METHOD: &str = "token_endpoint_auth_method";
+
+pub(super) const AUTH_ALGORITHM: &str = "token_endpoint_auth_signing_alg";
 
 pub(super) const REDIRECT_URIS: &str = "redirect_uris";
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::client::Client;
 use crate::client_auth::ClientAuth;
 use crate::error::Error;
+use crate::registration::metadata::AUTH_ALGORITHM;
 use crate::server::AuthorizationServer;
 use crate::text::foreign::{Foreign, ForeignAddress};
 use crate::text::json::Extras;
@@ -156,11 +157,12 @@ impl Registered {
     /// - Misuse: `server` is another one than the client is registered at. The issuers decide if both are
     ///   known, and otherwise the token endpoints, where the credentials are sent. If only `server` has an
     ///   issuer, all its endpoints that take the credentials must have the token endpoint's origin.
-    /// - Misuse: this crate does not have the [method](Self::token_endpoint_auth_method), or the server gave
-    ///   no secret for it. [`update`](Self::update) it to another one.
+    /// - Misuse: the client is registered for another [method](Self::token_endpoint_auth_method) than
+    ///   `client_secret_basic`, `client_secret_post` and `none`; [`client_with`](Self::client_with) takes it.
+    /// - Misuse: the server gave no secret for the method. [`update`](Self::update) it to another one.
     /// - The errors of [`Client::new`].
     pub fn client(&self, server: AuthorizationServer) -> Result<Client, Error> {
-        self.at.check(&server)?;
+        self.at.check(&server, false)?;
         let method = self.token_endpoint_auth_method();
         let secret = || {
             self.client_secret.clone().ok_or_else(|| {
@@ -177,12 +179,58 @@ impl Registered {
             "none" => ClientAuth::none(),
             other => {
                 return Err(Error::misuse(format!(
-                    "the client is registered for the client authentication {}, which a registration cannot set \
-                     up; use Client::new, or register it for client_secret_basic, client_secret_post or none",
+                    "the client is registered for the client authentication {}, for which a registration holds no \
+                     key; pass it to Registered::client_with, or register the client for client_secret_basic, \
+                     client_secret_post or none",
                     Foreign(other)
                 )));
             }
         };
+        Client::new(server, self.client_id.as_str(), auth)
+    }
+
+    /// Makes the client with a key or a certificate of yours, or with another use of the secret: `auth` must be
+    /// of the [method](Self::token_endpoint_auth_method) that the client is registered for.
+    ///
+    /// ```
+    /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Error};
+    /// use oauth2_proto::{jose::SigningKey, registration::Registered};
+    ///
+    /// fn client(
+    ///     registered: &Registered,
+    ///     server: AuthorizationServer,
+    ///     key: SigningKey,
+    /// ) -> Result<Client, Error> {
+    ///     registered.client_with(server, ClientAuth::private_key_jwt(key))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - Misuse: `server` is another one than the client is registered at; see [`client`](Self::client).
+    /// - Misuse: the client is registered for another method, or for another algorithm of its assertions.
+    /// - The errors of [`Client::new`].
+    pub fn client_with(&self, server: AuthorizationServer, auth: ClientAuth) -> Result<Client, Error> {
+        self.at.check(&server, auth.presents_certificate())?;
+        let method = self.token_endpoint_auth_method();
+        if auth.method() != method {
+            return Err(Error::misuse(format!(
+                "the client is registered for the client authentication {}, not {}; pass a ClientAuth of that \
+                 method, or update the registration",
+                Foreign(method),
+                auth.method()
+            )));
+        }
+        if let (Some(algorithm), Some(registered)) =
+            (auth.algorithm(), self.metadata.get(AUTH_ALGORITHM).and_then(Value::as_str))
+            && algorithm != registered
+        {
+            return Err(Error::misuse(format!(
+                "the client is registered for assertions of {}, not {algorithm}; pass a key of that algorithm, or \
+                 update the registration",
+                Foreign(registered)
+            )));
+        }
         Client::new(server, self.client_id.as_str(), auth)
     }
 
@@ -229,12 +277,14 @@ impl RegisteredAt {
     /// Refuses another server: its issuer differs or, if one of the two has none, its token endpoint, where
     /// the credentials are sent. A server with an issuer that is not known here could name this token
     /// endpoint and, for other requests with the credentials, endpoints of its own.
-    fn check(&self, server: &AuthorizationServer) -> Result<(), Error> {
+    fn check(&self, server: &AuthorizationServer, presents_certificate: bool) -> Result<(), Error> {
         let (what, ours, theirs) = match (&self.issuer, &server.issuer) {
             (Some(ours), Some(theirs)) if ours.as_str() == theirs.as_str() => return Ok(()),
             (Some(ours), Some(theirs)) => ("issuer", ours.as_str(), theirs.as_str()),
             (ours, theirs) if self.token_endpoint.normalized() == server.token_endpoint.normalized() => {
-                match foreign_endpoint(server).filter(|_| ours.is_none() && theirs.is_some()) {
+                match foreign_endpoint(server, presents_certificate)
+                    .filter(|_| ours.is_none() && theirs.is_some())
+                {
                     Some(foreign) => ("origin", self.token_endpoint.as_str(), foreign.as_str()),
                     None => return Ok(()),
                 }
@@ -250,7 +300,7 @@ impl RegisteredAt {
 }
 
 /// Returns an endpoint that takes the credentials, too, and has another origin than the token endpoint.
-fn foreign_endpoint(server: &AuthorizationServer) -> Option<&Endpoint> {
+fn foreign_endpoint(server: &AuthorizationServer, presents_certificate: bool) -> Option<&Endpoint> {
     let origin = |endpoint: &Endpoint| split_address(&endpoint.normalized()).0.to_owned();
     let others = [
         &server.device_authorization_endpoint,
@@ -258,7 +308,13 @@ fn foreign_endpoint(server: &AuthorizationServer) -> Option<&Endpoint> {
         &server.pushed_authorization_request_endpoint,
         &server.revocation_endpoint,
     ];
-    others.into_iter().flatten().find(|endpoint| origin(endpoint) != origin(&server.token_endpoint))
+    let aliases = server.mtls_endpoint_aliases.iter().filter(|_| presents_certificate);
+    let aliases = aliases.flat_map(|aliases| aliases.iter()).map(|(_, alias)| alias);
+    others
+        .into_iter()
+        .flatten()
+        .chain(aliases)
+        .find(|endpoint| origin(endpoint) != origin(&server.token_endpoint))
 }
 
 pub(super) const EXPIRES_AT: &str = "client_secret_expires_at";

@@ -32,33 +32,59 @@ pub(crate) enum Member<'a> {
     Other(Wiped),
 }
 
-/// The members of a response that this crate does not read, such as an `id_token`.
+/// The members of a response that this crate does not read, such as `patient`.
 ///
-/// `Debug` shows their names only, and their texts are wiped on drop.
+/// `Debug` shows their names only, and their texts are wiped on drop. The `id_token` of a token response is
+/// not among them: [`id_token`](Self::id_token) returns what checks it.
 #[derive(Clone, Default)]
-pub struct Extras(Map<String, Value>);
+pub struct Extras {
+    members: Map<String, Value>,
+    pub(crate) id_token: Option<Box<WithheldIdToken>>,
+}
+
+/// The `id_token` of a token response. Nobody gets it before it is checked.
+#[derive(Clone)]
+pub(crate) struct WithheldIdToken {
+    /// `None` if the member is no text.
+    pub(crate) token: Option<Secret>,
+    /// The access token that came with it.
+    pub(crate) access_token: Secret,
+}
 
 impl Extras {
     /// Returns the value of a member.
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
+        self.members.get(name)
     }
 
     /// Returns all members.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value))
+        self.members.iter().map(|(name, value)| (name.as_str(), value))
     }
 
     /// Removes a member.
     pub(crate) fn remove(&mut self, name: &str) {
-        if let Some(mut removed) = self.0.remove(name) {
+        if let Some(mut removed) = self.members.remove(name) {
             wipe(&mut removed);
         }
     }
 
+    /// Takes the `id_token` out of the members of a token response.
+    pub(crate) fn withhold_id_token(&mut self, access_token: &Secret) {
+        let token = match self.members.remove("id_token") {
+            None | Some(Value::Null) => return,
+            Some(Value::String(token)) => Some(Secret::new(token)),
+            Some(mut value) => {
+                wipe(&mut value);
+                None
+            }
+        };
+        self.id_token = Some(Box::new(WithheldIdToken { token, access_token: access_token.clone() }));
+    }
+
     /// Adds a member; the last of the same name stays.
     pub(crate) fn insert(&mut self, name: String, value: Value) {
-        if let Some(mut replaced) = self.0.insert(name, value) {
+        if let Some(mut replaced) = self.members.insert(name, value) {
             wipe(&mut replaced);
         }
     }
@@ -357,18 +383,18 @@ fn read_map<'de, A: MapAccess<'de>>(mut map: A, levels: usize) -> Result<Value, 
 
 impl Drop for Extras {
     fn drop(&mut self) {
-        self.0.values_mut().for_each(wipe);
+        self.members.values_mut().for_each(wipe);
     }
 }
 
-/// Shows the names only: a value may be a token that this crate does not know, such as an `id_token`.
+/// Shows the names only: a value may be a token that this crate does not know.
 impl fmt::Debug for Extras {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MOST: usize = 20;
-        let names = self.0.keys().take(MOST).map(|name| (Foreign(name), "[redacted]"));
+        let names = self.members.keys().take(MOST).map(|name| (Foreign(name), "[redacted]"));
         let mut map = f.debug_map();
         map.entries(names);
-        if self.0.len() > MOST { map.finish_non_exhaustive() } else { map.finish() }
+        if self.members.len() > MOST { map.finish_non_exhaustive() } else { map.finish() }
     }
 }
 
@@ -421,7 +447,7 @@ impl Extras {
     /// Removes members that are `null`, and those that [`read`] would refuse: values nested too deeply.
     pub(crate) fn keep_storable(&mut self) {
         // A number may count as a level, see `read_map`.
-        self.0.retain(|_, value| {
+        self.members.retain(|_, value| {
             let keeps = !value.is_null() && is_within(value, LEVELS - 1);
             if !keeps {
                 wipe(value);
@@ -460,7 +486,7 @@ impl Extras {
             *self = Self::default();
             return;
         }
-        self.0.retain(|name, value| {
+        self.members.retain(|name, value| {
             if is_secret(&joined(&[("", value)])) {
                 wipe(value);
                 *value = note.into();
@@ -524,7 +550,7 @@ mod tests {
     fn known_members_come_in_the_order_asked_for() {
         let ([a, b], extras) = read(r#"{"b":1,"x":[2],"a":"t"}"#).unwrap();
         assert!(matches!(a, Member::Text(Text::Borrowed("t"))) && matches!(b, Member::Unsigned(1)));
-        assert_eq!(extras.0.get("x"), Some(&serde_json::json!([2])));
+        assert_eq!(extras.get("x"), Some(&serde_json::json!([2])));
     }
 
     #[test]

@@ -225,9 +225,10 @@ impl Access {
     pub(crate) fn into_response(
         self,
         refresh_token: Option<Secret>,
-        extras: Extras,
+        mut extras: Extras,
         context: &TokenContext,
     ) -> TokenResponse {
+        extras.withhold_id_token(&self.token);
         TokenResponse {
             access_token: self.token,
             token_type: self.token_type,

@@ -142,6 +142,7 @@ fn a_document_from_elsewhere_leads_to_no_service_of_this_machine() {
             "token_endpoint",
             "device_authorization_endpoint",
             "introspection_endpoint",
+            "pushed_authorization_request_endpoint",
             "registration_endpoint",
             "revocation_endpoint",
         ] {
@@ -154,6 +155,18 @@ fn a_document_from_elsewhere_leads_to_no_service_of_this_machine() {
                 assert!(error.to_string().contains(home), "{error}");
             }
         }
+    }
+    for alias in [
+        "token_endpoint",
+        "revocation_endpoint",
+        "introspection_endpoint",
+        "device_authorization_endpoint",
+        "pushed_authorization_request_endpoint",
+    ] {
+        let mut hostile = document(EVIL);
+        hostile["mtls_endpoint_aliases"] = json!({ alias: "https://127.0.0.1:8443/admin" });
+        let error = read(&ServerDiscovery::new(EVIL).unwrap(), &hostile).unwrap_err();
+        assert_eq!((error.kind(), error.advice()), (ErrorKind::Suspect, Advice::Stop), "{alias}");
     }
     // A server on this machine may name other servers on it, as tests do.
     let (mcp, issuer) = ("http://127.0.0.1:3000/mcp", "http://localhost:9000");

@@ -115,7 +115,10 @@ fn rfc8414_section_3_2_example() {
     assert_eq!(metadata.registration_endpoint(), Some("https://server.example.com/register"));
     assert_eq!(metadata.scopes_supported().unwrap().last(), Some("offline_access"));
     assert!(metadata.response_types_supported().unwrap().eq(["code", "code token"]));
-    assert_eq!(metadata.get("jwks_uri").unwrap(), "https://server.example.com/jwks.json");
+    assert_eq!(metadata.jwks_uri(), Some("https://server.example.com/jwks.json"));
+    assert_eq!(metadata.userinfo_endpoint(), Some("https://server.example.com/userinfo"));
+    assert_eq!(metadata.end_session_endpoint(), None);
+    assert_eq!(metadata.get("ui_locales_supported").unwrap()[0], "en-US");
     assert!(metadata.get("token_endpoint").is_none(), "it has a method");
     for auth in [ClientAuth::basic("fake"), ClientAuth::post("fake")] {
         let is_listed = format!("{auth:?}").contains("Basic");
@@ -361,6 +364,7 @@ fn endpoints_are_held_to_the_rules_of_hand_written_ones() {
         for name in [
             "device_authorization_endpoint",
             "introspection_endpoint",
+            "pushed_authorization_request_endpoint",
             "registration_endpoint",
             "revocation_endpoint",
         ] {
@@ -369,10 +373,11 @@ fn endpoints_are_held_to_the_rules_of_hand_written_ones() {
             let read = [
                 metadata.device_authorization_endpoint(),
                 metadata.introspection_endpoint(),
+                metadata.pushed_authorization_request_endpoint(),
                 metadata.registration_endpoint(),
                 metadata.revocation_endpoint(),
             ];
-            assert_eq!(read, [None; 4], "{name} {url}");
+            assert_eq!(read, [None; 5], "{name} {url}");
             assert_eq!(metadata.get(name).unwrap(), url, "the program can see why");
         }
     }
@@ -392,6 +397,7 @@ fn a_member_of_the_wrong_kind_makes_the_document_invalid() {
         "token_endpoint",
         "device_authorization_endpoint",
         "introspection_endpoint",
+        "pushed_authorization_request_endpoint",
         "registration_endpoint",
         "revocation_endpoint",
         "scopes_supported",
@@ -400,6 +406,8 @@ fn a_member_of_the_wrong_kind_makes_the_document_invalid() {
         "token_endpoint_auth_methods_supported",
         "code_challenge_methods_supported",
         "authorization_response_iss_parameter_supported",
+        "require_pushed_authorization_requests",
+        "require_signed_request_object",
         "client_id_metadata_document_supported",
     ] {
         for value in [json!(7), json!({}), json!([1])] {

@@ -446,7 +446,7 @@ fn a_panic_of_the_store_is_told_and_the_next_call_works() {
     let keeper = Panics { loads: AtomicU32::new(1), ..Panics::new(&world) }.started(&mut tasks);
     let error = token(&mut tasks, &keeper).unwrap_err();
     assert!(matches!(error, KeeperError::Panicked), "{error}");
-    assert_eq!(error.to_string(), "the store or the HTTP client has panicked");
+    assert_eq!(error.to_string(), "the store or the runtime has panicked");
     assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-access-1");
 }
 

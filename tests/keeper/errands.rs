@@ -50,6 +50,7 @@ impl Holder {
         let word = match &errand {
             Errand::Load => "load".to_owned(),
             Errand::Swap(save) => format!("swap {}", save.snapshot().revision()),
+            Errand::Sign { .. } => "sign".to_owned(),
             Errand::Send { call, .. } => {
                 let form = call.request().form();
                 format!("send {}", form.into_iter().find(|(name, _)| name == "refresh_token").unwrap().1)

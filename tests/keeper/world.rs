@@ -1,19 +1,23 @@
 //! A world with a clock, a store and an authorization server that revokes a family when a refresh token is
 //! used twice. Every operation takes time, so a caller can be dropped in the middle of it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
+use oauth2_proto::dpop::DpopKey;
+use oauth2_proto::jose::PublicKey;
 use oauth2_proto::keeper::{Refreshed, Runtime, Store, blocking};
 use oauth2_proto::session::Save;
 use oauth2_proto::{
     AuthorizationServer, Client, ClientAuth, RefreshPolicy, Request, Response, Secret, Snapshot,
     TokenResponse, pleo,
 };
+
+use crate::bound::Proof;
 
 /// The lifetime of an access token, in seconds.
 pub const LIFETIME: u64 = 600;
@@ -73,6 +77,16 @@ pub struct Server {
     pub own_requests: Vec<Vec<(String, String)>>,
     /// The answer to these requests, in place of a token.
     pub refuses_own: Option<(u16, &'static str)>,
+    /// The key that it binds tokens to, if it does.
+    pub bound_to: Option<DpopKey>,
+    /// The number of the nonce that a proof must hold; 0 if it needs none.
+    pub nonce: u32,
+    /// True if it never takes a nonce that it has given out.
+    pub always_wants_another_nonce: bool,
+    /// The times that it asked for a nonce.
+    pub demands: u32,
+    /// The identifiers of the proofs so far.
+    proofs: HashSet<String>,
 }
 
 /// The tokens of one sign-in.
@@ -152,7 +166,15 @@ impl World {
     pub fn sign_in(&self) -> TokenResponse {
         let now = self.clock.now.load(Ordering::Relaxed);
         let body = self.state.lock().unwrap().server.sign_in(now);
-        TokenResponse::for_test(&client(), &body).unwrap()
+        TokenResponse::for_test(&self.client(), &body).unwrap()
+    }
+
+    /// The client, with the key that the server binds tokens to, if it does.
+    pub fn client(&self) -> Client {
+        match &self.state.lock().unwrap().server.bound_to {
+            Some(key) => client().dpop(key.clone()),
+            None => client(),
+        }
     }
 
     /// Calls the API, which says whether the token is good, and of the last sign-in.
@@ -195,14 +217,19 @@ impl World {
         }
     }
 
-    fn answer_now(&self, request: &Request) -> Option<(u16, String)> {
+    fn answer_now(&self, request: &Request) -> Option<Response<'static>> {
         let now = self.clock.now.load(Ordering::Relaxed);
         let form = request.form();
         let mut state = self.state.lock().unwrap();
-        match form.iter().find(|(name, _)| name == "refresh_token") {
+        if let Some(nonce) = state.server.wanted_nonce(request) {
+            let body = br#"{"error":"use_dpop_nonce"}"#;
+            return Some(Response::new(400, [("DPoP-Nonce", nonce)], body).into_owned());
+        }
+        let answer = match form.iter().find(|(name, _)| name == "refresh_token") {
             Some((_, token)) => state.server.refresh(token, now),
             None => Some(state.server.issue_own(form)),
-        }
+        };
+        answer.map(|(status, body)| response(status, &body))
     }
 
     fn log(&self, line: String) {
@@ -216,13 +243,32 @@ impl Server {
         self.issue(self.families.len() - 1, now)
     }
 
+    /// Checks the proof of a request. Returns the nonce that it lacks, if it lacks one.
+    fn wanted_nonce(&mut self, request: &Request) -> Option<String> {
+        let key = self.bound_to.as_ref()?;
+        let proof = Proof::parse(request.header("dpop").expect("a proof"));
+        let jwk = PublicKey::from_jwk(&proof.header["jwk"].to_string()).unwrap();
+        assert_eq!(jwk.thumbprint(), key.thumbprint(), "the proof of another key");
+        assert!(self.proofs.insert(proof.id().to_owned()), "a proof is sent twice");
+        if self.always_wants_another_nonce {
+            self.nonce += 1;
+        }
+        let wanted = format!("fake-nonce-{}", self.nonce);
+        if self.nonce == 0 || proof.nonce() == Some(&wanted) {
+            return None;
+        }
+        self.demands += 1;
+        Some(wanted)
+    }
+
     fn issue(&mut self, family: usize, now: u64) -> String {
         self.issued += 1;
         let (number, family) = (self.issued, &mut self.families[family]);
         family.numbers.push(number);
         family.end = now + LIFETIME * 1000;
+        let token_type = if self.bound_to.is_some() { "DPoP" } else { "Bearer" };
         format!(
-            r#"{{"access_token":"fake-access-{number}","token_type":"Bearer","expires_in":{LIFETIME},"refresh_token":"fake-refresh-{number}"}}"#
+            r#"{{"access_token":"fake-access-{number}","token_type":"{token_type}","expires_in":{LIFETIME},"refresh_token":"fake-refresh-{number}"}}"#
         )
     }
 
@@ -310,7 +356,7 @@ impl Runtime for World {
         let answer = self.answer_now(request);
         self.sleep(STEP).await;
         match answer {
-            Some((status, body)) => Some(response(status, &body)),
+            Some(answer) => Some(answer),
             // The keeper gives up by itself.
             None => std::future::pending().await,
         }
@@ -340,7 +386,7 @@ impl blocking::Store for World {
 impl blocking::Runtime for World {
     fn send(&self, request: &Request, until: SystemTime) -> Option<Response<'static>> {
         match self.answer_now(request) {
-            Some((status, body)) => Some(response(status, &body)),
+            Some(answer) => Some(answer),
             None => {
                 blocking::Runtime::sleep(self, until);
                 None

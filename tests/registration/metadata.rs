@@ -2,6 +2,7 @@
 
 use oauth2_proto::Secret;
 use oauth2_proto::error::ErrorKind;
+use oauth2_proto::jose::PublicKey;
 use oauth2_proto::registration::{self, ApplicationType, ClientIdUrl, ClientMetadata};
 use serde_json::{Value, json};
 
@@ -80,6 +81,47 @@ fn mcp_the_application_type_follows_from_the_redirect_uris_unless_it_is_set() {
 }
 
 #[test]
+fn rfc7591_section_2_and_rfc8705_section_2_1_2_the_metadata_of_a_client_with_a_key_or_a_certificate() {
+    let key = |kid: &str| {
+        PublicKey::from_jwk(
+            r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","alg":"EdDSA"}"#,
+        )
+        .unwrap()
+        .with_key_id(kid)
+    };
+    let with_key = ClientMetadata::new()
+        .grant_types(["client_credentials"])
+        .token_endpoint_auth_method("private_key_jwt")
+        .token_endpoint_auth_signing_alg("EdDSA")
+        .jwks([&key("fake-1"), &key("fake-2")]);
+    let jwk = |kid: &str| {
+        json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "kid": kid,
+            "use": "sig"})
+    };
+    assert_eq!(
+        serde_json::to_value(&with_key).unwrap(),
+        json!({
+            "grant_types": ["client_credentials"],
+            "token_endpoint_auth_method": "private_key_jwt",
+            "token_endpoint_auth_signing_alg": "EdDSA",
+            "jwks": {"keys": [jwk("fake-1"), jwk("fake-2")]},
+        })
+    );
+    let with_certificate = ClientMetadata::new()
+        .grant_types(["client_credentials"])
+        .token_endpoint_auth_method("tls_client_auth")
+        .tls_client_auth_subject_dn("CN=fake-client,O=Fake");
+    assert_eq!(
+        serde_json::to_value(&with_certificate).unwrap(),
+        json!({
+            "grant_types": ["client_credentials"],
+            "token_endpoint_auth_method": "tls_client_auth",
+            "tls_client_auth_subject_dn": "CN=fake-client,O=Fake",
+        })
+    );
+}
+
+#[test]
 fn unsound_metadata_is_a_misuse_wherever_it_is_used() {
     let client_id = ClientIdUrl::new("https://app.example/client.json").unwrap();
     for (metadata, says) in [
@@ -98,6 +140,10 @@ fn unsound_metadata_is_a_misuse_wherever_it_is_used() {
         (metadata().member("grant_types", "authorization_code"), "grant_types is no list of texts"),
         (metadata().member("grant_types", json!([1])), "grant_types is no list of texts"),
         (metadata().member("token_endpoint_auth_method", 1), "token_endpoint_auth_method is no text"),
+        (
+            metadata().member("token_endpoint_auth_signing_alg", json!(["ES256"])),
+            "token_endpoint_auth_signing_alg is no text",
+        ),
         (metadata().scopes(["read write"]), "the scope \"read write\""),
         (metadata().scopes(["a\"b"]).scopes(["read"]), "the scope \"a\\\"b\""),
         (metadata().member("scope", "read  write"), "the scope \"\""),

@@ -1,8 +1,9 @@
 //! Registrations and their answers (RFC 7591 §3).
 
 use oauth2_proto::error::ErrorKind;
+use oauth2_proto::jose::{Algorithm, PublicKey, SigningKey};
 use oauth2_proto::registration::{self, ClientMetadata, SecretExpiry};
-use oauth2_proto::{Advice, AuthorizationServer, Secret};
+use oauth2_proto::{Advice, AuthorizationServer, ClientAuth, Entropy, Secret};
 use serde_json::{Value, json as value};
 use std::time::SystemTime;
 
@@ -325,6 +326,78 @@ fn credentials_stay_with_the_issuer_that_they_were_registered_at() {
         register_at(&server(), &metadata(), answer).unwrap().client(stranger),
         "the issuer \"https://as.example\", not \"https://evil.example\"",
     );
+}
+
+#[test]
+fn a_client_with_a_key_or_a_certificate_is_made_with_what_the_program_holds() {
+    let key = || {
+        let public_key = PublicKey::from_jwk(
+            r#"{"kty":"EC","crv":"P-256","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs",
+                "y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA"}"#,
+        );
+        let entropy = Entropy::from_bytes([1; 128]);
+        let key = SigningKey::remote_with(Algorithm::ES256, public_key.unwrap(), entropy).unwrap();
+        ClientAuth::private_key_jwt(key)
+    };
+    let secret = || {
+        let entropy = Entropy::from_bytes([1; 128]);
+        ClientAuth::client_secret_jwt_with("fake-secret-of-32-octets-exactly", entropy).unwrap()
+    };
+    let registered = |method: &str, more: &str| {
+        registered(&format!(r#"{{"client_id":"fake-client","token_endpoint_auth_method":"{method}"{more}}}"#))
+    };
+    let es256 = r#","token_endpoint_auth_signing_alg":"ES256""#;
+    let es384 = r#","token_endpoint_auth_signing_alg":"ES384""#;
+    for (registered, auth) in [
+        (registered("private_key_jwt", ""), key()),
+        (registered("private_key_jwt", es256), key()),
+        (registered("client_secret_jwt", ""), secret()),
+        (registered("tls_client_auth", es384), ClientAuth::tls_client_auth()),
+        (registered("self_signed_tls_client_auth", ""), ClientAuth::self_signed_tls_client_auth()),
+        (registered("none", ""), ClientAuth::none()),
+    ] {
+        let client = registered.client_with(server(), auth).unwrap();
+        assert_eq!(client.client_id(), "fake-client");
+    }
+    for (registered, auth, says) in [
+        (registered("private_key_jwt", es384), key(), "assertions of \"ES384\", not ES256"),
+        (registered("client_secret_jwt", es256), secret(), "assertions of \"ES256\", not HS256"),
+        (registered("private_key_jwt", ""), ClientAuth::none(), "\"private_key_jwt\", not none"),
+        (registered("tls_client_auth", ""), key(), "\"tls_client_auth\", not private_key_jwt"),
+        (registered("none", ""), key(), "\"none\", not private_key_jwt"),
+        (
+            registered("tls_client_auth", ""),
+            ClientAuth::self_signed_tls_client_auth(),
+            "not self_signed_tls_client_auth",
+        ),
+    ] {
+        misuse(registered.client_with(server(), auth), says);
+    }
+    misuse(registered("private_key_jwt", "").client(server()), "Registered::client_with");
+    let elsewhere = server().issuer("https://evil.example").unwrap();
+    misuse(registered("private_key_jwt", "").client_with(elsewhere, key()), "the issuer");
+}
+
+/// The alias takes the tokens of a client with a certificate, and nothing of the others.
+#[test]
+fn tokens_go_to_no_alias_of_a_server_that_borrows_the_token_endpoint() {
+    let answer =
+        |method: &str| format!(r#"{{"client_id":"fake-client","token_endpoint_auth_method":"{method}"}}"#);
+    let borrowing: AuthorizationServer = serde_json::from_str(
+        r#"{"issuer":"https://evil.example","token_endpoint":"https://as.example/token",
+            "mtls_endpoint_aliases":{"token_endpoint":"https://evil.example/token"}}"#,
+    )
+    .unwrap();
+    for (method, auth, is_refused) in [
+        ("tls_client_auth", ClientAuth::tls_client_auth(), true),
+        ("self_signed_tls_client_auth", ClientAuth::self_signed_tls_client_auth(), true),
+        ("none", ClientAuth::none(), false),
+    ] {
+        let registered = register_at(&anonymous_server(), &metadata(), &answer(method)).unwrap();
+        let client = registered.client_with(borrowing.clone(), auth);
+        assert_eq!(client.is_err(), is_refused, "{method}");
+        client.err().into_iter().for_each(|error| misuse::<()>(Err(error), "the origin"));
+    }
 }
 
 /// A registration at a server that was set up by hand, without an issuer. The document of another server

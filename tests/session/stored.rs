@@ -107,10 +107,10 @@ fn a_stored_form_is_read_and_written_unchanged() {
 #[test]
 fn another_version_is_refused_and_to_be_kept() {
     let mut newer: Value = serde_json::from_str(VERSION_1).unwrap();
-    newer["version"] = 4.into();
+    newer["version"] = 5.into();
     newer["new_member"] = "fake-access-2".into();
     for text in [
-        stored("version", 4.into()),
+        stored("version", 5.into()),
         stored("version", 0.into()),
         stored("version", u32::MAX.into()),
         stored("new_member", "fake-refresh-2".into()),
@@ -120,8 +120,8 @@ fn another_version_is_refused_and_to_be_kept() {
         assert!(error.contains("keep it as it is") && error.contains("version"), "{error}");
         assert!(!error.contains("fake-"), "{error}");
     }
-    let error = restore(&stored("version", 4.into())).unwrap_err().to_string();
-    assert!(error.contains("version 4") && error.contains("version 1 to 3"), "{error}");
+    let error = restore(&stored("version", 5.into())).unwrap_err().to_string();
+    assert!(error.contains("version 5") && error.contains("version 1 to 4"), "{error}");
 }
 
 #[test]

@@ -26,6 +26,7 @@ pub fn is_offered(facts: &Facts) -> Result<(), Failed> {
 /// What the document announces, and whether the facts hold it.
 fn announcements<'a>(document: &'a Value, facts: &'a Facts) -> impl Iterator<Item = (&'a str, bool)> {
     let wider = &facts.wider;
+    let keys = &wider.keys;
     let endpoints = [
         ("revocation_endpoint", &facts.revocation_endpoint),
         ("introspection_endpoint", &facts.introspection_endpoint),
@@ -37,9 +38,21 @@ fn announcements<'a>(document: &'a Value, facts: &'a Facts) -> impl Iterator<Ite
         let announced = document[name].as_str()?;
         Some((name, fact.as_deref() == Some(announced)))
     });
+    let members = [
+        ("dpop_signing_alg_values_supported", keys.dpop.is_some()),
+        ("end_session_endpoint", keys.openid.as_ref().is_some_and(|openid| openid.end_session)),
+        ("userinfo_endpoint", keys.openid.is_some()),
+    ];
+    let members = members.into_iter().filter(|(name, _)| !document[name].is_null());
     let capabilities = [
         ("authorization_response_iss_parameter_supported", facts.iss_parameter_supported),
         ("client_id_metadata_document_supported", wider.client_documents.is_some()),
+        ("request_parameter_supported", keys.signed.is_some()),
+        ("request_uri_parameter_supported", keys.signed_by_reference.is_some()),
+        (
+            "backchannel_logout_supported",
+            keys.openid.as_ref().is_some_and(|openid| openid.logout_tokens.is_some()),
+        ),
     ];
     let capabilities = capabilities.into_iter().filter(|(name, _)| document[name] == true);
     let api = wider.api.as_deref();
@@ -52,6 +65,16 @@ fn announcements<'a>(document: &'a Value, facts: &'a Facts) -> impl Iterator<Ite
         ("prompt_values_supported", "none", has(&wider.prompts, "none")),
         ("prompt_values_supported", "login", has(&wider.prompts, "login")),
         ("token_endpoint_auth_methods_supported", "client_secret_post", facts.post_client_id.is_some()),
+        ("token_endpoint_auth_methods_supported", "private_key_jwt", keys.private_key_jwt.is_some()),
+        ("token_endpoint_auth_methods_supported", "client_secret_jwt", keys.client_secret_jwt.is_some()),
+        ("token_endpoint_auth_methods_supported", "tls_client_auth", keys.tls_client_auth.is_some()),
+        (
+            "token_endpoint_auth_methods_supported",
+            "self_signed_tls_client_auth",
+            keys.self_signed_tls_client_auth.is_some(),
+        ),
+        ("response_modes_supported", "jwt", keys.jarm),
+        ("scopes_supported", "openid", keys.openid.is_some()),
         ("authorization_details_types_supported", "export", wider.authorization_details_type.is_some()),
         ("protected_resources", api.unwrap_or_default(), api.is_some()),
     ];
@@ -59,7 +82,7 @@ fn announcements<'a>(document: &'a Value, facts: &'a Facts) -> impl Iterator<Ite
         let announced = document[name].as_array()?;
         announced.iter().any(|it| it == value).then_some((value, holds))
     });
-    endpoints.chain(capabilities).chain(lists)
+    endpoints.chain(members).chain(capabilities).chain(lists)
 }
 
 fn has(list: &[String], value: &str) -> bool {

@@ -7,6 +7,8 @@
 mod authorization;
 #[path = "flows/challenge.rs"]
 mod challenge;
+#[path = "flows/client_auth.rs"]
+mod client_auth;
 #[path = "flows/device.rs"]
 mod device;
 #[path = "flows/discovery.rs"]
@@ -49,6 +51,7 @@ pub struct Flow {
 /// All flows in the order of the matrix.
 pub const FLOWS: &[&[Flow]] = &[
     SIGN_IN_AND_REFRESH,
+    client_auth::FLOWS,
     authorization::FLOWS,
     discovery::FLOWS,
     registration::FLOWS,

@@ -103,6 +103,71 @@ pub struct Wider {
     pub api: Option<String>,
     /// The resource's answer to a token that lacks a scope.
     pub insufficient_scope: Option<InsufficientScope>,
+    /// What the server offers to clients with keys.
+    pub keys: Keys,
+}
+
+/// What a server offers to clients with keys, and to clients of OpenID Connect; an absent value means that it
+/// does not offer that.
+///
+/// The clients without another authentication have the secret of the first client, and the key of a client
+/// is the one in `tests/servers/keys/client.jwk.json`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Keys {
+    /// The client that authenticates with `private_key_jwt`.
+    pub private_key_jwt: Option<String>,
+    /// The client that authenticates with `client_secret_jwt`.
+    pub client_secret_jwt: Option<SecretJwt>,
+    /// The client that authenticates with `tls_client_auth`, by the name in `client.pem`.
+    pub tls_client_auth: Option<String>,
+    /// The client that authenticates with `self_signed_tls_client_auth`, by `self-signed.pem`.
+    pub self_signed_tls_client_auth: Option<String>,
+    /// The client whose tokens must be bound to a key, RFC 9449.
+    pub dpop: Option<Dpop>,
+    /// The client that must push its authorization requests, RFC 9126.
+    pub pushed: Option<String>,
+    /// The client that must sign its authorization requests, RFC 9101.
+    pub signed: Option<String>,
+    /// The address that stores a signed request (`PUT` with `?url=`) for the server to fetch.
+    pub signed_by_reference: Option<String>,
+    /// True if the server signs its authorization responses when it is asked to, JARM.
+    pub jarm: bool,
+    /// The client that must do what the FAPI 2.0 Security Profile asks for.
+    pub fapi: Option<String>,
+    /// The client of OpenID Connect.
+    pub openid: Option<OpenId>,
+}
+
+/// A client that signs assertions with its secret.
+#[derive(Clone, Debug, Deserialize)]
+pub struct SecretJwt {
+    pub id: String,
+    pub secret: String,
+}
+
+/// A client with tokens that are bound to a key, and what they are for.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Dpop {
+    pub client_id: String,
+    /// A resource that takes bound tokens, and insists on a nonce.
+    pub resource: String,
+    /// The scopes that the resource needs.
+    pub scopes: Vec<String>,
+}
+
+/// A client of OpenID Connect.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenId {
+    pub client_id: String,
+    /// True if a client can end the user's session, RP-Initiated Logout.
+    pub end_session: bool,
+    pub post_logout_redirect_uri: String,
+    /// The address that lists the logout tokens that the client was sent, Back-Channel Logout.
+    pub logout_tokens: Option<String>,
+    /// The address that makes the server sign with a new key (`POST`).
+    pub rotation: String,
 }
 
 /// The answer of a resource to a token that lacks a scope.

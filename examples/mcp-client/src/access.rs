@@ -239,7 +239,7 @@ impl<'a> Access<'a> {
             .grant_types(["authorization_code", "refresh_token"].into_iter().filter(is_supported))
             .response_types(["code"])
             .token_endpoint_auth_method(method(&server, &["none", BASIC, POST]));
-        let registered = http::read(&registration::register(&server, &metadata).start(SystemTime::now())?)??;
+        let registered = http::read(&registration::register(&server, &metadata).start()?)??;
         Ok(registered.client(server)?)
     }
 
@@ -250,6 +250,11 @@ impl<'a> Access<'a> {
             Subject::User => self.ask_user(&client, resource.as_deref(), &scopes)?,
             Subject::Client => {
                 let request = client.client_credentials().scopes(&scopes);
+                let request = resource.iter().fold(request, |request, resource| request.resource(resource));
+                http::read(&request.start(SystemTime::now())?)??
+            }
+            Subject::Workload { token } => {
+                let request = client.jwt_bearer(token).scopes(&scopes);
                 let request = resource.iter().fold(request, |request, resource| request.resource(resource));
                 http::read(&request.start(SystemTime::now())?)??
             }

@@ -19,6 +19,8 @@ The client's identity, the first that fits the authorization server (default: dy
 
 Who the token is for (default: the user, who signs in with a browser):
   --client-credentials      the client itself, with --client-id
+  --workload-identity       the workload that this program runs in, with --client-id; the token of its platform
+                            is in MCP_WORKLOAD_TOKEN
   --identity-provider URL   a user whom an enterprise's identity provider has signed in, with --client-id;
                             the ID token is in MCP_ID_TOKEN
   --identity-provider-client-id ID
@@ -69,6 +71,8 @@ pub enum Subject {
     User,
     /// The client itself.
     Client,
+    /// The workload that the program runs in, which its platform has given a signed token.
+    Workload { token: Secret },
     /// A user whom an enterprise's identity provider has signed in.
     Employee { identity_provider: String, client_id: String, id_token: Secret },
 }
@@ -84,7 +88,8 @@ impl Command {
         let (mut protocol, mut redirect_uri, mut tool, mut tool_arguments) = (None, None, None, None);
         let (mut client_id, mut issuer, mut client_id_url) = (None, None, None);
         let (mut identity_provider, mut client_id_there) = (None, None);
-        let (mut is_client, mut follows, mut accepts_parent) = (false, false, false);
+        let (mut is_client, mut is_workload) = (false, false);
+        let (mut follows, mut accepts_parent) = (false, false);
         for (flag, values) in flags::group(arguments.into_iter())? {
             match flag.as_str() {
                 "--protocol" => set(&mut protocol, &flag, values)?,
@@ -97,24 +102,27 @@ impl Command {
                 "--identity-provider" => set(&mut identity_provider, &flag, values)?,
                 "--identity-provider-client-id" => set(&mut client_id_there, &flag, values)?,
                 "--client-credentials" if values.is_empty() => is_client = true,
+                "--workload-identity" if values.is_empty() => is_workload = true,
                 "--follow" if values.is_empty() => follows = true,
                 "--accept-parent" if values.is_empty() => accepts_parent = true,
                 _ => return Err(format!("{flag:?} is no flag, or has a value too many; see --help")),
             }
         }
-        let subject = match (is_client, identity_provider, client_id_there) {
-            (false, None, None) => Subject::User,
-            (true, None, None) => Subject::Client,
-            (false, Some(identity_provider), Some(client_id)) => {
+        let subject = match (is_client, is_workload, identity_provider, client_id_there) {
+            (false, false, None, None) => Subject::User,
+            (true, false, None, None) => Subject::Client,
+            (false, true, None, None) => {
+                let token = secret("MCP_WORKLOAD_TOKEN").ok_or("set MCP_WORKLOAD_TOKEN; see --help")?;
+                Subject::Workload { token }
+            }
+            (false, false, Some(identity_provider), Some(client_id)) => {
                 let id_token = secret("MCP_ID_TOKEN").ok_or("set MCP_ID_TOKEN; see --help")?;
                 Subject::Employee { identity_provider, client_id, id_token }
             }
             _ => {
-                return Err(
-                    "--client-credentials, --identity-provider URL and --identity-provider-client-id ID \
-                     do not go together in this way; see --help"
-                        .to_owned(),
-                );
+                return Err("--client-credentials, --workload-identity, --identity-provider URL and \
+                     --identity-provider-client-id ID do not go together in this way; see --help"
+                    .to_owned());
             }
         };
         if !matches!(subject, Subject::User) && client_id.is_none() {

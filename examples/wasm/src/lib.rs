@@ -82,7 +82,7 @@ enum Command {
     /// Checks the callback, given as the URL that the browser came back to; answers with the token request.
     Receive { callback: String, now: u64 },
     /// Answers with the refresh request for the current tokens.
-    Refresh,
+    Refresh { now: u64 },
     /// Reads the response to the last request; answers with the tokens.
     Read { status: u16, headers: Vec<(String, String)>, body: Vec<u8>, now: u64 },
 }
@@ -146,12 +146,12 @@ fn obey(flow: &mut Option<Flow>, command: Command) -> Result<Value, Problem> {
             let call = flow.pending.receive(&flow.client, Callback::url(&callback), now);
             flow.send(Sent::Exchange(call.map_err(|error| Problem::Crate(error, now))?))
         }
-        Command::Refresh => {
-            let flow = started?;
+        Command::Refresh { now } => {
+            let (flow, now) = (started?, time(now));
             let refresh_token = flow.tokens.as_ref().and_then(TokenResponse::refresh_token);
             let refresh_token = refresh_token.ok_or(Problem::Order("there is no refresh token yet"))?;
-            let call = flow.client.refresh(refresh_token).start(SystemTime::now());
-            let call = call.map_err(|error| Problem::Crate(error, SystemTime::UNIX_EPOCH))?;
+            let call = flow.client.refresh(refresh_token).start(now);
+            let call = call.map_err(|error| Problem::Crate(error, now))?;
             flow.send(Sent::Refresh(call))
         }
         Command::Read { status, headers, body, now } => {

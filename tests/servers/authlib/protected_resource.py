@@ -5,19 +5,28 @@ from authlib.oauth2.rfc6750 import BearerTokenValidator
 from flask import Blueprint, jsonify
 
 from models import SCOPES, find_token
+from proofs import ALGORITHMS, BoundTokenValidator
 
 METADATA_PATH = "/.well-known/oauth-protected-resource/api"
 
 
 class Validator(BearerTokenValidator):
     def authenticate_token(self, token_string):
-        return find_token(token_string, "access_token")
+        token = find_token(token_string, "access_token")
+        # RFC 9449 §7.2: a bound token is no bearer token.
+        return token if token and token.jkt is None else None
+
+
+def new_protector(issuer):
+    protector = ResourceProtector()
+    protector.register_token_validator(Validator(realm="exports", resource_metadata=f"{issuer}{METADATA_PATH}"))
+    protector.register_token_validator(BoundTokenValidator())
+    return protector
 
 
 def protected_resource(issuer):
     resource = Blueprint("resource", __name__)
-    protector = ResourceProtector()
-    protector.register_token_validator(Validator(realm="exports", resource_metadata=f"{issuer}{METADATA_PATH}"))
+    protector = new_protector(issuer)
 
     @resource.get("/api")
     @protector(SCOPES[:1])
@@ -37,6 +46,7 @@ def protected_resource(issuer):
             authorization_servers=[issuer],
             scopes_supported=SCOPES,
             bearer_methods_supported=["header"],
+            dpop_signing_alg_values_supported=ALGORITHMS,
         )
 
     return resource

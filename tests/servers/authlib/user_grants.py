@@ -95,7 +95,13 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):
         refresh_token.revoked = True
 
 
+class ClientCredentialsGrant(grants.ClientCredentialsGrant):
+    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
+
+
 class Device(DeviceCodeGrant):
+    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
+
     def query_device_credential(self, device_code):
         return DEVICES.get(device_code)
 
@@ -108,6 +114,7 @@ class Device(DeviceCodeGrant):
 
 
 class DeviceAuthorization(DeviceAuthorizationEndpoint):
+    CLIENT_AUTH_METHODS = AUTH_METHODS
     INTERVAL = DEVICE_INTERVAL
 
     def get_verification_uri(self):

@@ -11,7 +11,9 @@ import django
 from django.conf import settings
 from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
+from django.http import HttpResponse
 from django.urls import include, path
+from django.views.decorators.csrf import csrf_exempt
 from jwcrypto.jwk import JWK
 
 USER, PASSWORD = "user", "password"
@@ -26,6 +28,8 @@ GRANT_TYPES = [
     "client_credentials",
     "urn:ietf:params:oauth:grant-type:device_code",
 ]
+OPENID_CLIENT_ID = "test-client-openid"
+POST_LOGOUT_REDIRECT_URI = "http://127.0.0.1:9/signed-out"
 LOGIN_PAGE = "<!doctype html><form method=post>{% csrf_token %}{{ form.as_p }}<button>Log in</button></form>"
 
 urlpatterns = []
@@ -72,7 +76,9 @@ def configure(base):
             # The path belongs to the issuer: without this the metadata and `iss` name two issuers.
             "OIDC_ISS_ENDPOINT": f"{base}/o",
             "OIDC_ENABLED": True,
-            "OIDC_RSA_PRIVATE_KEY": JWK.generate(kty="RSA", size=2048).export_to_pem(True, None).decode(),
+            "OIDC_RSA_PRIVATE_KEY": new_key(),
+            "OIDC_RSA_PRIVATE_KEYS_INACTIVE": [],
+            "OIDC_RP_INITIATED_LOGOUT_ENABLED": True,
             "ACCESS_TOKEN_EXPIRE_SECONDS": ACCESS_TOKEN_LIFETIME,
             "AUTHORIZATION_CODE_EXPIRE_SECONDS": CODE_LIFETIME,
             "REFRESH_TOKEN_EXPIRE_SECONDS": 86400,
@@ -92,8 +98,23 @@ def configure(base):
     django.setup()
 
 
+def new_key():
+    return JWK.generate(kty="RSA", size=2048).export_to_pem(True, None).decode()
+
+
+def rotate_keys(request):
+    """`POST /rotate-keys`: the old key is still published."""
+    from oauth2_provider.settings import oauth2_settings
+
+    configured = settings.OAUTH2_PROVIDER
+    configured["OIDC_RSA_PRIVATE_KEYS_INACTIVE"].append(configured["OIDC_RSA_PRIVATE_KEY"])
+    configured["OIDC_RSA_PRIVATE_KEY"] = new_key()
+    oauth2_settings.reload()
+    return HttpResponse(status=204)
+
+
 def fill(base):
-    """Makes the tables, the URLs, the user and the client."""
+    """Makes the tables, the URLs, the user and the clients."""
     import client_documents
     import protected_resource
     from django.contrib.auth.models import User
@@ -112,19 +133,24 @@ def fill(base):
             path("api", resource),
             path(".well-known/oauth-protected-resource/api", resource_metadata),
             path("client-documents", client_documents.store),
+            path("rotate-keys", csrf_exempt(rotate_keys)),
             path("o/", include((library, "oauth2_provider"))),
             path("", include(urls.metadata_urlpatterns)),
         ]
     )
     User.objects.create_user(USER, password=PASSWORD)
-    Application.objects.create(
-        name="Test client",
-        client_id=CLIENT_ID,
-        client_secret=CLIENT_SECRET,
-        client_type=Application.CLIENT_CONFIDENTIAL,
-        authorization_grant_type=Application.GRANT_AUTHORIZATION_CODE,
-        redirect_uris=" ".join(REDIRECT_URIS),
-    )
+    # An algorithm makes a client one of OpenID Connect.
+    for client_id, algorithm in [(CLIENT_ID, ""), (OPENID_CLIENT_ID, Application.RS256_ALGORITHM)]:
+        Application.objects.create(
+            name="Test client",
+            client_id=client_id,
+            client_secret=CLIENT_SECRET,
+            client_type=Application.CLIENT_CONFIDENTIAL,
+            authorization_grant_type=Application.GRANT_AUTHORIZATION_CODE,
+            redirect_uris=" ".join(REDIRECT_URIS),
+            post_logout_redirect_uris=POST_LOGOUT_REDIRECT_URI,
+            algorithm=algorithm,
+        )
 
 
 def exit_with_stdin():
@@ -174,6 +200,14 @@ if __name__ == "__main__":
             "prompts": ["none", "login"],
             "api": f"{base}/api",
             "insufficient_scope": "names_no_scope",
+            "keys": {
+                "openid": {
+                    "client_id": OPENID_CLIENT_ID,
+                    "end_session": True,
+                    "post_logout_redirect_uri": POST_LOGOUT_REDIRECT_URI,
+                    "rotation": f"{base}/rotate-keys",
+                },
+            },
         },
     }
     print("READY", json.dumps(facts), flush=True)

@@ -7,7 +7,9 @@ import { createServer } from 'node:http';
 console.log = console.info = console.warn = console.error;
 const { default: Provider, errors } = await import('oidc-provider');
 const { fetchDocument, storeDocument } = await import('../stand-ins/client-documents.mjs');
+const { listLogoutTokens, receiveLogoutToken } = await import('../stand-ins/logout-listener.mjs');
 const { TOKEN_EXCHANGE, JWT_BEARER, registerGrants, assertion } = await import('./grants.mjs');
+const keyed = await import('./keys.mjs');
 const { serveResource } = await import('./resource.mjs');
 
 process.stdin.on('close', () => process.exit(0)).resume();
@@ -34,8 +36,13 @@ const client = {
 const postClient = { ...client, client_id: 'test-client-post', token_endpoint_auth_method: 'client_secret_post' };
 const [authorizationDetailsType] = client.authorization_details_types;
 
-const configuration = (issuer) => ({
-  clients: [client, postClient],
+const signingKeys = keyed.newKeys();
+
+const configuration = (issuer, tlsOrigin) => ({
+  clients: [client, postClient, ...keyed.clients(client)],
+  clientAuthMethods: keyed.clientAuthMethods,
+  discovery: { mtls_endpoint_aliases: keyed.aliases(tlsOrigin) },
+  jwks: { keys: signingKeys },
   scopes: ['openid', 'offline_access', ...scopes],
   cookies: { keys: [randomBytes(32).toString('base64url')] },
   pkce: { required: () => true },
@@ -43,7 +50,8 @@ const configuration = (issuer) => ({
   // A refresh token for every code, whatever the scopes; it outlives the browser's session.
   issueRefreshToken: () => true,
   expiresWithSession: () => false,
-  fetch: fetchDocument,
+  fetch: (url, options) =>
+    (String(url) === keyed.logoutUri ? receiveLogoutToken(options.body) : fetchDocument(url)),
   ttl: {
     AccessToken: accessTokenTtl,
     AuthorizationCode: codeLifetime,
@@ -56,13 +64,15 @@ const configuration = (issuer) => ({
     Session: 86400,
   },
   features: {
+    ...keyed.features,
     clientCredentials: { enabled: true },
     clientIdMetadataDocument: { enabled: true, ack: 'draft-02' },
     deviceFlow: { enabled: true },
     dPoP: {
       enabled: true,
       nonceSecret: randomBytes(32),
-      requireNonce: () => process.env.REQUIRE_DPOP_NONCE === '1',
+      requireNonce: (ctx) =>
+        process.env.REQUIRE_DPOP_NONCE === '1' || ctx.oidc.client?.dpopBoundAccessTokens === true,
     },
     introspection: { enabled: true },
     registration: { enabled: true },
@@ -111,25 +121,38 @@ function logGrants(provider, file) {
 // Answers with what the stand-ins and the protected resource say, and otherwise leaves it to the library.
 async function serve(provider, library, incoming, outgoing) {
   const url = new URL(incoming.url, provider.issuer);
-  if (!/^\/(api|client-documents|\.well-known\/oauth-protected-resource)(\/|$)/.test(url.pathname)) {
+  if (!/^\/(api|client-documents|logout-tokens|rotate-keys|\.well-known\/oauth-protected-resource)(\/|$)/.test(url.pathname)) {
     return library(incoming, outgoing);
   }
   const body = [];
   for await (const chunk of incoming) body.push(chunk);
   const { method, headers } = incoming;
   const request = new Request(url, { method, headers, body: body.length > 0 ? Buffer.concat(body) : undefined });
-  const response = await storeDocument(request) ?? await serveResource(request, provider, scopes);
+  const response = await storeDocument(request) ?? listLogoutTokens(request) ?? rotate(request, provider)
+    ?? await serveResource(request, provider, scopes);
   for (const [name, value] of response.headers) outgoing.appendHeader(name, value);
   outgoing.writeHead(response.status).end(await response.text());
 }
 
-// The issuer holds the port, so the socket comes first.
+/** Answers `POST /rotate-keys`. */
+function rotate(request, provider) {
+  if (new URL(request.url).pathname !== '/rotate-keys' || request.method !== 'POST') return undefined;
+  keyed.rotateKeys(provider, signingKeys);
+  return new Response(null, { status: 204 });
+}
+
+// The issuer holds the port, so the sockets come first.
 const server = createServer();
-server.listen(Number(process.argv[2] || process.env.PORT || 0), '127.0.0.1', async () => {
+const tls = keyed.tlsServer((incoming, outgoing) => library(incoming, outgoing));
+let library;
+tls.listen(0, '127.0.0.1', () =>
+  server.listen(Number(process.argv[2] || process.env.PORT || 0), '127.0.0.1', start));
+
+async function start() {
   const issuer = `http://127.0.0.1:${server.address().port}`;
-  const provider = new Provider(issuer, configuration(issuer));
+  const provider = new Provider(issuer, configuration(issuer, `https://127.0.0.1:${tls.address().port}`));
   registerGrants(provider, scopes);
-  const library = provider.callback();
+  library = provider.callback();
   server.on('request', (incoming, outgoing) => serve(provider, library, incoming, outgoing));
   if (process.env.GRANT_LOG) logGrants(provider, process.env.GRANT_LOG);
 
@@ -173,6 +196,7 @@ server.listen(Number(process.argv[2] || process.env.PORT || 0), '127.0.0.1', asy
       login_hint: true,
       api: `${issuer}/api`,
       insufficient_scope: 'names_scopes',
+      keys: keyed.facts(issuer),
     },
   })}\n`);
-});
+}

@@ -73,7 +73,7 @@ fn resource_metadata(facts: &Facts) -> Result<(), Failed> {
     sign_in(discover(servers[0])?, facts)
 }
 
-fn issuer(facts: &Facts) -> Result<&str, Failed> {
+pub fn issuer(facts: &Facts) -> Result<&str, Failed> {
     Ok(facts.issuer.as_deref().ok_or("there is no issuer")?)
 }
 

@@ -1,0 +1,155 @@
+//! Keepers whose client has a key (RFC 9449): proofs and nonces by themselves, and another key is told.
+
+use std::time::Duration;
+
+use oauth2_proto::keeper::{KeeperError, blocking};
+use oauth2_proto::session::{TroubleKind, WaitReason};
+use oauth2_proto::{Client, Secret};
+
+use crate::bound::key;
+use crate::calls::{ask, rebind, session, sign_in, started_with, token};
+use crate::tasks::Tasks;
+use crate::world::{KEY, LIFETIME, World, client, policy};
+
+/// A world whose server binds tokens to a key, and wants a nonce in each proof.
+fn bound_world() -> World {
+    let world = World::default();
+    let mut state = world.state.lock().unwrap();
+    (state.server.bound_to, state.server.nonce) = (Some(key(0)), 1);
+    drop(state);
+    world
+}
+
+fn blocking_keeper(world: &World, client: Client) -> blocking::Keeper<World, World> {
+    blocking::Keeper::new(client, policy(), world.clock(), world.clone(), world.clone())
+}
+
+/// The server takes no nonce any longer that it has given out.
+fn change_nonce(world: &World) {
+    world.state.lock().unwrap().server.nonce += 1;
+}
+
+/// What the keepers must have done after so many lifetimes, in each of which the server asked for a nonce.
+#[track_caller]
+fn assert_each_refresh_was_asked_once(world: &World, lifetimes: u32) {
+    let state = world.state.lock().unwrap();
+    let server = &state.server;
+    assert_eq!((server.refreshes, server.demands, server.reuses), (lifetimes, lifetimes, 0));
+    // Nothing else is logged: what the server asked for is no failure.
+    assert_eq!(state.log, vec!["the tokens were refreshed"; lifetimes as usize]);
+}
+
+#[test]
+fn rfc9449_section_8_a_driver_meets_each_demand_with_one_more_request() {
+    for seed in 0..20 {
+        let world = bound_world();
+        let mut tasks = Tasks::new(&world, seed);
+        let keepers = [(); 2].map(|()| started_with(&world, &mut tasks, world.client()));
+        sign_in(&world, &mut tasks, &keepers[0]);
+        for lifetime in 1..=4 {
+            world.pass(Duration::from_secs(LIFETIME));
+            let callers: Vec<_> = (0..6).map(|caller| ask(&mut tasks, &keepers[caller % 2])).collect();
+            for keeper in &keepers {
+                let token = token(&mut tasks, keeper).unwrap();
+                assert_eq!(token.expose(), format!("fake-access-{}", lifetime + 1), "seed {seed}");
+            }
+            callers.into_iter().for_each(|caller| tasks.cancel(caller));
+            change_nonce(&world);
+        }
+        assert_each_refresh_was_asked_once(&world, 4);
+        assert!(session(&mut tasks, &keepers[0]).unwrap().trouble().is_none());
+    }
+}
+
+#[test]
+fn rfc9449_section_8_a_blocking_keeper_meets_each_demand_with_one_more_request() {
+    let world = bound_world();
+    let keeper = blocking_keeper(&world, world.client());
+    keeper.signed_in(KEY, world.sign_in()).unwrap();
+    for lifetime in 1..=4 {
+        world.pass(Duration::from_secs(LIFETIME));
+        let token = keeper.access_token(KEY).unwrap();
+        assert_eq!(token.expose(), format!("fake-access-{}", lifetime + 1));
+        change_nonce(&world);
+    }
+    assert_each_refresh_was_asked_once(&world, 4);
+}
+
+/// The attack: a server that asks for ever. Each claim makes two requests, and pauses grow between them.
+#[test]
+fn a_server_that_asks_for_ever_is_in_trouble() {
+    let world = bound_world();
+    world.state.lock().unwrap().server.always_wants_another_nonce = true;
+    let mut tasks = Tasks::new(&world, 1);
+    let keeper = started_with(&world, &mut tasks, world.client());
+    sign_in(&world, &mut tasks, &keeper);
+    world.pass(Duration::from_secs(LIFETIME));
+    let error = token(&mut tasks, &keeper).unwrap_err();
+    let KeeperError::NotNow { reason: WaitReason::Pause, trouble: Some(trouble), .. } = error else {
+        panic!("{error}")
+    };
+    assert_eq!((trouble.kind(), trouble.code()), (TroubleKind::Unavailable, Some("use_dpop_nonce")));
+    let demands = world.state.lock().unwrap().server.demands;
+    assert_eq!(demands, 2 * trouble.failures());
+    assert!(demands <= 20, "{demands}");
+
+    // The server is repaired, and the refresh token is as good as before.
+    world.state.lock().unwrap().server.always_wants_another_nonce = false;
+    world.pass(Duration::from_secs(600));
+    assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-access-2");
+    assert_eq!(world.state.lock().unwrap().server.reuses, 0);
+}
+
+#[test]
+fn a_keeper_with_another_key_or_none_is_told_and_sends_nothing() {
+    let world = bound_world();
+    blocking_keeper(&world, world.client()).signed_in(KEY, world.sign_in()).unwrap();
+    let stored = world.revision();
+    for (client, says) in
+        [(client().dpop(key(1)), "bound to another key"), (client(), "this client has none")]
+    {
+        let mut tasks = Tasks::new(&world, 1);
+        let keeper = started_with(&world, &mut tasks, client.clone());
+        for passed in [0, LIFETIME] {
+            world.pass(Duration::from_secs(passed));
+            for error in [
+                token(&mut tasks, &keeper).unwrap_err(),
+                blocking_keeper(&world, client.clone()).access_token(KEY).unwrap_err(),
+            ] {
+                assert!(matches!(error, KeeperError::Misuse(_)), "{error}");
+                assert!(error.to_string().contains(says), "{error}");
+            }
+        }
+        // Tokens of a sign-in with the right key are stored, and are not this keeper's.
+        let error = blocking_keeper(&world, client).signed_in("customer 18", world.sign_in()).unwrap_err();
+        assert!(matches!(error, KeeperError::Misuse(_)), "{error}");
+    }
+    assert_eq!((world.revision(), world.state.lock().unwrap().server.demands), (stored, 0));
+}
+
+#[test]
+fn a_sign_in_with_another_key_takes_over() {
+    let world = bound_world();
+    let old = blocking_keeper(&world, world.client());
+    old.signed_in(KEY, world.sign_in()).unwrap();
+    world.pass(Duration::from_secs(1));
+    world.state.lock().unwrap().server.bound_to = Some(key(1));
+    let new = blocking_keeper(&world, world.client());
+    new.signed_in(KEY, world.sign_in()).unwrap();
+    world.pass(Duration::from_secs(LIFETIME));
+    assert_eq!(new.access_token(KEY).unwrap().expose(), "fake-access-3");
+    assert!(matches!(old.access_token(KEY).unwrap_err(), KeeperError::Misuse(_)));
+}
+
+/// The server binds the refresh tokens of clients without credentials only (RFC 9449 §5).
+#[test]
+fn a_keeper_rebinds_the_tokens_of_its_old_key() {
+    let world = bound_world();
+    blocking_keeper(&world, world.client()).signed_in(KEY, world.sign_in()).unwrap();
+    world.state.lock().unwrap().server.bound_to = Some(key(1));
+    let mut tasks = Tasks::new(&world, 1);
+    let keeper = started_with(&world, &mut tasks, world.client());
+    assert!(matches!(token(&mut tasks, &keeper).unwrap_err(), KeeperError::Misuse(_)));
+    rebind(&mut tasks, &keeper);
+    assert_eq!(token(&mut tasks, &keeper).unwrap(), Secret::new("fake-access-2"));
+}

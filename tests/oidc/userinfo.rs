@@ -1,0 +1,106 @@
+//! Claims about the user (OpenID Connect Core §5.3).
+
+use oauth2_proto::error::ErrorKind;
+use oauth2_proto::jose::Verification;
+use oauth2_proto::oidc::UserInfo;
+use oauth2_proto::{Advice, Call, Secret};
+use serde_json::{Value, json};
+
+use crate::support::{client_of, now};
+use crate::{ISSUER, answer, changed, client, id_token, token, token_of};
+
+#[track_caller]
+fn call() -> Call<UserInfo> {
+    client().userinfo(&Secret::new("fake-access"), &id_token()).start(now()).unwrap()
+}
+
+#[test]
+fn openid_core_section_5_3_1_the_access_token_stands_in_the_header() {
+    let call = call();
+    let request = call.request();
+    assert_eq!((request.method(), request.url()), ("GET", "https://as.example/userinfo"));
+    assert_eq!(request.header("authorization"), Some("Bearer fake-access"));
+    assert_eq!((request.header("accept"), request.body()), (Some("application/json"), ""));
+    let client = client_of(crate::support::server());
+    for (client, token) in [(&client, "fake"), (&crate::client(), ""), (&crate::client(), "fake\n")] {
+        let error = client.userinfo(&Secret::new(token), &id_token()).start(now()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Misuse);
+    }
+}
+
+#[test]
+fn openid_core_section_5_3_2_the_subject_is_that_of_the_id_token() {
+    let body = r#"{"sub":"fake-user","email":"fake@example.com"}"#;
+    let user = call().read(answer(200, body)).unwrap();
+    assert_eq!((user.subject(), user.claim("email").unwrap()), ("fake-user", &json!("fake@example.com")));
+    assert!(user.claims().eq([("email", &json!("fake@example.com"))]));
+    assert!(!format!("{user:?}").contains("fake@"));
+    for (body, kind) in [
+        (r#"{"sub":"planted-other"}"#, ErrorKind::Suspect),
+        (r#"{"sub":"FAKE-USER"}"#, ErrorKind::Suspect),
+        (r#"{"sub":""}"#, ErrorKind::Suspect),
+        (r#"{"email":"planted"}"#, ErrorKind::Invalid),
+        (r#"{"sub":["fake-user"]}"#, ErrorKind::Invalid),
+    ] {
+        let error = call().read(answer(200, body)).unwrap_err();
+        assert_eq!((error.kind(), error.reason(), error.status()), (kind, Some("sub"), Some(200)), "{body}");
+        assert!(!error.to_string().contains("planted"), "{error}");
+    }
+    let repeated = r#"{"sub":"planted-other","sub":"fake-user"}"#;
+    assert_eq!(call().read(answer(200, repeated)).unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+#[test]
+fn openid_core_section_5_3_2_a_signed_answer_is_checked() {
+    let tls = Verification::left_to_tls();
+    let signed = |claims: &Value| call().read_signed(answer(200, &token(claims)), &tls, now());
+    let claims = json!({"sub": "fake-user", "iss": ISSUER, "aud": "fake-client", "email": "fake"});
+    assert_eq!(signed(&claims).unwrap().claim("email").unwrap(), "fake");
+    assert!(signed(&json!({"sub": "fake-user"})).is_ok());
+    for (name, value) in [
+        ("sub", json!("other")),
+        ("iss", json!("https://other.example")),
+        ("aud", json!(["other"])),
+        ("exp", json!(1_699_999_900)),
+        ("iat", json!(1_700_000_100)),
+        ("nbf", json!(1_700_000_100)),
+    ] {
+        let error = signed(&changed(claims.clone(), name, value)).unwrap_err();
+        assert_eq!((error.kind(), error.reason()), (ErrorKind::Suspect, Some(name)));
+    }
+    let none = token_of(&json!({"alg": "none"}), &claims);
+    let error = call().read_signed(answer(200, &none), &tls, now()).unwrap_err();
+    assert_eq!((error.kind(), error.reason()), (ErrorKind::Suspect, Some("alg")));
+}
+
+/// Otherwise whoever can take the signature away takes the check away.
+#[test]
+fn neither_reader_reads_the_other_answer() {
+    let claims = json!({"sub": "fake-user"});
+    let error = call().read(answer(200, &token(&claims))).unwrap_err();
+    assert!(error.to_string().contains("read_signed"), "{error}");
+    let plain = claims.to_string();
+    let error = call().read_signed(answer(200, &plain), &Verification::left_to_tls(), now()).unwrap_err();
+    assert_eq!((error.kind(), error.reason()), (ErrorKind::Invalid, Some("format")));
+}
+
+#[test]
+fn openid_core_section_5_3_3_an_error_is_an_error_of_both_readers() {
+    for (status, body, kind, advice) in [
+        (401, "", ErrorKind::Invalid, Advice::Stop),
+        (401, r#"{"error":"invalid_token"}"#, ErrorKind::Refused, Advice::Stop),
+        (503, "busy", ErrorKind::Invalid, Advice::RetryLater),
+        (302, "", ErrorKind::Invalid, Advice::Stop),
+    ] {
+        let plain = call().read(answer(status, body)).unwrap_err();
+        let signed =
+            call().read_signed(answer(status, body), &Verification::left_to_tls(), now()).unwrap_err();
+        for error in [plain, signed] {
+            assert_eq!(
+                (error.kind(), error.advice(), error.status()),
+                (kind, advice, Some(status)),
+                "{body}"
+            );
+        }
+    }
+}
