@@ -302,6 +302,8 @@ impl Client {
     /// key, if the client has one (RFC 9449 §5 and §7.1).
     pub(crate) fn prove(&self, request: &mut Request, now: SystemTime) -> Result<(), Error> {
         let Some(key) = &self.dpop else { return Ok(()) };
+        let listed = "dpop_signing_alg_values_supported";
+        self.server.check_listed("algorithms of proofs", listed, key.key().algorithm().name())?;
         let token = request.header("authorization").and_then(|header| header.strip_prefix("DPoP "));
         let proof = match (token.map(Secret::new), &self.signatures) {
             (None, Some(signatures)) => signatures.take_proof()?,

@@ -225,6 +225,16 @@ impl ClientAuth {
         }
     }
 
+    /// Returns the audience of assertions, for the methods that have some.
+    pub(crate) fn audience(&self) -> Option<Audience> {
+        self.assertions().map(|assertions| assertions.audience)
+    }
+
+    /// Returns the key that signs assertions, if it is not a shared secret.
+    pub(crate) fn signing_key(&self) -> Option<&SigningKey> {
+        self.assertions().and_then(Assertions::key)
+    }
+
     /// Returns how this client makes assertions, if it makes any.
     pub(crate) fn assertions(&self) -> Option<&Assertions> {
         match &self.0 {

@@ -38,7 +38,8 @@
 //! `LocalVerifier` is a verifier.
 //!
 //! A key behind async code, such as one of a key management service, is [remote](SigningKey::remote):
-//! [`Client::signing`](crate::Client::signing) gives the bytes to sign, and takes the signatures.
+//! [`Client::signing`](crate::Client::signing) gives the bytes to sign, and takes the signatures. In a
+//! [keeper](crate::keeper), a method of the [`Runtime`](crate::keeper::Runtime) does it.
 //!
 //! # What others have signed
 //!

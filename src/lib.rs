@@ -160,6 +160,7 @@ pub mod client_auth;
 pub mod discovery;
 pub mod dpop;
 pub mod error;
+pub mod fapi;
 pub mod grants;
 #[cfg(any(doc, doctest))]
 pub mod guide;

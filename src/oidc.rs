@@ -30,9 +30,9 @@
 //! let verification = Verification::left_to_tls();
 //! # let body = concat!(
 //! #     r#"{"access_token":"fake","token_type":"Bearer","id_token":"eyJhbGciOiJSUzI1NiJ9."#,
-//! #     "eyJpc3MiOiJodHRwczovL2FzLmV4YW1wbGUiLCJzdWIiOiJmYWtlLXVzZXIiLCJhdWQiOiJjbGllbnQtaWQi",
-//! #     "LCJleHAiOjE3MDAwMDAzMDAsImlhdCI6MTcwMDAwMDAwMCwibm9uY2UiOiJBUUVCQVFFQkFRRUJBUUVCQVFF",
-//! #     "QkFRRUJBUUVCQVFFQkFRRUJBUUVCQVFFQkFRRSJ9.ZmFrZQ\"}",
+//! #     "eyJpc3MiOiJodHRwczovL2FzLmV4YW1wbGUiLCJzdWIiOiJmYWtlLXVzZXIiLCJhdWQiOiJjbGll",
+//! #     "bnQtaWQiLCJleHAiOjE3MDAwMDAzMDAsImlhdCI6MTcwMDAwMDAwMCwibm9uY2UiOiJBUUVCQVFF",
+//! #     "QkFRRUJBUUVCQVFFQkFRRUJBUUVCQVFFQkFRRUJBUUVCQVFFIn0.ZmFrZQ\"}",
 //! # );
 //! let response = Response::new(200, [("content-type", "application/json")], body.as_bytes());
 //! let (tokens, id_token) = call.authenticate(response, &verification, now)?.into_parts();

@@ -270,7 +270,8 @@ impl AuthorizationServer {
     /// address.
     ///
     /// `endpoint` is the member of `mtls_endpoint_aliases`: `token_endpoint`, `revocation_endpoint`,
-    /// `introspection_endpoint`, `device_authorization_endpoint` or `pushed_authorization_request_endpoint`.
+    /// `introspection_endpoint`, `device_authorization_endpoint`, `pushed_authorization_request_endpoint` or
+    /// `userinfo_endpoint`.
     ///
     /// ```
     /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Secret};
@@ -573,6 +574,18 @@ impl AuthorizationServer {
         self.check_supported(what, listed.as_deref(), wanted)
     }
 
+    /// Returns whether a list of the server's document holds a value.
+    pub(crate) fn lists(&self, name: &str, wanted: &str) -> bool {
+        let listed = self.extras.as_ref().and_then(|extras| extras.get(name)?.as_array());
+        listed.into_iter().flatten().any(|value| value.as_str() == Some(wanted))
+    }
+
+    /// Returns whether the server's document affirms that it supports something.
+    pub(crate) fn affirms(&self, name: &str) -> bool {
+        let value = self.extras.as_ref().and_then(|extras| extras.get(name)?.as_bool());
+        value == Some(true)
+    }
+
     /// Returns whether the server's document denies that it supports something.
     pub(crate) fn denies(&self, name: &str) -> bool {
         let value = self.extras.as_ref().and_then(|extras| extras.get(name)?.as_bool());
@@ -606,13 +619,14 @@ pub(crate) struct MtlsAliases {
 }
 
 impl MtlsAliases {
-    /// The endpoints that a client authenticates itself at.
-    pub(crate) const NAMES: [&'static str; 5] = [
+    /// The endpoints that a client sends credentials or bound tokens to.
+    pub(crate) const NAMES: [&'static str; 6] = [
         "token_endpoint",
         "revocation_endpoint",
         "introspection_endpoint",
         "device_authorization_endpoint",
         "pushed_authorization_request_endpoint",
+        "userinfo_endpoint",
     ];
 
     /// Sets the alias of one of the `NAMES`.

@@ -507,7 +507,8 @@ impl Session {
     /// # Errors
     ///
     /// Misuse: the tokens were issued to another client or are bound to another key, the server does not
-    /// support the grant, or the client's key cannot sign.
+    /// support the grant, or a key of the client did not sign ([`Client::signing`]). The claim stays, so
+    /// `send` may be called again.
     pub fn send(&mut self, client: &Client, now: SystemTime) -> Result<Option<Call<SessionRefresh>>, Error> {
         check_holder(&self.record, &client.holder)?;
         let at = now;

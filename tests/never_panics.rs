@@ -12,11 +12,11 @@ use std::time::{Duration, SystemTime};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oauth2_proto::challenge::{Challenges, ProtectedApi, StepUp, StepUpPolicy};
-use oauth2_proto::jose::Verification;
+use oauth2_proto::jose::{KeySet, Verification};
 use oauth2_proto::{
     AuthorizationServer, Call, Callback, Client, ClientAuth, Entropy, PendingAuthorization, RefreshPolicy,
-    Response, Secret, Session, Snapshot, Step, authorization::CodeVerifier, pleo, session::SessionRefresh,
-    token::TokenType,
+    Response, Secret, Session, Snapshot, Step, TokenResponse, authorization::CodeVerifier, pleo,
+    session::SessionRefresh, token::TokenType,
 };
 use proptest::prelude::*;
 
@@ -160,6 +160,27 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
+/// Random objects with some of these members.
+fn json_object(names: &'static [&'static str]) -> impl Strategy<Value = String> {
+    let value = prop_oneof![
+        Just("\"RS256\"".to_owned()),
+        Just("\"EC\"".to_owned()),
+        Just("\"https://as.example\"".to_owned()),
+        Just("\"fake-client\"".to_owned()),
+        Just("null".to_owned()),
+        Just("[\"a\"]".to_owned()),
+        Just("{}".to_owned()),
+        any::<f64>().prop_map(|number| serde_json::json!(number).to_string()),
+        any::<i64>().prop_map(|number| number.to_string()),
+        any::<String>().prop_map(|text| serde_json::json!(text).to_string()),
+    ];
+    let member = (prop::sample::select(names), value);
+    prop::collection::vec(member, 0..12).prop_map(|members| {
+        let members: Vec<_> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+        format!("{{{}}}", members.join(","))
+    })
+}
+
 proptest! {
     #[test]
     fn any_text_as_a_callback(text in callback()) {
@@ -249,6 +270,43 @@ proptest! {
         ] {
             // Nobody guesses the secret.
             prop_assert!(pending.receive_signed(&client, callback.as_str(), &verification, now()).is_err());
+        }
+    }
+
+    #[test]
+    fn any_text_as_a_signed_token(
+        text: String,
+        header in json_object(&["alg", "kid", "typ", "crit", "b64", "jwk"]),
+        claims in json_object(&["iss", "sub", "aud", "exp", "iat", "nonce", "azp", "events", "sid", "jti"]),
+        seconds: u64,
+    ) {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds % (1 << 40));
+        let server = server().issuer("https://as.example").unwrap();
+        let client = client_of(server.userinfo_endpoint("https://as.example/userinfo").unwrap());
+        let part = |json: &str| URL_SAFE_NO_PAD.encode(json);
+        let secret = Secret::new("fake-secret-of-at-least-32-bytes");
+        for token in [text.clone(), format!("{}.{}.ZmFrZQ", part(&header), part(&claims))] {
+            for verification in [Verification::left_to_tls(), Verification::by_client_secret(&secret)] {
+                let body = serde_json::json!({"access_token": "a", "token_type": "Bearer", "id_token": token});
+                let tokens = TokenResponse::for_test(&client, &body.to_string()).unwrap();
+                let checked = tokens.id_token().unwrap().check(&client, &verification, now);
+                prop_assert!(checked.is_err(), "no subject of these is sound and named");
+                let _ = client.read_logout_token(&format!("logout_token={token}"), &verification, now);
+                let _ = client.read_logout_token(&token, &verification, now);
+            }
+        }
+    }
+
+    #[test]
+    fn any_json_as_a_key_set(
+        text: String,
+        key in json_object(&["kty", "crv", "x", "y", "n", "e", "kid", "alg", "use", "d"]),
+    ) {
+        let _ = (KeySet::from_json(&text, now()), serde_json::from_str::<KeySet>(&text));
+        let set = format!("{{\"keys\":[{key},{key}]}}");
+        if let Ok(keys) = KeySet::from_json(&set, now()) {
+            let stored = serde_json::to_string(&keys).unwrap();
+            prop_assert_eq!(serde_json::from_str::<KeySet>(&stored).unwrap(), keys);
         }
     }
 

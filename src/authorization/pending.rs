@@ -84,7 +84,8 @@ impl PendingAuthorization {
     /// # Errors
     ///
     /// - Misuse: the client is another one, a callback was accepted before, or the authorization asked for a
-    ///   signed response ([`receive_signed`](Self::receive_signed)).
+    ///   signed response ([`receive_signed`](Self::receive_signed)). Or a key of the client did not sign
+    ///   ([`Client::signing`]), and the same callback is accepted with a signed client.
     /// - Suspect: `state` or `iss` does not match, a parameter is repeated, a token came through the browser,
     ///   or there are both a code and an error. Or a code came after the authorization has expired, and
     ///   [`Error::advice`] says [`Reauthorize`](crate::Advice::Reauthorize).

@@ -104,7 +104,7 @@ impl<'a> Endpoints<'a> {
         let server = &client.server;
         Ok(Self {
             client,
-            pushed: server.require(&server.pushed_authorization_request_endpoint, PUSHED_ENDPOINT)?,
+            pushed: client.endpoint(&server.pushed_authorization_request_endpoint, PUSHED_ENDPOINT)?,
             authorization: server.require(&server.authorization_endpoint, "authorization endpoint")?,
         })
     }

@@ -41,9 +41,19 @@ impl Client {
     /// Keys that sign in this process sign here at once, and are not asked for. A client without keys has
     /// nothing to sign.
     ///
+    /// Whatever makes a request (each `start`, [`PendingAuthorization::receive`], [`PendingDevice::send`],
+    /// [`Session::send`], [`Call::renew`]) refuses a client whose signature is missing or was used, and
+    /// changes nothing: call it again with a signed client. A [keeper](crate::keeper) asks its `Runtime` to
+    /// sign.
+    ///
+    /// [`PendingAuthorization::receive`]: crate::PendingAuthorization::receive
+    /// [`PendingDevice::send`]: crate::grants::device::PendingDevice::send
+    /// [`Session::send`]: crate::Session::send
+    /// [`Call::renew`]: crate::Call::renew
+    ///
     /// # Errors
     ///
-    /// Misuse: a signer in this process failed.
+    /// Misuse: a signer in this process failed. Nothing was made; call it again.
     pub fn signing(&self, now: SystemTime) -> Result<Signing, Error> {
         let mut signing = Signing { client: Box::new(self.clone()), assertion: None, proof: None };
         if let Some(assertions) = self.auth.assertions() {
@@ -58,7 +68,7 @@ impl Client {
 
     /// Returns whether a key of this client signs elsewhere, and its signatures are not there.
     pub(crate) fn lacks_signatures(&self) -> bool {
-        let keys = [self.auth.assertions().and_then(|it| it.key()), self.dpop.as_ref().map(|it| it.key())];
+        let keys = [self.auth.signing_key(), self.dpop.as_ref().map(|it| it.key())];
         self.signatures.is_none() && keys.into_iter().flatten().any(|key| !key.signs_here())
     }
 }
@@ -73,7 +83,6 @@ pub struct Signing {
 
 impl Signing {
     /// Returns the next token to sign; `None` if all are signed.
-    #[expect(clippy::should_implement_trait, reason = "the same token comes until it is signed")]
     pub fn next(&self) -> Option<&Unsigned> {
         [&self.assertion, &self.proof].into_iter().flatten().find_map(Assertion::unsigned)
     }

@@ -63,7 +63,7 @@ impl UserInfoRequest<'_> {
     /// [`ProtectedApi::bound_request`](crate::challenge::ProtectedApi::bound_request).
     pub fn start(self, now: SystemTime) -> Result<Call<UserInfo>, Error> {
         let server = &self.client.server;
-        let endpoint = server.require(&server.userinfo_endpoint, "userinfo endpoint")?;
+        let endpoint = self.client.endpoint(&server.userinfo_endpoint, "userinfo endpoint")?;
         check_token("access token", self.access_token.expose())?;
         let scheme = if self.client.dpop.is_some() { "DPoP" } else { "Bearer" };
         let authorization = Arc::new(authorization_header(scheme, self.access_token));

@@ -391,9 +391,10 @@ impl Drop for Extras {
 impl fmt::Debug for Extras {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MOST: usize = 20;
-        let names = self.members.keys().take(MOST).map(|name| (Foreign(name), "[redacted]"));
+        let withheld = self.id_token.iter().map(|_| "id_token");
+        let names = withheld.chain(self.members.keys().map(String::as_str).take(MOST));
         let mut map = f.debug_map();
-        map.entries(names);
+        map.entries(names.map(|name| (Foreign(name), "[redacted]")));
         if self.members.len() > MOST { map.finish_non_exhaustive() } else { map.finish() }
     }
 }

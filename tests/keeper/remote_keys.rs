@@ -227,6 +227,29 @@ fn a_runtime_without_the_method_says_so() {
     }
 }
 
+#[test]
+fn the_clients_own_tokens_are_signed_for_too() {
+    let service = Service::default();
+    let mut tasks = Tasks::new(&service.world, 1);
+    let keeper = started(&service, &mut tasks);
+    let starting = keeper.clone();
+    tasks
+        .block_on(async move {
+            let client = remote_client();
+            let request = client.client_credentials().scopes(["reports:read"]);
+            starting.start_from_client_credentials(KEY, request).await
+        })
+        .unwrap();
+    for lifetime in 1..=3 {
+        service.plan([Does::Fail]);
+        let error = token(&mut tasks, &keeper).unwrap_err();
+        assert!(matches!(error, KeeperError::Signing(_)), "{error}");
+        assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), format!("fake-own-{lifetime}"));
+        service.world.pass(Duration::from_secs(LIFETIME));
+    }
+    assert_eq!(service.counts(), (6, 3));
+}
+
 /// The signature is made anew after every pause, and a wasted one harms nobody.
 #[test]
 fn a_refresh_that_fails_is_signed_again() {

@@ -13,14 +13,20 @@ mod client_auth;
 mod device;
 #[path = "flows/discovery.rs"]
 mod discovery;
+#[path = "flows/dpop.rs"]
+mod dpop;
 #[path = "flows/grants.rs"]
 mod grants;
 #[path = "flows/keeper.rs"]
 mod keeper;
 #[path = "flows/management.rs"]
 mod management;
+#[path = "flows/openid.rs"]
+mod openid;
 #[path = "flows/registration.rs"]
 mod registration;
+#[path = "flows/requests.rs"]
+mod requests;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -53,12 +59,15 @@ pub const FLOWS: &[&[Flow]] = &[
     SIGN_IN_AND_REFRESH,
     client_auth::FLOWS,
     authorization::FLOWS,
+    requests::FLOWS,
+    openid::FLOWS,
     discovery::FLOWS,
     registration::FLOWS,
     grants::FLOWS,
     device::FLOWS,
     management::FLOWS,
     challenge::FLOWS,
+    dpop::FLOWS,
     keeper::FLOWS,
 ];
 

@@ -95,8 +95,8 @@ pub struct Wider {
     pub prompts: Vec<String>,
     /// True if the server obeys `max_age`.
     pub max_age: bool,
-    /// Scopes without which the server refuses `max_age`.
-    pub max_age_scopes: Vec<String>,
+    /// True if the server obeys `max_age` only with OpenID Connect.
+    pub max_age_needs_openid: bool,
     /// True if the sign-in page shows `login_hint`.
     pub login_hint: bool,
     /// A protected resource: `GET` needs the first scope, `POST` all scopes.
@@ -123,8 +123,9 @@ pub struct Keys {
     pub tls_client_auth: Option<String>,
     /// The client that authenticates with `self_signed_tls_client_auth`, by `self-signed.pem`.
     pub self_signed_tls_client_auth: Option<String>,
-    /// The client whose tokens must be bound to a key, RFC 9449.
-    pub dpop: Option<Dpop>,
+    /// The client whose tokens must be bound to a key, RFC 9449; the token endpoint and the resource insist on
+    /// nonces.
+    pub dpop: Option<String>,
     /// The client that must push its authorization requests, RFC 9126.
     pub pushed: Option<String>,
     /// The client that must sign its authorization requests, RFC 9101.
@@ -144,16 +145,6 @@ pub struct Keys {
 pub struct SecretJwt {
     pub id: String,
     pub secret: String,
-}
-
-/// A client with tokens that are bound to a key, and what they are for.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Dpop {
-    pub client_id: String,
-    /// A resource that takes bound tokens, and insists on a nonce.
-    pub resource: String,
-    /// The scopes that the resource needs.
-    pub scopes: Vec<String>,
 }
 
 /// A client of OpenID Connect.

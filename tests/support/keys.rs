@@ -13,20 +13,30 @@ use serde_json::Value;
 use ureq::Agent;
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 
-/// The key by which clients sign assertions and requests (ES256).
+/// The key by which clients sign assertions and requests.
 pub fn client_key() -> Result<SigningKey, Failed> {
+    Ok(SigningKey::new(client_signer()?)?)
+}
+
+/// The key that tokens are bound to.
+pub fn dpop_key() -> Result<SigningKey, Failed> {
+    Ok(SigningKey::new(dpop_signer()?)?)
+}
+
+/// What signs by the client's key (ES256).
+pub fn client_signer() -> Result<Key, Failed> {
     let (d, public_key) = parts(include_str!("../servers/keys/client.jwk.json"))?;
     let algorithm = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
     let point = point(&public_key).ok_or("it is no point")?;
     let pair = EcdsaKeyPair::from_private_key_and_public_key(algorithm, &d, &point, &SystemRandom::new())?;
-    Ok(SigningKey::new(Key { pair: Pair::P256(pair), public_key })?)
+    Ok(Key { pair: Pair::P256(pair), public_key })
 }
 
-/// The key that tokens are bound to (EdDSA).
-pub fn dpop_key() -> Result<SigningKey, Failed> {
+/// What signs by the key that tokens are bound to (EdDSA).
+pub fn dpop_signer() -> Result<Key, Failed> {
     let (d, public_key) = parts(include_str!("../servers/keys/dpop.jwk.json"))?;
     let pair = Ed25519KeyPair::from_seed_and_public_key(&d, &public_key.member("x").unwrap_or_default())?;
-    Ok(SigningKey::new(Key { pair: Pair::Ed25519(pair), public_key })?)
+    Ok(Key { pair: Pair::Ed25519(pair), public_key })
 }
 
 /// The private and the public part of a JSON Web Key.
@@ -37,7 +47,8 @@ fn parts(jwk: &str) -> Result<(Vec<u8>, PublicKey), Failed> {
     Ok((d, PublicKey::from_jwk(&members.to_string())?))
 }
 
-struct Key {
+/// A key in this process.
+pub struct Key {
     pair: Pair,
     public_key: PublicKey,
 }

@@ -150,8 +150,8 @@ impl PendingDevice {
     ///
     /// # Errors
     ///
-    /// Misuse: the client is another one than the one that started the authorization, or its server is known
-    /// not to support this grant.
+    /// Misuse: the client is another one than the one that started the authorization, its server is known not
+    /// to support this grant, or a key of the client did not sign ([`Client::signing`]).
     pub fn send(&mut self, client: &Client, now: SystemTime) -> Result<Option<Call<DevicePoll>>, Error> {
         if !client.has_started(self.authorization.started_by) {
             return Err(Error::misuse(

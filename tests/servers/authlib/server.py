@@ -393,7 +393,7 @@ if __name__ == "__main__":
                 "client_secret_jwt": {"id": SECRET_JWT_CLIENT.client_id, "secret": SECRET_JWT_CLIENT.client_secret},
                 "tls_client_auth": TLS_CLIENT.client_id,
                 "self_signed_tls_client_auth": SELF_SIGNED_TLS_CLIENT.client_id,
-                "dpop": {"client_id": DPOP_CLIENT.client_id, "resource": f"{base}/api", "scopes": SCOPES},
+                "dpop": DPOP_CLIENT.client_id,
                 "pushed": PUSHED_CLIENT.client_id,
                 "signed": SIGNED_CLIENT.client_id,
                 "signed_by_reference": f"{base}/request-objects",

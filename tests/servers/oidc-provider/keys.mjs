@@ -139,7 +139,7 @@ export const facts = (issuer) => ({
   client_secret_jwt: secretJwt,
   tls_client_auth: 'test-client-tls',
   self_signed_tls_client_auth: 'test-client-self-signed-tls',
-  dpop: { client_id: 'test-client-dpop', resource: `${issuer}/me`, scopes: ['openid'] },
+  dpop: 'test-client-dpop',
   pushed: 'test-client-pushed',
   signed: 'test-client-signed',
   jarm: true,

@@ -192,7 +192,7 @@ async function start() {
       prompts: ['none', 'login'],
       max_age: true,
       // Its library takes `max_age` only with OpenID Connect.
-      max_age_scopes: ['openid'],
+      max_age_needs_openid: true,
       login_hint: true,
       api: `${issuer}/api`,
       insufficient_scope: 'names_scopes',

@@ -3,6 +3,9 @@
 // leaves this machine.
 const documents = new Map();
 
+/** Stores a document without a request. */
+export const publish = (url, document) => documents.set(url, JSON.stringify(document));
+
 /** Answers the request if it is one for this stand-in. */
 export async function storeDocument(request) {
   const { pathname, searchParams } = new URL(request.url);

@@ -1,6 +1,7 @@
 // An authorization server for tests: workers-oauth-provider outside its runtime, with a store in memory,
 // a login page and a consent page.
 import { createHash, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { register } from 'node:module';
 
@@ -14,7 +15,7 @@ register(`data:text/javascript,${encodeURIComponent(`
   export const resolve = (specifier, context, next) =>
     specifier === 'cloudflare:workers' ? { url: '${runtime}', shortCircuit: true } : next(specifier, context);
 `)}`);
-const { fetchDocument, storeDocument } = await import('../stand-ins/client-documents.mjs');
+const { fetchDocument, publish, storeDocument } = await import('../stand-ins/client-documents.mjs');
 const { exchangeIdToken, identityProvider, identityProviderFacts } = await import('../stand-ins/identity-provider.mjs');
 // The runtime's promise that a fetch leaves the machine only for public addresses; here it never leaves.
 globalThis.Cloudflare = { compatibilityFlags: { global_fetch_strictly_public: true } };
@@ -87,6 +88,19 @@ const enroll = async ({ id, secret }, tokenEndpointAuthMethod) => env.OAUTH_KV.p
 }));
 await enroll(client, 'client_secret_basic');
 await enroll(postClient, 'client_secret_post');
+
+// The library lets a client have a key only if a document of the client says so.
+const keyClientId = 'https://app.example/oauth/client-with-a-key.json';
+const { d: _, ...clientKey } = JSON.parse(readFileSync(new URL('../keys/client.jwk.json', import.meta.url), 'utf8'));
+publish(keyClientId, {
+  client_id: keyClientId,
+  client_name: 'Test client',
+  redirect_uris: redirectUris,
+  grant_types: ['authorization_code', 'refresh_token'],
+  token_endpoint_auth_method: 'private_key_jwt',
+  token_endpoint_auth_signing_alg: 'ES256',
+  jwks: { keys: [clientKey] },
+});
 
 const page = (form) => new Response(`<!doctype html><title>Test</title><form method="post">${form}</form>`, {
   headers: { 'Content-Type': 'text/html; charset=utf-8' },
@@ -245,6 +259,7 @@ server.listen(Number(process.argv[2] || process.env.PORT || 0), '127.0.0.1', asy
       identity_provider: identityProviderFacts(issuer, issuer, 'https://api.example/'),
       api,
       insufficient_scope: 'names_scopes',
+      keys: { private_key_jwt: keyClientId },
     },
   })}\n`);
 });

@@ -5,9 +5,11 @@ use std::time::{Duration, SystemTime};
 
 use libtest_mimic::Failed;
 use oauth2_proto::authorization::AuthorizationRequest;
+use oauth2_proto::jose::Verification;
 use oauth2_proto::{Advice, Callback, Client, Error, TokenResponse};
 use serde_json::json;
 
+use super::openid::{Answer, authenticate};
 use super::{Flow, check, client, receive, refresh, refused, send};
 use crate::browser::{Browser, End};
 use crate::foreign::Facts;
@@ -94,15 +96,22 @@ fn prompt(facts: &Facts) -> Result<(), Failed> {
 
 fn max_age(facts: &Facts) -> Result<(), Failed> {
     let client = client(facts)?;
-    let browser = &mut Browser::new();
-    let scopes = facts.scopes.iter().chain(&facts.wider.max_age_scopes);
-    let asking = |age| client.authorize(&facts.redirect_uris[0]).scopes(scopes.clone()).max_age(age);
-    attempt(&client, asking(Duration::from_secs(600)), browser, facts)??;
+    let mut browser = Browser::new();
+    let mut sign_in = |age| -> Result<usize, Failed> {
+        let request = request(&client, facts).max_age(age);
+        if facts.wider.max_age_needs_openid {
+            let answer = Answer::to(authenticate(&client, request, facts, &mut browser)?)?;
+            // The ID token says when the user signed in.
+            answer.read(&Verification::left_to_tls())?;
+        } else {
+            attempt(&client, request, &mut browser, facts)??;
+        }
+        Ok(browser.sign_ins)
+    };
+    sign_in(Duration::from_secs(600))?;
     thread::sleep(Duration::from_millis(1100));
-    attempt(&client, asking(Duration::from_secs(600)), browser, facts)??;
-    check(browser.sign_ins == 1, "a fresh sign-in does not count")?;
-    attempt(&client, asking(Duration::ZERO), browser, facts)??;
-    check(browser.sign_ins == 2, "an old sign-in counts")
+    check(sign_in(Duration::from_secs(600))? == 1, "a fresh sign-in does not count")?;
+    check(sign_in(Duration::ZERO)? == 2, "an old sign-in counts")
 }
 
 fn login_hint(facts: &Facts) -> Result<(), Failed> {

@@ -50,13 +50,7 @@ fn server_metadata(facts: &Facts) -> Result<(), Failed> {
 
 /// OpenID Connect Discovery §4: the same, where RFC 8414's address has nothing.
 fn openid_configuration(facts: &Facts) -> Result<(), Failed> {
-    let mut discovery = ServerDiscovery::new(issuer(facts)?)?.require_pkce_announced();
-    let no_headers: [(&str, &str); 0] = [];
-    match discovery.call().read(Response::new(404, no_headers, b"")) {
-        Ok(_) => return Err("an empty 404 is no metadata".into()),
-        Err(error) => discovery.next_address(error)?,
-    }
-    sign_in(walk(discovery)?, facts)
+    sign_in(discover_openid(facts)?, facts)
 }
 
 /// RFC 9728 §3: the resource's own address leads to its authorization server.
@@ -80,6 +74,17 @@ pub fn issuer(facts: &Facts) -> Result<&str, Failed> {
 /// The server with this issuer identifier.
 pub fn discover(issuer: &str) -> Result<AuthorizationServer, Error> {
     walk(ServerDiscovery::new(issuer)?.require_pkce_announced())
+}
+
+/// The server as OpenID's address describes it.
+pub fn discover_openid(facts: &Facts) -> Result<AuthorizationServer, Failed> {
+    let mut discovery = ServerDiscovery::new(issuer(facts)?)?.require_pkce_announced();
+    let no_headers: [(&str, &str); 0] = [];
+    match discovery.call().read(Response::new(404, no_headers, b"")) {
+        Ok(_) => return Err("an empty 404 is no metadata".into()),
+        Err(error) => discovery.next_address(error)?,
+    }
+    Ok(walk(discovery)?)
 }
 
 fn walk(mut discovery: ServerDiscovery) -> Result<AuthorizationServer, Error> {
