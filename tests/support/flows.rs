@@ -15,6 +15,8 @@ mod device;
 mod discovery;
 #[path = "flows/dpop.rs"]
 mod dpop;
+#[path = "flows/fapi.rs"]
+mod fapi;
 #[path = "flows/grants.rs"]
 mod grants;
 #[path = "flows/keeper.rs"]
@@ -68,6 +70,7 @@ pub const FLOWS: &[&[Flow]] = &[
     management::FLOWS,
     challenge::FLOWS,
     dpop::FLOWS,
+    fapi::FLOWS,
     keeper::FLOWS,
 ];
 

@@ -135,7 +135,7 @@ pub struct Keys {
     /// True if the server signs its authorization responses when it is asked to, JARM.
     pub jarm: bool,
     /// The client that must do what the FAPI 2.0 Security Profile asks for.
-    pub fapi: Option<String>,
+    pub fapi: Option<Fapi>,
     /// The client of OpenID Connect.
     pub openid: Option<OpenId>,
 }
@@ -145,6 +145,14 @@ pub struct Keys {
 pub struct SecretJwt {
     pub id: String,
     pub secret: String,
+}
+
+/// A client of the FAPI 2.0 Security Profile, with the second redirect URI.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Fapi {
+    pub client_id: String,
+    /// True if its ID tokens have an algorithm of the profile.
+    pub openid: bool,
 }
 
 /// A client of OpenID Connect.

@@ -165,6 +165,13 @@ PUSHED_CLIENT = _client("test-client-pushed", "client_secret_basic", require_pus
 SIGNED_CLIENT = _client(
     "test-client-signed", "client_secret_basic", jwks={"keys": [CLIENT_KEY]}, require_signed_request_object=True
 )
+FAPI_CLIENT = _client(
+    "test-client-fapi",
+    "private_key_jwt",
+    jwks={"keys": [CLIENT_KEY]},
+    dpop_bound_access_tokens=True,
+    require_pushed_authorization_requests=True,
+)
 OPENID_CLIENT = _client(
     "test-client-openid",
     "client_secret_basic",
@@ -183,6 +190,7 @@ CLIENTS = {
         DPOP_CLIENT,
         PUSHED_CLIENT,
         SIGNED_CLIENT,
+        FAPI_CLIENT,
         OPENID_CLIENT,
     ]
 }

@@ -32,6 +32,7 @@ from models import (
     CODE_LIFETIME,
     DEVICES,
     DPOP_CLIENT,
+    FAPI_CLIENT,
     GRANT_TYPES,
     KEY_CLIENT,
     OPENID_CLIENT,
@@ -398,6 +399,7 @@ if __name__ == "__main__":
                 "signed": SIGNED_CLIENT.client_id,
                 "signed_by_reference": f"{base}/request-objects",
                 "jarm": True,
+                "fapi": {"client_id": FAPI_CLIENT.client_id, "openid": False},
                 "openid": {
                     "client_id": OPENID_CLIENT.client_id,
                     "end_session": True,

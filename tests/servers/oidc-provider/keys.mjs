@@ -143,7 +143,7 @@ export const facts = (issuer) => ({
   pushed: 'test-client-pushed',
   signed: 'test-client-signed',
   jarm: true,
-  fapi: 'test-client-fapi',
+  fapi: { client_id: 'test-client-fapi', openid: true },
   openid: {
     client_id: 'test-client-openid',
     end_session: true,

@@ -83,16 +83,8 @@ fn userinfo(facts: &Facts) -> Result<(), Failed> {
     let client = client_at(discover_openid(facts)?, facts)?.dpop(DpopKey::new(dpop_key()?));
     let request = client.authorize(&facts.redirect_uris[0]).scopes(&facts.scopes);
     let call = authenticate(&client, request, facts, &mut Browser::new())?;
-    let verification = Verification::left_to_tls();
-    let mut answer = Answer::to(call)?;
-    let (tokens, id_token) = match answer.read(&verification) {
-        Err(error) if error.code() == Some("use_dpop_nonce") => {
-            answer.call.renew(&client, SystemTime::now())?;
-            Answer::to(answer.call)?.read(&verification)
-        }
-        result => result,
-    }?
-    .into_parts();
+    let answer = Answer::to(call)?;
+    let (tokens, id_token) = answer.read_proved(&client, &Verification::left_to_tls())?.into_parts();
     let call = client.userinfo(tokens.access_token(), &id_token).start(SystemTime::now())?;
     let user = send_proved(call, &client)?;
     check(user.subject() == id_token.subject(), format!("it is {}", user.subject()))
@@ -140,7 +132,7 @@ fn tokens(client: &Client, facts: &Facts) -> Result<TokenResponse, Failed> {
 }
 
 /// Sends a request, and once more if the server wants a nonce.
-fn send_proved<R: Readable>(mut call: Call<R>, client: &Client) -> Result<R::Output, Error> {
+pub fn send_proved<R: Readable>(mut call: Call<R>, client: &Client) -> Result<R::Output, Error> {
     match send(&call) {
         Err(error) if error.code() == Some("use_dpop_nonce") => {
             call.renew(client, SystemTime::now())?;
@@ -151,7 +143,7 @@ fn send_proved<R: Readable>(mut call: Call<R>, client: &Client) -> Result<R::Out
 }
 
 /// Sends a request with a token and a proof, and once more if the resource wants a nonce; its status.
-fn get_bound(
+pub fn get_bound(
     api: &ProtectedApi,
     key: &DpopKey,
     access_token: &Secret,

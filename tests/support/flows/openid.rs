@@ -193,7 +193,7 @@ fn sign_out(client: &Client, facts: &Facts, id_token: &IdToken, browser: &mut Br
 
 /// The answer to a sign-in, which can be read more than once.
 pub struct Answer {
-    pub call: Call<Authentication>,
+    call: Call<Authentication>,
     status: u16,
     headers: Vec<(String, Vec<u8>)>,
     body: Vec<u8>,
@@ -203,6 +203,21 @@ impl Answer {
     pub fn to(call: Call<Authentication>) -> Result<Self, Failed> {
         let (status, headers, body) = http::send(call.request())?;
         Ok(Self { call, status, headers, body })
+    }
+
+    /// Reads it, or sends the request once more if the server wants a nonce.
+    pub fn read_proved(
+        mut self,
+        client: &Client,
+        verification: &Verification<'_>,
+    ) -> Result<Authentication, Failed> {
+        match self.read(verification) {
+            Err(error) if error.code() == Some("use_dpop_nonce") => {
+                self.call.renew(client, SystemTime::now())?;
+                Ok(Self::to(self.call)?.read(verification)?)
+            }
+            result => Ok(result?),
+        }
     }
 
     pub fn read(&self, verification: &Verification<'_>) -> Result<Authentication, Error> {
