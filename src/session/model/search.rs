@@ -186,9 +186,11 @@ impl Holder {
                 State::Claimed(claim) => it.policy.end_of_claim(claim),
                 _ => 0,
             };
-            let has_nonce = |claim: Claim| claim.has_nonce;
-            let claimed = if let Hand::Claim(claim) = it.hand { Some(has_nonce(claim)) } else { None };
-            let sent = if let Hand::Request(claim) = it.hand { Some(has_nonce(claim)) } else { None };
+            let (claimed, sent) = match it.hand {
+                Hand::Claim { has_nonce, .. } => (Some(has_nonce), None),
+                Hand::Request { has_nonce, .. } => (None, Some(has_nonce)),
+                _ => (None, None),
+            };
             // Where no clock goes back, the latest time seen and what follows from it say nothing.
             let seen = jumped.then(|| (it.clock.latest(), it.seen == Seen::Valid));
             let keeps = matches!(it.hand, Hand::SignIn { keeps: true, .. });

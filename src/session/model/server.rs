@@ -206,9 +206,9 @@ impl World {
             Answer::Busy => (503, String::new()),
         };
         let trouble = session.newest().trouble.clone();
-        let was_sent = matches!(session.hand, Hand::Request(_));
+        let was_sent = matches!(session.hand, Hand::Request { .. });
         let _ = session.received(call, Response::new(status, headers, body.as_bytes()), now);
-        let goes_on = was_sent && matches!(session.hand, Hand::Claim(_));
+        let goes_on = was_sent && matches!(session.hand, Hand::Claim { .. });
         let has_failed = session.newest().trouble != trouble;
         if goes_on && has_failed {
             self.breaks("a nonce that the server wants is a failure".into());
