@@ -80,7 +80,7 @@ pub enum Advice {
     /// [`PendingAuthorization::expires_at`](crate::PendingAuthorization::expires_at). It then lets the user
     /// start again, and logs the last message, which tells a wrong configuration from an attack.
     KeepWaiting,
-    /// Send the same request again.
+    /// Send the same request again; a client with keys calls [`Call::renew`](crate::Call::renew) before.
     ///
     /// A loop waits for [`Error::retry_after`], or longer each time, and gives up after a number of tries or
     /// a time of its choice. After a callback there is no request to send again: it drops the pending

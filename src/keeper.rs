@@ -226,8 +226,8 @@ impl Keeper {
     /// # Errors
     ///
     /// - [`KeeperError::Store`]: the keeper has the tokens and keeps trying to save them.
-    /// - [`KeeperError::Misuse`]: the tokens were issued to another client. They are stored, and the keeper
-    ///   of that client can use them.
+    /// - [`KeeperError::Misuse`]: the tokens were issued to another client, or are bound to another key.
+    ///   They are stored, and the keeper of that client or key can use them.
     pub fn signed_in(
         &self,
         key: &str,

@@ -34,7 +34,7 @@ use crate::call::{Call, Response};
 use crate::client::{Client, Holder};
 use crate::error::Error;
 use crate::session::clock::Clock;
-use crate::session::phase::{Claim, Hand, Phase, Seen};
+use crate::session::phase::{Hand, Phase, Seen};
 use crate::session::record::{Record, State, Validity};
 use crate::session::refresh::{Attempt, SessionContext};
 use crate::session::source::Source;
@@ -417,7 +417,7 @@ impl Session {
         };
         let ends_with_refresh = record.ends_together
             && (record.state == State::Refused
-                || matches!(self.hand, Hand::Request(_) | Hand::Outcome(_) | Hand::SignIn { .. }));
+                || matches!(self.hand, Hand::Request { .. } | Hand::Outcome(_) | Hand::SignIn { .. }));
         let is_replaced = self.newest().generation > record.generation;
         let is_usable = lives
             && record.is_stored()
@@ -513,16 +513,16 @@ impl Session {
         check_holder(&self.record, &client.holder)?;
         let at = now;
         let now = self.observe(now);
-        let Hand::Claim(claim) = self.hand else { return Ok(None) };
+        let Hand::Claim { claim, has_nonce } = self.hand else { return Ok(None) };
         let attempt = Attempt {
             authorization: self.record.authorization,
             revision: self.record.revision,
             generation: self.record.generation,
             sent_at: now,
-            has_nonce: claim.has_nonce,
+            has_nonce,
         };
         let Some(call) = self.call(client, attempt, at)? else { return Ok(None) };
-        self.hand = Hand::Request(claim);
+        self.hand = Hand::Request { claim, has_nonce };
         // Version 1 of the stored form lacks this member.
         self.record.ends_together =
             self.record.source.refresh_token().is_some() && client.server.access_tokens_end_with_refresh;
@@ -538,7 +538,7 @@ impl Session {
         let record = *snapshot.0;
         let is_next = record.revision == self.record.revision.saturating_add(1);
         // Another task that shares this session may have adopted the save before this report.
-        let is_adopted = !matches!(self.hand, Hand::Claim(_) | Hand::Request(_))
+        let is_adopted = !matches!(self.hand, Hand::Claim { .. } | Hand::Request { .. })
             && record.revision == self.record.revision
             && record.state == self.record.state
             && record.generation == self.record.generation;
@@ -550,7 +550,7 @@ impl Session {
             // The clock was set back since the claim was made, so its remaining time is unknown.
             && !self.policy.is_in_the_future(claim.since, self.clock.latest())
         {
-            self.hand = Hand::Claim(Claim { span: claim, has_nonce: false });
+            self.hand = Hand::Claim { claim, has_nonce: false };
         }
         self.replace(record);
     }
@@ -659,7 +659,7 @@ impl Session {
                     stored.with_rotated(known.source.refresh_token(), record.source.refresh_token());
                 record.outcome_over(stored).or(rotated).map(outcome)
             }
-            Hand::Nothing | Hand::Claim(_) | Hand::Request(_) => None,
+            Hand::Nothing | Hand::Claim { .. } | Hand::Request { .. } => None,
         };
         self.hand = settled.unwrap_or(Hand::Nothing);
     }
@@ -839,10 +839,8 @@ impl Session {
     fn sends_again(&mut self, attempt: Attempt, now: SystemTime) -> bool {
         let now = self.observe(now);
         match self.hand {
-            Hand::Request(Claim { span, has_nonce: false })
-                if self.is_current(attempt) && now < span.middle() =>
-            {
-                self.hand = Hand::Claim(Claim { span, has_nonce: true });
+            Hand::Request { claim, has_nonce: false } if self.is_current(attempt) && now < claim.middle() => {
+                self.hand = Hand::Claim { claim, has_nonce: true };
                 true
             }
             _ => false,
@@ -852,7 +850,7 @@ impl Session {
     /// Returns whether an attempt is the last one that this holder made for the stored record.
     fn is_current(&self, attempt: Attempt) -> bool {
         let is_last = match self.hand {
-            Hand::Claim(claim) | Hand::Request(claim) => claim.has_nonce == attempt.has_nonce,
+            Hand::Claim { has_nonce, .. } | Hand::Request { has_nonce, .. } => has_nonce == attempt.has_nonce,
             Hand::Nothing | Hand::Outcome(_) | Hand::SignIn { .. } => true,
         };
         attempt.authorization == self.record.authorization
@@ -875,7 +873,7 @@ impl Session {
                 *keeps = false;
             }
             Hand::SignIn { .. } => {}
-            Hand::Nothing | Hand::Claim(_) | Hand::Request(_) => {
+            Hand::Nothing | Hand::Claim { .. } | Hand::Request { .. } => {
                 let failed = self.record.failed(failure, now, &self.policy);
                 if let State::Backoff(pause) = failed.state {
                     self.resting_until = pause.until;
@@ -889,7 +887,7 @@ impl Session {
     fn newest(&self) -> &Record {
         match &self.hand {
             Hand::Outcome(record) | Hand::SignIn { record, .. } => record,
-            Hand::Nothing | Hand::Claim(_) | Hand::Request(_) => &self.record,
+            Hand::Nothing | Hand::Claim { .. } | Hand::Request { .. } => &self.record,
         }
     }
 }
@@ -911,9 +909,9 @@ impl Session {
         }
         let is_over = match self.hand {
             // The clock was set back, so the claim's remaining time is unknown.
-            Hand::Claim(_) | Hand::Request(_) if set_back => true,
-            Hand::Claim(claim) => claim.span.middle() <= now,
-            Hand::Request(claim) => claim.span.until <= now,
+            Hand::Claim { .. } | Hand::Request { .. } if set_back => true,
+            Hand::Claim { claim, .. } => claim.middle() <= now,
+            Hand::Request { claim, .. } => claim.until <= now,
             Hand::Nothing | Hand::Outcome(_) | Hand::SignIn { .. } => false,
         };
         if is_over {

@@ -70,7 +70,8 @@ enum Requested {
 pub enum TokenType {
     /// A bearer token, sent as `Authorization: Bearer …` (RFC 6750 §2.1).
     Bearer,
-    /// A token that is sent with a proof of possession (RFC 9449 §7.1).
+    /// A token that is sent with a proof of possession (RFC 9449 §7.1), as
+    /// [`ProtectedApi::bound_request`](crate::challenge::ProtectedApi::bound_request) does.
     DPoP,
     /// `N_A`: no access token. Only a token exchange issues one (RFC 8693 §2.2.1).
     NotApplicable,

@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[path = "pages/requirements.rs"]
+mod requirements;
+
 /// The modules whose every test `docs/attacks.md` must name.
 const MODULES_OF_ATTACKS: &[&str] = &[
     "authorization::attacks",

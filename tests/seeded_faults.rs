@@ -31,8 +31,9 @@ const FAULTS: &[Fault] = &[
                 "Phase::Due { .. } => Step::Send { until: system_time(now + self.policy.claim_duration) },",
             ),
             (
-                "let Hand::Claim(claim) = self.hand else { return Ok(None) };",
-                "let claim = crate::text::time::Span::new(now, self.policy.claim_duration);",
+                "let Hand::Claim { claim, has_nonce } = self.hand else { return Ok(None) };",
+                "let span = crate::text::time::Span::new(now, self.policy.claim_duration);
+                 let (claim, has_nonce) = (span, false);",
             ),
         ],
     },
@@ -47,7 +48,7 @@ const FAULTS: &[Fault] = &[
         Ok(true)",
             "self.settle(&record);
              if let (Hand::Nothing, State::Claimed(claim)) = (&self.hand, record.state) {
-                 self.hand = Hand::Claim(claim);
+                 self.hand = Hand::Claim { claim, has_nonce: false };
              }
              self.replace(record);
              Ok(true)",
@@ -145,8 +146,9 @@ const FAULTS: &[Fault] = &[
         symptom: "refreshes are in flight",
         file: "session.rs",
         replacements: &[(
-            "self.hand = Hand::Claim(claim);",
-            "self.hand = Hand::Claim(crate::text::time::Span::new(self.clock.latest(), claim.length()));",
+            "self.hand = Hand::Claim { claim, has_nonce: false };",
+            "let claim = crate::text::time::Span::new(self.clock.latest(), claim.length());
+             self.hand = Hand::Claim { claim, has_nonce: false };",
         )],
     },
     Fault {
@@ -172,6 +174,21 @@ const FAULTS: &[Fault] = &[
             "(false, true) => is_later.then(|| this.ended()),",
             "(false, true) => is_later.then_some(this),",
         )],
+    },
+    Fault {
+        name: "a server is obeyed as often as it asks for a nonce",
+        symptom: "is obeyed twice under one claim",
+        file: "session.rs",
+        replacements: &[(
+            "Hand::Request { claim, has_nonce: false }",
+            "Hand::Request { claim, has_nonce: _ }",
+        )],
+    },
+    Fault {
+        name: "a copy of the first demand for a nonce counts as the second",
+        symptom: "the authorization ended, and nothing was lost",
+        file: "session.rs",
+        replacements: &[("=> has_nonce == attempt.has_nonce,", "=> has_nonce || !attempt.has_nonce,")],
     },
     Fault {
         name: "the count of refusals is not stored",

@@ -1,6 +1,6 @@
-//! A restored snapshot serializes to the same form, in version 2, or 3 for client credentials. Only the right
-//! client restores a session from it; the session uses the token only while it is valid, and never waits for
-//! a past time. A damaged form is refused without quoting its tokens.
+//! A restored snapshot serializes to the same form, in version 2, 3 for client credentials, or 4 for tokens that
+//! are bound to a key. Only the right client restores a session from it; the session uses the token only while
+//! it is valid, and never waits for a past time. A damaged form is refused without quoting its tokens.
 //!
 //! Input: a line with the seconds that have passed since `now()`, then the stored form, JSON.
 #![no_main]
@@ -68,7 +68,11 @@ fn upgrade(members: &mut Map<String, Value>) {
             members["until"] = refresh_at.min(since + 3_600_000).into();
         }
     }
-    let version = if members.contains_key("client_credentials") { 3 } else { 2 };
+    let version = match (members.contains_key("bound_to"), members.contains_key("client_credentials")) {
+        (true, _) => 4,
+        (false, true) => 3,
+        (false, false) => 2,
+    };
     members["version"] = version.into();
     let trouble = members.entry("trouble").or_insert(Value::Null);
     if let Some([since, failures, unclear, kind, status, code]) = trouble.as_array().map(Vec::as_slice) {
@@ -98,7 +102,9 @@ fn upgrade(members: &mut Map<String, Value>) {
 fn simulate(stored: Value, snapshot: Snapshot, mut now: SystemTime) {
     let client = client(server());
     let restored = Session::restore(&client, snapshot, RefreshPolicy::default(), now);
-    assert_eq!(restored.is_ok(), stored["issued_to"] == CLIENT, "{restored:?}");
+    // The client has no key.
+    let is_ours = stored["issued_to"] == CLIENT && stored.get("bound_to").is_none();
+    assert_eq!(restored.is_ok(), is_ours, "{restored:?}");
     let Ok(mut session) = restored else { return };
     for _ in 0..12 {
         let token = session.access_token(now).map(|token| token.expose().to_owned());

@@ -17,8 +17,8 @@ use crate::token::TokenResponse;
 impl AuthorizationRequest<'_> {
     /// Asks for a signed response (JARM §2.3): `query.jwt`, or `form_post.jwt` after
     /// [`form_post`](Self::form_post). Only
-    /// [`receive_signed`](crate::PendingAuthorization::receive_signed) takes the callback then, and it takes no
-    /// other.
+    /// [`receive_signed`](crate::PendingAuthorization::receive_signed) takes the callback then, and it takes
+    /// no other.
     ///
     /// The request is misuse if the server's issuer is not set, or if the server lists its response modes
     /// without this one.
@@ -83,9 +83,9 @@ impl PendingAuthorization {
     ///
     /// - Misuse: the client is another one, a callback was accepted before, the authorization asked for no
     ///   signed response, or the verification is [left to TLS](Verification::left_to_tls).
-    /// - Suspect: the response is not signed by the server, is for another client, has expired, answers another
-    ///   request, or there is another parameter beside it. Or a code came after the authorization has expired,
-    ///   and [`Error::advice`] says [`Reauthorize`](crate::Advice::Reauthorize).
+    /// - Suspect: the response is not signed by the server, is for another client, has expired, answers
+    ///   another request, or there is another parameter beside it. Or a code came after the authorization has
+    ///   expired, and [`Error::advice`] says [`Reauthorize`](crate::Advice::Reauthorize).
     /// - Invalid: there is no signed response, or it is malformed.
     /// - Refused: the server or the user said no; [`Error::code`] says why (RFC 6749 §4.1.2.1).
     ///
@@ -177,7 +177,8 @@ fn text<'a>(name: &'static str, member: Member<'a>) -> Result<Option<Text<'a>>, 
     }
 }
 
-/// The claims that are read or refused, in the order in which [`PendingAuthorization::judge`] takes them apart.
+/// The claims that are read or refused, in the order in which [`PendingAuthorization::judge`] takes them
+/// apart.
 const NAMES: &[&str; 12] = &[
     "iss",
     "aud",

@@ -171,7 +171,9 @@ impl<'a> AuthorizationRequest<'a> {
     ///   authorization endpoint's own query;
     /// - the scope `openid` is among the scopes, and [`openid`](Self::openid) was not called;
     /// - the server does not support the authorization code grant, or takes pushed or signed requests only
-    ///   ([`push`](Self::push), [`signed`](Self::signed)).
+    ///   ([`push`](Self::push), [`signed`](Self::signed));
+    /// - the request is [`signed`](Self::signed), and [`prepare`](Self::prepare) would refuse it or the key
+    ///   signs elsewhere.
     #[cfg(feature = "os-random")]
     pub fn start(self, now: SystemTime) -> Result<(String, PendingAuthorization), Error> {
         self.start_with(Entropy::from_os()?, now)

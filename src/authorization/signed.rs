@@ -25,9 +25,9 @@ use crate::text::uri::{DocumentUrl, Issuer};
 impl<'a> AuthorizationRequest<'a> {
     /// Signs the request with a key of this client (RFC 9101), so that nobody on the way can change it.
     ///
-    /// [`start`](Self::start) puts the signed request into the URL, [`push`](Self::push) sends it to the server
-    /// directly, and [`publish`](Self::publish) refers to an address of your program. It is valid for the
-    /// [`lifetime`](Self::lifetime) of the authorization, an hour at most.
+    /// [`start`](Self::start) puts the signed request into the URL, [`push`](Self::push) sends it to the
+    /// server directly, and [`publish`](Self::publish) refers to an address of your program. It is valid for
+    /// the [`lifetime`](Self::lifetime) of the authorization, an hour at most.
     ///
     /// A key that signs elsewhere, behind async code for example, needs [`prepare`](Self::prepare).
     ///
@@ -70,8 +70,8 @@ impl<'a> AuthorizationRequest<'a> {
         self
     }
 
-    /// Returns the URL for the user's browser, the signed request to publish at `request_uri`, and the pending
-    /// authorization (RFC 9101 §5.2).
+    /// Returns the URL for the user's browser, the signed request to publish at `request_uri`, and the
+    /// pending authorization (RFC 9101 §5.2).
     ///
     /// Answer a GET of `request_uri`, an address of yours that nobody can guess, with the signed request and
     /// the content type `application/oauth-authz-req+jwt`, before you send the browser to the URL. Some
@@ -79,8 +79,8 @@ impl<'a> AuthorizationRequest<'a> {
     ///
     /// # Errors
     ///
-    /// The errors of `start`. Misuse, too, if the request is not [`signed`](Self::signed), or `request_uri` is
-    /// no `https` URL with a path, has a fragment, or is longer than 512 bytes.
+    /// The errors of `start`. Misuse, too, if the request is not [`signed`](Self::signed), or `request_uri`
+    /// is no `https` URL with a path, has a fragment, or is longer than 512 bytes.
     #[cfg(feature = "os-random")]
     pub fn publish(
         self,
@@ -221,8 +221,8 @@ pub struct SignedAuthorization<'a> {
 }
 
 impl SignedAuthorization<'_> {
-    /// Returns the URL for the user's browser, which holds the signed request (RFC 9101 §5.1), and the pending
-    /// authorization.
+    /// Returns the URL for the user's browser, which holds the signed request (RFC 9101 §5.1), and the
+    /// pending authorization.
     ///
     /// # Errors
     ///
@@ -245,8 +245,8 @@ impl SignedAuthorization<'_> {
         Ok((endpoints.call(request), self.pending))
     }
 
-    /// Returns the URL for the user's browser, the signed request to publish at `request_uri`, and the pending
-    /// authorization (RFC 9101 §5.2), as [`AuthorizationRequest::publish`] does.
+    /// Returns the URL for the user's browser, the signed request to publish at `request_uri`, and the
+    /// pending authorization (RFC 9101 §5.2), as [`AuthorizationRequest::publish`] does.
     ///
     /// # Errors
     ///

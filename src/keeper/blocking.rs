@@ -119,8 +119,8 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
     /// # Errors
     ///
     /// - [`KeeperError::Store`]: the keeper has the tokens, and the next call for this key saves them.
-    /// - [`KeeperError::Misuse`]: the tokens were issued to another client. They are stored, and the keeper
-    ///   of that client can use them.
+    /// - [`KeeperError::Misuse`]: the tokens were issued to another client, or are bound to another key.
+    ///   They are stored, and the keeper of that client or key can use them.
     pub fn signed_in(&self, key: &str, tokens: TokenResponse) -> Result<(), KeeperError> {
         let checked = self.with(key, |errands, now| errands.signed_in(tokens, now));
         self.session(key)?;

@@ -441,8 +441,8 @@ impl Errands {
     ///
     /// # Errors
     ///
-    /// Misuse: the tokens were issued to another client. They are kept and stored, and the holder of that
-    /// client can use them.
+    /// Misuse: the tokens were issued to another client, or are bound to another key. They are kept and
+    /// stored, and the holder of that client or key can use them.
     pub fn signed_in(&mut self, tokens: TokenResponse, now: SystemTime) -> Result<(), Error> {
         // All wishes were for an earlier sign-in.
         self.wishes = Wishes::default();

@@ -10,8 +10,10 @@ use crate::authorization::{Callback, PendingAuthorization};
 use crate::call::Call;
 use crate::client::Client;
 use crate::error::Error;
+use crate::jose::Verification;
 use crate::oidc::authentication::{Authentication, AuthenticationContext};
 use crate::text::secret::{self, Secret, ShortSecret};
+use crate::token::TokenResponse;
 
 /// A sign-in with an ID token that waits for its callback. Store it while the user is away in the browser.
 ///
@@ -54,9 +56,30 @@ impl PendingAuthentication {
         now: SystemTime,
     ) -> Result<Call<Authentication>, Error> {
         let call = self.authorization.receive(client, callback, now)?;
+        Ok(self.expecting_id_token(call, client))
+    }
+
+    /// Checks a signed callback, and makes the token request, for an authentication that asked for a [signed
+    /// response](crate::authorization::AuthorizationRequest::signed_response).
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`PendingAuthorization::receive_signed`].
+    pub fn receive_signed<'a>(
+        &mut self,
+        client: &Client,
+        callback: impl Into<Callback<'a>>,
+        verification: &Verification<'_>,
+        now: SystemTime,
+    ) -> Result<Call<Authentication>, Error> {
+        let call = self.authorization.receive_signed(client, callback, verification, now)?;
+        Ok(self.expecting_id_token(call, client))
+    }
+
+    fn expecting_id_token(&self, call: Call<TokenResponse>, client: &Client) -> Call<Authentication> {
         let nonce = ShortSecret::Given(Secret::new(self.expected.nonce.expose()));
         let expected = ExpectedIdToken { nonce, max_age: self.expected.max_age };
-        Ok(call.with_reply(|tokens| AuthenticationContext { tokens, client: client.clone(), expected }))
+        call.with_reply(|tokens| AuthenticationContext { tokens, client: client.clone(), expected })
     }
 
     /// Returns the `state` that was sent. It distinguishes several sign-ins of one browser session.

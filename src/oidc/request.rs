@@ -8,7 +8,7 @@ use crate::call::Call;
 use crate::error::Error;
 use crate::jose::claims::expected_issuer;
 use crate::oidc::pending::{ExpectedIdToken, PendingAuthentication};
-use crate::text::secret::ShortSecret;
+use crate::text::secret::{Secret, ShortSecret};
 use crate::text::time::digits;
 
 /// An authorization request that asks for an ID token, about to be started; made by
@@ -75,6 +75,37 @@ impl<'a> AuthenticationRequest<'a> {
         let (request, expected) = self.with_nonce(&entropy)?;
         let (call, authorization) = request.push_with(entropy, now)?;
         Ok((call, expected.of(authorization)))
+    }
+
+    /// Returns the URL for the user's browser, the signed request to publish at `request_uri`, and the pending
+    /// authentication, like [`AuthorizationRequest::publish`].
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`start`](Self::start) and of [`AuthorizationRequest::publish`].
+    #[cfg(feature = "os-random")]
+    pub fn publish(
+        self,
+        request_uri: &str,
+        now: SystemTime,
+    ) -> Result<(String, Secret, PendingAuthentication), Error> {
+        self.publish_with(request_uri, Entropy::from_os()?, now)
+    }
+
+    /// Like `publish`, with your own random bytes.
+    ///
+    /// # Errors
+    ///
+    /// The errors of `publish`.
+    pub fn publish_with(
+        self,
+        request_uri: &str,
+        entropy: Entropy,
+        now: SystemTime,
+    ) -> Result<(String, Secret, PendingAuthentication), Error> {
+        let (request, expected) = self.with_nonce(&entropy)?;
+        let (url, request_object, authorization) = request.publish_with(request_uri, entropy, now)?;
+        Ok((url, request_object, expected.of(authorization)))
     }
 
     /// Returns the request as it is to be signed, for a key that signs elsewhere, like

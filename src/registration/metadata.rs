@@ -282,6 +282,10 @@ fn check_member(name: &str, value: &Value) -> Result<(), Error> {
             let parsed = RedirectUri::parse(uri, RESPONSE_PARAMETERS);
             parsed.map(|_| ()).map_err(|refused| Error::misuse(format!("the redirect URI {refused}")))
         }),
+        // A private key is the graver fault, and refused later.
+        ("jwks", jwks) if !is_key_set(jwks) && !holds_private_key(jwks) => Err(Error::misuse(
+            "jwks is no set of keys; make it an object with a list of keys (RFC 7517 section 5)",
+        )),
         ("scope", Value::String(scope)) => {
             let parsed = Scope::parse(scope.clone());
             parsed.map(|_| ()).map_err(|refused| Error::misuse(format!("the scope {refused}")))
@@ -292,6 +296,12 @@ fn check_member(name: &str, value: &Value) -> Result<(), Error> {
 
 fn is_list_of_texts(value: &Value) -> bool {
     value.as_array().is_some_and(|values| values.iter().all(Value::is_string))
+}
+
+/// Returns whether a value has the form of a set of keys (RFC 7517 §5).
+fn is_key_set(jwks: &Value) -> bool {
+    let keys = jwks.get("keys").and_then(Value::as_array);
+    keys.is_some_and(|keys| keys.iter().all(Value::is_object))
 }
 
 /// Refuses members that exclude each other, and the authorization code grant without a redirect URI.

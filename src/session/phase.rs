@@ -43,9 +43,13 @@ pub(super) enum Hand {
     /// Nothing: a claim in the store is another holder's.
     Nothing,
     /// The claim that is stored.
-    Claim(Claim),
+    Claim {
+        claim: Span,
+        /// The server has asked for a nonce under this claim, which it may do once (RFC 9449 §8).
+        has_nonce: bool,
+    },
     /// A request under the claim that is stored.
-    Request(Claim),
+    Request { claim: Span, has_nonce: bool },
     /// The outcome of a refresh, or an end, which is not in the store yet.
     Outcome(Box<Record>),
     /// The tokens of a sign-in, which are not in the store yet.
@@ -54,14 +58,6 @@ pub(super) enum Hand {
         /// The sign-in brought no refresh token, so the record has the stored one.
         keeps: bool,
     },
-}
-
-/// The claim of this holder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Claim {
-    pub(super) span: Span,
-    /// True once the server has asked for a nonce under this claim, which it may do once (RFC 9449 §8).
-    pub(super) has_nonce: bool,
 }
 
 /// The end of the stored access token, if this holder has seen it.
@@ -81,8 +77,8 @@ impl Session {
         match (&self.hand, self.record.state) {
             (Hand::Outcome(record) | Hand::SignIn { record, .. }, _) => Phase::Learned(record),
             _ if !self.record.is_stored() => Phase::Unsaved(&self.record),
-            (Hand::Claim(claim), _) => Phase::ClaimedByUs { claim: claim.span },
-            (Hand::Request(claim), _) => Phase::Sent { claim: claim.span },
+            (Hand::Claim { claim, .. }, _) => Phase::ClaimedByUs { claim: *claim },
+            (Hand::Request { claim, .. }, _) => Phase::Sent { claim: *claim },
             (Hand::Nothing, State::Ended) => Phase::Ended(Reason::Ended),
             (Hand::Nothing, State::Refused) => Phase::Ended(Reason::Refused),
             (Hand::Nothing, State::Claimed(claim)) if self.policy.is_in_the_future(claim.since, now) => {

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oauth2_proto::error::ErrorKind;
 use oauth2_proto::jose::{Algorithm, KeySet, PublicKey, Verification, Verifier};
+use oauth2_proto::oidc::PendingAuthentication;
 use oauth2_proto::{
     Advice, AuthorizationServer, Call, Callback, Client, ClientAuth, Error, PendingAuthorization, Secret,
     TokenResponse,
@@ -523,4 +524,46 @@ fn a_response_may_be_signed_with_the_client_secret() {
     let forged = response(&claims(&pending));
     let error = pending.receive_signed(&client, forged.as_str(), &verification, now()).unwrap_err();
     assert_eq!(error.reason(), Some("alg"));
+}
+
+/// OpenID Connect with a signed callback, as FAPI 2.0 Message Signing §5.4 has it.
+#[test]
+fn a_sign_in_takes_the_signed_response_that_it_asked_for() {
+    let client = client_of(issuing_server());
+    let request = client.authorize(REDIRECT_URI).signed_response().openid();
+    let (url, pending) = request.start_with(entropy(), now()).unwrap();
+    assert!(url.contains("response_mode=query.jwt"), "{url}");
+    let mut pending: PendingAuthentication =
+        serde_json::from_str(&serde_json::to_string(&pending).unwrap()).unwrap();
+    let callback = response(&json!({
+        "iss": ISSUER, "aud": "fake-client", "exp": 1_700_000_600, "code": "fake-code",
+        "state": pending.state(),
+    }));
+    assert_eq!(pending.receive(&client, callback.as_str(), now()).unwrap_err().kind(), ErrorKind::Misuse);
+    let (keys, forged) = (keys(), callback.replace("response=", "response=e"));
+    let verification = Verification::by(&keys, &SIGNATURE);
+    let error = pending.receive_signed(&client, forged.as_str(), &verification, now()).unwrap_err();
+    assert_eq!(error.advice(), Advice::KeepWaiting);
+    let call = pending.receive_signed(&client, callback.as_str(), &verification, now()).unwrap();
+    assert!(call.request().body().contains("code=fake-code"));
+}
+
+/// The server signs with a key that it made after the keys were fetched.
+#[test]
+fn new_keys_are_fetched_and_the_same_callback_is_received_again() {
+    let client = client_of(issuing_server());
+    let (_, mut pending) = start(&client);
+    let old = json!({"keys": [{"kty": "OKP", "kid": "fake-old", "crv": "Ed25519",
+        "x": URL_SAFE_NO_PAD.encode([1; 32])}]});
+    let mut old = KeySet::from_json(&old.to_string(), now()).unwrap();
+    let callback = response(&claims(&pending));
+    let at = later(599);
+    let verification = Verification::by(&old, &SIGNATURE);
+    let error = pending.receive_signed(&client, callback.as_str(), &verification, at).unwrap_err();
+    assert_eq!((error.reason(), error.advice()), (Some("kid"), Advice::KeepWaiting));
+    assert!(old.needs_new_keys(&error, at));
+    let new = keys();
+    assert!(
+        pending.receive_signed(&client, callback.as_str(), &Verification::by(&new, &SIGNATURE), at).is_ok()
+    );
 }

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use oauth2_proto::authorization::{CodeVerifier, PushedAuthorization};
 use oauth2_proto::error::ErrorKind;
+use oauth2_proto::jose::{Algorithm, PublicKey, SigningKey};
 use oauth2_proto::{Advice, AuthorizationServer, Call, Client, ClientAuth, Error, Response};
 use serde_json::Value;
 use url::form_urlencoded;
 
-use crate::support::{REDIRECT_URI, client_of, entropy, now, server, start};
+use crate::support::{REDIRECT_URI, client_of, entropy, later, now, server, start};
 
 #[track_caller]
 fn pushing_server() -> AuthorizationServer {
@@ -256,4 +257,41 @@ fn a_refused_push_does_not_send_the_user_back() {
         let error = read(&format!(r#"{{"error":"{code}"}}"#)).unwrap_err();
         assert_eq!((error.kind(), error.advice()), (ErrorKind::Refused, Advice::Stop), "{code}");
     }
+}
+
+/// The answer to a push gets lost, or the server is busy: the same call goes out again, signed anew.
+#[test]
+fn a_push_is_sent_again_and_the_pending_authorization_stays_good() {
+    let public_key = PublicKey::from_jwk(
+        r#"{"kty":"EC","crv":"P-256","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs",
+            "y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA"}"#,
+    );
+    let key = SigningKey::remote_with(Algorithm::ES256, public_key.unwrap(), entropy()).unwrap();
+    let auth = ClientAuth::private_key_jwt(key);
+    let server = pushing_server().issuer("https://as.example").unwrap();
+    let client = Client::new(server, "fake-client", auth).unwrap();
+    let signed = |at| {
+        let mut signing = client.signing(at).unwrap();
+        signing.signed(&[0; 64]).unwrap();
+        signing.client().unwrap()
+    };
+
+    let error = client.authorize(REDIRECT_URI).push_with(entropy(), now()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Misuse, "the key signs elsewhere");
+    let (mut call, mut pending) = signed(now()).authorize(REDIRECT_URI).push_with(entropy(), now()).unwrap();
+    let first = call.request().form();
+    let busy = call.read(Response::new(503, [("retry-after", "10")], b"")).unwrap_err();
+    assert_eq!(busy.advice(), Advice::RetryLater);
+
+    call.renew(&signed(later(10)), later(10)).unwrap();
+    let second = call.request().form();
+    let changed: Vec<_> = first.iter().zip(&second).filter(|(one, other)| one != other).collect();
+    assert_eq!(first.len(), second.len());
+    assert!(matches!(changed.as_slice(), [((name, _), _)] if name == "client_assertion"), "{changed:?}");
+    let body = br#"{"request_uri":"urn:fake:second","expires_in":60}"#;
+    let pushed = call.read(Response::new(201, [("content-type", "application/json")], body)).unwrap();
+    assert!(pushed.url().ends_with("&request_uri=urn%3Afake%3Asecond"));
+
+    let callback = format!("code=fake-code&state={}", pending.state());
+    assert!(pending.receive(&signed(later(20)), callback.as_str(), later(20)).is_ok());
 }

@@ -168,11 +168,30 @@ fn rfc7519_section_4_1_7_no_identifier_comes_twice() {
 #[test]
 fn openid_connect_core_section_6_1_openid_is_named_outside_too() {
     let (client, key) = (client_of(issuing_server()), key());
-    let outside = |scopes: &[&str]| by_value(client.authorize(REDIRECT_URI).scopes(scopes).signed(&key)).1;
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let id = pair("client_id", "fake-client");
-    assert_eq!(outside(&["read", "openid_fake"]), [id.clone()]);
-    assert_eq!(outside(&["read", "openid"]), [id, pair("response_type", "code"), pair("scope", "openid")]);
+    let request = || client.authorize(REDIRECT_URI).scopes(["read", "openid_fake"]).signed(&key);
+    assert_eq!(by_value(request()).1, [id.clone()]);
+
+    let (url, _) = request().openid().start_with(entropy(), now()).unwrap();
+    let [outside, (request, jwt), response_type, scope] = query_of(&url).try_into().unwrap();
+    assert_eq!([outside, response_type, scope], [id, pair("response_type", "code"), pair("scope", "openid")]);
+    assert_eq!(request, "request");
+    let claims = parts_of(&jwt).1;
+    assert_eq!(claims["scope"], "read openid_fake openid");
+    assert_eq!(claims["nonce"].as_str().unwrap().len(), 43);
+}
+
+#[test]
+fn rfc9101_section_5_2_an_authentication_is_published_like_any_request() {
+    let (client, key) = (client_of(issuing_server()), key());
+    let request = client.authorize(REDIRECT_URI).signed(&key).openid();
+    let published = request.publish_with("https://app.example/requests/1", entropy(), now());
+    let (url, request_object, pending) = published.unwrap();
+    assert_eq!(query_of(&url)[1].1, "https://app.example/requests/1");
+    let claims = parts_of(request_object.expose()).1;
+    assert_eq!(claims["state"], pending.state());
+    assert_eq!(serde_json::to_value(&pending).unwrap()["nonce"], claims["nonce"]);
 }
 
 #[test]

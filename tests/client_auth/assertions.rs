@@ -225,7 +225,7 @@ fn rfc6749_section_5_2_a_refused_assertion_says_what_may_be_wrong() {
 }
 
 #[test]
-fn openid_connect_registration_section_2_the_audience_setters_leave_other_methods_alone() {
+fn the_settings_of_assertions_leave_other_methods_alone() {
     let auth = ClientAuth::basic("fake-secret")
         .assertion_audience(Audience::TokenEndpoint)
         .assertion_lifetime(Duration::ZERO);

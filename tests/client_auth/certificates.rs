@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::keys::{assertion, client, local_key, parameter, server};
 use crate::operations;
-use crate::support::{client_of, later, now};
+use crate::support::{client_of, entropy, later, now};
 
 const NAMES: [&str; 5] = [
     "token_endpoint",
@@ -66,7 +66,7 @@ fn rfc8705_section_5_a_client_with_a_certificate_prefers_the_aliases_at_every_en
             assert_eq!(request.url(), alias(endpoint), "{operation}");
         }
         // The browser, which has no certificate, keeps the address.
-        let (url, _) = client.authorize("https://app.example/callback").start(now()).unwrap();
+        let (url, _) = client.authorize("https://app.example/callback").start_with(entropy(), now()).unwrap();
         assert!(url.starts_with("https://as.example/authorize?"), "{url}");
     }
     for client in [client_of(with_aliases()), client(ClientAuth::tls_client_auth())] {

@@ -142,6 +142,7 @@ fn a_document_from_elsewhere_leads_to_no_service_of_this_machine() {
             "token_endpoint",
             "device_authorization_endpoint",
             "introspection_endpoint",
+            "pushed_authorization_request_endpoint",
             "registration_endpoint",
             "revocation_endpoint",
         ] {

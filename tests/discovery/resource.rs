@@ -39,6 +39,15 @@ fn a_discovery_shows_which_addresses_are_left() {
     assert!(shown.contains("https://meta.example/x") && !shown.contains("planted"), "{shown}");
 }
 
+#[test]
+fn a_document_is_asked_for_by_get_without_credentials() {
+    for discovery in [new(MCP), challenged(MCP, "https://meta.example/x"), at_root(new(MCP))] {
+        let request = discovery.call().request();
+        assert_eq!((request.method(), request.body()), ("GET", ""));
+        assert!(request.headers().eq([("accept", "application/json")]), "{request:?}");
+    }
+}
+
 /// Returns whether the document of this resource is accepted at the current address.
 #[track_caller]
 fn takes(discovery: &ResourceDiscovery, resource: &str) -> bool {

@@ -364,6 +364,7 @@ fn endpoints_are_held_to_the_rules_of_hand_written_ones() {
         for name in [
             "device_authorization_endpoint",
             "introspection_endpoint",
+            "pushed_authorization_request_endpoint",
             "registration_endpoint",
             "revocation_endpoint",
         ] {
@@ -372,10 +373,11 @@ fn endpoints_are_held_to_the_rules_of_hand_written_ones() {
             let read = [
                 metadata.device_authorization_endpoint(),
                 metadata.introspection_endpoint(),
+                metadata.pushed_authorization_request_endpoint(),
                 metadata.registration_endpoint(),
                 metadata.revocation_endpoint(),
             ];
-            assert_eq!(read, [None; 4], "{name} {url}");
+            assert_eq!(read, [None; 5], "{name} {url}");
             assert_eq!(metadata.get(name).unwrap(), url, "the program can see why");
         }
     }
@@ -395,6 +397,7 @@ fn a_member_of_the_wrong_kind_makes_the_document_invalid() {
         "token_endpoint",
         "device_authorization_endpoint",
         "introspection_endpoint",
+        "pushed_authorization_request_endpoint",
         "registration_endpoint",
         "revocation_endpoint",
         "scopes_supported",
@@ -403,6 +406,8 @@ fn a_member_of_the_wrong_kind_makes_the_document_invalid() {
         "token_endpoint_auth_methods_supported",
         "code_challenge_methods_supported",
         "authorization_response_iss_parameter_supported",
+        "require_pushed_authorization_requests",
+        "require_signed_request_object",
         "client_id_metadata_document_supported",
     ] {
         for value in [json!(7), json!({}), json!([1])] {

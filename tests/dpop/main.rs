@@ -1,4 +1,4 @@
-//! Proof of possession (RFC 9449): the mirror of `src/dpop`, and the timelines of clients, sessions and devices
+//! Proof of possession (RFC 9449): the mirror of `src/dpop`, and timelines of clients, sessions and devices
 //! whose tokens are bound to a key.
 
 #[path = "../support/bound.rs"]

@@ -236,6 +236,16 @@ fn rfc7662_section_2_3_errors_are_those_of_rfc6749_section_5_2() {
 }
 
 #[test]
+fn the_endpoint_is_https() {
+    for endpoint in
+        ["http://as.example/introspect", "https://as.example/introspect?token=x", "https://as.example/#", ""]
+    {
+        let error = support::server().introspection_endpoint(endpoint).unwrap_err();
+        assert!(error.to_string().starts_with("misuse: the introspection endpoint "), "{error}");
+    }
+}
+
+#[test]
 fn no_request_is_made_for_what_cannot_work() {
     let client_of = support::client_of;
     let (token, broken) = (Secret::new("fake-token"), Secret::new("fake-token\n"));

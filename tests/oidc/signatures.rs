@@ -119,7 +119,7 @@ fn openid_core_section_3_1_3_7_rule_6_the_signature_is_the_servers() {
 fn rfc8725_section_2_1_a_public_key_is_no_secret() {
     let server = Key::p256();
     let jwk = server.jwk(Some("fake-1"));
-    let keys = keys(&[jwk.clone()]);
+    let keys = keys(std::slice::from_ref(&jwk));
     let public = [jwk["x"].as_str().unwrap().as_bytes().to_vec(), jwk.to_string().into_bytes()];
     for secret in public {
         for alg in ["HS256", "HS384", "HS512", "hs256"] {

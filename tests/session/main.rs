@@ -1,5 +1,8 @@
 //! `Session`, as timelines: each file holds one kind of event.
 
+#[allow(dead_code, reason = "this program needs a part of it")]
+#[path = "../support/bound.rs"]
+mod bound;
 #[path = "../support/responses.rs"]
 mod responses;
 #[path = "../support/steps.rs"]

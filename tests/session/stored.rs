@@ -5,6 +5,7 @@ use std::time::Duration;
 use oauth2_proto::{Secret, Session, Snapshot, session::TroubleKind, token::TokenType};
 use serde_json::{Value, json};
 
+use crate::bound::key;
 use crate::steps::*;
 use crate::store::Store;
 use crate::support::{client, client_of, later, now, server};
@@ -367,6 +368,58 @@ fn client_credentials_are_in_version_3_and_nothing_else_is() {
     let mut none: Value = serde_json::from_str(VERSION_3).unwrap();
     none["client_credentials"] = json!([]);
     assert!(restore(&none.to_string()).is_ok());
+}
+
+/// Version 4 with everything in it. Every later version reads it: a change of the form is another version.
+const VERSION_4: &str = r#"{"version":4,"authorization":"AAECAwQFBgcICQoLDA0ODw","issued_to":"QrJ-j3WdzCWGB13qg5FKQA","revision":7,
+    "generation":4294967298,"signed_in_at":1699990000000,"access_token":"fake-access-2","token_type":"DPoP",
+    "refresh_token":"fake-refresh-2","refresh_token_expires_at":1700086400000,"scope":"export:read export:write",
+    "asked_scope":"export:read export:write users:read","asked_resources":["https://api.example/"],"ends_together":true,
+    "issued_at":1700000000000,"expires_at":1700003600000,"refresh_at":1700001800000,"attempts":3,
+    "trouble":{"since":1700000000000,"failures":5,"unclear_refusals":2,"kind":"unclear_refusal","status":400,
+    "code":"invalid_request"},"state":"backoff","since":1700000000000,"until":1700001234567,
+    "bound_to":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}"#;
+
+#[test]
+fn version_4_is_read_forever_and_written_as_it_was() {
+    let snapshot: Snapshot = serde_json::from_str(VERSION_4).unwrap();
+    let written = serde_json::to_value(&snapshot).unwrap();
+    assert_eq!(written, serde_json::from_str::<Value>(VERSION_4).unwrap());
+    let client = client().dpop(key(0));
+    let mut session = Session::restore(&client, snapshot, policy(), later(1235)).unwrap();
+    assert_eq!(usable(&session, later(1235)), Some("fake-access-2"));
+    let mut store = Store { revision: 7, text: VERSION_4.to_owned() };
+    save(&mut session, &mut store, later(1235));
+    let call = session.send(&client, later(1235)).unwrap().unwrap();
+    assert!(call.request().header("dpop").is_some());
+    assert_eq!(call.request().body(), "grant_type=refresh_token&refresh_token=fake-refresh-2");
+}
+
+#[test]
+fn a_thumbprint_is_in_version_4_only_and_is_whole() {
+    let thumbprint = json!(key(0).thumbprint());
+    let damaged = |version: u64, bound_to: Option<Value>| {
+        let mut stored: Value = serde_json::from_str(VERSION_4).unwrap();
+        stored["version"] = version.into();
+        stored.as_object_mut().unwrap().remove("bound_to");
+        if let Some(bound_to) = bound_to {
+            stored["bound_to"] = bound_to;
+        }
+        serde_json::from_value::<Snapshot>(stored).unwrap_err().to_string()
+    };
+    for error in [
+        damaged(4, None),
+        damaged(4, Some(Value::Null)),
+        damaged(4, Some(json!("planted"))),
+        damaged(4, Some(json!("A".repeat(44)))),
+        damaged(4, Some(json!(["planted"]))),
+        damaged(3, Some(thumbprint.clone())),
+        damaged(2, Some(thumbprint.clone())),
+        damaged(1, Some(thumbprint.clone())),
+        damaged(5, Some(thumbprint)),
+    ] {
+        assert!(error.contains("keep it as it is") && !error.contains("planted"), "{error}");
+    }
 }
 
 /// Version 1 stored a token that was never usable as one that expired when it was issued.

@@ -1,6 +1,6 @@
 //! A single refresh, without a `Session`.
 
-use oauth2_proto::{Secret, error::ErrorKind};
+use oauth2_proto::{Client, ClientAuth, Secret, error::ErrorKind};
 use std::time::SystemTime;
 
 use crate::responses::json;
@@ -20,6 +20,21 @@ fn rfc6749_section_6_a_refresh_without_a_new_refresh_token_keeps_the_old_one() {
     let rotated = call.read(json(body)).unwrap();
     assert_eq!(rotated.refresh_token().map(Secret::expose), Some("fake-refresh-2"));
     assert!(rotated.refresh_token_is_new());
+}
+
+#[test]
+fn rfc6749_section_6_the_client_authenticates_at_a_refresh_too() {
+    for (auth, header, credentials) in [
+        (ClientAuth::basic("fake"), Some("Basic ZmFrZS1jbGllbnQ6ZmFrZQ=="), ""),
+        (ClientAuth::post("fake"), None, "&client_id=fake-client&client_secret=fake"),
+        (ClientAuth::none(), None, "&client_id=fake-client"),
+    ] {
+        let client = Client::new(server(), "fake-client", auth).unwrap();
+        let call = client.refresh(&Secret::new("fake-refresh")).start(SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(call.request().header("authorization"), header);
+        let body = format!("grant_type=refresh_token&refresh_token=fake-refresh{credentials}");
+        assert_eq!(call.request().body(), body);
+    }
 }
 
 #[test]

@@ -1,8 +1,18 @@
 //! A request as the caller sees it: its parts, what can be changed, and its form in the `http` crate.
 
-use oauth2_proto::{Request, error::ErrorKind};
+use oauth2_proto::{AuthorizationServer, Request, error::ErrorKind};
 
-use crate::support::{client, token_call};
+use crate::support::{client, client_of, token_call};
+
+#[test]
+fn rfc6749_section_3_2_the_endpoints_own_query_is_kept() {
+    for endpoint in
+        ["https://as.example/token?tenant=a", "https://as.example/token?", "https://as.example?a&b=%20"]
+    {
+        let server = AuthorizationServer::new("https://as.example/authorize", endpoint).unwrap();
+        assert_eq!(token_call(&client_of(server)).request().url(), endpoint);
+    }
+}
 
 #[test]
 fn a_request_can_be_taken_apart_changed_and_put_together() {

@@ -7,13 +7,18 @@ use std::time::SystemTime;
 
 use oauth2_proto::challenge::{Challenge, ProtectedApi, StepUp, StepUpPolicy};
 use oauth2_proto::discovery::{ProtectedResource, ResourceDiscovery, ServerDiscovery};
+use oauth2_proto::dpop::{BoundRequest, DpopKey};
+use oauth2_proto::jose::{Algorithm, LocalKey, SigningKey};
 use oauth2_proto::registration::{self, ClientMetadata};
-use oauth2_proto::{Advice, AuthorizationServer, Callback, Client, ClientAuth, Secret, TokenResponse};
+use oauth2_proto::token::TokenType;
+use oauth2_proto::{
+    Advice, AuthorizationServer, Callback, Client, ClientAuth, Request, Secret, TokenResponse,
+};
 use url::Url;
 
 use crate::Failure;
 use crate::arguments::{Settings, Subject};
-use crate::http;
+use crate::http::{self, Answer};
 use crate::redirect::Landing;
 
 /// The access to one MCP server.
@@ -22,6 +27,8 @@ pub struct Access<'a> {
     /// The clients by the issuer of their server: what one server issued is never sent to another one.
     clients: HashMap<String, Client>,
     grant: Option<Grant>,
+    /// The key that tokens are bound to, if they are to be.
+    key: Option<DpopKey>,
     /// The demands of the MCP server since it last accepted a token.
     step_up: StepUp,
 }
@@ -59,13 +66,17 @@ enum Trial {
 }
 
 impl<'a> Access<'a> {
-    pub fn new(settings: &'a Settings) -> Self {
-        Self { settings, clients: HashMap::new(), grant: None, step_up: StepUp::default() }
+    pub fn new(settings: &'a Settings) -> Result<Self, Failure> {
+        let key = match settings.binds_tokens {
+            true => Some(DpopKey::new(SigningKey::new(LocalKey::generate(Algorithm::ES256)?)?)),
+            false => None,
+        };
+        Ok(Self { settings, clients: HashMap::new(), grant: None, key, step_up: StepUp::default() })
     }
 
-    /// Returns the header for a request to the MCP server; `None` before the first sign-in. Refreshes first
-    /// if the token has expired.
-    pub fn authorization(&mut self) -> Result<Option<Secret>, Failure> {
+    /// Returns the authorization of a request to the MCP server; `None` before the first sign-in. Refreshes
+    /// first if the token has expired.
+    pub fn authorization(&mut self) -> Result<Option<Authorization>, Failure> {
         // A new token is sent even if it has expired: otherwise the client would sign in without end.
         if let Some(grant) = &mut self.grant
             && grant.has_expired()
@@ -75,7 +86,13 @@ impl<'a> Access<'a> {
             self.grant = None;
         }
         let Some(Grant { api, tokens, .. }) = &self.grant else { return Ok(None) };
-        Ok(Some(api.authorization(tokens.token_type(), tokens.access_token(), &self.settings.url)?))
+        let (token, url) = (tokens.access_token(), &self.settings.url);
+        Ok(Some(match &self.key {
+            Some(key) if *tokens.token_type() == TokenType::DPoP => {
+                Authorization::Bound(api.bound_request(key, token, "POST", url)?)
+            }
+            _ => Authorization::Bearer(api.authorization(tokens.token_type(), token, url)?),
+        }))
     }
 
     /// Records that the MCP server did not object to the token.
@@ -212,12 +229,16 @@ impl<'a> Access<'a> {
         let takes_documents = server.metadata().client_id_metadata_document_supported();
         let client = match (&settings.client_id, &settings.client_id_url) {
             (Some(client_id), _) if is_theirs => {
-                let auth = match &settings.client_secret {
-                    None => ClientAuth::none(),
-                    Some(secret) if method(&server, &[BASIC, POST]) == POST => {
+                let auth = match (&settings.private_key, &settings.client_secret) {
+                    (Some(pem), _) => {
+                        let key = LocalKey::from_pem(pem.expose(), settings.signing_algorithm)?;
+                        ClientAuth::private_key_jwt(SigningKey::new(key)?)
+                    }
+                    (None, None) => ClientAuth::none(),
+                    (None, Some(secret)) if method(&server, &[BASIC, POST]) == POST => {
                         ClientAuth::post(secret.clone())
                     }
-                    Some(secret) => ClientAuth::basic(secret.clone()),
+                    (None, Some(secret)) => ClientAuth::basic(secret.clone()),
                 };
                 Client::new(server, client_id, auth)?
             }
@@ -226,6 +247,7 @@ impl<'a> Access<'a> {
             }
             _ => self.register(server)?,
         };
+        let client = self.key.iter().fold(client, |client, key| client.dpop(key.clone()));
         self.clients.insert(issuer.to_owned(), client.clone());
         Ok(client)
     }
@@ -251,12 +273,12 @@ impl<'a> Access<'a> {
             Subject::Client => {
                 let request = client.client_credentials().scopes(&scopes);
                 let request = resource.iter().fold(request, |request, resource| request.resource(resource));
-                http::read(&request.start(SystemTime::now())?)??
+                http::read_tokens(&client, request.start(SystemTime::now())?)??
             }
             Subject::Workload { token } => {
                 let request = client.jwt_bearer(token).scopes(&scopes);
                 let request = resource.iter().fold(request, |request, resource| request.resource(resource));
-                http::read(&request.start(SystemTime::now())?)??
+                http::read_tokens(&client, request.start(SystemTime::now())?)??
             }
             Subject::Employee { identity_provider, client_id, id_token } => {
                 let provider = discover(ServerDiscovery::new(identity_provider)?)?;
@@ -264,7 +286,7 @@ impl<'a> Access<'a> {
                 let request = provider.identity_assertion(id_token, &target.issuer).scopes(&scopes);
                 let request = resource.iter().fold(request, |request, resource| request.resource(resource));
                 let assertion = http::read(&request.start(SystemTime::now())?)??;
-                http::read(&client.redeem(&assertion, SystemTime::now())?)??
+                http::read_tokens(&client, client.redeem(&assertion, SystemTime::now())?)??
             }
         };
         let base = resource.as_ref().unwrap_or(&self.settings.url);
@@ -295,7 +317,38 @@ impl<'a> Access<'a> {
             println!("{} asks you to sign in. Open this in your browser:\n\n{url}\n", self.settings.url);
             landing.wait(deadline, receive)?
         };
-        Ok(http::read(&call)??)
+        Ok(http::read_tokens(client, call)??)
+    }
+}
+
+/// The authorization of one request to the MCP server.
+pub enum Authorization {
+    /// A header with the token.
+    Bearer(Secret),
+    /// A header with the token and one with a proof of the key that it is bound to.
+    Bound(BoundRequest),
+}
+
+impl Authorization {
+    /// Adds the headers to a request.
+    pub fn add_to(&self, request: &mut Request) -> Result<(), Failure> {
+        match self {
+            Self::Bearer(header) => request.set_header("authorization", header.clone()),
+            Self::Bound(bound) => {
+                for (name, value) in bound.headers(SystemTime::now())? {
+                    request.set_header(name, value);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes an answer, and returns whether to send the request once more with another proof.
+    pub fn received(&mut self, answer: &Answer) -> Result<bool, Failure> {
+        match self {
+            Self::Bearer(_) => Ok(false),
+            Self::Bound(bound) => Ok(bound.received(answer.status(), answer.headers())?),
+        }
     }
 }
 
@@ -311,7 +364,7 @@ impl Grant {
         let request = self.client.refresh(refresh_token);
         let request =
             self.target.resource.iter().fold(request, |request, resource| request.resource(resource));
-        match http::read(&request.start(SystemTime::now())?)? {
+        match http::read_tokens(&self.client, request.start(SystemTime::now())?)? {
             Ok(tokens) => {
                 self.tokens = tokens;
                 self.received_at = SystemTime::now();

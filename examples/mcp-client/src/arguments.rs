@@ -3,6 +3,7 @@
 use std::env;
 
 use oauth2_proto::Secret;
+use oauth2_proto::jose::Algorithm;
 use serde_json::Value;
 
 use crate::flags::{self, set};
@@ -12,7 +13,9 @@ pub const USAGE: &str = "\
 Usage: mcp-client [options] URL     list the tools of the MCP server at URL; sign in if it asks for that
 
 The client's identity, the first that fits the authorization server (default: dynamic registration):
-  --client-id ID            a client that is registered; its secret is in MCP_CLIENT_SECRET
+  --client-id ID            a client that is registered; its secret is in MCP_CLIENT_SECRET, or its private
+                            key in MCP_PRIVATE_KEY, as PEM
+  --signing-algorithm NAME  what that key signs with. Default: ES256
   --issuer URL              the authorization server that --client-id belongs to. Default: the first one that
                             the MCP server names, which then gets the secret: trust it, or name the right one
   --client-id-url URL       the address of the client's metadata document, for servers that take one
@@ -26,6 +29,7 @@ Who the token is for (default: the user, who signs in with a browser):
   --identity-provider-client-id ID
 
 Options:
+  --dpop                    bind the tokens to a new key (DPoP), which lives as long as this program
   --protocol VERSION        2026-07-28, 2025-11-25 (default), 2025-06-18, or 2025-03-26, which has no
                             protected resource metadata: the authorization server is then at the origin of URL
   --accept-parent           accept metadata of a parent of URL, such as its origin; the token is then for
@@ -48,6 +52,9 @@ pub struct Settings {
     pub protocol: String,
     pub client_id: Option<String>,
     pub client_secret: Option<Secret>,
+    pub private_key: Option<Secret>,
+    pub signing_algorithm: Algorithm,
+    pub binds_tokens: bool,
     pub issuer: Option<String>,
     pub client_id_url: Option<String>,
     pub subject: Subject,
@@ -89,7 +96,8 @@ impl Command {
         let (mut client_id, mut issuer, mut client_id_url) = (None, None, None);
         let (mut identity_provider, mut client_id_there) = (None, None);
         let (mut is_client, mut is_workload) = (false, false);
-        let (mut follows, mut accepts_parent) = (false, false);
+        let (mut follows, mut accepts_parent, mut binds_tokens) = (false, false, false);
+        let mut signing_algorithm = None;
         for (flag, values) in flags::group(arguments.into_iter())? {
             match flag.as_str() {
                 "--protocol" => set(&mut protocol, &flag, values)?,
@@ -103,6 +111,8 @@ impl Command {
                 "--identity-provider-client-id" => set(&mut client_id_there, &flag, values)?,
                 "--client-credentials" if values.is_empty() => is_client = true,
                 "--workload-identity" if values.is_empty() => is_workload = true,
+                "--signing-algorithm" => set(&mut signing_algorithm, &flag, values)?,
+                "--dpop" if values.is_empty() => binds_tokens = true,
                 "--follow" if values.is_empty() => follows = true,
                 "--accept-parent" if values.is_empty() => accepts_parent = true,
                 _ => return Err(format!("{flag:?} is no flag, or has a value too many; see --help")),
@@ -132,12 +142,18 @@ impl Command {
         if !PROTOCOLS.contains(&protocol.as_str()) {
             return Err(format!("--protocol is one of {PROTOCOLS:?}"));
         }
+        let signing_algorithm = signing_algorithm.as_deref().unwrap_or("ES256");
+        let signing_algorithm = Algorithm::from_name(signing_algorithm)
+            .ok_or("--signing-algorithm is a name such as ES256, EdDSA or RS256")?;
         let tool_arguments = tool_arguments.as_deref().unwrap_or("{}");
         Ok(Self::Run(Box::new(Settings {
             url,
             protocol,
             client_id,
             client_secret: secret("MCP_CLIENT_SECRET"),
+            private_key: secret("MCP_PRIVATE_KEY"),
+            signing_algorithm,
+            binds_tokens,
             issuer,
             client_id_url,
             subject,

@@ -3,8 +3,10 @@
 #[path = "../../support/http.rs"]
 mod ureq_client;
 
+use std::time::SystemTime;
+
 use oauth2_proto::call::{Call, Readable};
-use oauth2_proto::{Error, Request, Response};
+use oauth2_proto::{Advice, Client, Error, Request, Response};
 
 pub use ureq_client::{follow, is_loopback};
 
@@ -14,6 +16,21 @@ use crate::Failure;
 pub fn read<R: Readable>(call: &Call<R>) -> Result<Result<R::Output, Error>, Failure> {
     let answer = send(call.request())?;
     Ok(call.read(Response::new(answer.status(), answer.headers(), answer.body())))
+}
+
+/// Sends a token request of a client, and once more if the server wants its nonce in the proof (RFC 9449 §8).
+pub fn read_tokens<R: Readable>(
+    client: &Client,
+    mut call: Call<R>,
+) -> Result<Result<R::Output, Error>, Failure> {
+    loop {
+        match read(&call)? {
+            Err(error) if error.dpop_nonce().is_some() && error.advice() == Advice::RetryLater => {
+                call.renew(client, SystemTime::now())?;
+            }
+            outcome => return Ok(outcome),
+        }
+    }
 }
 
 /// Sends a request without following a redirect.

@@ -53,7 +53,7 @@ fn main() -> ExitCode {
 }
 
 fn run(settings: &Settings) -> Result<(), Failure> {
-    let mut session = Session { connection: Connection::new(settings), access: Access::new(settings) };
+    let mut session = Session { connection: Connection::new(settings), access: Access::new(settings)? };
     if session.connection.has_handshake() {
         let hello = session.call("initialize", session.connection.hello())?;
         session.connection.agree(&hello);
@@ -82,8 +82,17 @@ impl Session<'_> {
     /// the three is bounded: [`Access`] gives up on what does not help.
     fn call(&mut self, method: &str, params: Value) -> Result<Value, Failure> {
         loop {
-            let authorization = self.access.authorization()?;
-            let answer = self.connection.send(method, &params, authorization.as_ref())?;
+            let mut authorization = self.access.authorization()?;
+            let answer = loop {
+                let answer = self.connection.send(method, &params, authorization.as_ref())?;
+                let wants_another_proof = match &mut authorization {
+                    Some(authorization) => authorization.received(&answer)?,
+                    None => false,
+                };
+                if !wants_another_proof {
+                    break answer;
+                }
+            };
             let challenges = Challenges::from_headers(answer.headers());
             match challenges.verdict(answer.status(), authorization.is_some()) {
                 Verdict::Unrelated => {
@@ -91,7 +100,7 @@ impl Session<'_> {
                     return self.connection.read(&answer);
                 }
                 Verdict::SignIn(challenge) => self.access.sign_in(challenge)?,
-                Verdict::Rejected => self.access.replace(challenges.bearer())?,
+                Verdict::Rejected => self.access.replace(challenges.bearer().or(challenges.dpop()))?,
                 Verdict::StepUp(challenge) => self.access.step_up(challenge)?,
                 Verdict::NewProof | Verdict::FixRequest | Verdict::Forbidden => {
                     let status = answer.status();

@@ -1,9 +1,10 @@
 //! MCP over HTTP: one JSON-RPC message in each POST, and its answer as JSON or as an event of a stream.
 
-use oauth2_proto::{Request, Secret};
+use oauth2_proto::Request;
 use serde_json::{Value, json};
 
 use crate::Failure;
+use crate::access::Authorization;
 use crate::arguments::Settings;
 use crate::http::{self, Answer};
 
@@ -44,7 +45,7 @@ impl<'a> Connection<'a> {
         &mut self,
         method: &str,
         params: &Value,
-        authorization: Option<&Secret>,
+        authorization: Option<&Authorization>,
     ) -> Result<Answer, Failure> {
         let mut message = json!({"jsonrpc": "2.0", "method": method, "params": params});
         if !method.starts_with("notifications/") {
@@ -70,7 +71,7 @@ impl<'a> Connection<'a> {
             request.set_header("mcp-session-id", id.as_str());
         }
         if let Some(authorization) = authorization {
-            request.set_header("authorization", authorization.clone());
+            authorization.add_to(&mut request)?;
         }
         request.set_body(message.to_string());
         let answer = http::send(&request)?;

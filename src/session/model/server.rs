@@ -206,12 +206,15 @@ impl World {
             Answer::Busy => (503, String::new()),
         };
         let trouble = session.newest().trouble.clone();
-        let was_sent_without_nonce = matches!(session.hand, Hand::Request(Claim { has_nonce: false, .. }));
+        let was_sent = matches!(session.hand, Hand::Request { .. });
         let _ = session.received(call, Response::new(status, headers, body.as_bytes()), now);
-        let goes_on = matches!(session.hand, Hand::Claim(Claim { has_nonce: true, .. }));
-        let has_news = session.newest().trouble != trouble;
-        if answer == Answer::NonceWanted && was_sent_without_nonce && goes_on && has_news {
+        let goes_on = was_sent && matches!(session.hand, Hand::Claim { .. });
+        let has_failed = session.newest().trouble != trouble;
+        if goes_on && has_failed {
             self.breaks("a nonce that the server wants is a failure".into());
+        }
+        if goes_on && attempt.has_nonce {
+            self.breaks("a server that wants a nonce is obeyed twice under one claim".into());
         }
         if let Some(serial) = answer.tokens() {
             self.learn(i, serial);
