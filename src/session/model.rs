@@ -2,8 +2,8 @@
 //! and a server that rotates refresh tokens and ends an authorization when one is used twice.
 //!
 //! Messages are delayed, lost and doubled; holders crash, or live for seconds only; clocks jump; the store
-//! loses its last write; users sign in and out on any holder; the server fails for ever, or wants nonces; or the
-//! tokens are the client's own. [`World::check`]
+//! loses its last write; users sign in and out on any holder; the server fails for ever, or wants nonces; or
+//! the tokens are the client's own. [`World::check`]
 //! looks at the guarantees that hold in every state, and [`World::settles`] at those that hold after a while.
 //! `search.rs` visits every state of small worlds, `histories.rs` plays histories by chance.
 
