@@ -108,7 +108,7 @@ impl PendingAuthorization {
         verification.check_front_channel("a signed response")?;
         let issuer = claims::expected_issuer(client)?;
         let token = callback.into().signed_response(issuer)?;
-        let jwt = Jwt::read(&token, verification).map_err(Error::of_callback)?;
+        let jwt = Jwt::read(&token, client, verification).map_err(Error::of_callback)?;
         let verdict = self.judge(&jwt, client, verification, now).map_err(Error::of_callback)?;
         self.obey(verdict, client, now)
     }

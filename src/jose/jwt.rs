@@ -10,10 +10,12 @@ use sha2::{Digest, Sha256, Sha384, Sha512};
 use zeroize::Zeroizing;
 
 use crate::call::RESPONSE_LIMIT;
+use crate::client::Client;
 use crate::error::Error;
 use crate::jose::verification::SignedBy;
 use crate::jose::{Algorithm, Verification};
 use crate::text::json::{self, Extras, Member};
+use crate::text::uri::Issuer;
 use crate::token::reader::read_object;
 
 /// A token whose signature was checked, or left to TLS. Its claims are not checked yet.
@@ -24,7 +26,7 @@ pub(crate) struct Jwt {
 }
 
 impl Jwt {
-    /// Reads a token and checks its signature. A key in its header is ignored, as is the address of one
+    /// Reads a token that the server of this client signed, and checks the signature. A key in its header is ignored, as is the address of one
     /// (`jwk`, `jku`, `x5u`).
     ///
     /// # Errors
@@ -34,8 +36,13 @@ impl Jwt {
     ///   `crit`: the token has extensions that must be understood.
     /// - Suspect `alg`, `kid` or `signature`: the algorithm is not allowed, no key is the one, or the
     ///   signature is not the server's.
-    /// - Misuse: the client secret is too short.
-    pub(crate) fn read(token: &str, verification: &Verification<'_>) -> Result<Self, Error> {
+    /// - Misuse: the client secret is too short, or the keys are of another server.
+    pub(crate) fn read(token: &str, client: &Client, verification: &Verification<'_>) -> Result<Self, Error> {
+        verification.check_is_of(client.server.issuer.as_ref().map(Issuer::as_str))?;
+        Self::read_signed(token, verification)
+    }
+
+    fn read_signed(token: &str, verification: &Verification<'_>) -> Result<Self, Error> {
         let (message, signature) = split(token)?;
         let (header, payload) = message.split_once('.').ok_or_else(no_token)?;
         let (header, payload) = (decode(header)?, decode(payload)?);
@@ -215,7 +222,7 @@ pub(crate) mod tests {
     /// Reads a token with this header; returns the reason of the error, or "", and the keys that were tried.
     fn read(header: &Value, right: &'static str) -> (&'static str, Vec<String>) {
         let (keys, library) = (keys(), Recorder { right, ..Recorder::default() });
-        let read = Jwt::read(&token(header, &json!({})), &Verification::by(&keys, &library));
+        let read = Jwt::read_signed(&token(header, &json!({})), &Verification::by(&keys, &library));
         let reason = read.err().map_or("", |error| error.reason().unwrap());
         (reason, library.asked.into_inner())
     }
@@ -270,7 +277,7 @@ pub(crate) mod tests {
         for alg in ["RS256", "ES256", "HS256", "HS384", "none"] {
             let token = token(&json!({"alg": alg}), &json!({}));
             let reason = |verification: &Verification<'_>| {
-                Jwt::read(&token, verification).err().map_or("", |error| error.reason().unwrap())
+                Jwt::read_signed(&token, verification).err().map_or("", |error| error.reason().unwrap())
             };
             assert_eq!(reason(&Verification::by(&keys, &library).algorithms([])), "alg", "{alg}");
             let by_secret = if alg == "HS256" { "signature" } else { "alg" };
@@ -300,7 +307,7 @@ pub(crate) mod tests {
         let message = "eyJhbGciOiJIUzI1NiJ9.e30";
         let secret = Secret::new("fake-secret-of-at-least-32-bytes");
         let read = |signature: &str, secret: &Secret| {
-            Jwt::read(&format!("{message}.{signature}"), &Verification::by_client_secret(secret))
+            Jwt::read_signed(&format!("{message}.{signature}"), &Verification::by_client_secret(secret))
         };
         assert!(read(HMAC, &secret).is_ok());
         let error = read("AAAA", &secret).unwrap_err();
@@ -352,7 +359,7 @@ pub(crate) mod tests {
             (claims(br#"{"iss":"a","\u0069ss":null}"#), false),
             ("a".repeat(RESPONSE_LIMIT + 1), false),
         ] {
-            let read = Jwt::read(&token, &tls).and_then(|jwt| jwt.claims(&["iss"]).map(drop));
+            let read = Jwt::read_signed(&token, &tls).and_then(|jwt| jwt.claims(&["iss"]).map(drop));
             let reason = read.err().map(|error| (error.kind(), error.reason()));
             let expected = (!is_sound).then_some((ErrorKind::Invalid, Some("format")));
             assert_eq!(reason, expected, "{:.200}", token);
@@ -367,7 +374,7 @@ pub(crate) mod tests {
             (Value::Null, None),
         ] {
             let token = token(&json!({"alg": "RS256", "typ": typ}), &json!({}));
-            let jwt = Jwt::read(&token, &Verification::left_to_tls()).unwrap();
+            let jwt = Jwt::read_signed(&token, &Verification::left_to_tls()).unwrap();
             assert_eq!(jwt.typ().as_deref(), read);
         }
     }

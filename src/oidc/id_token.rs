@@ -142,7 +142,7 @@ impl IdToken {
         verification: &Verification<'_>,
         now: SystemTime,
     ) -> Result<Self, Error> {
-        let jwt = Jwt::read(token.expose(), verification)?;
+        let jwt = Jwt::read(token.expose(), client, verification)?;
         check_algorithm(&jwt, client)?;
         let (members, others) = jwt.claims(NAMES)?;
         let [iss, sub, aud, exp, iat, nbf, nonce, azp, auth_time, acr, amr, at_hash, sid] = members;

@@ -137,7 +137,7 @@ impl UserInfoContext {
     ) -> Result<UserInfo, Error> {
         self.check_success(response)?;
         let token = std::str::from_utf8(response.body()).unwrap_or_default().trim_ascii();
-        let jwt = Jwt::read(token, verification)?;
+        let jwt = Jwt::read(token, &self.client, verification)?;
         let (members, claims) = jwt.claims(&["sub", "iss", "aud", "exp", "iat", "nbf"])?;
         let [sub, iss, aud, exp, iat, nbf] = members;
         let clock = verification.clock(now);
