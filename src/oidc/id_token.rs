@@ -161,8 +161,17 @@ impl IdToken {
         if let Some(max_age) = against.max_age {
             let earliest = clock.now.saturating_sub(clock.skew).saturating_sub(max_age);
             match authenticated_at {
-                Some(time) if time.0 >= earliest => {}
-                Some(_) => return Err(wrong("auth_time", "is longer ago than max_age allows")),
+                Some(time) if time.0 < earliest => {
+                    return Err(wrong("auth_time", "is longer ago than max_age allows"));
+                }
+                // One in milliseconds would allow any age.
+                Some(time) if time.0 > clock.now.saturating_add(clock.skew) => {
+                    return Err(wrong(
+                        "auth_time",
+                        "is in the future, so it does not tell how long ago it is",
+                    ));
+                }
+                Some(_) => {}
                 None => return Err(wrong("auth_time", "is missing, and max_age was sent")),
             }
         }

@@ -183,6 +183,9 @@ fn openid_core_section_3_1_3_7_rule_13_a_maximum_age_needs_the_time() {
     assert_eq!(id_token.authenticated_at(), Some(now()));
     for (auth_time, at, kind) in [
         (signed_in_at, later(161), ErrorKind::Suspect),
+        // In milliseconds, and so for good.
+        (json!(1_700_000_000_000_u64), later(161), ErrorKind::Suspect),
+        (json!(1_700_000_061), now(), ErrorKind::Suspect),
         (Value::Null, now(), ErrorKind::Suspect),
         (json!("1700000000"), now(), ErrorKind::Invalid),
         (json!(true), now(), ErrorKind::Invalid),
