@@ -124,9 +124,7 @@ impl PendingAuthorization {
     ) -> Result<Verdict<'a>, Error> {
         let ([iss, aud, exp, iat, nbf, state, code, error, description, uri, access_token, id_token], _) =
             jwt.claims(NAMES)?;
-        client.server.check_listed(ALGORITHMS.0, ALGORITHMS.1, jwt.algorithm_name()).map_err(|refused| {
-            Error::untrusted(format!("the signed response is refused: {}", refused.message())).about("alg")
-        })?;
+        client.server.check_signed_by(ALGORITHMS.0, ALGORITHMS.1, jwt.algorithm_name())?;
         claims::issuer(iss, client)?;
         if claims::audience(aud, client)?.iter().any(|name| name != client.client_id()) {
             return Err(wrong("aud", "names other clients, too"));
