@@ -122,6 +122,7 @@ impl PendingAuthorization {
         verification: &Verification<'_>,
         now: SystemTime,
     ) -> Result<Verdict<'a>, Error> {
+        jwt.check_typ(&["oauth-authz-resp+jwt"])?;
         let ([iss, aud, exp, iat, nbf, state, code, error, description, uri, access_token, id_token], _) =
             jwt.claims(NAMES)?;
         client.server.check_signed_by(ALGORITHMS.0, ALGORITHMS.1, jwt.algorithm_name())?;

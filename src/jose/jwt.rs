@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use crate::call::RESPONSE_LIMIT;
 use crate::client::Client;
 use crate::error::Error;
+use crate::jose::claims;
 use crate::jose::verification::SignedBy;
 use crate::jose::{Algorithm, Verification};
 use crate::text::json::{self, Extras, Member};
@@ -71,6 +72,16 @@ impl Jwt {
     pub(crate) fn typ(&self) -> Option<String> {
         let typ = self.typ.as_ref()?.to_ascii_lowercase();
         Some(typ.strip_prefix("application/").unwrap_or(&typ).to_owned())
+    }
+
+    /// Refuses a type of another kind of token than these `own` ones (RFC 8725 §3.11). A type that no
+    /// specification gives to another kind says nothing, as many servers send `JWT` or none.
+    pub(crate) fn check_typ(&self, own: &[&str]) -> Result<(), Error> {
+        let is_other = |typ: &str| KINDS.contains(&typ) && !own.contains(&typ);
+        match self.typ().is_some_and(|typ| is_other(&typ)) {
+            true => Err(claims::wrong("typ", "is that of another kind of token")),
+            false => Ok(()),
+        }
     }
 
     /// Returns the claims of these `names`, in the same order, and all others.
@@ -175,6 +186,20 @@ fn no_token() -> Error {
     )
     .about("format")
 }
+
+/// The types that specifications and servers give to one kind of token (RFC 9068 §2.1, RFC 9101 §10.8, RFC 9449
+/// §4.2, RFC 8417 §2.3, RFC 9701 §5, OpenID Connect Back-Channel Logout §2.4).
+const KINDS: &[&str] = &[
+    "at+jwt",
+    "client-authentication+jwt",
+    "dpop+jwt",
+    "id_token+jwt",
+    "logout+jwt",
+    "oauth-authz-req+jwt",
+    "oauth-authz-resp+jwt",
+    "secevent+jwt",
+    "token-introspection+jwt",
+];
 
 #[cfg(test)]
 pub(crate) mod tests {

@@ -144,6 +144,7 @@ impl IdToken {
     ) -> Result<Self, Error> {
         let jwt = Jwt::read(token.expose(), client, verification)?;
         check_algorithm(&jwt, client)?;
+        jwt.check_typ(&["id_token+jwt"])?;
         let (members, others) = jwt.claims(NAMES)?;
         let [iss, sub, aud, exp, iat, nbf, nonce, azp, auth_time, acr, amr, at_hash, sid] = members;
         let clock = verification.clock(now);

@@ -160,6 +160,7 @@ impl UserInfoContext {
         self.check_success(response)?;
         let token = std::str::from_utf8(response.body()).unwrap_or_default().trim_ascii();
         let jwt = Jwt::read(token, &self.client, verification)?;
+        jwt.check_typ(&[])?;
         let (listed, algorithm) = ("userinfo_signing_alg_values_supported", jwt.algorithm_name());
         self.client.server.check_signed_by("algorithms of UserInfo answers", listed, algorithm)?;
         let (members, claims) = jwt.claims(&["sub", "iss", "aud", "exp", "iat", "nbf"])?;

@@ -230,10 +230,12 @@ fn a_logout_token_is_no_id_token() {
     let event = json!({"http://schemas.openid.net/event/backchannel-logout": {}});
     refuses(&[("events", event.clone(), ErrorKind::Suspect)]);
     let without_nonce = changed(changed(claims(), "events", event), "nonce", Value::Null);
-    let header = json!({"alg": "RS256", "typ": "logout+jwt"});
-    let tokens = TokenResponse::for_test(&client(), &body(&token_of(&header, &without_nonce))).unwrap();
-    let checked = tokens.id_token().unwrap().check(&client(), &Verification::left_to_tls(), now());
-    assert_eq!(checked.unwrap_err().reason(), Some("events"));
+    for (typ, reason) in [("logout+jwt", "typ"), ("JWT", "events")] {
+        let token = token_of(&json!({"alg": "RS256", "typ": typ}), &without_nonce);
+        let tokens = TokenResponse::for_test(&client(), &body(&token)).unwrap();
+        let checked = tokens.id_token().unwrap().check(&client(), &Verification::left_to_tls(), now());
+        assert_eq!(checked.unwrap_err().reason(), Some(reason));
+    }
     assert!(authenticate(&changed(claims(), "events", json!({"other": {}})), now()).is_ok());
 }
 
