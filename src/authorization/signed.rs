@@ -198,7 +198,8 @@ impl<'a> UnsignedAuthorization<'a> {
     pub(super) fn sign(self) -> Result<SignedAuthorization<'a>, Error> {
         if !self.unsigned.key().signs_here() {
             return Err(Error::misuse(
-                "the key of the signed request signs elsewhere; call `prepare`, have its message signed, and go                  on with what `signed` returns",
+                "the key of the signed request signs elsewhere; call `prepare`, have its message signed, and go on \
+                 with what `signed` returns",
             ));
         }
         let request_object = self.unsigned.sign()?;
@@ -257,7 +258,8 @@ impl SignedAuthorization<'_> {
             .map_err(|refused| Error::misuse(format!("the address of the signed request {refused}")))?;
         if request_uri.len() > MAX_REQUEST_URI {
             return Err(Error::misuse(
-                "the address of the signed request is longer than 512 bytes, which servers need not take; use a                  shorter one (RFC 9101 section 5.2)",
+                "the address of the signed request is longer than 512 bytes, which servers need not take; use a \
+                 shorter one (RFC 9101 section 5.2)",
             ));
         }
         let url = self.url("request_uri", request_uri, "request_uri_parameter_supported")?;

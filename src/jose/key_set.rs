@@ -13,6 +13,7 @@ use crate::call::{Call, RESPONSE_LIMIT, Readable, Reply, Request, Response, seal
 use crate::client::Client;
 use crate::error::Error;
 use crate::jose::{Algorithm, PublicKey};
+use crate::text::foreign::ForeignAddress;
 use crate::text::json::{self, Member};
 use crate::text::time::{system_time, unix_seconds};
 
@@ -27,7 +28,8 @@ impl Client {
     pub fn fetch_keys(&self, now: SystemTime) -> Result<Call<KeySet>, Error> {
         let jwks_uri = self.server.require(&self.server.jwks_uri, "jwks_uri")?;
         let request = Request::without_body("GET", jwks_uri.to_shared(), None);
-        Ok(Call::new(request, KeySetContext { asked_at: unix_seconds(now) }))
+        let issuer = self.server.issuer.as_ref().map(|issuer| issuer.as_str().to_owned());
+        Ok(Call::new(request, KeySetContext { issuer, asked_at: unix_seconds(now) }))
     }
 }
 
@@ -36,7 +38,10 @@ impl Client {
 /// Keys of an unknown kind, unsound ones, keys for other things than signatures, and private keys, which
 /// nobody must publish, are left out. A set of more than [`MAX_KEYS`](Self::MAX_KEYS) keys is refused.
 ///
-/// To store a set, serialize it: its form is a JWK set (RFC 7517 §5) with a member `asked_at`.
+/// A fetched set belongs to its server: a client of another issuer refuses it as misuse, so that no server
+/// speaks for another one.
+///
+/// To store a set, serialize it: its form is a JWK set (RFC 7517 §5) with the members `asked_at` and `issuer`.
 ///
 /// # When to fetch the keys again
 ///
@@ -68,6 +73,8 @@ impl Client {
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeySet {
     keys: Vec<PublicKey>,
+    /// The server that published the keys, if that is known.
+    issuer: Option<String>,
     /// Seconds of Unix time.
     asked_at: u64,
 }
@@ -80,7 +87,7 @@ impl KeySet {
     pub const MIN_INTERVAL: Duration = Duration::from_secs(300);
 
     /// Reads a JWK set that you have from elsewhere, such as a file (RFC 7517 §5). `asked_at` is the time at
-    /// which it came from the server.
+    /// which it came from the server. Never join the keys of several servers.
     ///
     /// # Errors
     ///
@@ -95,7 +102,20 @@ impl KeySet {
             _ => None,
         };
         let keys = keys.ok_or_else(|| Error::misuse(format!("the key set {NO_SET}")))?;
-        Ok(Self { keys, asked_at: unix_seconds(asked_at) })
+        Ok(Self { keys, issuer: None, asked_at: unix_seconds(asked_at) })
+    }
+
+    /// Refuses keys that another server published.
+    pub(super) fn check_is_of(&self, issuer: Option<&str>) -> Result<(), Error> {
+        match (&self.issuer, issuer) {
+            (Some(theirs), Some(ours)) if theirs != ours => Err(Error::misuse(format!(
+                "the keys are those of the server {}, and this client is of {}; pass the keys that this client \
+                 fetched",
+                ForeignAddress(theirs),
+                ForeignAddress(ours)
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Returns the keys.
@@ -143,6 +163,7 @@ impl KeySet {
 
 /// The context that the reader of a key set needs.
 pub struct KeySetContext {
+    issuer: Option<String>,
     asked_at: u64,
 }
 
@@ -158,15 +179,18 @@ impl Readable for KeySet {
     fn read(response: Response<'_>, context: &KeySetContext) -> Result<Self, Error> {
         let ([keys], _) = answer::read(&response, &["keys"]).map_err(Error::without_grant)?;
         let keys = sound_keys(keys).ok_or_else(|| Error::invalid(format!("the key set {NO_SET}")))?;
-        Ok(Self { keys, asked_at: context.asked_at })
+        Ok(Self { keys, issuer: context.issuer.clone(), asked_at: context.asked_at })
     }
 }
 
 impl Serialize for KeySet {
     fn serialize<S: Serializer>(&self, target: S) -> Result<S::Ok, S::Error> {
-        let mut set = target.serialize_map(Some(2))?;
+        let mut set = target.serialize_map(Some(2 + usize::from(self.issuer.is_some())))?;
         let keys: Vec<_> = self.keys.iter().map(Members).collect();
         set.serialize_entry("keys", &keys)?;
+        if let Some(issuer) = &self.issuer {
+            set.serialize_entry("issuer", issuer)?;
+        }
         set.serialize_entry("asked_at", &self.asked_at)?;
         set.end()
     }
@@ -175,11 +199,16 @@ impl Serialize for KeySet {
 impl<'de> Deserialize<'de> for KeySet {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         let damaged = || D::Error::custom("not a stored key set, or a damaged one; fetch the keys again");
-        let mut members = [const { Member::Absent }; 2];
-        json::read_from(source, &["keys", "asked_at"], &mut members).map_err(|_| damaged())?;
-        let [keys, asked_at] = members;
+        let mut members = [const { Member::Absent }; 3];
+        json::read_from(source, &["keys", "issuer", "asked_at"], &mut members).map_err(|_| damaged())?;
+        let [keys, issuer, asked_at] = members;
+        let issuer = match issuer {
+            Member::Absent => None,
+            Member::Text(issuer) => Some(issuer.to_owned()),
+            _ => return Err(damaged()),
+        };
         match (sound_keys(keys), asked_at) {
-            (Some(keys), Member::Unsigned(asked_at)) => Ok(Self { keys, asked_at }),
+            (Some(keys), Member::Unsigned(asked_at)) => Ok(Self { keys, issuer, asked_at }),
             _ => Err(damaged()),
         }
     }
@@ -187,7 +216,11 @@ impl<'de> Deserialize<'de> for KeySet {
 
 impl fmt::Debug for KeySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeySet").field("keys", &self.keys).field("asked_at", &self.asked_at).finish()
+        f.debug_struct("KeySet")
+            .field("issuer", &self.issuer.as_deref().map(|issuer| ForeignAddress(issuer).to_string()))
+            .field("keys", &self.keys)
+            .field("asked_at", &self.asked_at)
+            .finish()
     }
 }
 
@@ -291,7 +324,12 @@ mod tests {
         assert_eq!(KeySet::from_json(&stored.to_string(), at(0)).unwrap(), read);
         assert_eq!(stored["keys"][1]["kid"], "rsa-2");
         assert_eq!(stored["keys"][1]["alg"], "RS256");
-        for damaged in [json!({"keys": []}), json!({"asked_at": 7}), json!({"keys": [], "asked_at": "7"})] {
+        for damaged in [
+            json!({"keys": []}),
+            json!({"asked_at": 7}),
+            json!({"keys": [], "asked_at": "7"}),
+            json!({"keys": [], "asked_at": 7, "issuer": ["https://as.example"]}),
+        ] {
             assert!(serde_json::from_value::<KeySet>(damaged).is_err());
         }
     }

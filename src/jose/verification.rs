@@ -107,6 +107,14 @@ impl<'a> Verification<'a> {
         }
     }
 
+    /// Refuses the keys of another server than the one of this issuer.
+    pub(super) fn check_is_of(&self, issuer: Option<&str>) -> Result<(), Error> {
+        match self.trust {
+            Trust::Keys(keys, _) => keys.check_is_of(issuer),
+            Trust::ClientSecret(_) | Trust::Tls => Ok(()),
+        }
+    }
+
     /// Returns the algorithm of this name, if it is allowed.
     pub(super) fn algorithm(&self, name: &str) -> Result<SignedBy, Error> {
         let signed_by = match (&self.trust, Algorithm::from_name(name)) {

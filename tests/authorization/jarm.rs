@@ -9,8 +9,8 @@ use oauth2_proto::error::ErrorKind;
 use oauth2_proto::jose::{Algorithm, KeySet, PublicKey, Verification, Verifier};
 use oauth2_proto::oidc::PendingAuthentication;
 use oauth2_proto::{
-    Advice, AuthorizationServer, Call, Callback, Client, ClientAuth, Error, PendingAuthorization, Secret,
-    TokenResponse,
+    Advice, AuthorizationServer, Call, Callback, Client, ClientAuth, Error, PendingAuthorization, Response,
+    Secret, TokenResponse,
 };
 use serde_json::{Value, json};
 
@@ -509,6 +509,44 @@ fn an_id_token_is_no_signed_response() {
         ErrorKind::Suspect,
         &[(json!({"code": null, "state": null, "sub": "fake-user", "nonce": "fake-nonce"}), "state")],
     );
+}
+
+/// RFC 8725 §3.11: the type of a token says what it is, whatever claims somebody brought into it.
+#[test]
+fn a_token_of_another_kind_is_no_signed_response() {
+    let client = client_of(issuing_server());
+    let (_, pending) = start(&client);
+    let with = |typ: &str| {
+        let token = token(&json!({"alg": "RS256", "kid": "fake", "typ": typ}), &claims(&pending));
+        format!("response={token}")
+    };
+    let others = ["at+jwt", "application/at+JWT", "logout+jwt", "secevent+jwt", "id_token+jwt", "dpop+jwt"];
+    let forged = others.map(|typ| (with(typ), ErrorKind::Suspect, "typ"));
+    only_the_real_response_is_taken(&client, forged);
+    for typ in ["JWT", "jwt", "oauth-authz-resp+jwt"] {
+        let (_, mut pending) = start(&client);
+        assert!(receive(&client, &mut pending, with(typ).as_str()).is_ok(), "{typ}");
+    }
+}
+
+/// RFC 9700 §4.4: the keys of one server sign no response of another one.
+#[test]
+fn the_keys_of_another_server_sign_no_response() {
+    let fetched = |issuer: &str| {
+        let server = server().issuer(issuer).unwrap().jwks_uri("https://as.example/keys").unwrap();
+        let set = serde_json::to_string(&keys()).unwrap();
+        let call = client_of(server).fetch_keys(now()).unwrap();
+        call.read(Response::new(200, [("content-type", "application/json")], set.as_bytes())).unwrap()
+    };
+    let client = client_of(issuing_server());
+    let (_, mut pending) = start(&client);
+    let real = response(&claims(&pending));
+    let (evil, honest) = (fetched("https://evil.example"), fetched(ISSUER));
+    let mut receive = |keys: &KeySet| {
+        pending.receive_signed(&client, real.as_str(), &Verification::by(keys, &SIGNATURE), now())
+    };
+    assert_eq!(receive(&evil).unwrap_err().kind(), ErrorKind::Misuse);
+    assert!(receive(&honest).is_ok());
 }
 
 /// RFC 7518 §3.2: a client that is registered for `HS256` checks with its secret.
