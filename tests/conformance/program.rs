@@ -92,9 +92,9 @@ impl<'a> Program<'a> {
             let mut authenticated =
                 call.authenticate(answer.response(), &self.verification(&secret), self.now);
             if let Err(error) = &authenticated
-                && self.keys.needs_new_keys(error, self.now)
+                && let Some(fetch) = self.keys.fetch_again(error, &self.client, self.now)?
             {
-                self.keys = fetch_keys(self.server, &self.client, self.now)?;
+                self.keys = fetch.read(self.server.answer(fetch.request()).response())?;
                 authenticated = call.authenticate(answer.response(), &self.verification(&secret), self.now);
             }
             match authenticated {
