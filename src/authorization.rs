@@ -16,3 +16,5 @@ pub use pkce::{CodeVerifier, Entropy};
 pub use pushed::PushedAuthorization;
 pub use request::AuthorizationRequest;
 pub use signed::{SignedAuthorization, UnsignedAuthorization};
+
+pub(crate) use jarm::JARM_ALGORITHMS;

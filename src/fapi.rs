@@ -25,7 +25,8 @@
 //! | 3, 4 | uses PKCE with `S256`, a new challenge each time, bound to the browser | always; keep the pending authorization in the browser's session |
 //! | 5 | checks `iss` | a callback without it is refused |
 //!
-//! Signatures are of PS256, ES256 or EdDSA (§5.4), also those of ID tokens.
+//! Signatures are of PS256, ES256 or EdDSA (§5.4), also those of ID tokens, signed responses, logout tokens and
+//! signed UserInfo.
 //!
 //! ```
 //! use oauth2_proto::fapi::SenderConstraint;
@@ -60,11 +61,17 @@
 //! # Ok::<(), oauth2_proto::Error>(())
 //! ```
 
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::authorization::JARM_ALGORITHMS;
 use crate::client::Client;
 use crate::client_auth::{Audience, ClientAuth};
 use crate::dpop::DpopKey;
 use crate::error::Error;
 use crate::jose::Algorithm;
+use crate::oidc::USERINFO_ALGORITHMS;
 use crate::server::AuthorizationServer;
 
 /// How access tokens are bound to their client (FAPI 2.0 Security Profile §5.3.3.1 clause 1).
@@ -177,11 +184,19 @@ fn check_server(server: &AuthorizationServer) -> Result<(), Error> {
 /// Returns the server with what it permits reduced to the profile.
 fn held_to_the_profile(mut server: AuthorizationServer) -> AuthorizationServer {
     server.require_pushed_authorization_requests = true;
+    let allowed = || ALGORITHMS.iter().map(|algorithm| algorithm.name());
     let listed = server.id_token_signing_alg_values_supported.take();
-    let allowed = ALGORITHMS.iter().map(|algorithm| algorithm.name());
-    let allowed =
-        allowed.filter(|name| listed.as_ref().is_none_or(|listed| listed.iter().any(|it| it == name)));
-    server.id_token_signing_alg_values_supported = Some(allowed.map(Into::into).collect());
+    let of_id_tokens =
+        allowed().filter(|name| listed.as_ref().is_none_or(|listed| listed.iter().any(|it| it == name)));
+    server.id_token_signing_alg_values_supported = Some(of_id_tokens.map(Into::into).collect());
+    let extras = Arc::make_mut(server.extras.get_or_insert_default());
+    for list in [JARM_ALGORITHMS, USERINFO_ALGORITHMS] {
+        let listed = extras.get(list).and_then(Value::as_array);
+        let left = allowed()
+            .filter(|name| listed.is_none_or(|listed| listed.iter().any(|it| it.as_str() == Some(*name))));
+        let left = left.map(Value::from).collect();
+        extras.insert(list.to_owned(), left);
+    }
     server
 }
 

@@ -75,3 +75,5 @@ pub use self::pending::{ExpectedIdToken, PendingAuthentication};
 pub use self::request::AuthenticationRequest;
 pub use self::unchecked::UncheckedIdToken;
 pub use self::userinfo::{UserInfo, UserInfoRequest};
+
+pub(crate) use self::userinfo::USERINFO_ALGORITHMS;

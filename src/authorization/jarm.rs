@@ -124,9 +124,7 @@ impl PendingAuthorization {
     ) -> Result<Verdict<'a>, Error> {
         let ([iss, aud, exp, iat, nbf, state, code, error, description, uri, access_token, id_token], _) =
             jwt.claims(NAMES)?;
-        client.server.check_listed(ALGORITHMS.0, ALGORITHMS.1, jwt.algorithm_name()).map_err(|refused| {
-            Error::untrusted(format!("the signed response is refused: {}", refused.message())).about("alg")
-        })?;
+        claims::check_algorithm(jwt, client, "algorithms of signed responses", JARM_ALGORITHMS)?;
         claims::issuer(iss, client)?;
         if claims::audience(aud, client)?.iter().any(|name| name != client.client_id()) {
             return Err(wrong("aud", "names other clients, too"));
@@ -194,6 +192,5 @@ const NAMES: &[&str; 12] = &[
     "id_token",
 ];
 
-/// The list of the server's algorithms (JARM §4), in a message and in its document.
-const ALGORITHMS: (&str, &str) =
-    ("algorithms of signed responses", "authorization_signing_alg_values_supported");
+/// The member of a server's document that lists the algorithms of signed responses (JARM §4).
+pub(crate) const JARM_ALGORITHMS: &str = "authorization_signing_alg_values_supported";

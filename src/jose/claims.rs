@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::client::Client;
 use crate::error::Error;
+use crate::jose::Jwt;
 use crate::jose::verification::Clock;
 use crate::text::foreign::ForeignAddress;
 use crate::text::json::Member;
@@ -54,6 +55,14 @@ pub(crate) fn date(name: &'static str, member: Member<'_>) -> Result<Option<Date
 /// Requires a claim.
 pub(crate) fn required<T>(name: &'static str, claim: Option<T>) -> Result<T, Error> {
     claim.ok_or_else(|| malformed(name, "is missing"))
+}
+
+/// Refuses an algorithm that a list of the server's document is known not to hold; `what` names the list in a
+/// message.
+pub(crate) fn check_algorithm(jwt: &Jwt, client: &Client, what: &str, list: &str) -> Result<(), Error> {
+    client.server.check_listed(what, list, jwt.algorithm_name()).map_err(|refused| {
+        Error::untrusted(format!("the token is refused: {}", refused.message())).about("alg")
+    })
 }
 
 /// Reads `iss`, which must be the server's issuer byte for byte.

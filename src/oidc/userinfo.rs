@@ -138,6 +138,7 @@ impl UserInfoContext {
         self.check_success(response)?;
         let token = std::str::from_utf8(response.body()).unwrap_or_default().trim_ascii();
         let jwt = Jwt::read(token, verification)?;
+        claims::check_algorithm(&jwt, &self.client, "algorithms of UserInfo", USERINFO_ALGORITHMS)?;
         let (members, claims) = jwt.claims(&["sub", "iss", "aud", "exp", "iat", "nbf"])?;
         let [sub, iss, aud, exp, iat, nbf] = members;
         let clock = verification.clock(now);
@@ -183,6 +184,9 @@ impl UserInfoContext {
         }
     }
 }
+
+/// The member of a server's document that lists the algorithms of UserInfo (OpenID Connect Discovery §3).
+pub(crate) const USERINFO_ALGORITHMS: &str = "userinfo_signing_alg_values_supported";
 
 impl Reply for UserInfo {}
 

@@ -111,6 +111,14 @@ fn fapi2_security_profile_final_client_test_remove_authorization_response_iss() 
 fn fapi2_security_profile_final_client_test_ensure_jarm_signature_is_not_none() {
     let script = Script { callback_signature: Signature::Missing, ..Script::fapi2() };
     refuses_signed_callback(script, Suspect, "alg");
+    // The profile's algorithms count, whatever the server announces.
+    const LIST: &str = "authorization_signing_alg_values_supported";
+    let announced: fn(&mut Value) = |metadata| metadata[LIST] = json!(["RS256", "ES256"]);
+    for metadata in [announced, |metadata| remove(metadata, LIST)] {
+        let callback_signature = Signature::Other("RS256");
+        let script = Script { callback_signature, metadata, ..Script::fapi2() };
+        refuses_signed_callback(script, Suspect, "alg");
+    }
 }
 
 #[test]

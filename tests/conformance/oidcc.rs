@@ -195,6 +195,22 @@ fn oidcc_client_test_userinfo_invalid_sub() {
     is_refused(program.userinfo(&signed_in).unwrap_err(), Suspect, "sub");
 }
 
+/// The module's answer is accepted. One without a signature, by an algorithm that the server does not announce
+/// or with a wrong signature is not.
+#[test]
+fn oidcc_client_test_userinfo_signed() {
+    let script = |signature| Script { userinfo_signature: Some(signature), ..Script::openid() };
+    accepts(&Server::new(script(Signature::Sound)));
+    for (signature, reason) in
+        [(Signature::Missing, "alg"), (Signature::Other("ES256"), "alg"), (Signature::Changed, "signature")]
+    {
+        let server = Server::new(script(signature));
+        let mut program = Program::start(&server).unwrap();
+        let signed_in = program.sign_in().unwrap();
+        is_refused(program.userinfo(&signed_in).unwrap_err(), Suspect, reason);
+    }
+}
+
 /// The server refuses a token in another place than the header.
 #[test]
 fn oidcc_client_test_userinfo_bearer_header() {

@@ -129,7 +129,11 @@ impl<'a> Program<'a> {
     pub fn userinfo(&self, signed_in: &SignedIn) -> Result<UserInfo, Error> {
         let token = signed_in.tokens.access_token();
         let call = self.client.userinfo(token, &signed_in.id_token).start(self.now)?;
-        call.read(self.server.answer(call.request()).response())
+        let answer = self.server.answer(call.request());
+        match self.server.script.userinfo_signature {
+            Some(_) => call.read_signed(answer.response(), &Verification::by(&self.keys, &Ring), self.now),
+            None => call.read(answer.response()),
+        }
     }
 
     /// Asks the API for the accounts. Returns whether it rejects the token.

@@ -48,6 +48,8 @@ pub struct Script {
     pub refreshed_id_token: fn(&mut Value),
     pub id_token_signature: Signature,
     pub userinfo: fn(&mut Value),
+    /// How UserInfo is signed; `None` for an answer in JSON.
+    pub userinfo_signature: Option<Signature>,
     /// How many refreshes the API waits for before it takes a token.
     pub refreshes_before_access: usize,
 }
@@ -92,6 +94,7 @@ impl Script {
             refreshed_id_token: |_| (),
             id_token_signature: Signature::Sound,
             userinfo: |_| (),
+            userinfo_signature: None,
             refreshes_before_access: 0,
         }
     }
@@ -224,6 +227,7 @@ impl Server {
             "code_challenge_methods_supported": ["S256"],
             "id_token_signing_alg_values_supported": [self.script.algorithm],
             "authorization_signing_alg_values_supported": [self.script.algorithm],
+            "userinfo_signing_alg_values_supported": [self.script.algorithm],
         });
         let methods = match self.script.auth {
             Auth::Basic => "client_secret_basic",
@@ -447,7 +451,13 @@ impl Server {
         assert_eq!(request.body(), "");
         let mut claims = json!({"sub": USER, "name": "Fake User"});
         (self.script.userinfo)(&mut claims);
-        Answer::json(200, &claims)
+        match self.script.userinfo_signature {
+            Some(signature) => {
+                let headers = vec![("content-type", "application/jwt".to_owned())];
+                Answer { status: 200, headers, body: self.sign(&claims, signature) }
+            }
+            None => Answer::json(200, &claims),
+        }
     }
 
     /// Signs claims.
