@@ -328,6 +328,7 @@ impl Error {
     pub(crate) fn refused_as(refusal: Refusal, advice: Advice) -> Self {
         let mut error = Self::new(ErrorKind::Refused, "", advice);
         error.0.refusal = refusal;
+        error.0.refusal.extras.remove("id_token");
         error
     }
 
@@ -345,7 +346,9 @@ impl Error {
     }
 
     /// Adds the members of a response that has no error code.
-    pub(crate) fn with_extras(mut self, extras: Extras) -> Self {
+    pub(crate) fn with_extras(mut self, mut extras: Extras) -> Self {
+        // Nobody checks one in a failure.
+        extras.remove("id_token");
         self.0.refusal.extras = extras;
         self
     }

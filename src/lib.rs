@@ -130,9 +130,12 @@
 //!
 //! A program for servers that it does not know in advance finds them by [`discovery`], and registers itself
 //! by [`registration`]. [`challenge`] has the header for an API and reads what the API's answer asks for;
-//! [`management`] revokes and looks up tokens. [`oidc`] signs users in and out (OpenID Connect), with keys and
-//! signatures from [`jose`]. The guide has [each specification](guide::specifications) with
-//! its place in the crate.
+//! [`management`] revokes and looks up tokens.
+//!
+//! A client may have keys ([`jose`]): they replace its secret ([`client_auth`]), bind its tokens ([`dpop`]),
+//! and sign its requests ([`authorization`]). [`oidc`] says who signed in (OpenID Connect), and signs users
+//! out; [`fapi`] holds a client to the FAPI 2.0 Security Profile. The guide has [each
+//! specification](guide::specifications) with its place in the crate.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(

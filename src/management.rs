@@ -1,8 +1,8 @@
 //! Revocation (RFC 7009), which ends a token at the server, and introspection (RFC 7662), which asks about
 //! one.
 //!
-//! [`Client::revoke`] ends a token for good. Call it at a disconnect or a sign-out, with the refresh token
-//! that [`Keeper::end`](crate::keeper::Keeper::end) or
+//! [`Client::revoke`](crate::Client::revoke) ends a token for good. Call it at a disconnect or a sign-out,
+//! with the refresh token that [`Keeper::end`](crate::keeper::Keeper::end) or
 //! [`Session::refresh_token`](crate::Session::refresh_token) returns: most servers then end the access tokens
 //! of the same sign-in, too (RFC 7009 §2.1).
 //!
@@ -37,9 +37,9 @@
 //! # }
 //! ```
 //!
-//! [`Client::introspect`] asks whether a token works, and for whom. A program that calls an API does not need
-//! it: the API answers 401 when the token is dead. Use it in programs that accept tokens from others, and for
-//! facts that a server tells in no other way, such as the company that
+//! [`Client::introspect`](crate::Client::introspect) asks whether a token works, and for whom. A program that
+//! calls an API does not need it: the API answers 401 when the token is dead. Use it in programs that accept
+//! tokens from others, and for facts that a server tells in no other way, such as the company that
 //! [`pleo::subject_urn`](crate::pleo::subject_urn) returns.
 
 mod introspection;

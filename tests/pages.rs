@@ -16,13 +16,25 @@ const MODULES_OF_ATTACKS: &[&str] = &[
     "session::attacks",
     "discovery::attacks",
     "challenge::attacks",
+    "client_auth::attacks",
 ];
 
 /// The folders whose every test with a section in its name the guide must name.
-const FOLDERS_OF_SECTIONS: &[&str] = &["challenge", "discovery", "grants", "management", "registration"];
+const FOLDERS_OF_SECTIONS: &[&str] = &[
+    "challenge",
+    "client_auth",
+    "discovery",
+    "dpop",
+    "fapi",
+    "grants",
+    "keys",
+    "management",
+    "oidc",
+    "registration",
+];
 
 /// The beginnings of names with a section in them.
-const SECTIONS: &[&str] = &["rfc", "draft_", "openid_", "mcp_"];
+const SECTIONS: &[&str] = &["rfc", "draft_", "openid_", "mcp_", "fapi2_"];
 
 #[test]
 fn the_page_of_attacks_names_tests_that_exist() {

@@ -25,10 +25,12 @@ const BLOCK: usize = 64;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::form::hex_value;
 
     /// Decodes hexadecimal digits.
     fn bytes(hex: &str) -> Vec<u8> {
-        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+        let digits = hex.as_bytes().as_chunks().0.iter();
+        digits.map(|[high, low]| hex_value(*high).unwrap() << 4 | hex_value(*low).unwrap()).collect()
     }
 
     #[test]

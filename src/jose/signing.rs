@@ -20,7 +20,7 @@ pub type SignerError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A private key that signs in this process.
 ///
-/// The [module](self) shows one. Hold the key in memory that is wiped on drop, and print it nowhere.
+/// The [module](crate::jose) shows one. Hold the key in memory that is wiped on drop, and print it nowhere.
 pub trait Signer: Send + Sync {
     /// Returns the algorithm of the signatures.
     fn algorithm(&self) -> Algorithm;

@@ -171,7 +171,7 @@ fn openid_connect_core_section_6_1_openid_is_named_outside_too() {
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let id = pair("client_id", "fake-client");
     let request = || client.authorize(REDIRECT_URI).scopes(["read", "openid_fake"]).signed(&key);
-    assert_eq!(by_value(request()).1, [id.clone()]);
+    assert_eq!(by_value(request()).1, std::slice::from_ref(&id));
 
     let (url, _) = request().openid().start_with(entropy(), now()).unwrap();
     let [outside, (request, jwt), response_type, scope] = query_of(&url).try_into().unwrap();

@@ -89,6 +89,12 @@ fn the_raw_id_token_is_never_handed_out() {
     assert!(tokens.extra("id_token").is_none() && tokens.extras().next().is_none());
     let unchecked = tokens.id_token().unwrap();
     assert_eq!(format!("{unchecked:?}"), "UncheckedIdToken([redacted])");
+    for failure in [r#"{"error":"invalid_grant","id_token":"a.b.c","x":1}"#, r#"{"id_token":"a.b.c","x":1}"#]
+    {
+        let error = call(&client()).authenticate(answer(400, failure), &Verification::left_to_tls(), now());
+        let error = error.unwrap_err();
+        assert!(error.extra("id_token").is_none() && error.extra("x").is_some(), "{failure}");
+    }
     let without = TokenResponse::for_test(&client(), r#"{"access_token":"a","token_type":"Bearer"}"#);
     assert!(without.unwrap().id_token().is_none());
 }

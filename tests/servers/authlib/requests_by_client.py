@@ -7,7 +7,7 @@ from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from authlib.oauth2.rfc9101 import JWTAuthenticationRequest
-from flask import current_app, jsonify, request as http_request
+from flask import jsonify, request as http_request
 from joserfc.jwk import KeySet
 
 from models import AUTH_METHODS, CLIENTS

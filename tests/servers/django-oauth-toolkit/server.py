@@ -79,6 +79,8 @@ def configure(base):
             "OIDC_RSA_PRIVATE_KEY": new_key(),
             "OIDC_RSA_PRIVATE_KEYS_INACTIVE": [],
             "OIDC_RP_INITIATED_LOGOUT_ENABLED": True,
+            # A logout would end the tokens of the user at all clients, and so other flows.
+            "OIDC_RP_INITIATED_LOGOUT_DELETE_TOKENS": False,
             "ACCESS_TOKEN_EXPIRE_SECONDS": ACCESS_TOKEN_LIFETIME,
             "AUTHORIZATION_CODE_EXPIRE_SECONDS": CODE_LIFETIME,
             "REFRESH_TOKEN_EXPIRE_SECONDS": 86400,

@@ -67,5 +67,5 @@ fn authentication(facts: &Facts) -> Result<(), Failed> {
     let call = pending.receive(&client, Callback::url(&callback), SystemTime::now())?;
     let answer = Answer::to(call)?;
     let keys = send(&client.fetch_keys(SystemTime::now())?)?;
-    answer.read_proved(&client, &Verification::by(&keys, &Ring)).map(drop).map_err(Failed::from)
+    answer.read_proved(&client, &Verification::by(&keys, &Ring)).map(drop)
 }

@@ -179,8 +179,8 @@ fn sign_in(
     Ok(answer.read(&Verification::by(&keys(client)?, &Ring))?.into_parts())
 }
 
-/// The keys of the server. Another flow changes them at the same time, and the old ones stay published; so these
-/// suffice for what was signed before.
+/// The keys of the server. Another flow changes them at the same time, and the old ones stay published; so
+/// these suffice for what was signed before.
 fn keys(client: &Client) -> Result<KeySet, Failed> {
     Ok(send(&client.fetch_keys(SystemTime::now())?)?)
 }
