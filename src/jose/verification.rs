@@ -144,8 +144,8 @@ impl<'a> Verification<'a> {
                 let mut keys = keys.fitting(algorithm, key_id).peekable();
                 if keys.peek().is_none() {
                     return Err(Error::untrusted(
-                        "none of the server's keys is the one that signed the token; if KeySet::needs_new_keys says \
-                         so, fetch them and read the answer again",
+                        "none of the server's keys is the one that signed the token; it may be a new one, which \
+                         KeySet::fetch_again fetches",
                     )
                     .about("kid"));
                 }

@@ -589,7 +589,7 @@ fn a_sign_in_takes_the_signed_response_that_it_asked_for() {
 /// The server signs with a key that it made after the keys were fetched.
 #[test]
 fn new_keys_are_fetched_and_the_same_callback_is_received_again() {
-    let client = client_of(issuing_server());
+    let client = client_of(issuing_server().jwks_uri("https://as.example/keys").unwrap());
     let (_, mut pending) = start(&client);
     let old = json!({"keys": [{"kty": "OKP", "kid": "fake-old", "crv": "Ed25519",
         "x": URL_SAFE_NO_PAD.encode([1; 32])}]});
@@ -599,7 +599,7 @@ fn new_keys_are_fetched_and_the_same_callback_is_received_again() {
     let verification = Verification::by(&old, &SIGNATURE);
     let error = pending.receive_signed(&client, callback.as_str(), &verification, at).unwrap_err();
     assert_eq!((error.reason(), error.advice()), (Some("kid"), Advice::KeepWaiting));
-    assert!(old.needs_new_keys(&error, at));
+    assert!(old.fetch_again(&error, &client, at).unwrap().is_some());
     let new = keys();
     assert!(
         pending.receive_signed(&client, callback.as_str(), &Verification::by(&new, &SIGNATURE), at).is_ok()

@@ -287,18 +287,24 @@ fn fapi2_section_5_4_1_signatures_are_of_three_algorithms() {
             assert_eq!(by_proof.is_ok(), is_allowed, "{algorithm}");
         }
     }
-    // The keys of ID tokens are the server's.
+    // The server signs, too: ID tokens, signed responses and UserInfo.
     for (listed, left) in [
         (Value::Null, vec!["PS256", "ES256", "EdDSA", "Ed25519"]),
         (json!(["RS256", "PS256"]), vec!["PS256"]),
         (json!(["RS256"]), vec![]),
     ] {
-        let mut metadata = metadata();
-        metadata["id_token_signing_alg_values_supported"] = listed;
-        let server: AuthorizationServer = serde_json::from_value(metadata).unwrap();
-        let client = Client::fapi2(server, "fake-client", by_key(), dpop(Algorithm::ES256)).unwrap();
-        let kept = serde_json::to_value(client.server()).unwrap();
-        assert_eq!(kept["id_token_signing_alg_values_supported"], json!(left));
+        for list in [
+            "id_token_signing_alg_values_supported",
+            "authorization_signing_alg_values_supported",
+            "userinfo_signing_alg_values_supported",
+        ] {
+            let mut metadata = metadata();
+            metadata[list] = listed.clone();
+            let server: AuthorizationServer = serde_json::from_value(metadata).unwrap();
+            let client = Client::fapi2(server, "fake-client", by_key(), dpop(Algorithm::ES256)).unwrap();
+            let kept = serde_json::to_value(client.server()).unwrap();
+            assert_eq!(kept[list], json!(left));
+        }
     }
 }
 
