@@ -13,34 +13,36 @@ use crate::client_auth::authorization_header;
 use crate::error::{Error, Refusal};
 use crate::jose::claims::{self, required, wrong};
 use crate::jose::{Jwt, Verification};
-use crate::oidc::id_token::IdToken;
 use crate::text::json::{Extras, Member};
 use crate::text::secret::{Secret, same};
 use crate::token::{check_token, reader};
 
 impl Client {
     /// Asks for claims about the user who signed in (OpenID Connect Core §5.3.1), by the access token of that
-    /// sign-in or of a later refresh.
+    /// sign-in or of a later refresh. An answer about another user than `subject` is refused.
+    ///
+    /// `subject` is the [`subject`](crate::oidc::IdToken::subject) of the checked ID token, which you store
+    /// with the user.
     ///
     /// ```
-    /// use oauth2_proto::oidc::{IdToken, UserInfo};
-    /// use oauth2_proto::{Client, Error, Request, Response, TokenResponse};
+    /// use oauth2_proto::oidc::UserInfo;
+    /// use oauth2_proto::{Client, Error, Request, Response, Secret};
     /// use std::time::SystemTime;
     ///
     /// fn email(
     ///     client: &Client,
-    ///     tokens: &TokenResponse,
-    ///     id_token: &IdToken,
+    ///     access_token: &Secret,
+    ///     subject: &str,
     ///     send: impl Fn(&Request) -> Response<'static>,
     ///     now: SystemTime,
     /// ) -> Result<Option<String>, Error> {
-    ///     let call = client.userinfo(tokens.access_token(), id_token).start(now)?;
+    ///     let call = client.userinfo(access_token, subject).start(now)?;
     ///     let user: UserInfo = call.read(send(call.request()))?;
     ///     Ok(user.claim("email").and_then(|email| email.as_str()).map(str::to_owned))
     /// }
     /// ```
-    pub fn userinfo<'a>(&'a self, access_token: &'a Secret, id_token: &'a IdToken) -> UserInfoRequest<'a> {
-        UserInfoRequest { client: self, access_token, id_token }
+    pub fn userinfo<'a>(&'a self, access_token: &'a Secret, subject: &'a str) -> UserInfoRequest<'a> {
+        UserInfoRequest { client: self, access_token, subject }
     }
 }
 
@@ -49,7 +51,7 @@ impl Client {
 pub struct UserInfoRequest<'a> {
     client: &'a Client,
     access_token: &'a Secret,
-    id_token: &'a IdToken,
+    subject: &'a str,
 }
 
 impl UserInfoRequest<'_> {
@@ -70,7 +72,7 @@ impl UserInfoRequest<'_> {
         let mut request = Request::without_body("GET", endpoint.to_shared(), Some(authorization));
         request.set_dpop(self.client.dpop.as_ref());
         self.client.prove(&mut request, now)?;
-        let subject = Secret::new(self.id_token.subject());
+        let subject = Secret::new(self.subject);
         Ok(Call::new(request, UserInfoContext { client: self.client.clone(), subject }))
     }
 }
