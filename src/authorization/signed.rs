@@ -198,7 +198,8 @@ impl<'a> UnsignedAuthorization<'a> {
     pub(super) fn sign(self) -> Result<SignedAuthorization<'a>, Error> {
         if !self.unsigned.key().signs_here() {
             return Err(Error::misuse(
-                "the key of the signed request signs elsewhere; call `prepare`, have its message signed, and go                  on with what `signed` returns",
+                "the key of the signed request signs elsewhere; call `prepare`, have its message signed, and go on \
+                 with what `signed` returns",
             ));
         }
         let request_object = self.unsigned.sign()?;
