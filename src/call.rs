@@ -112,7 +112,7 @@ impl<R: Reply> Call<R> {
     /// made the call.
     pub fn renew(&mut self, client: &Client, now: SystemTime) -> Result<(), Error> {
         let request = &mut self.request;
-        if client.signs() {
+        if client.signs() || request.dpop.is_some() {
             client.check_is_ours(request)?;
         }
         if request.form().iter().any(|(name, _)| name == ASSERTION_TYPE.0)
@@ -286,6 +286,11 @@ impl Request {
     /// Sets the proof of possession (RFC 9449 §4.1).
     pub(crate) fn set_proof(&mut self, proof: Secret) {
         self.set_header(PROOF, proof);
+    }
+
+    /// Returns the key that takes the nonces of the answers.
+    pub(crate) fn dpop(&self) -> Option<&DpopKey> {
+        self.dpop.as_ref()
     }
 
     /// Sets the key that takes the nonces of the answers.

@@ -250,13 +250,18 @@ impl Client {
         let aliases = self.server.mtls_endpoint_aliases.iter().flat_map(|aliases| aliases.iter());
         let endpoints = self.server.endpoints().into_iter().filter_map(|(_, endpoint)| endpoint);
         let mut endpoints = endpoints.chain(aliases.map(|(_, alias)| alias));
+        // A proof is of use at its own address only; an assertion, wherever it arrives.
+        let is_our_address =
+            self.auth.assertions().is_none() || endpoints.any(|endpoint| endpoint.as_str() == request.url());
         let named = request.form().into_iter().find(|(name, _)| name == "client_id");
         let is_our_name = named.is_none_or(|(_, client_id)| client_id == self.client_id);
-        match is_our_name && endpoints.any(|endpoint| endpoint.as_str() == request.url()) {
+        let is_ours = |key: &DpopKey| self.dpop.as_ref().is_some_and(|own| own.digest() == key.digest());
+        let is_our_key = request.dpop().is_none_or(is_ours);
+        match is_our_name && is_our_key && is_our_address {
             true => Ok(()),
             false => Err(Error::misuse(
-                "another client made this call, or its address was changed; renew it by the client that made it, \
-                 before you change it",
+                "another client made this call, or one with another key, or its address was changed; renew it by the \
+                 client that made it, before you change it",
             )),
         }
     }

@@ -430,6 +430,15 @@ mod tests {
                 Error::invalid("the body is empty").with_response(502, None),
                 "not a valid answer (HTTP status 502): the body is empty; try again later",
             ),
+            (
+                Error::refused(Refusal {
+                    code: Some("use_dpop_nonce".into()),
+                    dpop_nonce: Some("fake".into()),
+                    ..Refusal::default()
+                }),
+                "refused by the server: \"use_dpop_nonce\"; \
+                 renew the request with the nonce of this answer, and send it at once",
+            ),
         ] {
             assert_eq!(error.to_string(), message);
         }

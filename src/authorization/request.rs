@@ -286,7 +286,13 @@ impl<'a> AuthorizationRequest<'a> {
             "" => Some("has no name; give it one"),
             "resource" => Some("has a method of its own, `resource`, which adds it to the token request too"),
             "response_mode" if !(is_response_mode(value) || self.signed_response && jarm::is_mode(value)) => {
-                Some("asks for a response that the page can read; use query or form_post")
+                Some(match jarm::is_mode(value) {
+                    true => "asks for a signed response; call `signed_response` instead",
+                    false => "asks for a response that the page can read; use query or form_post",
+                })
+            }
+            "request" | "request_uri" => {
+                Some("is set by `signed`, `publish` or `push`; call one of them instead")
             }
             _ if AUTHORIZATION_PARAMETERS.contains(&name) => {
                 Some("is one that this crate sets or keeps out; remove it")

@@ -28,6 +28,9 @@ impl fmt::Display for Error {
         f.write_str(match (inner.advice, inner.kind) {
             (_, ErrorKind::Misuse | ErrorKind::Unsupported) | (Advice::Stop, _) => "",
             (Advice::KeepWaiting, _) => "; keep waiting for the real callback",
+            (Advice::RetryLater, _) if inner.refusal.asks_for_nonce() => {
+                "; renew the request with the nonce of this answer, and send it at once"
+            }
             (Advice::RetryLater, _) => "; try again later",
             (Advice::Reauthorize, _) => "; the user must sign in again",
             (Advice::Declined, _) => "; the user may start again if they want to",

@@ -153,6 +153,19 @@ fn rfc9396_sections_3_1_and_3_2_details_go_with_scopes_and_resources() {
 }
 
 #[test]
+fn a_parameter_with_a_method_of_its_own_names_the_method() {
+    for (ask, method) in [
+        ((|request| request.parameter("response_mode", "jwt")) as Ask, "`signed_response`"),
+        (|request| request.parameter("response_mode", "query.jwt"), "`signed_response`"),
+        (|request| request.parameter("request", "fake"), "`signed`"),
+        (|request| request.parameter("request_uri", "urn:fake"), "`push`"),
+        (|request| request.parameter("resource", "https://api.example"), "`resource`"),
+    ] {
+        assert_misuse(ask, method);
+    }
+}
+
+#[test]
 fn rfc6749_section_3_1_no_parameter_is_given_twice() {
     for ask in [
         (|request| request.prompt(["login"]).prompt(["consent"])) as Ask,

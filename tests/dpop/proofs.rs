@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use oauth2_proto::grants::token_type;
-use oauth2_proto::{Secret, error::ErrorKind};
+use oauth2_proto::{Client, ClientAuth, Secret, error::ErrorKind};
 
 use crate::bound::{Proof, key, public_key, remote_key, signature};
 use crate::support::{self, REDIRECT_URI, entropy, later, now, start, token_call};
@@ -29,6 +29,20 @@ fn rfc9449_section_5_each_token_request_has_a_proof_for_the_token_endpoint() {
         assert_eq!(proof.claims["iat"], 1_700_000_000);
         assert_eq!(proof.claims.as_object().unwrap().len(), 4, "{proof:?}");
     }
+}
+
+#[test]
+fn a_call_is_renewed_with_the_key_that_it_was_made_with() {
+    let client = public_client(&key(0));
+    let mut call = client.refresh(&refresh_token()).start(now()).unwrap();
+    let before = proof(&call).id().to_owned();
+    let without = Client::new(support::server(), "fake-client", ClientAuth::none()).unwrap();
+    for other in [without, public_client(&key(1))] {
+        assert_eq!(call.renew(&other, now()).unwrap_err().kind(), ErrorKind::Misuse);
+        assert_eq!(proof(&call).id(), before);
+    }
+    call.renew(&client, now()).unwrap();
+    assert_ne!(proof(&call).id(), before);
 }
 
 #[test]
