@@ -157,7 +157,7 @@ pub const CHECKS: &[Check] = &[
             })
         },
     ),
-    Check::must(
+    Check::should(
         "pushed.client-id-differs",
         "RFC 9126 2.1, RFC 6749 2.3",
         "A push with the client_id of another client than that of the credentials is refused.",

@@ -246,7 +246,7 @@ pub const CHECKS: &[Check] = &[
             })
         },
     ),
-    Check::must(
+    Check::should(
         "registration.update-other-id",
         "RFC 7592 2.2",
         "A change with the client_id of another client is refused.",

@@ -98,15 +98,6 @@ pub const CHECKS: &[Check] = &[
             })
         },
     ),
-    Check::should("revocation.get", "RFC 7009 2.1", "A revocation by GET is refused.", |target| {
-        at_endpoint(target, |endpoint| {
-            let mut request = target.form_post(endpoint, UNKNOWN)?;
-            request.set_method("GET");
-            request.set_url(format!("{endpoint}?{}", request.body()));
-            request.set_body("");
-            target.send(&request)?.refused()
-        })
-    }),
 ];
 
 const NO_ENDPOINT: &str = "no revocation endpoint";
