@@ -154,8 +154,10 @@ impl Client {
     /// of another type than `DPoP` is refused as invalid.
     ///
     /// The [`dpop`](crate::dpop) module has an example. A refresh token of a client without credentials works
-    /// with this key only (§5), so keep the key as long as its tokens.
+    /// with this key only (§5), so keep the key as long as its tokens. Call it before
+    /// [`signing`](Self::signing): what was signed for the client as it was is dropped.
     pub fn dpop(mut self, key: DpopKey) -> Self {
+        self.signatures = None;
         let holder = Holder { bound_to: Some(key.digest()), ..*self.holder };
         self.holder = Arc::new(holder);
         self.dpop = Some(key);
@@ -197,6 +199,8 @@ impl Client {
     pub fn presents_certificate(mut self) -> Result<Self, Error> {
         self.presents_certificate = true;
         self.token_endpoint = self.server.token_endpoint_for(true)?.clone();
+        // A proof names the address that it is for.
+        self.signatures = None;
         let digests = |spell| Digests::of(&self.server, &self.token_endpoint, &self.client_id, spell);
         let (as_is, as_written) = (digests(Endpoint::normalized), digests(written));
         self.started_by = as_is.started_by;
@@ -245,7 +249,9 @@ impl Client {
         alias.map_or_else(|| self.server.require(endpoint, what), Ok)
     }
 
-    /// Refuses to sign a request of another client: its server could send what was signed to ours.
+    /// Refuses to sign a request of another client: its server could send what was signed to ours. A client
+    /// with another key for proofs is another one, too, because tokens would be bound to a key that the reader
+    /// of the answer does not know.
     pub(crate) fn check_is_ours(&self, request: &Request) -> Result<(), Error> {
         let aliases = self.server.mtls_endpoint_aliases.iter().flat_map(|aliases| aliases.iter());
         let endpoints = self.server.endpoints().into_iter().filter_map(|(_, endpoint)| endpoint);
@@ -259,10 +265,7 @@ impl Client {
         let is_our_key = request.dpop().is_none_or(is_ours);
         match is_our_name && is_our_key && is_our_address {
             true => Ok(()),
-            false => Err(Error::misuse(
-                "another client made this call, or one with another key, or its address was changed; renew it by the \
-                 client that made it, before you change it",
-            )),
+            false => Err(not_ours()),
         }
     }
 
@@ -284,6 +287,27 @@ impl Client {
     }
 
     /// Returns whether this client has no credentials (RFC 6749 §2.1).
+    /// Signs a request anew that this client has made, and changes it only if all is signed.
+    pub(crate) fn renew(&self, request: &mut Request, now: SystemTime) -> Result<(), Error> {
+        let has_assertion = request.form().iter().any(|(name, _)| name == ASSERTION_TYPE.0);
+        if !has_assertion && !request.has_proof() {
+            return Ok(());
+        }
+        self.check_is_ours(request)?;
+        let assertion = match has_assertion {
+            true => Some(self.assertion(now)?.ok_or_else(not_ours)?),
+            false => None,
+        };
+        let proof = if request.has_proof() { self.proof(request, now)? } else { None };
+        if let Some(assertion) = assertion {
+            request.set_form_parameter("client_assertion", assertion.expose());
+        }
+        if let Some(proof) = proof {
+            request.set_proof(proof);
+        }
+        Ok(())
+    }
+
     pub(crate) fn is_public(&self) -> bool {
         matches!(self.auth.0, Method::None)
     }
@@ -306,19 +330,38 @@ impl Client {
     /// Adds a proof of this client's key to a token request, or to a request with a token that is bound to the
     /// key, if the client has one (RFC 9449 §5 and §7.1).
     pub(crate) fn prove(&self, request: &mut Request, now: SystemTime) -> Result<(), Error> {
-        let Some(key) = &self.dpop else { return Ok(()) };
-        let listed = "dpop_signing_alg_values_supported";
-        self.server.check_listed("algorithms of proofs", listed, key.key().algorithm().name())?;
-        let token = request.header("authorization").and_then(|header| header.strip_prefix("DPoP "));
-        let proof = match (token.map(Secret::new), &self.signatures) {
-            (None, Some(signatures)) => signatures.take_proof()?,
-            (token, _) => key.proof(request.method(), request.url(), token.as_ref(), now)?.sign()?,
-        };
-        request.set_proof(proof);
+        if let Some(proof) = self.proof(request, now)? {
+            request.set_proof(proof);
+        }
         Ok(())
     }
 
     /// Makes a request to any endpoint with this client's authentication: the parameters, then `more` of
+    fn proof(&self, request: &Request, now: SystemTime) -> Result<Option<Secret>, Error> {
+        let Some(key) = &self.dpop else { return Ok(None) };
+        self.check_proofs(key)?;
+        let token = request.header("authorization").and_then(|header| header.strip_prefix("DPoP "));
+        match (token.map(Secret::new), &self.signatures) {
+            (None, Some(signatures)) => {
+                // A proof that was signed elsewhere names this method and this address.
+                if (request.method(), request.url()) != ("POST", self.token_endpoint.as_str()) {
+                    return Err(Error::misuse(
+                        "the proof was signed for a request to the token endpoint, and method or address were \
+                         changed; renew the call before you change it",
+                    ));
+                }
+                signatures.take_proof().map(Some)
+            }
+            (token, _) => key.proof(request.method(), request.url(), token.as_ref(), now)?.sign().map(Some),
+        }
+    }
+
+    /// Refuses a key whose algorithm the server does not list for proofs (RFC 9449 §5.1).
+    pub(crate) fn check_proofs(&self, key: &DpopKey) -> Result<(), Error> {
+        let listed = "dpop_signing_alg_values_supported";
+        self.server.check_listed("algorithms of proofs", listed, key.key().algorithm().name())
+    }
+
     /// them. Each name must need no escaping.
     ///
     /// Leaves out a parameter with an empty value, which counts as absent (RFC 6749 §3.2).
@@ -358,6 +401,13 @@ impl Client {
 }
 
 /// The parameter that says what kind of assertion there is (RFC 7523 §2.2).
+fn not_ours() -> Error {
+    Error::misuse(
+        "another client made this call, or one with another key, or its address was changed; renew it by the client \
+         that made it, before you change it",
+    )
+}
+
 pub(crate) const ASSERTION_TYPE: (&str, &str) =
     ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
 
