@@ -140,6 +140,7 @@ impl Client {
                 as_written: as_written.issued_to,
                 refreshes: server.check_grant_type("refresh_token").is_ok(),
                 has_own_tokens: !matches!(auth.0, Method::None)
+                is_public: matches!(auth.0, Method::None),
                     && server.check_grant_type("client_credentials").is_ok(),
                 bound_to: None,
             }),
@@ -487,6 +488,8 @@ fn name_another_auth(refused: &Error, server: &AuthorizationServer) -> Error {
         ("client_secret_post", "ClientAuth::post"),
         ("private_key_jwt", "ClientAuth::private_key_jwt"),
         ("client_secret_jwt", "ClientAuth::client_secret_jwt"),
+    /// Whether the client has no credentials (RFC 6749 §2.1).
+    pub(crate) is_public: bool,
         ("tls_client_auth", "ClientAuth::tls_client_auth"),
         ("self_signed_tls_client_auth", "ClientAuth::self_signed_tls_client_auth"),
         ("none", "ClientAuth::none"),
