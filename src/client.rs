@@ -119,8 +119,7 @@ impl Client {
         }
         let presents_certificate = auth.presents_certificate();
         let token_endpoint = server.token_endpoint_for(presents_certificate)?.clone();
-        let as_is = Digests::of(&server, &token_endpoint, &client_id, Endpoint::normalized);
-        let as_written = Digests::of(&server, &token_endpoint, &client_id, written);
+        let digests = Digests::of(&server, &token_endpoint, &client_id, presents_certificate);
         Ok(Self {
             presents_certificate,
             token_endpoint,
@@ -133,15 +132,15 @@ impl Client {
                 .as_ref()
                 .map(|endpoint| authorization_url_start(endpoint, &client_id))
                 .unwrap_or_default(),
-            started_by: as_is.started_by,
-            started_by_as_written: as_written.started_by,
+            started_by: digests.started_by,
+            started_by_as_written: digests.started_by_as_written,
             holder: Arc::new(Holder {
-                issued_to: as_is.issued_to,
-                as_written: as_written.issued_to,
+                issued_to: digests.issued_to,
+                also_issued_to: digests.also_issued_to,
                 refreshes: server.check_grant_type("refresh_token").is_ok(),
                 has_own_tokens: !matches!(auth.0, Method::None)
-                is_public: matches!(auth.0, Method::None),
                     && server.check_grant_type("client_credentials").is_ok(),
+                is_public: matches!(auth.0, Method::None),
                 bound_to: None,
             }),
             server,
@@ -175,7 +174,9 @@ impl Client {
     /// to the API, too.
     ///
     /// Where the server has such an address for its token endpoint, sign-ins and tokens belong to that
-    /// address: [`rebind`](crate::Session::rebind) sessions of a client that presented no certificate.
+    /// address: [`rebind`](crate::Session::rebind) sessions of a client that presented no certificate. Where it
+    /// has none, they go on, and a session that this client has saved is no longer one of a client without a
+    /// certificate, whose refresh the server would refuse.
     ///
     /// ```
     /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Secret};
@@ -198,16 +199,15 @@ impl Client {
     ///
     /// Misuse: the server's metadata names an unsound token endpoint for such connections.
     pub fn presents_certificate(mut self) -> Result<Self, Error> {
-        self.presents_certificate = true;
-        self.token_endpoint = self.server.token_endpoint_for(true)?.clone();
         // A proof names the address that it is for.
         self.signatures = None;
-        let digests = |spell| Digests::of(&self.server, &self.token_endpoint, &self.client_id, spell);
-        let (as_is, as_written) = (digests(Endpoint::normalized), digests(written));
-        self.started_by = as_is.started_by;
-        self.started_by_as_written = as_written.started_by;
-        let holder = Holder { issued_to: as_is.issued_to, as_written: as_written.issued_to, ..*self.holder };
-        self.holder = Arc::new(holder);
+        self.presents_certificate = true;
+        self.token_endpoint = self.server.token_endpoint_for(true)?.clone();
+        let digests = Digests::of(&self.server, &self.token_endpoint, &self.client_id, true);
+        self.started_by = digests.started_by;
+        self.started_by_as_written = digests.started_by_as_written;
+        let Digests { issued_to, also_issued_to, .. } = digests;
+        self.holder = Arc::new(Holder { issued_to, also_issued_to, ..*self.holder });
         Ok(self)
     }
 
@@ -287,7 +287,6 @@ impl Client {
         self.auth.assertions().is_some() || self.dpop.is_some()
     }
 
-    /// Returns whether this client has no credentials (RFC 6749 §2.1).
     /// Signs a request anew that this client has made, and changes it only if all is signed.
     pub(crate) fn renew(&self, request: &mut Request, now: SystemTime) -> Result<(), Error> {
         let has_assertion = request.form().iter().any(|(name, _)| name == ASSERTION_TYPE.0);
@@ -309,6 +308,7 @@ impl Client {
         Ok(())
     }
 
+    /// Returns whether this client has no credentials (RFC 6749 §2.1).
     pub(crate) fn is_public(&self) -> bool {
         matches!(self.auth.0, Method::None)
     }
@@ -337,7 +337,6 @@ impl Client {
         Ok(())
     }
 
-    /// Makes a request to any endpoint with this client's authentication: the parameters, then `more` of
     fn proof(&self, request: &Request, now: SystemTime) -> Result<Option<Secret>, Error> {
         let Some(key) = &self.dpop else { return Ok(None) };
         self.check_proofs(key)?;
@@ -363,6 +362,7 @@ impl Client {
         self.server.check_listed("algorithms of proofs", listed, key.key().algorithm().name())
     }
 
+    /// Makes a request to any endpoint with this client's authentication: the parameters, then `more` of
     /// them. Each name must need no escaping.
     ///
     /// Leaves out a parameter with an empty value, which counts as absent (RFC 6749 §3.2).
@@ -401,7 +401,6 @@ impl Client {
     }
 }
 
-/// The parameter that says what kind of assertion there is (RFC 7523 §2.2).
 fn not_ours() -> Error {
     Error::misuse(
         "another client made this call, or one with another key, or its address was changed; renew it by the client \
@@ -409,6 +408,7 @@ fn not_ours() -> Error {
     )
 }
 
+/// The parameter that says what kind of assertion there is (RFC 7523 §2.2).
 pub(crate) const ASSERTION_TYPE: (&str, &str) =
     ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
 
@@ -426,23 +426,39 @@ impl fmt::Debug for Client {
 /// The digests that a client is recognised by.
 struct Digests {
     started_by: StartedBy,
+    started_by_as_written: StartedBy,
     issued_to: IssuedTo,
+    also_issued_to: [IssuedTo; 3],
 }
 
 impl Digests {
-    /// Takes the address that token requests go to, and a way to write an endpoint.
+    /// Takes the address that token requests go to.
     fn of(
         server: &AuthorizationServer,
         token_endpoint: &Endpoint,
         client_id: &str,
-        spell: fn(&Endpoint) -> String,
+        presents_certificate: bool,
     ) -> Self {
         let issuer = server.issuer.as_ref().map_or("", Issuer::as_str);
-        let authorization_endpoint = server.authorization_endpoint.as_ref().map(spell).unwrap_or_default();
-        let token_endpoint = spell(token_endpoint);
+        let started_by = |spell: fn(&Endpoint) -> String| {
+            let authorization_endpoint =
+                server.authorization_endpoint.as_ref().map(spell).unwrap_or_default();
+            StartedBy(sha256([issuer, &authorization_endpoint, &spell(token_endpoint), client_id]))
+        };
+        let issued_to = |spell: fn(&Endpoint) -> String, presents_certificate: bool| {
+            let endpoint = spell(token_endpoint);
+            let certificate = presents_certificate.then_some("certificate");
+            IssuedTo(digest([endpoint.as_str(), client_id].into_iter().chain(certificate)))
+        };
         Self {
-            started_by: StartedBy(sha256([issuer, &authorization_endpoint, &token_endpoint, client_id])),
-            issued_to: IssuedTo(digest([&token_endpoint, client_id])),
+            started_by: started_by(Endpoint::normalized),
+            started_by_as_written: started_by(written),
+            issued_to: issued_to(Endpoint::normalized, presents_certificate),
+            also_issued_to: [
+                issued_to(written, presents_certificate),
+                issued_to(Endpoint::normalized, false),
+                issued_to(written, false),
+            ],
         }
     }
 }
@@ -453,9 +469,10 @@ impl Digests {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StartedBy(pub(crate) [u8; 32]);
 
-/// The client that tokens were issued to: a digest of token endpoint and `client_id`.
+/// The client that tokens were issued to: a digest of token endpoint and `client_id`, and of whether its
+/// connections present a certificate, to which a server binds the tokens.
 ///
-/// These values decide where a refresh token is sent; the rest of the configuration may change.
+/// These values decide where a refresh token is sent, and how; the rest of the configuration may change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct IssuedTo(pub(crate) [u8; 16]);
 
@@ -463,21 +480,25 @@ pub(crate) struct IssuedTo(pub(crate) [u8; 16]);
 #[derive(Debug, Default)]
 pub(crate) struct Holder {
     pub(crate) issued_to: IssuedTo,
-    /// The digest of an earlier version, which took the token endpoint as it is written. Where that is in
-    /// normal form, both digests are one.
-    as_written: IssuedTo,
+    /// The digest of an earlier version, which took the token endpoint as it is written; where that is in
+    /// normal form, both digests are one. Then those of a client without a certificate, whose tokens one with a
+    /// certificate takes over.
+    also_issued_to: [IssuedTo; 3],
     /// Whether the server is not known to refuse refreshes.
     pub(crate) refreshes: bool,
     /// Whether the client has credentials, and the server is not known to refuse tokens for them.
     pub(crate) has_own_tokens: bool,
+    /// Whether the client has no credentials (RFC 6749 §2.1).
+    pub(crate) is_public: bool,
     /// The thumbprint of the key that the client's tokens are bound to (RFC 9449 §6.1).
     pub(crate) bound_to: Option<[u8; 32]>,
 }
 
 impl Holder {
-    /// Returns the digest in place of one that an earlier version stored for this client; other digests stay.
+    /// Returns the digest in place of one that an earlier version stored for this client, or that it had before
+    /// it presented a certificate; other digests stay.
     pub(crate) fn recognise(&self, stored: IssuedTo) -> IssuedTo {
-        if stored == self.as_written { self.issued_to } else { stored }
+        if self.also_issued_to.contains(&stored) { self.issued_to } else { stored }
     }
 }
 
@@ -488,8 +509,6 @@ fn name_another_auth(refused: &Error, server: &AuthorizationServer) -> Error {
         ("client_secret_post", "ClientAuth::post"),
         ("private_key_jwt", "ClientAuth::private_key_jwt"),
         ("client_secret_jwt", "ClientAuth::client_secret_jwt"),
-    /// Whether the client has no credentials (RFC 6749 §2.1).
-    pub(crate) is_public: bool,
         ("tls_client_auth", "ClientAuth::tls_client_auth"),
         ("self_signed_tls_client_auth", "ClientAuth::self_signed_tls_client_auth"),
         ("none", "ClientAuth::none"),
