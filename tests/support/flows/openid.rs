@@ -82,8 +82,7 @@ fn userinfo(facts: &Facts) -> Result<(), Failed> {
     let client = client(facts)?;
     let (tokens, id_token) = sign_in(&client, facts, &mut Browser::new())?;
     let refreshed = send(&refresh(&client, &tokens)?)?;
-    let user =
-        send(&client.userinfo(refreshed.access_token(), &id_token).start(SystemTime::now())?)?;
+    let user = send(&client.userinfo(refreshed.access_token(), &id_token).start(SystemTime::now())?)?;
     check(user.subject() == id_token.subject(), format!("it is {}", user.subject()))?;
     let nobody = "fake-token-of-nobody".into();
     let call = client.userinfo(&nobody, &id_token).start(SystemTime::now())?;
