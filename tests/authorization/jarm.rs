@@ -251,6 +251,41 @@ fn what_was_asked_for_is_remembered_over_the_store() {
     assert_eq!(serde_json::to_value(&plain).unwrap(), stored);
 }
 
+/// No single change to what is stored makes an authorization take a response without a signature.
+#[test]
+fn a_stored_authorization_is_not_downgraded_by_one_change() {
+    let client = client_of(issuing_server());
+    let (_, pending) = start(&client);
+    let stored = serde_json::to_value(&pending).unwrap();
+    let text = stored.to_string();
+    let without = |name: &str| {
+        let mut stored = stored.clone();
+        stored.as_object_mut().unwrap().remove(name);
+        stored.to_string()
+    };
+    let with = |name: &str, value: Value| {
+        let mut stored = stored.clone();
+        stored[name] = value;
+        stored.to_string()
+    };
+    assert!(serde_json::from_str::<PendingAuthorization>(&text).is_ok());
+    for changed in [
+        without("signed_response"),
+        with("signed_response", json!(false)),
+        with("signed_response", Value::Null),
+        with("signed_response", json!("false")),
+        with("signed_response", json!(0)),
+        without("version"),
+        with("version", json!(0)),
+        with("version", json!(1)),
+        with("version", json!(3)),
+        text.replacen('{', r#"{"signed_response":false,"#, 1),
+        text.replacen('{', r#"{"version":1,"#, 1),
+    ] {
+        assert!(serde_json::from_str::<PendingAuthorization>(&changed).is_err(), "{changed}");
+    }
+}
+
 #[test]
 fn each_authorization_takes_the_kind_of_response_that_it_asked_for() {
     let client = client_of(issuing_server());
