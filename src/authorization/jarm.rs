@@ -90,7 +90,7 @@ impl PendingAuthorization {
     /// - Refused: the server or the user said no; [`Error::code`] says why (RFC 6749 §4.1.2.1).
     ///
     /// Where [`Error::advice`] says [`KeepWaiting`](crate::Advice::KeepWaiting), the real callback may still
-    /// come. If [`KeySet::needs_new_keys`](crate::jose::KeySet::needs_new_keys) says so, fetch the keys and
+    /// come. If [`KeySet::fetch_again`](crate::jose::KeySet::fetch_again) has a call, fetch the keys and
     /// receive the same callback again.
     pub fn receive_signed<'a>(
         &mut self,
