@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::client::{ASSERTION_TYPE, Client};
+use crate::client::Client;
 use crate::dpop::{self, DpopKey};
 use crate::error::retry_after::RetryAfter;
 use crate::error::{Advice, Error};
@@ -109,21 +109,9 @@ impl<R: Reply> Call<R> {
     /// # Errors
     ///
     /// Misuse: a key of the client signs elsewhere ([`Client::signing`]), its signer failed, or another client
-    /// made the call, or one with another key.
+    /// made the call, which one with another key for proofs ([`Client::dpop`]) is, too. Then nothing changes.
     pub fn renew(&mut self, client: &Client, now: SystemTime) -> Result<(), Error> {
-        let request = &mut self.request;
-        if client.signs() || request.dpop.is_some() {
-            client.check_is_ours(request)?;
-        }
-        if request.form().iter().any(|(name, _)| name == ASSERTION_TYPE.0)
-            && let Some(assertion) = client.assertion(now)?
-        {
-            request.set_form_parameter("client_assertion", assertion.expose());
-        }
-        if request.header(PROOF).is_some() {
-            client.prove(request, now)?;
-        }
-        Ok(())
+        client.renew(&mut self.request, now)
     }
 
     /// Adopts the nonce in a response, whatever its status (RFC 9449 §8.2).
@@ -135,7 +123,7 @@ impl<R: Reply> Call<R> {
 
     /// Returns whether the answer asks for a proof with the nonce that it brought (RFC 9449 §8).
     pub(crate) fn asks_for_nonce(&self, error: &Error) -> bool {
-        self.request.dpop.is_some() && self.request.header(PROOF).is_some() && error.asks_for_nonce()
+        self.request.dpop.is_some() && self.request.has_proof() && error.asks_for_nonce()
     }
 
     /// Reads the response by a reader, and completes its error.
@@ -286,6 +274,11 @@ impl Request {
     /// Sets the proof of possession (RFC 9449 §4.1).
     pub(crate) fn set_proof(&mut self, proof: Secret) {
         self.set_header(PROOF, proof);
+    }
+
+    /// Returns whether there is a proof of possession (RFC 9449 §4.1).
+    pub(crate) fn has_proof(&self) -> bool {
+        self.header(PROOF).is_some()
     }
 
     /// Returns the key that takes the nonces of the answers.

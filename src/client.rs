@@ -118,8 +118,7 @@ impl Client {
         }
         let presents_certificate = auth.presents_certificate();
         let token_endpoint = server.token_endpoint_for(presents_certificate)?.clone();
-        let as_is = Digests::of(&server, &token_endpoint, &client_id, Endpoint::normalized);
-        let as_written = Digests::of(&server, &token_endpoint, &client_id, written);
+        let digests = Digests::of(&server, &token_endpoint, &client_id, presents_certificate);
         Ok(Self {
             presents_certificate,
             token_endpoint,
@@ -132,14 +131,15 @@ impl Client {
                 .as_ref()
                 .map(|endpoint| authorization_url_start(endpoint, &client_id))
                 .unwrap_or_default(),
-            started_by: as_is.started_by,
-            started_by_as_written: as_written.started_by,
+            started_by: digests.started_by,
+            started_by_as_written: digests.started_by_as_written,
             holder: Arc::new(Holder {
-                issued_to: as_is.issued_to,
-                as_written: as_written.issued_to,
+                issued_to: digests.issued_to,
+                also_issued_to: digests.also_issued_to,
                 refreshes: server.check_grant_type("refresh_token").is_ok(),
                 has_own_tokens: !matches!(auth.0, Method::None)
                     && server.check_grant_type("client_credentials").is_ok(),
+                is_public: matches!(auth.0, Method::None),
                 bound_to: None,
             }),
             server,
@@ -153,8 +153,10 @@ impl Client {
     /// of another type than `DPoP` is refused as invalid.
     ///
     /// The [`dpop`](crate::dpop) module has an example. A refresh token of a client without credentials works
-    /// with this key only (§5), so keep the key as long as its tokens.
+    /// with this key only (§5), so keep the key as long as its tokens. Call it before
+    /// [`signing`](Self::signing): what was signed for the client as it was is dropped.
     pub fn dpop(mut self, key: DpopKey) -> Self {
+        self.signatures = None;
         let holder = Holder { bound_to: Some(key.digest()), ..*self.holder };
         self.holder = Arc::new(holder);
         self.dpop = Some(key);
@@ -171,7 +173,9 @@ impl Client {
     /// to the API, too.
     ///
     /// Where the server has such an address for its token endpoint, sign-ins and tokens belong to that
-    /// address: [`rebind`](crate::Session::rebind) sessions of a client that presented no certificate.
+    /// address: [`rebind`](crate::Session::rebind) sessions of a client that presented no certificate. Where it
+    /// has none, they go on, and a session that this client has saved is no longer one of a client without a
+    /// certificate, whose refresh the server would refuse.
     ///
     /// ```
     /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Secret};
@@ -194,14 +198,15 @@ impl Client {
     ///
     /// Misuse: the server's metadata names an unsound token endpoint for such connections.
     pub fn presents_certificate(mut self) -> Result<Self, Error> {
+        // A proof names the address that it is for.
+        self.signatures = None;
         self.presents_certificate = true;
         self.token_endpoint = self.server.token_endpoint_for(true)?.clone();
-        let digests = |spell| Digests::of(&self.server, &self.token_endpoint, &self.client_id, spell);
-        let (as_is, as_written) = (digests(Endpoint::normalized), digests(written));
-        self.started_by = as_is.started_by;
-        self.started_by_as_written = as_written.started_by;
-        let holder = Holder { issued_to: as_is.issued_to, as_written: as_written.issued_to, ..*self.holder };
-        self.holder = Arc::new(holder);
+        let digests = Digests::of(&self.server, &self.token_endpoint, &self.client_id, true);
+        self.started_by = digests.started_by;
+        self.started_by_as_written = digests.started_by_as_written;
+        let Digests { issued_to, also_issued_to, .. } = digests;
+        self.holder = Arc::new(Holder { issued_to, also_issued_to, ..*self.holder });
         Ok(self)
     }
 
@@ -244,7 +249,9 @@ impl Client {
         alias.map_or_else(|| self.server.require(endpoint, what), Ok)
     }
 
-    /// Refuses to sign a request of another client: its server could send what was signed to ours.
+    /// Refuses to sign a request of another client: its server could send what was signed to ours. A client
+    /// with another key for proofs is another one, too, because tokens would be bound to a key that the reader
+    /// of the answer does not know.
     pub(crate) fn check_is_ours(&self, request: &Request) -> Result<(), Error> {
         let aliases = self.server.mtls_endpoint_aliases.iter().flat_map(|aliases| aliases.iter());
         let endpoints = self.server.endpoints().into_iter().filter_map(|(_, endpoint)| endpoint);
@@ -258,10 +265,7 @@ impl Client {
         let is_our_key = request.dpop().is_none_or(is_ours);
         match is_our_name && is_our_key && is_our_address {
             true => Ok(()),
-            false => Err(Error::misuse(
-                "another client made this call, or one with another key, or its address was changed; renew it by the \
-                 client that made it, before you change it",
-            )),
+            false => Err(not_ours()),
         }
     }
 
@@ -280,6 +284,27 @@ impl Client {
     /// Returns whether this client has keys that sign its requests.
     pub(crate) fn signs(&self) -> bool {
         self.auth.assertions().is_some() || self.dpop.is_some()
+    }
+
+    /// Signs a request anew that this client has made, and changes it only if all is signed.
+    pub(crate) fn renew(&self, request: &mut Request, now: SystemTime) -> Result<(), Error> {
+        let has_assertion = request.form().iter().any(|(name, _)| name == ASSERTION_TYPE.0);
+        if !has_assertion && !request.has_proof() {
+            return Ok(());
+        }
+        self.check_is_ours(request)?;
+        let assertion = match has_assertion {
+            true => Some(self.assertion(now)?.ok_or_else(not_ours)?),
+            false => None,
+        };
+        let proof = if request.has_proof() { self.proof(request, now)? } else { None };
+        if let Some(assertion) = assertion {
+            request.set_form_parameter("client_assertion", assertion.expose());
+        }
+        if let Some(proof) = proof {
+            request.set_proof(proof);
+        }
+        Ok(())
     }
 
     /// Returns whether this client has no credentials (RFC 6749 §2.1).
@@ -305,16 +330,35 @@ impl Client {
     /// Adds a proof of this client's key to a token request, or to a request with a token that is bound to the
     /// key, if the client has one (RFC 9449 §5 and §7.1).
     pub(crate) fn prove(&self, request: &mut Request, now: SystemTime) -> Result<(), Error> {
-        let Some(key) = &self.dpop else { return Ok(()) };
-        let listed = "dpop_signing_alg_values_supported";
-        self.server.check_listed("algorithms of proofs", listed, key.key().algorithm().name())?;
-        let token = request.header("authorization").and_then(|header| header.strip_prefix("DPoP "));
-        let proof = match (token.map(Secret::new), &self.signatures) {
-            (None, Some(signatures)) => signatures.take_proof()?,
-            (token, _) => key.proof(request.method(), request.url(), token.as_ref(), now)?.sign()?,
-        };
-        request.set_proof(proof);
+        if let Some(proof) = self.proof(request, now)? {
+            request.set_proof(proof);
+        }
         Ok(())
+    }
+
+    fn proof(&self, request: &Request, now: SystemTime) -> Result<Option<Secret>, Error> {
+        let Some(key) = &self.dpop else { return Ok(None) };
+        self.check_proofs(key)?;
+        let token = request.header("authorization").and_then(|header| header.strip_prefix("DPoP "));
+        match (token.map(Secret::new), &self.signatures) {
+            (None, Some(signatures)) => {
+                // A proof that was signed elsewhere names this method and this address.
+                if (request.method(), request.url()) != ("POST", self.token_endpoint.as_str()) {
+                    return Err(Error::misuse(
+                        "the proof was signed for a request to the token endpoint, and method or address were \
+                         changed; renew the call before you change it",
+                    ));
+                }
+                signatures.take_proof().map(Some)
+            }
+            (token, _) => key.proof(request.method(), request.url(), token.as_ref(), now)?.sign().map(Some),
+        }
+    }
+
+    /// Refuses a key whose algorithm the server does not list for proofs (RFC 9449 §5.1).
+    pub(crate) fn check_proofs(&self, key: &DpopKey) -> Result<(), Error> {
+        let listed = "dpop_signing_alg_values_supported";
+        self.server.check_listed("algorithms of proofs", listed, key.key().algorithm().name())
     }
 
     /// Makes a request to any endpoint with this client's authentication: the parameters, then `more` of
@@ -356,6 +400,13 @@ impl Client {
     }
 }
 
+fn not_ours() -> Error {
+    Error::misuse(
+        "another client made this call, or one with another key, or its address was changed; renew it by the client \
+         that made it, before you change it",
+    )
+}
+
 /// The parameter that says what kind of assertion there is (RFC 7523 §2.2).
 pub(crate) const ASSERTION_TYPE: (&str, &str) =
     ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
@@ -374,23 +425,39 @@ impl fmt::Debug for Client {
 /// The digests that a client is recognised by.
 struct Digests {
     started_by: StartedBy,
+    started_by_as_written: StartedBy,
     issued_to: IssuedTo,
+    also_issued_to: [IssuedTo; 3],
 }
 
 impl Digests {
-    /// Takes the address that token requests go to, and a way to write an endpoint.
+    /// Takes the address that token requests go to.
     fn of(
         server: &AuthorizationServer,
         token_endpoint: &Endpoint,
         client_id: &str,
-        spell: fn(&Endpoint) -> String,
+        presents_certificate: bool,
     ) -> Self {
         let issuer = server.issuer.as_ref().map_or("", Issuer::as_str);
-        let authorization_endpoint = server.authorization_endpoint.as_ref().map(spell).unwrap_or_default();
-        let token_endpoint = spell(token_endpoint);
+        let started_by = |spell: fn(&Endpoint) -> String| {
+            let authorization_endpoint =
+                server.authorization_endpoint.as_ref().map(spell).unwrap_or_default();
+            StartedBy(sha256([issuer, &authorization_endpoint, &spell(token_endpoint), client_id]))
+        };
+        let issued_to = |spell: fn(&Endpoint) -> String, presents_certificate: bool| {
+            let endpoint = spell(token_endpoint);
+            let certificate = presents_certificate.then_some("certificate");
+            IssuedTo(digest([endpoint.as_str(), client_id].into_iter().chain(certificate)))
+        };
         Self {
-            started_by: StartedBy(sha256([issuer, &authorization_endpoint, &token_endpoint, client_id])),
-            issued_to: IssuedTo(digest([&token_endpoint, client_id])),
+            started_by: started_by(Endpoint::normalized),
+            started_by_as_written: started_by(written),
+            issued_to: issued_to(Endpoint::normalized, presents_certificate),
+            also_issued_to: [
+                issued_to(written, presents_certificate),
+                issued_to(Endpoint::normalized, false),
+                issued_to(written, false),
+            ],
         }
     }
 }
@@ -401,9 +468,10 @@ impl Digests {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StartedBy(pub(crate) [u8; 32]);
 
-/// The client that tokens were issued to: a digest of token endpoint and `client_id`.
+/// The client that tokens were issued to: a digest of token endpoint and `client_id`, and of whether its
+/// connections present a certificate, to which a server binds the tokens.
 ///
-/// These values decide where a refresh token is sent; the rest of the configuration may change.
+/// These values decide where a refresh token is sent, and how; the rest of the configuration may change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct IssuedTo(pub(crate) [u8; 16]);
 
@@ -411,21 +479,25 @@ pub(crate) struct IssuedTo(pub(crate) [u8; 16]);
 #[derive(Debug, Default)]
 pub(crate) struct Holder {
     pub(crate) issued_to: IssuedTo,
-    /// The digest of an earlier version, which took the token endpoint as it is written. Where that is in
-    /// normal form, both digests are one.
-    as_written: IssuedTo,
+    /// The digest of an earlier version, which took the token endpoint as it is written; where that is in
+    /// normal form, both digests are one. Then those of a client without a certificate, whose tokens one with a
+    /// certificate takes over.
+    also_issued_to: [IssuedTo; 3],
     /// Whether the server is not known to refuse refreshes.
     pub(crate) refreshes: bool,
     /// Whether the client has credentials, and the server is not known to refuse tokens for them.
     pub(crate) has_own_tokens: bool,
+    /// Whether the client has no credentials (RFC 6749 §2.1).
+    pub(crate) is_public: bool,
     /// The thumbprint of the key that the client's tokens are bound to (RFC 9449 §6.1).
     pub(crate) bound_to: Option<[u8; 32]>,
 }
 
 impl Holder {
-    /// Returns the digest in place of one that an earlier version stored for this client; other digests stay.
+    /// Returns the digest in place of one that an earlier version stored for this client, or that it had before
+    /// it presented a certificate; other digests stay.
     pub(crate) fn recognise(&self, stored: IssuedTo) -> IssuedTo {
-        if stored == self.as_written { self.issued_to } else { stored }
+        if self.also_issued_to.contains(&stored) { self.issued_to } else { stored }
     }
 }
 

@@ -25,7 +25,8 @@
 //! | 3, 4 | uses PKCE with `S256`, a new challenge each time, bound to the browser | always; keep the pending authorization in the browser's session |
 //! | 5 | checks `iss` | a callback without it is refused |
 //!
-//! Signatures are of PS256, ES256 or EdDSA (§5.4), also those of ID tokens.
+//! Signatures are of PS256, ES256 or EdDSA (§5.4), also those of ID tokens, of signed requests and responses, of
+//! logout tokens and of claims about the user.
 //!
 //! ```
 //! use oauth2_proto::fapi::SenderConstraint;
@@ -59,6 +60,10 @@
 //! assert!(refused.unwrap_err().to_string().contains("push"));
 //! # Ok::<(), oauth2_proto::Error>(())
 //! ```
+
+use std::sync::Arc;
+
+use serde_json::Value;
 
 use crate::client::Client;
 use crate::client_auth::{Audience, ClientAuth};
@@ -177,13 +182,30 @@ fn check_server(server: &AuthorizationServer) -> Result<(), Error> {
 /// Returns the server with what it permits reduced to the profile.
 fn held_to_the_profile(mut server: AuthorizationServer) -> AuthorizationServer {
     server.require_pushed_authorization_requests = true;
-    let listed = server.id_token_signing_alg_values_supported.take();
-    let allowed = ALGORITHMS.iter().map(|algorithm| algorithm.name());
-    let allowed =
-        allowed.filter(|name| listed.as_ref().is_none_or(|listed| listed.iter().any(|it| it == name)));
-    server.id_token_signing_alg_values_supported = Some(allowed.map(Into::into).collect());
+    let allowed = ALGORITHMS.map(Algorithm::name);
+    match &mut server.id_token_signing_alg_values_supported {
+        Some(listed) => listed.retain(|name| allowed.contains(&&**name)),
+        unlisted => *unlisted = Some(allowed.map(Into::into).to_vec()),
+    }
+    let mut extras = server.extras.as_deref().cloned().unwrap_or_default();
+    for name in OTHER_SIGNATURES {
+        let listed = extras.get(name).and_then(Value::as_array);
+        let is_listed = |name: &&str| listed.is_none_or(|listed| listed.iter().any(|it| it == name));
+        let left: Value = allowed.into_iter().filter(is_listed).collect();
+        extras.insert(name.to_owned(), left);
+    }
+    server.extras = Some(Arc::new(extras));
     server
 }
+
+/// The lists of algorithms that the server or this client signs with (§5.4.1), apart from those of ID tokens
+/// and of assertions.
+const OTHER_SIGNATURES: [&str; 4] = [
+    "authorization_signing_alg_values_supported",
+    "dpop_signing_alg_values_supported",
+    "request_object_signing_alg_values_supported",
+    "userinfo_signing_alg_values_supported",
+];
 
 fn lacks(what: impl AsRef<str>) -> Error {
     Error::unsupported(format!("{}, which FAPI 2.0 needs and its metadata does not announce", what.as_ref()))

@@ -112,4 +112,4 @@ pub use self::verification::{Verification, Verifier};
 
 pub(crate) use self::hmac::hmac_sha256;
 pub(crate) use self::jwt::Jwt;
-pub(crate) use self::signing::{Header, jwt, message};
+pub(crate) use self::signing::{Header, jwt, message, signer_failed};

@@ -147,7 +147,8 @@ pub trait Runtime {
     /// [remote](crate::jose::SigningKey::remote) key needs it; the default says so.
     ///
     /// The keeper signs before it claims a refresh, so a failure keeps no other process from refreshing. It
-    /// drops the future when a signature would come too late.
+    /// drops the future after ten seconds, because a server compares the time in what was signed with its
+    /// clock.
     ///
     /// # Errors
     ///
@@ -349,6 +350,9 @@ impl Keeper {
         async { session.await.map(drop) }
     }
 }
+
+/// Says that a service took too long to sign.
+const NO_SIGNATURE: &str = "no signature came in time";
 
 /// Refuses to sign in a runtime that cannot.
 fn no_sign() -> SignerError {

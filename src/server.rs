@@ -574,6 +574,13 @@ impl AuthorizationServer {
         self.check_supported(what, listed.as_deref(), wanted)
     }
 
+    /// Refuses the algorithm of a token that came from the server, if its document has a list without it.
+    pub(crate) fn check_signed_by(&self, what: &str, name: &str, algorithm: &str) -> Result<(), Error> {
+        self.check_listed(what, name, algorithm).map_err(|refused| {
+            Error::untrusted(format!("the signature is refused: {}", refused.message())).about("alg")
+        })
+    }
+
     /// Returns whether a list of the server's document holds a value.
     pub(crate) fn lists(&self, name: &str, wanted: &str) -> bool {
         let listed = self.extras.as_ref().and_then(|extras| extras.get(name)?.as_array());

@@ -149,7 +149,7 @@ use crate::token::{Extras, TokenResponse, TokenType, check_token};
 /// |---|---|---|
 /// | none; 408, 421, 425, 429; 5xx except 501 and 505; 3xx; an unreadable success | the server is in trouble | tries again with growing pauses, for days |
 /// | a page or other text; 404, 405, 410 and other statuses without an OAuth error | a gateway is in trouble, or the endpoint moved | the same |
-/// | `invalid_client` | the client's secret or registration is wrong | tries again slowly, without a limit |
+/// | `invalid_client`, `invalid_dpop_proof` | the client's secret, key, clock or registration is wrong | tries again slowly, without a limit |
 /// | `invalid_grant`, and [the server's own codes](crate::AuthorizationServer::invalid_grant_codes) | dead | `Reauthorize(Refused)` at once |
 /// | 400, 401 or 403 that is empty or JSON; any other `error` in JSON | most likely dead | tries a few times within minutes, then `Reauthorize(GaveUp)` |
 ///
@@ -178,11 +178,15 @@ use crate::token::{Extras, TokenResponse, TokenType, check_token};
 /// the thumbprint of the key. All holders need the same key. One whose client has another key or none is told
 /// before it claims anything: [`restore`](Self::restore) fails, and [`poll`](Self::poll) waits for
 /// [`AnotherKey`](WaitReason::AnotherKey). A new sign-in with another key takes over
-/// ([`signed_in_again`](Self::signed_in_again), [`reauthorized`](Self::reauthorized)).
+/// ([`signed_in_again`](Self::signed_in_again), [`reauthorized`](Self::reauthorized)), and
+/// [`rebind`](Self::rebind) hands the tokens of a client with credentials to a new key.
 ///
 /// A server that wants a nonce in the proof says so once, and then [`poll`](Self::poll) returns `Send` again
 /// under the same claim. This is no failure, and uses up no refresh token. A server that asks again under one
-/// claim, or so late that the claim's first half is over, is in trouble like any other.
+/// claim, or so late that the claim's first half is over, or without a nonce, is in trouble like any other.
+///
+/// The tokens of a client whose connections [present a certificate](Client::presents_certificate) belong to
+/// such clients: one without a certificate is another client. Which certificate it is, only the program knows.
 ///
 /// # Defined answers
 ///
@@ -356,7 +360,7 @@ impl Session {
     /// Tokens that are bound to another key than the client's become this key's: the access token is no
     /// longer used, and a refresh with the client's key is due at once. Servers grant it to a client that
     /// authenticates itself. The refresh token of a client without credentials stays bound to its key for good
-    /// (RFC 9449 §5): the server refuses the refresh, and the user must sign in again.
+    /// (RFC 9449 §5): it counts as refused, and the user must sign in again.
     ///
     /// ```
     /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, RefreshPolicy, Session, Step};
@@ -942,11 +946,12 @@ fn check_holder(record: &Record, holder: &Holder) -> Result<(), Error> {
         (true, _) => Ok(()),
         (false, None) => Err(Error::misuse(
             "these tokens are bound to a key, and this client has none: give it the key by Client::dpop, or let \
-             the user sign in again (RFC 9449)",
+             the user sign in again (RFC 9449 section 5)",
         )),
         (false, Some(_)) => Err(Error::misuse(
-            "these tokens are bound to another key than this client's: use that key, or let the user sign in again \
-             (RFC 9449)",
+            "these tokens are bound to another key than this client's: use that key or, if the key is replaced, \
+             call rebind where the client has credentials, and otherwise let the user sign in again (RFC 9449 \
+             section 5)",
         )),
     }
 }

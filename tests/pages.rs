@@ -1,5 +1,6 @@
-//! `docs/attacks.md` says of each attack which tests show it, and the guide *Specifications* says so of each
-//! section that the wider part implements. The pages and the tests must agree.
+//! `docs/attacks.md` says of each attack which tests show it, the guide *Specifications* says so of each section
+//! that the wider part implements, and `docs/conformance.md` of each module of a suite. The pages and the tests
+//! must agree.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -55,6 +56,22 @@ fn the_guide_of_specifications_names_each_test_of_a_section() {
                 assert!(named.contains(&format!("{module}::{name}")), "the guide lacks {module}::{name}");
             }
         }
+    }
+}
+
+/// The tests restate modules of a suite by others, each under the module's name.
+#[test]
+fn the_page_of_conformance_names_each_module_that_is_tested() {
+    let named = named_tests("docs/conformance.md", "| module |");
+    let mut tests = BTreeSet::new();
+    for (module, source) in modules("conformance") {
+        tests.extend(tests_of(&source).into_iter().map(|name| format!("{module}::{name}")));
+    }
+    assert_eq!(named, tests);
+    for row in read("docs/conformance.md").lines().filter(|line| line.starts_with("| `")) {
+        let mut names = row.split('`').skip(1).step_by(2);
+        let (module, test) = (names.next().unwrap(), names.last().unwrap());
+        assert!(test.ends_with(&format!("::{}", module.replace('-', "_"))), "{row}");
     }
 }
 

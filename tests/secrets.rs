@@ -571,7 +571,7 @@ fn no_part_of_a_sign_in_prints_a_secret() {
     }
 
     let access_token = Secret::new("planted-access");
-    let request = client.userinfo(&access_token, id_token.subject());
+    let request = client.userinfo(&access_token, id_token);
     printed.debug("UserInfoRequest", &request);
     let call = request.start(now()).unwrap();
     printed.debug("Call", &call);

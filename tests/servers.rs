@@ -23,6 +23,9 @@ mod http;
 mod keys;
 #[path = "support/matrix.rs"]
 mod matrix;
+#[allow(dead_code, reason = "this program needs a part of it")]
+#[path = "support/signatures.rs"]
+mod signatures;
 #[path = "support/store.rs"]
 mod store;
 

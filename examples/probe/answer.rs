@@ -57,6 +57,12 @@ impl Answer {
         values.any(|value| value.split(',').any(|word| word.trim().eq_ignore_ascii_case("no-store")))
     }
 
+    /// Returns whether there is a challenge for HTTP Basic.
+    pub fn challenges_basic(&self) -> bool {
+        let challenge = self.header("www-authenticate").unwrap_or_default();
+        challenge.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic"))
+    }
+
     /// Describes `Cache-Control`.
     pub fn cache_control(&self) -> &'static str {
         match (self.header("cache-control"), self.is_not_stored()) {

@@ -18,7 +18,9 @@ Usage: probe --server NAME [options]    test a server that this repository start
                                         workers-oauth-provider (after tests/servers/install.sh)
        probe --authorization-endpoint URL --token-endpoint URL --client-id ID --redirect-uri URI
              [--scope SCOPE...] [--issuer URL] [--revocation-endpoint URL]
-             [--introspection-endpoint URL] [--resource-endpoint URL] [options]
+             [--introspection-endpoint URL] [--pushed-authorization-request-endpoint URL]
+             [--device-authorization-endpoint URL] [--registration-endpoint URL]
+             [--resource-endpoint URL] [options]
                                         test any other server, where you sign in by hand
        probe --list                     show every check
 
@@ -28,7 +30,8 @@ Options:
   --json               end with one line of JSON
 
 The client secret for any other server is read from OAUTH2_PROTO_PROBE_SECRET, or else from the first
-line of standard input. The probe sends many invalid requests: use a test server and a test client.
+line of standard input; an initial access token for registrations, if one is needed, is read from
+OAUTH2_PROTO_PROBE_INITIAL_ACCESS_TOKEN. The probe sends many invalid requests: use a test server and a test client.
 
 Exit status: 0 if no check failed, 1 if a check failed, 2 if the tests could not run.";
 
@@ -89,6 +92,9 @@ struct Flags {
     issuer: Option<String>,
     revocation_endpoint: Option<String>,
     introspection_endpoint: Option<String>,
+    pushed_endpoint: Option<String>,
+    device_endpoint: Option<String>,
+    registration_endpoint: Option<String>,
     resource_endpoint: Option<String>,
     client_id: Option<String>,
     redirect_uri: Option<String>,
@@ -109,6 +115,9 @@ impl Arguments {
                 "--issuer" => &mut flags.issuer,
                 "--revocation-endpoint" => &mut flags.revocation_endpoint,
                 "--introspection-endpoint" => &mut flags.introspection_endpoint,
+                "--pushed-authorization-request-endpoint" => &mut flags.pushed_endpoint,
+                "--device-authorization-endpoint" => &mut flags.device_endpoint,
+                "--registration-endpoint" => &mut flags.registration_endpoint,
                 "--resource-endpoint" => &mut flags.resource_endpoint,
                 "--client-id" => &mut flags.client_id,
                 "--redirect-uri" => &mut flags.redirect_uri,
@@ -150,8 +159,13 @@ impl Flags {
                 promises_iss: false,
                 revocation_endpoint: self.revocation_endpoint,
                 introspection_endpoint: self.introspection_endpoint,
+                pushed_endpoint: self.pushed_endpoint,
+                device_endpoint: self.device_endpoint,
+                registration_endpoint: self.registration_endpoint,
+                initial_access_token: from_environment("OAUTH2_PROTO_PROBE_INITIAL_ACCESS_TOKEN"),
                 resource_endpoint: self.resource_endpoint,
                 metadata: None,
+                metadata_url: None,
                 client_id: self.client_id.ok_or(missing("--client-id ID"))?,
                 redirect_uri: self.redirect_uri.ok_or(missing("--redirect-uri URI"))?,
                 scopes: self.scopes,
@@ -164,6 +178,9 @@ impl Flags {
             &self.issuer,
             &self.revocation_endpoint,
             &self.introspection_endpoint,
+            &self.pushed_endpoint,
+            &self.device_endpoint,
+            &self.registration_endpoint,
             &self.resource_endpoint,
             &self.client_id,
             &self.redirect_uri,
@@ -184,9 +201,8 @@ impl Flags {
 
 /// Reads the client secret from the environment or standard input: other users can see a command line.
 fn client_secret() -> Result<Secret, String> {
-    if let Some(secret) = std::env::var("OAUTH2_PROTO_PROBE_SECRET").ok().filter(|secret| !secret.is_empty())
-    {
-        return Ok(Secret::new(secret));
+    if let Some(secret) = from_environment("OAUTH2_PROTO_PROBE_SECRET") {
+        return Ok(secret);
     }
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).map_err(|error| format!("standard input: {error}"))?;
@@ -194,4 +210,8 @@ fn client_secret() -> Result<Secret, String> {
         "" => Err("put the client secret into OAUTH2_PROTO_PROBE_SECRET, or into standard input".to_owned()),
         secret => Ok(Secret::new(secret)),
     }
+}
+
+fn from_environment(name: &str) -> Option<Secret> {
+    std::env::var(name).ok().filter(|secret| !secret.is_empty()).map(Secret::new)
 }

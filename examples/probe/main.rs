@@ -1,8 +1,7 @@
 //! Tests an authorization server against the specifications or against Pleo's promises.
 //!
 //! Every check starts from a request that the crate makes, changes one part, sends the result, and examines
-//! the server's response. The checks are tables: `authorization.rs`, `token.rs`, `refresh.rs`,
-//! `endpoints.rs`.
+//! the server's response. The checks are tables, one file for each endpoint or specification.
 
 #![allow(clippy::disallowed_methods, reason = "a program has a clock and an environment; the crate has none")]
 
@@ -12,17 +11,26 @@ mod authorization;
 #[path = "../../tests/support/browser.rs"]
 mod browser;
 mod check;
+mod clients;
+mod device;
+mod dpop;
 #[path = "../support/server.rs"]
 mod embedded;
-mod endpoints;
 #[path = "../../tests/support/foreign.rs"]
 mod foreign;
 #[path = "../support/http.rs"]
 mod http;
+mod introspection;
+mod metadata;
+mod proof;
+mod pushed;
 #[path = "../support/redirect.rs"]
 mod redirect;
 mod refresh;
+mod registration;
 mod report;
+mod resource;
+mod revocation;
 mod servers;
 mod target;
 mod token;
@@ -39,7 +47,19 @@ use target::{Server, Target};
 use user::User;
 
 /// Every check, in order of execution.
-const CHECKS: [&[Check]; 4] = [authorization::CHECKS, token::CHECKS, refresh::CHECKS, endpoints::CHECKS];
+const CHECKS: [&[Check]; 11] = [
+    authorization::CHECKS,
+    token::CHECKS,
+    refresh::CHECKS,
+    revocation::CHECKS,
+    introspection::CHECKS,
+    resource::CHECKS,
+    metadata::CHECKS,
+    pushed::CHECKS,
+    dpop::CHECKS,
+    device::CHECKS,
+    registration::CHECKS,
+];
 
 fn main() -> ExitCode {
     let code = match Command::read() {

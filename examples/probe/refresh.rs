@@ -4,6 +4,7 @@ use oauth2_proto::Secret;
 
 use crate::answer::Answer;
 use crate::check::{Check, Outcome, Profile, found, not_offered};
+use crate::clients::{Method, NO_SECOND_CLIENT, another};
 use crate::target::{Target, Tokens, change_form};
 use crate::token::{remove_credentials, wrong_secret_is_refused};
 
@@ -87,6 +88,19 @@ pub const CHECKS: &[Check] = &[
                 let mut call = target.refresh(refresh_token)?;
                 remove_credentials(target, call.request_mut())?;
                 target.send(call.request())?.refused()
+            })
+        },
+    ),
+    Check::must(
+        "refresh.other-client",
+        "RFC 6749 6 and 10.4",
+        "A refresh token of one client does not work for another.",
+        |target| {
+            let Some(other) = another(target, Method::Basic)? else { return not_offered(NO_SECOND_CLIENT) };
+            with_refresh_token(target, |_, refresh_token| {
+                let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose())];
+                let request = target.form_post_of(&other, &target.server.token_endpoint, &form)?;
+                target.send(&request)?.refused()
             })
         },
     ),

@@ -24,10 +24,15 @@ pub fn with<T>(named: Named, run: impl FnOnce(Server) -> Result<T, Failure>) -> 
                 token_endpoint: format!("{base}/oauth/token"),
                 issuer: None,
                 promises_iss: false,
-                revocation_endpoint: None,
-                introspection_endpoint: None,
+                revocation_endpoint: Some(format!("{base}/oauth/revoke")),
+                introspection_endpoint: Some(format!("{base}/oauth/token/introspect")),
+                pushed_endpoint: None,
+                device_endpoint: Some(format!("{base}/oauth/device_authorization")),
+                registration_endpoint: None,
+                initial_access_token: None,
                 resource_endpoint: Some(format!("{base}/api/me")),
                 metadata: None,
+                metadata_url: None,
                 client_id: config.client_id,
                 client_secret: Secret::new(config.client_secret),
                 redirect_uri: config.redirect_uri,
@@ -45,8 +50,13 @@ pub fn with<T>(named: Named, run: impl FnOnce(Server) -> Result<T, Failure>) -> 
                 promises_iss: facts.iss_parameter_supported,
                 revocation_endpoint: facts.revocation_endpoint,
                 introspection_endpoint: facts.introspection_endpoint,
+                pushed_endpoint: facts.pushed_authorization_request_endpoint,
+                device_endpoint: facts.device_authorization_endpoint,
+                registration_endpoint: facts.wider.registration_endpoint,
+                initial_access_token: facts.wider.initial_access_token.map(Secret::new),
                 resource_endpoint: None,
                 metadata: metadata.flatten(),
+                metadata_url: facts.metadata_url,
                 client_id: facts.client_id,
                 client_secret: Secret::new(facts.client_secret),
                 redirect_uri: facts.redirect_uris.into_iter().next().unwrap_or_default(),
@@ -62,6 +72,7 @@ pub fn with_metadata(mut server: Server) -> Result<Server, Failure> {
     for url in well_known(issuer)? {
         server.metadata = document(&url)?;
         if server.metadata.is_some() {
+            server.metadata_url = Some(url);
             break;
         }
     }
@@ -70,6 +81,9 @@ pub fn with_metadata(mut server: Server) -> Result<Server, Failure> {
         server.promises_iss = metadata["authorization_response_iss_parameter_supported"] == true;
         server.revocation_endpoint = server.revocation_endpoint.or(text("revocation_endpoint"));
         server.introspection_endpoint = server.introspection_endpoint.or(text("introspection_endpoint"));
+        server.pushed_endpoint = server.pushed_endpoint.or(text("pushed_authorization_request_endpoint"));
+        server.device_endpoint = server.device_endpoint.or(text("device_authorization_endpoint"));
+        server.registration_endpoint = server.registration_endpoint.or(text("registration_endpoint"));
     }
     Ok(server)
 }

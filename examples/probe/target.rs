@@ -1,6 +1,7 @@
 //! The server under test: its data and the requests to it. Every request starts as one that the crate makes;
 //! a check may then change it.
 
+use std::cell::OnceCell;
 use std::time::SystemTime;
 
 use oauth2_proto::{
@@ -12,6 +13,7 @@ use url::form_urlencoded;
 
 use crate::answer::{Answer, End};
 use crate::check::Profile;
+use crate::dpop;
 use crate::user::User;
 use crate::{Failure, http};
 
@@ -24,10 +26,20 @@ pub struct Server {
     pub promises_iss: bool,
     pub revocation_endpoint: Option<String>,
     pub introspection_endpoint: Option<String>,
+    /// The pushed authorization request endpoint (RFC 9126).
+    pub pushed_endpoint: Option<String>,
+    /// The device authorization endpoint (RFC 8628).
+    pub device_endpoint: Option<String>,
+    /// The registration endpoint (RFC 7591).
+    pub registration_endpoint: Option<String>,
+    /// The access token that a registration needs.
+    pub initial_access_token: Option<Secret>,
     /// An endpoint that answers a valid access token with a success.
     pub resource_endpoint: Option<String>,
     /// The server's metadata (RFC 8414).
     pub metadata: Option<Value>,
+    /// The address that the metadata was fetched from.
+    pub metadata_url: Option<String>,
     pub client_id: String,
     pub client_secret: Secret,
     pub redirect_uri: String,
@@ -42,6 +54,11 @@ pub struct Target {
     /// The response to the first token request.
     pub first: Answer,
     pub client: Client,
+    /// A second client, with a secret.
+    pub confidential: OnceCell<Result<Client, String>>,
+    /// A second client, without one.
+    pub public: OnceCell<Result<Client, String>>,
+    pub dpop: OnceCell<Result<dpop::Support, String>>,
 }
 
 /// The tokens of one sign-in.
@@ -62,7 +79,8 @@ impl Target {
         authorization.start(SystemTime::now()).map_err(usage)?;
 
         let nothing = Answer::new((0, Vec::new(), Vec::new()));
-        let mut target = Self { server, profile, user, first: nothing, client };
+        let (confidential, public, dpop) = Default::default();
+        let mut target = Self { server, profile, user, first: nothing, client, confidential, public, dpop };
         let failed = |what: String| Failure::CouldNotRun(format!("the first sign-in failed: {what}"));
         let call = target.exchange().map_err(failed)?;
         target.first = target.send(call.request()).map_err(failed)?;
@@ -79,7 +97,12 @@ impl Target {
 
     /// Makes a valid authorization request for these scopes.
     pub fn attempt_with(&self, scopes: &[String]) -> Result<Attempt, String> {
-        let request = self.client.authorize(&self.server.redirect_uri).scopes(scopes);
+        self.attempt_of(&self.client, scopes)
+    }
+
+    /// Makes a valid authorization request of this client.
+    pub fn attempt_of(&self, client: &Client, scopes: &[String]) -> Result<Attempt, String> {
+        let request = client.authorize(&self.server.redirect_uri).scopes(scopes);
         let (url, pending) = request.start(SystemTime::now()).map_err(|error| error.to_string())?;
         let (address, query) = url.split_once('?').unwrap_or((&url, ""));
         let parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
@@ -102,18 +125,27 @@ impl Target {
     }
 
     /// Like `exchange`, after a changed authorization request.
-    pub fn exchange_after(&self, mut attempt: Attempt) -> Result<Call<TokenResponse>, String> {
+    pub fn exchange_after(&self, attempt: Attempt) -> Result<Call<TokenResponse>, String> {
+        self.exchange_of(&self.client, attempt)
+    }
+
+    /// Like `exchange_after`, for this client.
+    pub fn exchange_of(&self, client: &Client, mut attempt: Attempt) -> Result<Call<TokenResponse>, String> {
         match self.sign_in(&attempt)? {
-            End::Redirect(callback) => attempt.receive(&self.client, Callback::url(&callback.url)),
+            End::Redirect(callback) => attempt.receive(client, Callback::url(&callback.url)),
             end => Err(format!("the sign-in ended at a {end}")),
         }
     }
 
     /// Makes a token request for a code that no server has issued, without a sign-in.
     pub fn exchange_of_unknown_code(&self) -> Result<Call<TokenResponse>, String> {
-        let mut attempt = self.attempt()?;
+        self.unknown_code_of(&self.client)
+    }
+
+    fn unknown_code_of(&self, client: &Client) -> Result<Call<TokenResponse>, String> {
+        let mut attempt = self.attempt_of(client, &self.server.scopes)?;
         let callback = format!("code=fake-unknown-code&state={}", attempt.pending.state());
-        attempt.receive(&self.client, Callback::query(&callback))
+        attempt.receive(client, Callback::query(&callback))
     }
 
     pub fn send(&self, request: &Request) -> Result<Answer, String> {
@@ -140,7 +172,17 @@ impl Target {
 
     /// Makes a request to another endpoint, in the form of a token request with the client's credentials.
     pub fn form_post(&self, endpoint: &str, pairs: &[(&str, &str)]) -> Result<Request, String> {
-        let mut request = self.exchange_of_unknown_code()?.request().clone();
+        self.form_post_of(&self.client, endpoint, pairs)
+    }
+
+    /// Like `form_post`, with the credentials of this client.
+    pub fn form_post_of(
+        &self,
+        client: &Client,
+        endpoint: &str,
+        pairs: &[(&str, &str)],
+    ) -> Result<Request, String> {
+        let mut request = self.unknown_code_of(client)?.request().clone();
         request.set_url(endpoint);
         request.set_form(pairs).map_err(|error| error.to_string())?;
         Ok(request)
@@ -179,8 +221,13 @@ pub struct Attempt {
 
 impl Attempt {
     pub fn url(&self) -> String {
+        self.url_with(&self.parameters)
+    }
+
+    /// Returns the URL with these parameters in place of the request's own.
+    pub fn url_with(&self, parameters: &Parameters) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        format!("{}?{}", self.address, query.extend_pairs(&self.parameters.0).finish())
+        format!("{}?{}", self.address, query.extend_pairs(&parameters.0).finish())
     }
 
     /// Makes the token request for a callback.
@@ -194,6 +241,7 @@ impl Attempt {
 }
 
 /// The parameters of a request, in order.
+#[derive(Clone)]
 pub struct Parameters(pub Vec<(String, String)>);
 
 impl Parameters {

@@ -10,6 +10,7 @@ use url::form_urlencoded::byte_serialize;
 use crate::answer::{Answer, End};
 use crate::authorization::without_pkce;
 use crate::check::{Check, Outcome, found, not_offered};
+use crate::clients::{Method, NO_SECOND_CLIENT, another};
 use crate::target::{Parameters, Target, Tokens, change_form};
 
 pub const CHECKS: &[Check] = &[
@@ -102,6 +103,18 @@ pub const CHECKS: &[Check] = &[
         "RFC 6749 5.2",
         "An unknown code is refused as invalid_grant.",
         |target| target.send(target.exchange_of_unknown_code()?.request())?.refused_as(&["invalid_grant"]),
+    ),
+    Check::must(
+        "token.other-client",
+        "RFC 6749 4.1.3 and 5.2",
+        "A code of one client is not exchanged by another.",
+        |target| {
+            let Some(other) = another(target, Method::Basic)? else { return not_offered(NO_SECOND_CLIENT) };
+            let form = target.exchange()?.request().form();
+            let pairs: Vec<_> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let request = target.form_post_of(&other, &target.server.token_endpoint, &pairs)?;
+            target.send(&request)?.refused()
+        },
     ),
     Check::must("token.code-replay", "RFC 6749 4.1.2", "A code works once.", code_replay),
     Check::should(
@@ -253,8 +266,7 @@ pub fn wrong_secret_is_refused(target: &Target, request: &Request) -> Outcome {
     let pair = format!("{client_id}:fake-wrong-secret");
     request.set_header("authorization", format!("Basic {}", STANDARD.encode(pair)));
     let answer = target.send(&request)?;
-    let challenge = answer.header("www-authenticate").unwrap_or_default();
-    let is_basic = challenge.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic"));
+    let is_basic = answer.challenges_basic();
     let holds = answer.status == 401 && answer.text("error") == Some("invalid_client") && is_basic;
     found(holds, format!("{answer}, {} Basic challenge", if is_basic { "with a" } else { "without a" }))
 }

@@ -33,6 +33,26 @@ impl User {
         self.visit(url, redirect_uris, || Ok(Landing::terminal()))
     }
 
+    /// Allows or refuses a device's access, at the address and with the code that the device shows.
+    pub fn decide_device(self, address: &str, code: &str, allows: bool) -> Result<(), String> {
+        match (self, allows) {
+            (Self::Script, true) => Browser::new().approve_device(address, code).map(drop),
+            (Self::Script, false) => Browser::new().refuse_device(address, code).map(drop),
+            (Self::Person, _) => {
+                let word = if allows { "allow" } else { "refuse" };
+                println!(
+                    "\nOpen {address:?} in your browser, enter the code {code:?} and {word} the access. Then \
+                     press Enter here.\n"
+                );
+                match std::io::stdin().lines().next() {
+                    Some(Ok(_)) => Ok(()),
+                    Some(Err(error)) => Err(format!("standard input: {error}")),
+                    None => Err("standard input ended before the decision".to_owned()),
+                }
+            }
+        }
+    }
+
     fn visit(
         self,
         url: &str,

@@ -323,7 +323,8 @@ impl AuthorizationServer {
             ("POST", "/oauth/device_authorization") => {
                 self.device_authorization(&request).unwrap_or_else(|refusal| refusal)
             }
-            ("GET", "/device") => self.device_page(query),
+            ("GET", "/device") => self.device_page(query.as_bytes()),
+            ("POST", "/device") => self.device_page(request.body),
             ("GET", "/api/me") => self.api(&request, |grant| json!({ "id": grant.owner_id })),
             ("GET", "/v1/introspect") => self.api(&request, |grant| {
                 json!({ "data": {
@@ -451,8 +452,8 @@ impl AuthorizationServer {
 
     /// Answers a person who allows or refuses a device's access. A real server asks who they are, shows the
     /// code for a comparison, and asks whether they allow it (RFC 8628 §3.3.1 and §5.4).
-    fn device_page(&mut self, query: &str) -> HttpResponse {
-        let parameters = unique_parameters(query.as_bytes()).unwrap_or_default();
+    fn device_page(&mut self, form: &[u8]) -> HttpResponse {
+        let parameters = unique_parameters(form).unwrap_or_default();
         match parameters.get("user_code") {
             None => HttpResponse::new(200, "text/html; charset=utf-8", DEVICE_PAGE.to_owned()),
             Some(code) if !self.devices.decide(code, !parameters.contains_key("deny")) => {
@@ -612,7 +613,7 @@ const DEVICE_PAGE: &str = r#"<!DOCTYPE html>
 <html lang="en">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Connect a device</title>
-<form>
+<form method="post">
 <label>Code on your device <input name="user_code" autocomplete="off" autofocus required></label>
 <button>Allow access</button> <button name="deny" value="yes">Do not allow</button>
 </form>

@@ -11,7 +11,9 @@ use libfuzzer_sys::fuzz_target;
 use oauth2_proto::jose::{Algorithm, KeySet, PublicKey, Verification, Verifier};
 use oauth2_proto::oidc::IdToken;
 use oauth2_proto::{Client, Error, TokenResponse};
-use oauth2_proto_fuzz::{ISSUER, assert_shows_safely, client, json_object, lines, now, server};
+use oauth2_proto_fuzz::{
+    ISSUER, assert_shows_safely, client, is_of_another_kind, json_object, lines, now, server,
+};
 use serde_json::{Map, Value, json};
 
 const NOW: u64 = 1_700_000_000;
@@ -91,6 +93,7 @@ fn is_acceptable(header: &Map<String, Value>, claims: &Map<String, Value>) -> bo
     let header = ALGORITHMS.contains(&alg)
         && is_optional_text(of_header("kid"))
         && is_optional_text(of_header("typ"))
+        && !is_of_another_kind(of_header("typ"), "id_token+jwt")
         && of_header("crit").is_null()
         && (of_header("b64").is_null() || *of_header("b64") == true);
 

@@ -55,7 +55,13 @@ fn is_sound(key: &Map<String, Value>) -> bool {
     let member = |name: &str| key.get(name).unwrap_or(&Value::Null);
     let text = |name: &str| member(name).as_str().filter(|text| !text.is_empty());
     let bytes = |name: &str| URL_SAFE_NO_PAD.decode(text(name)?).ok();
-    let is_number = |name: &str| bytes(name).is_some_and(|bytes| bytes.first().is_some_and(|byte| *byte > 0));
+    let is_odd = |name: &str| {
+        bytes(name).is_some_and(|it| it.first().is_some_and(|byte| *byte > 0) && it[it.len() - 1] % 2 == 1)
+    };
+    let is_modulus = |n: &[u8]| match n {
+        [first, ..] => matches!(n.len() * 8 - first.leading_zeros() as usize, 2048..=16384),
+        [] => false,
+    };
     let has_length = |name: &str, length: usize| bytes(name).is_some_and(|bytes| bytes.len() == length);
     let algorithms: &[&str] = match (text("kty"), text("crv")) {
         (Some("EC"), Some("P-256")) if has_length("x", 32) && has_length("y", 32) => &["ES256"],
@@ -63,18 +69,19 @@ fn is_sound(key: &Map<String, Value>) -> bool {
         (Some("EC"), Some("P-521")) if has_length("x", 66) && has_length("y", 66) => &["ES512"],
         (Some("OKP"), Some("Ed25519")) if has_length("x", 32) => &["EdDSA", "Ed25519"],
         (Some("RSA"), _)
-            if is_number("e")
-                && is_number("n")
-                && bytes("n").is_some_and(|n| matches!(n.len(), 256..=2048)) =>
+            if is_odd("e")
+                && is_odd("n")
+                && bytes("e").is_some_and(|e| e != [1] && e.len() <= 8)
+                && bytes("n").is_some_and(|n| is_modulus(&n)) =>
         {
             &["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]
         }
         _ => return false,
     };
     let is_optional_text = |name: &str| member(name).is_null() || text(name).is_some();
-    let verifies = match member("key_ops").as_array() {
-        Some(all) => all.iter().any(|it| *it == "verify" || *it == "sign"),
-        None => true,
+    let verifies = match member("key_ops") {
+        Value::Array(all) => all.iter().any(|it| *it == "verify" || *it == "sign"),
+        other => other.is_null(),
     };
     ["kid", "alg", "use"].into_iter().all(is_optional_text)
         && text("use").is_none_or(|it| it == "sig")

@@ -17,8 +17,8 @@ use oauth2_proto::error::ErrorKind;
 use oauth2_proto::jose::{Algorithm, KeySet, PublicKey, Verification, Verifier};
 use oauth2_proto::{Advice, Client, Error, PendingAuthorization, Response};
 use oauth2_proto_fuzz::{
-    ISSUER, STATE, assert_shows_safely, client, entropy, is_no_error, json_object, lines, now, seconds,
-    server,
+    ISSUER, STATE, assert_shows_safely, client, entropy, is_no_error, is_of_another_kind, json_object, lines,
+    now, seconds, server,
 };
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
@@ -223,6 +223,7 @@ fn code_of(query: &str) -> Option<Genuine> {
         && matches!(head("alg").as_str(), Some("EdDSA" | "Ed25519"))
         && (head("kid").is_null() || head("kid") == "fake")
         && (head("typ").is_null() || head("typ").is_string())
+        && !is_of_another_kind(head("typ"), "oauth-authz-resp+jwt")
         && head("crit").is_null()
         && (head("b64").is_null() || head("b64") == true);
     let claim = |name: &str| claims.get(name).unwrap_or(&Value::Null);

@@ -227,3 +227,22 @@ pub fn check_printing<T: Debug>(
     };
     assert_eq!(print(object), print(&twin));
 }
+
+/// Returns whether the type of a token says that it is of another kind than the one of this type (RFC 8725
+/// §3.11).
+pub fn is_of_another_kind(typ: &Value, own: &str) -> bool {
+    const KINDS: [&str; 9] = [
+        "at+jwt",
+        "client-authentication+jwt",
+        "dpop+jwt",
+        "id_token+jwt",
+        "logout+jwt",
+        "oauth-authz-req+jwt",
+        "oauth-authz-resp+jwt",
+        "secevent+jwt",
+        "token-introspection+jwt",
+    ];
+    let typ = typ.as_str().unwrap_or_default().to_ascii_lowercase();
+    let typ = typ.strip_prefix("application/").unwrap_or(&typ);
+    typ != own && KINDS.contains(&typ)
+}

@@ -99,7 +99,7 @@ impl PendingAuthorization {
     /// - Refused: the server or the user said no; [`Error::code`] says why (RFC 6749 §4.1.2.1).
     ///
     /// Where [`Error::advice`] says [`KeepWaiting`](crate::Advice::KeepWaiting), the real callback may still
-    /// come. If [`KeySet::needs_new_keys`](crate::jose::KeySet::needs_new_keys) says so, fetch the keys and
+    /// come. If [`KeySet::fetch_again`](crate::jose::KeySet::fetch_again) has a call, fetch the keys and
     /// receive the same callback again.
     pub fn receive_signed<'a>(
         &mut self,
@@ -117,7 +117,7 @@ impl PendingAuthorization {
         verification.check_front_channel("a signed response")?;
         let issuer = claims::expected_issuer(client)?;
         let token = callback.into().signed_response(issuer)?;
-        let jwt = Jwt::read(&token, verification).map_err(Error::of_callback)?;
+        let jwt = Jwt::read(&token, client, verification).map_err(Error::of_callback)?;
         let verdict = self.judge(&jwt, client, verification, now).map_err(Error::of_callback)?;
         self.obey(verdict, client, now)
     }
@@ -131,11 +131,10 @@ impl PendingAuthorization {
         verification: &Verification<'_>,
         now: SystemTime,
     ) -> Result<Verdict<'a>, Error> {
+        jwt.check_typ(&["oauth-authz-resp+jwt"])?;
         let ([iss, aud, exp, iat, nbf, state, code, error, description, uri, access_token, id_token], _) =
             jwt.claims(NAMES)?;
-        client.server.check_listed(ALGORITHMS.0, ALGORITHMS.1, jwt.algorithm_name()).map_err(|refused| {
-            Error::untrusted(format!("the signed response is refused: {}", refused.message())).about("alg")
-        })?;
+        client.server.check_signed_by(ALGORITHMS.0, ALGORITHMS.1, jwt.algorithm_name())?;
         claims::issuer(iss, client)?;
         if claims::audience(aud, client)?.iter().any(|name| name != client.client_id()) {
             return Err(wrong("aud", "names other clients, too"));

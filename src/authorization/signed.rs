@@ -258,7 +258,8 @@ impl SignedAuthorization<'_> {
             .map_err(|refused| Error::misuse(format!("the address of the signed request {refused}")))?;
         if request_uri.len() > MAX_REQUEST_URI {
             return Err(Error::misuse(
-                "the address of the signed request is longer than 512 bytes, which servers need not take; use a                  shorter one (RFC 9101 section 5.2)",
+                "the address of the signed request is longer than 512 bytes, which servers need not take; use a \
+                 shorter one (RFC 9101 section 5.2)",
             ));
         }
         let url = self.url("request_uri", request_uri, "request_uri_parameter_supported")?;

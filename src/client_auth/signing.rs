@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use crate::client::Client;
 use crate::client_auth::Assertion;
 use crate::error::Error;
-use crate::jose::Unsigned;
+use crate::jose::{self, SignerError, Unsigned};
 use crate::text::secret::Secret;
 
 impl Client {
@@ -53,23 +53,26 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Misuse: a signer in this process failed. Nothing was made; call it again.
+    /// Misuse: a signer in this process failed, or the server does not list the algorithm of the key for
+    /// proofs. Nothing was made; call it again.
     pub fn signing(&self, now: SystemTime) -> Result<Signing, Error> {
-        let mut signing = Signing { client: Box::new(self.clone()), assertion: None, proof: None };
-        if let Some(assertions) = self.auth.assertions() {
-            signing.assertion = Some(assertions.next(&self.server, self.client_id(), now)?.sign_here()?);
-        }
-        if let Some(key) = &self.dpop {
-            let proof = key.proof("POST", self.token_endpoint.as_str(), None, now)?;
-            signing.proof = Some(Assertion::Unsigned(proof).sign_here()?);
-        }
+        let mut signing = self.unsigned(now)?;
+        signing.sign_here().map_err(jose::signer_failed)?;
         Ok(signing)
     }
 
-    /// Returns whether a key of this client signs elsewhere, and its signatures are not there.
-    pub(crate) fn lacks_signatures(&self) -> bool {
-        let keys = [self.auth.signing_key(), self.dpop.as_ref().map(|it| it.key())];
-        self.signatures.is_none() && keys.into_iter().flatten().any(|key| !key.signs_here())
+    /// Begins the signatures for one request, and makes none.
+    pub(crate) fn unsigned(&self, now: SystemTime) -> Result<Signing, Error> {
+        let mut signing = Signing { client: Box::new(self.clone()), at: now, assertion: None, proof: None };
+        if let Some(assertions) = self.auth.assertions() {
+            signing.assertion = Some(assertions.next(&self.server, self.client_id(), now)?);
+        }
+        if let Some(key) = &self.dpop {
+            self.check_proofs(key)?;
+            let proof = key.proof("POST", self.token_endpoint.as_str(), None, now)?;
+            signing.proof = Some(Assertion::Unsigned(proof));
+        }
+        Ok(signing)
     }
 }
 
@@ -77,6 +80,8 @@ impl Client {
 #[must_use = "sign what `next` returns, then take the client"]
 pub struct Signing {
     client: Box<Client>,
+    /// The time that is in what is signed.
+    at: SystemTime,
     assertion: Option<Assertion>,
     proof: Option<Assertion>,
 }
@@ -102,6 +107,23 @@ impl Signing {
             }
         }
         Err(Error::misuse("all signatures are there; take the client"))
+    }
+
+    /// Makes the signatures of the keys in this process.
+    pub(crate) fn sign_here(&mut self) -> Result<(), SignerError> {
+        for slot in [&mut self.assertion, &mut self.proof].into_iter().flatten() {
+            if let Assertion::Unsigned(unsigned) = slot
+                && unsigned.key().signs_here()
+            {
+                *slot = Assertion::Signed(unsigned.sign_here()?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the time that is in what is signed.
+    pub(crate) fn at(&self) -> SystemTime {
+        self.at
     }
 
     /// Returns the client with its signatures, for one request. Make the request soon: the server compares
@@ -157,14 +179,6 @@ impl Assertion {
         match self {
             Self::Signed(jwt) => Ok(jwt),
             Self::Unsigned(unsigned) => unsigned.sign(),
-        }
-    }
-
-    /// Signs if the key signs in this process.
-    fn sign_here(self) -> Result<Self, Error> {
-        match self {
-            Self::Unsigned(unsigned) if unsigned.key().signs_here() => unsigned.sign().map(Self::Signed),
-            other => Ok(other),
         }
     }
 

@@ -5,16 +5,18 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use zeroize::Zeroizing;
 
 use crate::call::RESPONSE_LIMIT;
+use crate::client::Client;
 use crate::error::Error;
+use crate::jose::claims;
 use crate::jose::verification::SignedBy;
 use crate::jose::{Algorithm, Verification};
 use crate::text::json::{self, Extras, Member};
+use crate::text::uri::Issuer;
 use crate::token::reader::read_object;
 
 /// A token whose signature was checked, or left to TLS. Its claims are not checked yet.
@@ -25,7 +27,7 @@ pub(crate) struct Jwt {
 }
 
 impl Jwt {
-    /// Reads a token and checks its signature. A key in its header is ignored, as is the address of one
+    /// Reads a token that the server of this client signed, and checks the signature. A key in its header is ignored, as is the address of one
     /// (`jwk`, `jku`, `x5u`).
     ///
     /// # Errors
@@ -35,8 +37,13 @@ impl Jwt {
     ///   `crit`: the token has extensions that must be understood.
     /// - Suspect `alg`, `kid` or `signature`: the algorithm is not allowed, no key is the one, or the
     ///   signature is not the server's.
-    /// - Misuse: the client secret is too short.
-    pub(crate) fn read(token: &str, verification: &Verification<'_>) -> Result<Self, Error> {
+    /// - Misuse: the client secret is too short, or the keys are of another server.
+    pub(crate) fn read(token: &str, client: &Client, verification: &Verification<'_>) -> Result<Self, Error> {
+        verification.check_is_of(client.server.issuer.as_ref().map(Issuer::as_str))?;
+        Self::read_signed(token, verification)
+    }
+
+    fn read_signed(token: &str, verification: &Verification<'_>) -> Result<Self, Error> {
         let (message, signature) = split(token)?;
         let (header, payload) = message.split_once('.').ok_or_else(no_token)?;
         let (header, payload) = (decode(header)?, decode(payload)?);
@@ -65,6 +72,16 @@ impl Jwt {
     pub(crate) fn typ(&self) -> Option<String> {
         let typ = self.typ.as_ref()?.to_ascii_lowercase();
         Some(typ.strip_prefix("application/").unwrap_or(&typ).to_owned())
+    }
+
+    /// Refuses a type of another kind of token than these `own` ones (RFC 8725 §3.11). A type that no
+    /// specification gives to another kind says nothing, as many servers send `JWT` or none.
+    pub(crate) fn check_typ(&self, own: &[&str]) -> Result<(), Error> {
+        let is_other = |typ: &str| KINDS.contains(&typ) && !own.contains(&typ);
+        match self.typ().is_some_and(|typ| is_other(&typ)) {
+            true => Err(claims::wrong("typ", "is that of another kind of token")),
+            false => Ok(()),
+        }
     }
 
     /// Returns the claims of these `names`, in the same order, and all others.
@@ -140,13 +157,12 @@ fn decode(part: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
 }
 
 /// Reads a sound object, in which none of the `names` is there twice. What the reader of broken bodies would
-/// mend is refused: a signed text is never cut off.
+/// mend or leave out is refused: a claim that nobody can read might be the one that matters.
 fn object<'a, const N: usize>(
     body: &'a [u8],
     names: &'static [&'static str; N],
 ) -> Result<([Member<'a>; N], Extras), Error> {
-    let text = std::str::from_utf8(json::without_mark(body)).map_err(|_| no_token())?;
-    if serde_json::from_str::<IgnoredAny>(text).is_err() {
+    if !json::is_sound(body) {
         return Err(no_token());
     }
     match read_object(body, names) {
@@ -170,6 +186,20 @@ fn no_token() -> Error {
     )
     .about("format")
 }
+
+/// The types that specifications and servers give to one kind of token (RFC 9068 §2.1, RFC 9101 §10.8, RFC 9449
+/// §4.2, RFC 8417 §2.3, RFC 9701 §5, OpenID Connect Back-Channel Logout §2.4).
+const KINDS: &[&str] = &[
+    "at+jwt",
+    "client-authentication+jwt",
+    "dpop+jwt",
+    "id_token+jwt",
+    "logout+jwt",
+    "oauth-authz-req+jwt",
+    "oauth-authz-resp+jwt",
+    "secevent+jwt",
+    "token-introspection+jwt",
+];
 
 #[cfg(test)]
 pub(crate) mod tests {
@@ -217,7 +247,7 @@ pub(crate) mod tests {
     /// Reads a token with this header; returns the reason of the error, or "", and the keys that were tried.
     fn read(header: &Value, right: &'static str) -> (&'static str, Vec<String>) {
         let (keys, library) = (keys(), Recorder { right, ..Recorder::default() });
-        let read = Jwt::read(&token(header, &json!({})), &Verification::by(&keys, &library));
+        let read = Jwt::read_signed(&token(header, &json!({})), &Verification::by(&keys, &library));
         let reason = read.err().map_or("", |error| error.reason().unwrap());
         (reason, library.asked.into_inner())
     }
@@ -272,7 +302,7 @@ pub(crate) mod tests {
         for alg in ["RS256", "ES256", "HS256", "HS384", "none"] {
             let token = token(&json!({"alg": alg}), &json!({}));
             let reason = |verification: &Verification<'_>| {
-                Jwt::read(&token, verification).err().map_or("", |error| error.reason().unwrap())
+                Jwt::read_signed(&token, verification).err().map_or("", |error| error.reason().unwrap())
             };
             assert_eq!(reason(&Verification::by(&keys, &library).algorithms([])), "alg", "{alg}");
             let by_secret = if alg == "HS256" { "signature" } else { "alg" };
@@ -302,7 +332,7 @@ pub(crate) mod tests {
         let message = "eyJhbGciOiJIUzI1NiJ9.e30";
         let secret = Secret::new("fake-secret-of-at-least-32-bytes");
         let read = |signature: &str, secret: &Secret| {
-            Jwt::read(&format!("{message}.{signature}"), &Verification::by_client_secret(secret))
+            Jwt::read_signed(&format!("{message}.{signature}"), &Verification::by_client_secret(secret))
         };
         assert!(read(HMAC, &secret).is_ok());
         let error = read("AAAA", &secret).unwrap_err();
@@ -346,11 +376,15 @@ pub(crate) mod tests {
             (claims(b"{\"a\":1,}"), false),
             (claims(b"{\"a\":tru}"), false),
             (claims(b"{\"a\":\"\xff\"}"), false),
+            (claims(br#"{"a":"\ud800"}"#), false),
+            (claims(br#"{"\udc00":1}"#), false),
+            (claims(br#"{"a":{"b":"\ud800\u0041"}}"#), false),
+            (claims(b"{\"a\":1e999}"), false),
             (claims(br#"{"iss":"a","iss":"a"}"#), false),
             (claims(br#"{"iss":"a","\u0069ss":null}"#), false),
             ("a".repeat(RESPONSE_LIMIT + 1), false),
         ] {
-            let read = Jwt::read(&token, &tls).and_then(|jwt| jwt.claims(&["iss"]).map(drop));
+            let read = Jwt::read_signed(&token, &tls).and_then(|jwt| jwt.claims(&["iss"]).map(drop));
             let reason = read.err().map(|error| (error.kind(), error.reason()));
             let expected = (!is_sound).then_some((ErrorKind::Invalid, Some("format")));
             assert_eq!(reason, expected, "{:.200}", token);
@@ -365,7 +399,7 @@ pub(crate) mod tests {
             (Value::Null, None),
         ] {
             let token = token(&json!({"alg": "RS256", "typ": typ}), &json!({}));
-            let jwt = Jwt::read(&token, &Verification::left_to_tls()).unwrap();
+            let jwt = Jwt::read_signed(&token, &Verification::left_to_tls()).unwrap();
             assert_eq!(jwt.typ().as_deref(), read);
         }
     }

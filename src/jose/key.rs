@@ -5,6 +5,7 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
@@ -105,13 +106,15 @@ impl PublicKey {
                 "Ed25519" => Material::Ed25519 { x: fixed("x", required("x", x)?, 32)? },
                 other => return Err(unknown("curve", other)),
             },
-            "RSA" => Material::Rsa { e: number("e", required("e", e)?)?, n: modulus(required("n", n)?)? },
+            "RSA" => Material::Rsa { e: exponent(required("e", e)?)?, n: modulus(required("n", n)?)? },
             other => return Err(unknown("kind", other)),
         };
         let r#use = text("use", r#use)?;
-        let operations = others.get("key_ops").and_then(serde_json::Value::as_array);
-        let verifies =
-            operations.is_none_or(|all| all.iter().any(|it| matches!(it.as_str(), Some("verify" | "sign"))));
+        let verifies = match others.get("key_ops") {
+            None | Some(Value::Null) => true,
+            Some(Value::Array(all)) => all.iter().any(|it| matches!(it.as_str(), Some("verify" | "sign"))),
+            Some(_) => return Err("has a key_ops that is no list (RFC 7517 section 4.3)".into()),
+        };
         Ok(Self {
             material,
             key_id: text("kid", kid)?,
@@ -280,19 +283,32 @@ fn fixed(name: &str, value: String, length: usize) -> Result<String, String> {
     }
 }
 
-/// Checks an unsigned number, which has no leading zeros (RFC 7518 §2).
-fn number(name: &str, value: String) -> Result<String, String> {
-    match decode(name, &value)?.first() {
-        None | Some(0) => Err(format!("has a member {name} that is no number without leading zeros")),
-        Some(_) => Ok(value),
+/// Decodes an unsigned number, which has no leading zeros (RFC 7518 §2). Those of an RSA key are odd: the
+/// modulus has odd primes, and an even exponent has no inverse (RFC 8017 §3.1).
+fn odd_number(name: &str, value: &str) -> Result<Vec<u8>, String> {
+    let number = decode(name, value)?;
+    match (number.first(), number.last()) {
+        (None | Some(0), _) => Err(format!("has a member {name} that is no number without leading zeros")),
+        (_, Some(last)) if last.is_multiple_of(2) => Err(format!("has an RSA {name} that is even")),
+        _ => Ok(number),
+    }
+}
+
+/// Checks the exponent of an RSA key: 3 to 2^64. With 1, everybody can sign, and a long one only takes time.
+fn exponent(value: String) -> Result<String, String> {
+    match odd_number("e", &value)?.as_slice() {
+        [1] => Err("has the RSA exponent 1, with which everybody can sign".into()),
+        number if number.len() > 8 => Err("has an RSA exponent that is longer than 64 bits".into()),
+        _ => Ok(value),
     }
 }
 
 /// Checks the modulus of an RSA key: 2048 to 16384 bits (RFC 7518 §3.3 and §3.5).
 fn modulus(value: String) -> Result<String, String> {
-    let value = number("n", value)?;
-    match decode("n", &value)?.len() {
-        256..=2048 => Ok(value),
+    let number = odd_number("n", &value)?;
+    let unused = number.first().map_or(0, |first| first.leading_zeros() as usize);
+    match number.len() * 8 - unused {
+        2048..=16384 => Ok(value),
         _ => Err("has an RSA modulus that is shorter than 2048 bits, or longer than 16384".into()),
     }
 }
@@ -301,7 +317,7 @@ fn modulus(value: String) -> Result<String, String> {
 mod tests {
     use super::*;
     use crate::error::ErrorKind;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     const X: &str = "l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs";
     const Y: &str = "9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA";
@@ -331,13 +347,21 @@ mod tests {
         assert_eq!(cases.len(), 8);
     }
 
+    /// A modulus of 256 bytes that begins and ends with these.
+    fn modulus_of(first: u8, last: u8) -> String {
+        URL_SAFE_NO_PAD.encode([[first].as_slice(), &[0xff; 254], &[last]].concat())
+    }
+
     #[test]
     fn rfc7518_section_6_a_key_has_its_members_in_their_lengths() {
         let n = URL_SAFE_NO_PAD.encode([0xff; 256]);
         for sound in [
             changed("kid", json!("fake")),
             json!({"kty": "RSA", "n": n, "e": "AQAB"}),
+            json!({"kty": "RSA", "n": modulus_of(0x80, 1), "e": "Aw"}),
+            json!({"kty": "RSA", "n": n, "e": "gAAAAAAAAAE"}),
             json!({"kty": "OKP", "crv": "Ed25519", "x": X}),
+            changed("key_ops", Value::Null),
         ] {
             assert!(key(&sound).is_ok(), "{sound}");
         }
@@ -355,7 +379,15 @@ mod tests {
             (json!({"kty": "OKP", "crv": "X25519", "x": X}), "the curve \"X25519\""),
             (json!({"kty": "RSA", "n": URL_SAFE_NO_PAD.encode([0xff; 255]), "e": "AQAB"}), "2048 bits"),
             (json!({"kty": "RSA", "n": URL_SAFE_NO_PAD.encode([0xff; 2049]), "e": "AQAB"}), "16384"),
+            (json!({"kty": "RSA", "n": modulus_of(0x7f, 0xff), "e": "AQAB"}), "2048 bits"),
+            (json!({"kty": "RSA", "n": modulus_of(0xff, 0xfe), "e": "AQAB"}), "n that is even"),
             (json!({"kty": "RSA", "n": n, "e": "AAEB"}), "leading zeros"),
+            (json!({"kty": "RSA", "n": n, "e": "AQ"}), "exponent 1"),
+            (json!({"kty": "RSA", "n": n, "e": "AQAA"}), "e that is even"),
+            (json!({"kty": "RSA", "n": n, "e": n}), "longer than 64 bits"),
+            (json!({"kty": "RSA", "n": n, "e": "AQAAAAAAAAAB"}), "longer than 64 bits"),
+            (changed("key_ops", json!("verify")), "key_ops"),
+            (changed("key_ops", json!({"verify": 1})), "key_ops"),
             (json!({"kty": "RSA", "n": n, "e": ""}), "e that is no text"),
             (json!([]), "no JSON object"),
         ] {

@@ -13,21 +13,27 @@ use crate::call::{Call, RESPONSE_LIMIT, Readable, Reply, Request, Response, seal
 use crate::client::Client;
 use crate::error::Error;
 use crate::jose::{Algorithm, PublicKey};
+use crate::text::foreign::ForeignAddress;
 use crate::text::json::{self, Member};
 use crate::text::time::{system_time, unix_seconds};
 
 impl Client {
     /// Makes the call that fetches the server's public keys: a GET without credentials (RFC 7517 §5).
     ///
-    /// Fetch them once, keep them, and fetch them again when [`KeySet::needs_new_keys`] says so.
+    /// Fetch them once and keep them; [`KeySet::fetch_again`] fetches them later.
     ///
     /// # Errors
     ///
     /// Misuse: the server has no `jwks_uri`.
     pub fn fetch_keys(&self, now: SystemTime) -> Result<Call<KeySet>, Error> {
+        self.fetch_keys_as(Asked { at: unix_seconds(now), again: false })
+    }
+
+    fn fetch_keys_as(&self, asked: Asked) -> Result<Call<KeySet>, Error> {
         let jwks_uri = self.server.require(&self.server.jwks_uri, "jwks_uri")?;
         let request = Request::without_body("GET", jwks_uri.to_shared(), None);
-        Ok(Call::new(request, KeySetContext { asked_at: unix_seconds(now) }))
+        let issuer = self.server.issuer.as_ref().map(|issuer| issuer.as_str().to_owned());
+        Ok(Call::new(request, KeySetContext { issuer, asked }))
     }
 }
 
@@ -36,14 +42,18 @@ impl Client {
 /// Keys of an unknown kind, unsound ones, keys for other things than signatures, and private keys, which
 /// nobody must publish, are left out. A set of more than [`MAX_KEYS`](Self::MAX_KEYS) keys is refused.
 ///
-/// To store a set, serialize it: its form is a JWK set (RFC 7517 §5) with a member `asked_at`.
+/// A fetched set belongs to its server: a client of another issuer refuses it as misuse, so that no server
+/// speaks for another one.
+///
+/// To store a set, serialize it: its form is a JWK set (RFC 7517 §5) with the members `issuer`, `asked_at` and
+/// `asked_again`.
 ///
 /// # When to fetch the keys again
 ///
 /// A server changes its keys, and signs with one that you do not know yet (OpenID Connect Core §10.1.1). The
-/// check of its token then fails; fetch the keys and read the same answer again. Ask
-/// [`needs_new_keys`](Self::needs_new_keys) of the one set that all requests share: a copy would not know when
-/// the server was asked.
+/// check of its token then fails; fetch the keys and read the same answer again. Call
+/// [`fetch_again`](Self::fetch_again) on the one set that all requests share: a copy does not know when the
+/// server was asked.
 ///
 /// ```
 /// use oauth2_proto::jose::{KeySet, Verification, Verifier};
@@ -61,15 +71,15 @@ impl Client {
 ///     mut check: impl FnMut(&KeySet) -> Result<T, Error>,
 /// ) -> Result<T, Error> {
 ///     let keys = shared.lock().unwrap().clone();
-///     match check(&keys) {
-///         Err(error) if shared.lock().unwrap().needs_new_keys(&error, now) => {
-///             let call = client.fetch_keys(now)?;
-///             let keys = call.read(send(call.request()))?;
-///             *shared.lock().unwrap() = keys.clone();
-///             check(&keys)
-///         }
-///         checked => checked,
-///     }
+///     let error = match check(&keys) {
+///         Err(error) => error,
+///         checked => return checked,
+///     };
+///     let again = shared.lock().unwrap().fetch_again(&error, client, now)?;
+///     let Some(call) = again else { return Err(error) };
+///     let keys = call.read(send(call.request()))?;
+///     *shared.lock().unwrap() = keys.clone();
+///     check(&keys)
 /// }
 ///
 /// /// Reads the answer to a sign-in.
@@ -90,19 +100,29 @@ impl Client {
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeySet {
     keys: Vec<PublicKey>,
+    /// The server that published the keys, if that is known.
+    issuer: Option<String>,
+    asked: Asked,
+}
+
+/// The time at which a server was last asked for its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Asked {
     /// Seconds of Unix time.
-    asked_at: u64,
+    at: u64,
+    /// Whether this was soon after the time before.
+    again: bool,
 }
 
 impl KeySet {
     /// The maximum number of keys in a set.
     pub const MAX_KEYS: usize = 100;
 
-    /// The least time between two fetches, however many tokens name unknown keys: 5 minutes.
+    /// The time in which keys are fetched twice at most, however many tokens name unknown keys: 5 minutes.
     pub const MIN_INTERVAL: Duration = Duration::from_secs(300);
 
     /// Reads a JWK set that you have from elsewhere, such as a file (RFC 7517 §5). `asked_at` is the time at
-    /// which it came from the server.
+    /// which it came from the server. Never join the keys of several servers.
     ///
     /// # Errors
     ///
@@ -117,7 +137,20 @@ impl KeySet {
             _ => None,
         };
         let keys = keys.ok_or_else(|| Error::misuse(format!("the key set {NO_SET}")))?;
-        Ok(Self { keys, asked_at: unix_seconds(asked_at) })
+        Ok(Self { keys, issuer: None, asked: Asked { at: unix_seconds(asked_at), again: false } })
+    }
+
+    /// Refuses keys that another server published.
+    pub(super) fn check_is_of(&self, issuer: Option<&str>) -> Result<(), Error> {
+        match (&self.issuer, issuer) {
+            (Some(theirs), Some(ours)) if theirs != ours => Err(Error::misuse(format!(
+                "the keys are those of the server {}, and this client is of {}; pass the keys that this client \
+                 fetched",
+                ForeignAddress(theirs),
+                ForeignAddress(ours)
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Returns the keys.
@@ -127,25 +160,34 @@ impl KeySet {
 
     /// Returns the time at which the server was last asked for its keys.
     pub fn asked_at(&self) -> SystemTime {
-        system_time(self.asked_at.saturating_mul(1000))
+        system_time(self.asked.at.saturating_mul(1000))
     }
 
-    /// Returns whether to fetch the keys again after this error: the token names an unknown key or its
-    /// signature is wrong, and the server was not asked within the last
-    /// [`MIN_INTERVAL`](Self::MIN_INTERVAL).
+    /// Returns the call that fetches the keys again after this error; `None` if new keys would not help or the
+    /// server was asked too often.
     ///
-    /// It counts as asked from then on, also if the fetch fails: forged tokens cause no more fetches than
-    /// that.
-    pub fn needs_new_keys(&mut self, error: &Error, now: SystemTime) -> bool {
-        let now = unix_seconds(now);
-        let interval = Self::MIN_INTERVAL.as_secs();
+    /// New keys may help if the token names an unknown key or its signature is wrong. A server may change its
+    /// keys right after it was asked, so the first such error brings a call at once. The next one brings a
+    /// call when [`MIN_INTERVAL`](Self::MIN_INTERVAL) is over. A fetch that fails counts, too.
+    ///
+    /// # Errors
+    ///
+    /// Misuse: the server has no `jwks_uri`.
+    pub fn fetch_again(
+        &mut self,
+        error: &Error,
+        client: &Client,
+        now: SystemTime,
+    ) -> Result<Option<Call<Self>>, Error> {
+        let at = unix_seconds(now);
         // A clock that was ahead must not stop all fetches.
-        let is_due = now.abs_diff(self.asked_at) >= interval;
-        let needs = is_due && matches!(error.reason(), Some("kid" | "signature"));
-        if needs {
-            self.asked_at = now;
+        let is_over = at.abs_diff(self.asked.at) >= Self::MIN_INTERVAL.as_secs();
+        let is_due = is_over || !self.asked.again;
+        if !is_due || !matches!(error.reason(), Some("kid" | "signature")) {
+            return Ok(None);
         }
-        needs
+        self.asked = Asked { at, again: !is_over };
+        client.fetch_keys_as(self.asked).map(Some)
     }
 
     /// Returns the keys that a signature of this algorithm may be made with. Without an identifier in its
@@ -165,7 +207,8 @@ impl KeySet {
 
 /// The context that the reader of a key set needs.
 pub struct KeySetContext {
-    asked_at: u64,
+    issuer: Option<String>,
+    asked: Asked,
 }
 
 impl Reply for KeySet {}
@@ -180,16 +223,20 @@ impl Readable for KeySet {
     fn read(response: Response<'_>, context: &KeySetContext) -> Result<Self, Error> {
         let ([keys], _) = answer::read(&response, &["keys"]).map_err(Error::without_grant)?;
         let keys = sound_keys(keys).ok_or_else(|| Error::invalid(format!("the key set {NO_SET}")))?;
-        Ok(Self { keys, asked_at: context.asked_at })
+        Ok(Self { keys, issuer: context.issuer.clone(), asked: context.asked })
     }
 }
 
 impl Serialize for KeySet {
     fn serialize<S: Serializer>(&self, target: S) -> Result<S::Ok, S::Error> {
-        let mut set = target.serialize_map(Some(2))?;
+        let mut set = target.serialize_map(Some(3 + usize::from(self.issuer.is_some())))?;
         let keys: Vec<_> = self.keys.iter().map(Members).collect();
         set.serialize_entry("keys", &keys)?;
-        set.serialize_entry("asked_at", &self.asked_at)?;
+        if let Some(issuer) = &self.issuer {
+            set.serialize_entry("issuer", issuer)?;
+        }
+        set.serialize_entry("asked_at", &self.asked.at)?;
+        set.serialize_entry("asked_again", &self.asked.again)?;
         set.end()
     }
 }
@@ -197,11 +244,19 @@ impl Serialize for KeySet {
 impl<'de> Deserialize<'de> for KeySet {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         let damaged = || D::Error::custom("not a stored key set, or a damaged one; fetch the keys again");
-        let mut members = [const { Member::Absent }; 2];
-        json::read_from(source, &["keys", "asked_at"], &mut members).map_err(|_| damaged())?;
-        let [keys, asked_at] = members;
-        match (sound_keys(keys), asked_at) {
-            (Some(keys), Member::Unsigned(asked_at)) => Ok(Self { keys, asked_at }),
+        let mut members = [const { Member::Absent }; 4];
+        let names = &["keys", "issuer", "asked_at", "asked_again"];
+        json::read_from(source, names, &mut members).map_err(|_| damaged())?;
+        let [keys, issuer, asked_at, again] = members;
+        let issuer = match issuer {
+            Member::Absent => None,
+            Member::Text(issuer) => Some(issuer.to_owned()),
+            _ => return Err(damaged()),
+        };
+        match (sound_keys(keys), asked_at, again.into_value()) {
+            (Some(keys), Member::Unsigned(at), Some(Value::Bool(again))) => {
+                Ok(Self { keys, issuer, asked: Asked { at, again } })
+            }
             _ => Err(damaged()),
         }
     }
@@ -209,7 +264,11 @@ impl<'de> Deserialize<'de> for KeySet {
 
 impl fmt::Debug for KeySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeySet").field("keys", &self.keys).field("asked_at", &self.asked_at).finish()
+        f.debug_struct("KeySet")
+            .field("issuer", &self.issuer.as_deref().map(|issuer| ForeignAddress(issuer).to_string()))
+            .field("keys", &self.keys)
+            .field("asked", &self.asked)
+            .finish()
     }
 }
 
@@ -251,13 +310,25 @@ mod tests {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
+    /// A client whose server has a `jwks_uri`.
+    #[track_caller]
+    fn client() -> Client {
+        client_of(server().jwks_uri("https://as.example/keys").unwrap())
+    }
+
+    #[track_caller]
+    fn client_of(server: AuthorizationServer) -> Client {
+        Client::new(server, "fake", ClientAuth::none()).unwrap()
+    }
+
+    #[track_caller]
+    fn server() -> AuthorizationServer {
+        AuthorizationServer::new("https://as.example/a", "https://as.example/t").unwrap()
+    }
+
     #[track_caller]
     fn call() -> Call<KeySet> {
-        let server = AuthorizationServer::new("https://as.example/a", "https://as.example/t").unwrap();
-        let error = Client::new(server.clone(), "fake", ClientAuth::none()).unwrap().fetch_keys(at(7));
-        assert!(error.unwrap_err().to_string().contains("has no jwks_uri"));
-        let server = server.jwks_uri("https://as.example/keys").unwrap();
-        Client::new(server, "fake", ClientAuth::none()).unwrap().fetch_keys(at(7)).unwrap()
+        client().fetch_keys(at(7)).unwrap()
     }
 
     fn read(body: &Value) -> Result<KeySet, Error> {
@@ -313,31 +384,60 @@ mod tests {
         assert_eq!(KeySet::from_json(&stored.to_string(), at(0)).unwrap(), read);
         assert_eq!(stored["keys"][1]["kid"], "rsa-2");
         assert_eq!(stored["keys"][1]["alg"], "RS256");
-        for damaged in [json!({"keys": []}), json!({"asked_at": 7}), json!({"keys": [], "asked_at": "7"})] {
+        for damaged in [
+            json!({"keys": []}),
+            json!({"asked_at": 7, "asked_again": false}),
+            json!({"keys": [], "asked_at": "7", "asked_again": false}),
+            json!({"keys": [], "asked_at": 7}),
+            json!({"keys": [], "asked_at": 7, "asked_again": "false"}),
+            json!({"keys": [], "asked_at": 7, "asked_again": false, "issuer": ["https://as.example"]}),
+        ] {
             assert!(serde_json::from_value::<KeySet>(damaged).is_err());
         }
     }
 
     #[test]
-    fn openid_core_section_10_1_1_an_unknown_key_is_fetched_once_in_five_minutes() {
+    fn openid_core_section_10_1_1_unknown_keys_are_fetched_twice_in_five_minutes_at_most() {
         let unknown = Error::untrusted("").about("kid");
         let wrong = Error::untrusted("").about("signature");
         let expired = Error::untrusted("").about("exp");
-        let mut set = KeySet { asked_at: 1_000, ..keys() };
-        for (error, second, needs) in [
-            (&unknown, 1_000, false),
+        let mut set = KeySet { asked: Asked { at: 1_000, again: false }, ..keys() };
+        for (error, second, is_fetched) in [
+            (&expired, 1_000, false),
+            // The server changed its keys as soon as it was asked.
+            (&unknown, 1_000, true),
+            // Whether or not the fetch succeeds, it was one.
+            (&unknown, 1_001, false),
             (&unknown, 1_299, false),
             (&expired, 1_300, false),
-            (&unknown, 1_300, true),
-            // Whether or not the fetch succeeds, it was one.
-            (&unknown, 1_301, false),
-            (&wrong, 1_599, false),
-            (&wrong, 1_600, true),
+            (&wrong, 1_300, true),
+            (&wrong, 1_300, true),
+            (&unknown, 1_599, false),
             // The clock was ahead, and is set back.
-            (&unknown, 1_301, false),
-            (&unknown, 1_300, true),
+            (&unknown, 1_001, false),
+            (&unknown, 1_000, true),
         ] {
-            assert_eq!(set.needs_new_keys(error, at(second)), needs, "{second}");
+            let call = set.fetch_again(error, &client(), at(second)).unwrap();
+            assert_eq!(call.is_some(), is_fetched, "{second}");
+            // The set that comes knows of the fetches before it.
+            if let Some(call) = call {
+                let headers = [("content-type", "application/json")];
+                let read = call.read(Response::new(200, headers, br#"{"keys":[]}"#)).unwrap();
+                assert_eq!((read.asked, read.asked_at()), (set.asked, at(second)));
+                assert_eq!(call.request().url(), "https://as.example/keys");
+            }
+        }
+    }
+
+    #[test]
+    fn a_server_without_an_address_of_its_keys_is_misuse() {
+        let client = client_of(server());
+        let unknown = Error::untrusted("").about("kid");
+        for error in [
+            client.fetch_keys(at(7)).map(drop).unwrap_err(),
+            keys().fetch_again(&unknown, &client, at(7)).map(drop).unwrap_err(),
+        ] {
+            assert!(error.to_string().contains("has no jwks_uri"), "{error}");
         }
     }
 }

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
 use crate::authorization::Entropy;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::jose::ids::Ids;
 use crate::jose::{Algorithm, PublicKey};
 use crate::text::foreign::Foreign;
@@ -21,6 +21,9 @@ pub type SignerError = Box<dyn std::error::Error + Send + Sync>;
 /// A private key that signs in this process.
 ///
 /// The [module](crate::jose) shows one. Hold the key in memory that is wiped on drop, and print it nowhere.
+///
+/// Sign at once: a [keeper](crate::keeper) serves nobody else meanwhile. A key that is asked over a network, or
+/// in a device that may hang, is [remote](SigningKey::remote).
 pub trait Signer: Send + Sync {
     /// Returns the algorithm of the signatures.
     fn algorithm(&self) -> Algorithm;
@@ -187,18 +190,28 @@ impl Unsigned {
 
     /// Signs in this process.
     pub(crate) fn sign(&self) -> Result<Secret, Error> {
+        self.sign_here().map_err(signer_failed)
+    }
+
+    /// Like `sign`, with the signer's own error. An error of this crate is the fault of the program.
+    pub(crate) fn sign_here(&self) -> Result<Secret, SignerError> {
         match &self.key.0.place {
-            Place::Here(signer) => {
-                let signature = signer.sign(self.message()).map_err(|error| {
-                    Error::misuse(format!("the signer failed: {}", Foreign(&error.to_string())))
-                })?;
-                self.signed(&signature)
-            }
+            Place::Here(signer) => Ok(self.signed(&signer.sign(self.message())?)?),
             Place::Remote { .. } => Err(Error::misuse(
                 "the key signs elsewhere; call Client::signing, have its messages signed, and make the request \
                  with the client that it returns",
-            )),
+            )
+            .into()),
         }
+    }
+}
+
+/// Returns the error of a start whose signer failed.
+pub(crate) fn signer_failed(error: SignerError) -> Error {
+    match error.downcast::<Error>() {
+        Ok(misuse) if misuse.kind() == ErrorKind::Misuse => *misuse,
+        Ok(error) => Error::misuse(format!("the signer failed: {}", Foreign(&error.to_string()))),
+        Err(error) => Error::misuse(format!("the signer failed: {}", Foreign(&error.to_string()))),
     }
 }
 

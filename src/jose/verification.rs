@@ -107,6 +107,14 @@ impl<'a> Verification<'a> {
         }
     }
 
+    /// Refuses the keys of another server than the one of this issuer.
+    pub(super) fn check_is_of(&self, issuer: Option<&str>) -> Result<(), Error> {
+        match self.trust {
+            Trust::Keys(keys, _) => keys.check_is_of(issuer),
+            Trust::ClientSecret(_) | Trust::Tls => Ok(()),
+        }
+    }
+
     /// Returns the algorithm of this name, if it is allowed.
     pub(super) fn algorithm(&self, name: &str) -> Result<SignedBy, Error> {
         let signed_by = match (&self.trust, Algorithm::from_name(name)) {
@@ -136,8 +144,8 @@ impl<'a> Verification<'a> {
                 let mut keys = keys.fitting(algorithm, key_id).peekable();
                 if keys.peek().is_none() {
                     return Err(Error::untrusted(
-                        "none of the server's keys is the one that signed the token; if KeySet::needs_new_keys says \
-                         so, fetch them and read the answer again",
+                        "none of the server's keys is the one that signed the token; it may be a new one, which \
+                         KeySet::fetch_again fetches",
                     )
                     .about("kid"));
                 }

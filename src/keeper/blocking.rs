@@ -16,8 +16,8 @@ use crate::grants::ClientCredentialsRequest;
 use crate::jose::{SignerError, Unsigned};
 use crate::keeper::errands::{Errand, Errands, Refreshed};
 use crate::keeper::error::KeeperError;
-use crate::keeper::no_sign;
 use crate::keeper::table::{Answer, Ask, Entry, Table};
+use crate::keeper::{NO_SIGNATURE, no_sign};
 use crate::session::{RefreshPolicy, Save, Session, Snapshot};
 use crate::text::secret::Secret;
 use crate::token::TokenResponse;
@@ -48,7 +48,8 @@ pub trait Runtime {
     /// [remote](crate::jose::SigningKey::remote) key needs it; the default says so.
     ///
     /// The keeper signs before it claims a refresh, so a failure keeps no other process from refreshing. Limit
-    /// its time.
+    /// its time: signatures that come after ten seconds are not used, because a server compares the time in
+    /// them with its clock.
     ///
     /// # Errors
     ///
@@ -248,7 +249,9 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
                         self.log(key, &mut refreshed);
                     })
                 }
-                Errand::Sign { signing, .. } => self.sign(key, signing).map_err(KeeperError::signing),
+                Errand::Sign { signing, until } => {
+                    self.sign(key, signing, until).map_err(KeeperError::signing)
+                }
                 Errand::Send { call, until } => {
                     let answer = self.runtime.send(call.request(), until);
                     refreshed = Some(self.with(key, |errands, now| errands.answered(call, answer, now)));
@@ -273,12 +276,15 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
         self.log(key, &mut refreshed);
     }
 
-    fn sign(&self, key: &str, mut signing: Signing) -> Result<(), SignerError> {
+    fn sign(&self, key: &str, mut signing: Signing, until: SystemTime) -> Result<(), SignerError> {
         while let Some(unsigned) = signing.next() {
             let signature = self.runtime.sign(unsigned)?;
+            if (self.now)() > until {
+                return Err(NO_SIGNATURE.into());
+            }
             signing.signed(&signature)?;
         }
-        Ok(self.with(key, |errands, now| errands.signed(signing, now))?)
+        Ok(self.with(key, |errands, _| errands.signed(signing))?)
     }
 
     fn log(&self, key: &str, refreshed: &mut Option<Refreshed>) {

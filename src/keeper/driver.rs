@@ -13,7 +13,7 @@ use crate::keeper::errands::{Errand, Errands, Refreshed, after};
 use crate::keeper::error::KeeperError;
 use crate::keeper::jobs::{Jobs, race, unless_it_panics};
 use crate::keeper::shared::Shared;
-use crate::keeper::{Runtime, Store};
+use crate::keeper::{NO_SIGNATURE, Runtime, Store};
 
 /// Carries out the errands of a [`Keeper`](crate::keeper::Keeper): spawn [`run`](Self::run) once.
 #[must_use = "spawn `run`: without it no token is refreshed or saved"]
@@ -120,10 +120,10 @@ impl<S: Store, R: Runtime> Driver<S, R> {
             match errand {
                 Errand::Sign { signing, until } => {
                     let signed = self.meanwhile(key, async { Some(self.sign(signing).await) }, until).await;
-                    let late = || Err("no signature came in time".into());
+                    let late = || Err(NO_SIGNATURE.into());
                     let signing = signed.unwrap_or_else(late).map_err(KeeperError::signing)?;
                     self.shared
-                        .with(key, |errands, now| errands.signed(signing, now))
+                        .with(key, |errands, _| errands.signed(signing))
                         .map_err(KeeperError::Misuse)?;
                 }
                 Errand::Send { call, until } => {

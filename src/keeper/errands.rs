@@ -32,7 +32,8 @@ pub enum Errand {
     Sign {
         /// What to sign.
         signing: Signing,
-        /// The time until which the signatures may arrive. After that, report nothing.
+        /// The time until which the signatures may arrive, ten seconds from now. After that, report nothing:
+        /// a server refuses what was signed for an earlier time.
         until: SystemTime,
     },
     /// Send the request, then call [`Errands::answered`].
@@ -139,11 +140,11 @@ pub struct Errands {
     waiting_since: Option<SystemTime>,
     /// True if a request has ended since then.
     has_sent: bool,
-    /// The signatures of the next request, if a key of the client signs elsewhere.
+    /// The signatures of the next request, if a client has keys.
     signed: Option<Box<Signed>>,
 }
 
-/// A client with the signatures for one request, and the time at which they arrived.
+/// A client with the signatures for one request, and the time that is in them.
 struct Signed {
     client: Client,
     at: SystemTime,
@@ -194,6 +195,7 @@ impl Errands {
         }
         let (is_outdated, deadline) = (self.is_outdated(now), self.deadline(now));
         let lacks_signatures = self.lacks_signatures(now);
+        let has_just_read = self.has_read_within(READ_AGAIN_AFTER, now);
         let Some(session) = &mut self.session else {
             return self.after_a_look(KeeperError::SignIn(Reason::NotSignedIn), now);
         };
@@ -206,14 +208,18 @@ impl Errands {
                 Some(token) => Errand::Token(token),
                 None => self.not_now(now, WaitReason::Pause),
             },
+            // While a key does not sign, the tokens of another holder are worth more than another try.
+            (Step::Save(save), ..) if save.claims && lacks_signatures && !has_just_read => Errand::Load,
             // A claim would keep the other holders from a refresh while a key does not sign.
-            (Step::Save(save), ..) if save.claims && lacks_signatures && !is_outdated => self.sign(now),
+            (Step::Save(save), ..) if save.claims && lacks_signatures => {
+                self.sign(now).unwrap_or_else(|| self.errand(now))
+            }
             // A claim and a first sign-in need a fresh load. Everything else is known to this holder only,
             // and is saved at once.
             (Step::Save(save), ..) if !((save.claims || is_first_save) && is_outdated) => Errand::Swap(save),
             // The store was slow, so that the signatures are too old.
             (Step::Send { .. }, ..) if lacks_signatures && is_outdated => Errand::Load,
-            (Step::Send { .. }, ..) if lacks_signatures => self.sign(now),
+            (Step::Send { .. }, ..) if lacks_signatures => self.sign(now).unwrap_or_else(|| self.errand(now)),
             (Step::Send { until }, ..) => {
                 let signed = self.signed.take();
                 let client = signed.as_deref().map_or(&*self.client, |signed| &signed.client);
@@ -242,20 +248,27 @@ impl Errands {
         }
     }
 
-    /// Returns whether the next request needs signatures that are made elsewhere, and that are not there or
-    /// too old.
+    /// Returns whether the next request needs signatures that are not there or too old.
     fn lacks_signatures(&self, now: SystemTime) -> bool {
         let is_fresh =
             |signed: &Signed| now.duration_since(signed.at).is_ok_and(|age| age < SIGN_AGAIN_AFTER);
-        self.client.lacks_signatures() && !self.signed.as_deref().is_some_and(is_fresh)
+        self.client.signs() && !self.signed.as_deref().is_some_and(is_fresh)
     }
 
-    fn sign(&mut self, now: SystemTime) -> Errand {
+    /// Makes the signatures of the keys in this process. Returns the errand of the others, or a failure.
+    fn sign(&mut self, now: SystemTime) -> Option<Errand> {
         self.signed = None;
-        match self.client.signing(now) {
-            Ok(signing) => Errand::Sign { signing, until: after(now, self.policy.max_request()) },
-            Err(error) => Errand::NoToken(KeeperError::Misuse(error)),
+        let mut signing = match self.client.unsigned(now) {
+            Ok(signing) => signing,
+            Err(error) => return Some(Errand::NoToken(KeeperError::Misuse(error))),
+        };
+        if let Err(error) = signing.sign_here() {
+            return Some(Errand::NoToken(KeeperError::signing(error)));
         }
+        if signing.next().is_some() {
+            return Some(Errand::Sign { signing, until: after(now, SIGN_WITHIN) });
+        }
+        self.signed(signing).err().map(|error| Errand::NoToken(KeeperError::Misuse(error)))
     }
 
     /// Waits for a pause or another holder, and loads after each sleep.
@@ -370,8 +383,7 @@ impl Errands {
     /// ```
     /// use oauth2_proto::jose::SignerError;
     /// use oauth2_proto::keeper::Errands;
-    /// use oauth2_proto::{Error, client_auth::Signing};
-    /// use std::time::SystemTime;
+    /// use oauth2_proto::client_auth::Signing;
     ///
     /// fn sign(
     ///     errands: &mut Errands,
@@ -382,15 +394,16 @@ impl Errands {
     ///         let signature = key(unsigned.message())?;
     ///         signing.signed(&signature)?;
     ///     }
-    ///     Ok(errands.signed(signing, SystemTime::now())?)
+    ///     Ok(errands.signed(signing)?)
     /// }
     /// ```
     ///
     /// # Errors
     ///
     /// Misuse: a signature is missing.
-    pub fn signed(&mut self, signing: Signing, now: SystemTime) -> Result<(), Error> {
-        self.signed = Some(Box::new(Signed { client: signing.client()?, at: now }));
+    pub fn signed(&mut self, signing: Signing) -> Result<(), Error> {
+        let at = signing.at();
+        self.signed = Some(Box::new(Signed { client: signing.client()?, at }));
         Ok(())
     }
 
@@ -642,8 +655,12 @@ const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// The time to the first load that looks for another holder's outcome.
 const FIRST_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The age at which signatures are made anew. A server compares the time in them with its clock.
-const SIGN_AGAIN_AFTER: Duration = Duration::from_secs(10);
+/// The time that a service has for the signatures of one request.
+const SIGN_WITHIN: Duration = Duration::from_secs(10);
+
+/// The age at which signatures are made anew: a server compares the time in them with its clock. It leaves the
+/// store as much time for the claim as [`SIGN_WITHIN`] leaves the service.
+const SIGN_AGAIN_AFTER: Duration = Duration::from_secs(20);
 
 /// What a store does wrong that refuses a save again and again.
 const HIDDEN: &str = "the store refuses to save and shows nothing newer; test the store by its contract";

@@ -38,7 +38,7 @@ impl Client {
         now: SystemTime,
     ) -> Result<LogoutToken, Error> {
         verification.check_front_channel("a logout token")?;
-        let jwt = Jwt::read(&logout_token(body)?, verification)?;
+        let jwt = Jwt::read(&logout_token(body)?, self, verification)?;
         check_algorithm(&jwt, self)?;
         if !matches!(jwt.typ().as_deref(), None | Some("jwt" | "logout+jwt")) {
             return Err(wrong("typ", "is that of another kind of token"));

@@ -143,8 +143,9 @@ impl IdToken {
         verification: &Verification<'_>,
         now: SystemTime,
     ) -> Result<Self, Error> {
-        let jwt = Jwt::read(token.expose(), verification)?;
+        let jwt = Jwt::read(token.expose(), client, verification)?;
         check_algorithm(&jwt, client)?;
+        jwt.check_typ(&["id_token+jwt"])?;
         let (members, others) = jwt.claims(NAMES)?;
         let [iss, sub, aud, exp, iat, nbf, nonce, azp, auth_time, acr, amr, at_hash, sid] = members;
         let clock = verification.clock(now);
@@ -162,8 +163,17 @@ impl IdToken {
         if let Some(max_age) = against.max_age {
             let earliest = clock.now.saturating_sub(clock.skew).saturating_sub(max_age);
             match authenticated_at {
-                Some(time) if time.0 >= earliest => {}
-                Some(_) => return Err(wrong("auth_time", "is longer ago than max_age allows")),
+                Some(time) if time.0 < earliest => {
+                    return Err(wrong("auth_time", "is longer ago than max_age allows"));
+                }
+                // One in milliseconds would allow any age.
+                Some(time) if time.0 > clock.now.saturating_add(clock.skew) => {
+                    return Err(wrong(
+                        "auth_time",
+                        "is in the future, so it does not tell how long ago it is",
+                    ));
+                }
+                Some(_) => {}
                 None => return Err(wrong("auth_time", "is missing, and max_age was sent")),
             }
         }

@@ -13,36 +13,35 @@ use crate::client_auth::authorization_header;
 use crate::error::{Error, Refusal};
 use crate::jose::claims::{self, required, wrong};
 use crate::jose::{Jwt, Verification};
+use crate::oidc::id_token::IdToken;
+use crate::text::foreign::ForeignAddress;
 use crate::text::json::{Extras, Member};
 use crate::text::secret::{Secret, same};
 use crate::token::{check_token, reader};
 
 impl Client {
     /// Asks for claims about the user who signed in (OpenID Connect Core §5.3.1), by the access token of that
-    /// sign-in or of a later refresh. An answer about another user than `subject` is refused.
-    ///
-    /// `subject` is the [`subject`](crate::oidc::IdToken::subject) of the checked ID token, which you store
-    /// with the user.
+    /// sign-in or of a later refresh.
     ///
     /// ```
-    /// use oauth2_proto::oidc::UserInfo;
-    /// use oauth2_proto::{Client, Error, Request, Response, Secret};
+    /// use oauth2_proto::oidc::{IdToken, UserInfo};
+    /// use oauth2_proto::{Client, Error, Request, Response, TokenResponse};
     /// use std::time::SystemTime;
     ///
     /// fn email(
     ///     client: &Client,
-    ///     access_token: &Secret,
-    ///     subject: &str,
+    ///     tokens: &TokenResponse,
+    ///     id_token: &IdToken,
     ///     send: impl Fn(&Request) -> Response<'static>,
     ///     now: SystemTime,
     /// ) -> Result<Option<String>, Error> {
-    ///     let call = client.userinfo(access_token, subject).start(now)?;
+    ///     let call = client.userinfo(tokens.access_token(), id_token).start(now)?;
     ///     let user: UserInfo = call.read(send(call.request()))?;
     ///     Ok(user.claim("email").and_then(|email| email.as_str()).map(str::to_owned))
     /// }
     /// ```
-    pub fn userinfo<'a>(&'a self, access_token: &'a Secret, subject: &'a str) -> UserInfoRequest<'a> {
-        UserInfoRequest { client: self, access_token, subject }
+    pub fn userinfo<'a>(&'a self, access_token: &'a Secret, id_token: &'a IdToken) -> UserInfoRequest<'a> {
+        UserInfoRequest { client: self, access_token, id_token }
     }
 }
 
@@ -51,7 +50,7 @@ impl Client {
 pub struct UserInfoRequest<'a> {
     client: &'a Client,
     access_token: &'a Secret,
-    subject: &'a str,
+    id_token: &'a IdToken,
 }
 
 impl UserInfoRequest<'_> {
@@ -60,20 +59,41 @@ impl UserInfoRequest<'_> {
     ///
     /// # Errors
     ///
-    /// Misuse: the server has no UserInfo endpoint, the access token is empty or holds control characters, or
-    /// the client's key for proofs of possession signs elsewhere: then make the request by
+    /// Misuse: the ID token is of another server or client than this one, the server has no UserInfo endpoint,
+    /// the access token is empty or holds control characters, or the client's key for proofs of possession
+    /// signs elsewhere: then make the request by
     /// [`ProtectedApi::bound_request`](crate::challenge::ProtectedApi::bound_request).
     pub fn start(self, now: SystemTime) -> Result<Call<UserInfo>, Error> {
         let server = &self.client.server;
         let endpoint = self.client.endpoint(&server.userinfo_endpoint, "userinfo endpoint")?;
         check_token("access token", self.access_token.expose())?;
+        self.check_is_of_client()?;
         let scheme = if self.client.dpop.is_some() { "DPoP" } else { "Bearer" };
         let authorization = Arc::new(authorization_header(scheme, self.access_token));
         let mut request = Request::without_body("GET", endpoint.to_shared(), Some(authorization));
         request.set_dpop(self.client.dpop.as_ref());
         self.client.prove(&mut request, now)?;
-        let subject = Secret::new(self.subject);
+        let subject = Secret::new(self.id_token.subject());
         Ok(Call::new(request, UserInfoContext { client: self.client.clone(), subject }))
+    }
+}
+
+impl UserInfoRequest<'_> {
+    /// Refuses an ID token of another client: its server must not get the access token, and a subject says who
+    /// it is together with its issuer only (OpenID Connect Core §5.7).
+    fn check_is_of_client(&self) -> Result<(), Error> {
+        let issuer = claims::expected_issuer(self.client)?;
+        let is_ours = self.id_token.issuer() == issuer
+            && self.id_token.audience().iter().any(|name| name == self.client.client_id());
+        match is_ours {
+            true => Ok(()),
+            false => Err(Error::misuse(format!(
+                "the ID token is of the server {} or of another client, and this client is of {}; ask the client \
+                 that the user signed in with",
+                ForeignAddress(self.id_token.issuer()),
+                ForeignAddress(issuer)
+            ))),
+        }
     }
 }
 
@@ -139,7 +159,10 @@ impl UserInfoContext {
     ) -> Result<UserInfo, Error> {
         self.check_success(response)?;
         let token = std::str::from_utf8(response.body()).unwrap_or_default().trim_ascii();
-        let jwt = Jwt::read(token, verification)?;
+        let jwt = Jwt::read(token, &self.client, verification)?;
+        jwt.check_typ(&[])?;
+        let (listed, algorithm) = ("userinfo_signing_alg_values_supported", jwt.algorithm_name());
+        self.client.server.check_signed_by("algorithms of UserInfo answers", listed, algorithm)?;
         let (members, claims) = jwt.claims(&["sub", "iss", "aud", "exp", "iat", "nbf"])?;
         let [sub, iss, aud, exp, iat, nbf] = members;
         let clock = verification.clock(now);

@@ -2,7 +2,8 @@
 //! and a server that rotates refresh tokens and ends an authorization when one is used twice.
 //!
 //! Messages are delayed, lost and doubled; holders crash, or live for seconds only; clocks jump; the store
-//! loses its last write; users sign in and out on any holder; the server fails for ever. [`World::check`]
+//! loses its last write; users sign in and out on any holder; the server fails for ever, or wants nonces; or
+//! the tokens are the client's own. [`World::check`]
 //! looks at the guarantees that hold in every state, and [`World::settles`] at those that hold after a while.
 //! `search.rs` visits every state of small worlds, `histories.rs` plays histories by chance.
 
@@ -65,7 +66,7 @@ struct Holder {
 impl World {
     /// Makes a world of holders whose clocks are so far ahead, with tokens that want to be replaced.
     fn new(offsets: &[i64], budget: Budget) -> Self {
-        let mut session = Session::new(tokens(1), policy(), time(0));
+        let mut session = Session::new(tokens(1, budget.own_tokens), policy(), time(0));
         let Step::Save(save) = session.poll(time(0)) else { panic!("new tokens are saved first") };
         let holder = |ahead: &i64| Holder {
             ahead: *ahead,
@@ -80,7 +81,7 @@ impl World {
         Self {
             now: REFRESH_AFTER,
             holders: offsets.iter().map(holder).collect(),
-            server: Server::new(save.snapshot.0.signed_in_at),
+            server: Server::new(save.snapshot.0.signed_in_at, budget.own_tokens),
             store: Store::new((*save.snapshot.0).clone()),
             budget,
             jumped: false,
@@ -206,7 +207,7 @@ fn with_client<T>(f: impl FnOnce(&Client) -> T) -> T {
     thread_local! {
         static CLIENT: Client = {
             let server = AuthorizationServer::new("https://as.example/authorize", "https://as.example/token");
-            Client::new(server.unwrap(), "fake-client", ClientAuth::none()).unwrap()
+            Client::new(server.unwrap(), "fake-client", ClientAuth::basic("fake-secret")).unwrap()
         };
     }
     CLIENT.with(f)
@@ -221,23 +222,31 @@ fn key() -> DpopKey {
     DpopKey::new(key.unwrap())
 }
 
-fn call(attempt: Attempt, serial: u32) -> Call<SessionRefresh> {
+/// Makes the request for what comes after these tokens.
+fn call(attempt: Attempt, serial: u32, own_tokens: bool) -> Call<SessionRefresh> {
     let token = Secret::new(format!("r{serial}"));
-    with_client(|client| {
-        let request = client.refresh(&token);
-        request
-            .start_as(SystemTime::UNIX_EPOCH, |context| SessionContext {
-                sent: Sent::Refresh(context),
-                attempt,
-            })
-            .unwrap()
-    })
+    let now = SystemTime::UNIX_EPOCH;
+    let call = with_client(|client| match own_tokens {
+        true => {
+            let sent = |context| SessionContext { sent: Sent::ClientCredentials(context), attempt };
+            client.client_credentials().start_as(now, sent)
+        }
+        false => {
+            let sent = |context| SessionContext { sent: Sent::Refresh(context), attempt };
+            client.refresh(&token).start_as(now, sent)
+        }
+    });
+    call.unwrap()
 }
 
-fn tokens(serial: u32) -> TokenResponse {
-    let call =
-        with_client(|client| client.refresh(&Secret::new("r0")).start(SystemTime::UNIX_EPOCH).unwrap());
-    call.read(Response::new(200, NO_HEADERS, body(serial).as_bytes())).unwrap()
+fn tokens(serial: u32, own_tokens: bool) -> TokenResponse {
+    let (body, now) = (body(serial), SystemTime::UNIX_EPOCH);
+    let response = Response::new(200, NO_HEADERS, body.as_bytes());
+    let tokens = with_client(|client| match own_tokens {
+        true => client.client_credentials().start(now).unwrap().read(response),
+        false => client.refresh(&Secret::new("r0")).start(now).unwrap().read(response),
+    });
+    tokens.unwrap()
 }
 
 fn body(serial: u32) -> String {

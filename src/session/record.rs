@@ -380,14 +380,33 @@ impl Record {
     }
 
     /// Returns the record with this client as the one that the tokens were issued to. Its key takes the place
-    /// of another one: the access token is of no use then, so a refresh is due at once.
+    /// of another one: the access token is of no use then, so a refresh is due at once. The refresh token of a
+    /// client without credentials works with its key only (RFC 9449 §5), so that it counts as refused.
     pub(crate) fn moved_to(&self, holder: &Holder) -> Self {
         let mut moved = Self { issued_to: holder.issued_to, ..self.clone() };
         if !self.is_bound_to(holder) {
-            moved.bind_to(holder.bound_to);
-            moved.validity = Validity::Never;
+            moved.bind_anew(holder.bound_to);
+            let has_refresh_token = moved.source.refresh_token().is_some();
+            if holder.is_public && has_refresh_token && moved.state != State::Ended {
+                moved.state = State::Refused;
+            }
         }
         moved
+    }
+
+    /// Returns the outcome of a refresh that was under way when another holder moved the tokens to its client,
+    /// whose key takes the place of ours.
+    fn moved_with(self, stored: &Self) -> Self {
+        let mut moved = Self { issued_to: stored.issued_to, ..self };
+        if stored.terms.bound_to.is_some_and(|key| moved.terms.bound_to.is_some_and(|ours| ours != key)) {
+            moved.bind_anew(stored.terms.bound_to);
+        }
+        moved
+    }
+
+    fn bind_anew(&mut self, key: Option<[u8; 32]>) {
+        self.bind_to(key);
+        self.validity = Validity::Never;
     }
 
     fn set_refresh_token(&mut self, refresh_token: Option<Secret>, expires_at: Option<u64>) {
@@ -457,7 +476,7 @@ impl Record {
         }
         let is_later = self.generation > stored.generation;
         // Within one sign-in the clients differ only if the stored record was rebound to another one.
-        let this = Self { issued_to: stored.issued_to, ..self };
+        let this = self.moved_with(stored);
         match (this.state == State::Ended, stored.state == State::Ended) {
             (true, true) if !is_later => None,
             (true, _) if is_later || this.generation == stored.generation => Some(this),

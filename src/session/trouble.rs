@@ -56,12 +56,13 @@ pub enum TroubleKind {
     /// A page answered, or nothing is at this address: a gateway is in trouble, or the token endpoint has
     /// moved. The session tries again.
     NotTheServer,
-    /// The server rejected the client (`invalid_client`): the secret or the registration is wrong. The
-    /// session tries again slowly and never gives up. Only an operator can fix it.
+    /// The server rejected the client (`invalid_client`) or its proof of possession (`invalid_dpop_proof`): the
+    /// secret, a key, the clock or the registration is wrong. The session tries again slowly and never gives
+    /// up. Only an operator can fix it.
     ClientRejected,
     /// The server refused without naming the cause. The authorization is most likely dead. After a few tries
     /// the session gives up and asks the user to sign in again. With client credentials, every refusal except
-    /// `invalid_client` is of this kind, and an operator must fix the registration.
+    /// those of the client is of this kind, and an operator must fix the registration.
     UnclearRefusal,
     /// The server refused the refresh token for good. The user must sign in again.
     Refused,
@@ -124,7 +125,7 @@ impl fmt::Display for Trouble {
                 "a page or nothing answered; check the gateway and the token endpoint's address"
             }
             TroubleKind::ClientRejected => {
-                "the server rejected the client; check the client's secret and registration"
+                "the server rejected the client; check the client's secret or key, its clock and its registration"
             }
             TroubleKind::UnclearRefusal => "the server refused without naming the cause",
             TroubleKind::Refused => "the server refused the refresh token",
@@ -169,9 +170,13 @@ impl<'a> Failure<'a> {
         let kind = match (error.advice(), error.kind(), error.status(), shape) {
             (Advice::RetryLater, ..) | (_, _, Some(300..=399), _) => TroubleKind::Unavailable,
             (Advice::Reauthorize, ..) => TroubleKind::Refused,
-            (_, ErrorKind::Refused, ..) if error.code() == Some("invalid_client") => {
+            (_, ErrorKind::Refused, ..)
+                if matches!(error.code(), Some("invalid_client" | "invalid_dpop_proof")) =>
+            {
                 TroubleKind::ClientRejected
             }
+            // Something between the server and this holder has removed the nonce.
+            (_, ErrorKind::Refused, ..) if error.code() == Some("use_dpop_nonce") => TroubleKind::Unavailable,
             // A gateway says so of a missing route, in JSON too.
             (_, _, Some(404 | 405 | 406 | 410 | 415), _) if !error.code().is_some_and(is_oauth_code) => {
                 TroubleKind::NotTheServer

@@ -9,8 +9,8 @@ use oauth2_proto::error::ErrorKind;
 use oauth2_proto::jose::{Algorithm, KeySet, PublicKey, Verification, Verifier};
 use oauth2_proto::oidc::PendingAuthentication;
 use oauth2_proto::{
-    Advice, AuthorizationServer, Call, Callback, Client, ClientAuth, Error, PendingAuthorization, Secret,
-    TokenResponse,
+    Advice, AuthorizationServer, Call, Callback, Client, ClientAuth, Error, PendingAuthorization, Response,
+    Secret, TokenResponse,
 };
 use serde_json::{Value, json};
 
@@ -249,6 +249,41 @@ fn what_was_asked_for_is_remembered_over_the_store() {
     stored["version"] = json!(1);
     stored.as_object_mut().unwrap().remove("signed_response");
     assert_eq!(serde_json::to_value(&plain).unwrap(), stored);
+}
+
+/// No single change to what is stored makes an authorization take a response without a signature.
+#[test]
+fn a_stored_authorization_is_not_downgraded_by_one_change() {
+    let client = client_of(issuing_server());
+    let (_, pending) = start(&client);
+    let stored = serde_json::to_value(&pending).unwrap();
+    let text = stored.to_string();
+    let without = |name: &str| {
+        let mut stored = stored.clone();
+        stored.as_object_mut().unwrap().remove(name);
+        stored.to_string()
+    };
+    let with = |name: &str, value: Value| {
+        let mut stored = stored.clone();
+        stored[name] = value;
+        stored.to_string()
+    };
+    assert!(serde_json::from_str::<PendingAuthorization>(&text).is_ok());
+    for changed in [
+        without("signed_response"),
+        with("signed_response", json!(false)),
+        with("signed_response", Value::Null),
+        with("signed_response", json!("false")),
+        with("signed_response", json!(0)),
+        without("version"),
+        with("version", json!(0)),
+        with("version", json!(1)),
+        with("version", json!(3)),
+        text.replacen('{', r#"{"signed_response":false,"#, 1),
+        text.replacen('{', r#"{"version":1,"#, 1),
+    ] {
+        assert!(serde_json::from_str::<PendingAuthorization>(&changed).is_err(), "{changed}");
+    }
 }
 
 #[test]
@@ -511,6 +546,44 @@ fn an_id_token_is_no_signed_response() {
     );
 }
 
+/// RFC 8725 §3.11: the type of a token says what it is, whatever claims somebody brought into it.
+#[test]
+fn a_token_of_another_kind_is_no_signed_response() {
+    let client = client_of(issuing_server());
+    let (_, pending) = start(&client);
+    let with = |typ: &str| {
+        let token = token(&json!({"alg": "RS256", "kid": "fake", "typ": typ}), &claims(&pending));
+        format!("response={token}")
+    };
+    let others = ["at+jwt", "application/at+JWT", "logout+jwt", "secevent+jwt", "id_token+jwt", "dpop+jwt"];
+    let forged = others.map(|typ| (with(typ), ErrorKind::Suspect, "typ"));
+    only_the_real_response_is_taken(&client, forged);
+    for typ in ["JWT", "jwt", "oauth-authz-resp+jwt"] {
+        let (_, mut pending) = start(&client);
+        assert!(receive(&client, &mut pending, with(typ).as_str()).is_ok(), "{typ}");
+    }
+}
+
+/// RFC 9700 §4.4: the keys of one server sign no response of another one.
+#[test]
+fn the_keys_of_another_server_sign_no_response() {
+    let fetched = |issuer: &str| {
+        let server = server().issuer(issuer).unwrap().jwks_uri("https://as.example/keys").unwrap();
+        let set = serde_json::to_string(&keys()).unwrap();
+        let call = client_of(server).fetch_keys(now()).unwrap();
+        call.read(Response::new(200, [("content-type", "application/json")], set.as_bytes())).unwrap()
+    };
+    let client = client_of(issuing_server());
+    let (_, mut pending) = start(&client);
+    let real = response(&claims(&pending));
+    let (evil, honest) = (fetched("https://evil.example"), fetched(ISSUER));
+    let mut receive = |keys: &KeySet| {
+        pending.receive_signed(&client, real.as_str(), &Verification::by(keys, &SIGNATURE), now())
+    };
+    assert_eq!(receive(&evil).unwrap_err().kind(), ErrorKind::Misuse);
+    assert!(receive(&honest).is_ok());
+}
+
 /// RFC 7518 §3.2: a client that is registered for `HS256` checks with its secret.
 #[test]
 fn a_response_may_be_signed_with_the_client_secret() {
@@ -551,7 +624,7 @@ fn a_sign_in_takes_the_signed_response_that_it_asked_for() {
 /// The server signs with a key that it made after the keys were fetched.
 #[test]
 fn new_keys_are_fetched_and_the_same_callback_is_received_again() {
-    let client = client_of(issuing_server());
+    let client = client_of(issuing_server().jwks_uri("https://as.example/keys").unwrap());
     let (_, mut pending) = start(&client);
     let old = json!({"keys": [{"kty": "OKP", "kid": "fake-old", "crv": "Ed25519",
         "x": URL_SAFE_NO_PAD.encode([1; 32])}]});
@@ -561,7 +634,7 @@ fn new_keys_are_fetched_and_the_same_callback_is_received_again() {
     let verification = Verification::by(&old, &SIGNATURE);
     let error = pending.receive_signed(&client, callback.as_str(), &verification, at).unwrap_err();
     assert_eq!((error.reason(), error.advice()), (Some("kid"), Advice::KeepWaiting));
-    assert!(old.needs_new_keys(&error, at));
+    assert!(old.fetch_again(&error, &client, at).unwrap().is_some());
     let new = keys();
     assert!(
         pending.receive_signed(&client, callback.as_str(), &Verification::by(&new, &SIGNATURE), at).is_ok()

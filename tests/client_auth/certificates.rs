@@ -1,7 +1,9 @@
 //! Clients whose TLS connections present a certificate (RFC 8705).
 
 use oauth2_proto::error::ErrorKind;
-use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Secret};
+use oauth2_proto::{
+    AuthorizationServer, Client, ClientAuth, RefreshPolicy, Secret, Session, Step, TokenResponse,
+};
 use serde_json::{Value, json};
 
 use crate::keys::{assertion, client, local_key, parameter, server};
@@ -198,3 +200,37 @@ fn a_document_with_other_things_in_place_of_aliases_is_broken() {
         assert_eq!(read.is_ok(), is_sound, "{aliases}");
     }
 }
+
+/// The attack: a process whose configuration lacks the certificate. It would use up refresh tokens that the
+/// server binds to the certificate (RFC 8705 §4 and §7.1).
+#[test]
+fn rfc8705_section_4_tokens_of_a_client_with_a_certificate_are_not_refreshed_without_it() {
+    let plain = Client::new(server(), "fake-client", ClientAuth::none()).unwrap();
+    let with_certificate = plain.clone().presents_certificate().unwrap();
+    let error = operations::session(&with_certificate).send(&plain, later(600)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Misuse);
+    let mut stored = operations::session(&with_certificate);
+    assert!(stored.send(&with_certificate, later(600)).unwrap().is_some());
+
+    let restore = |client: &Client, by: &Client| {
+        let tokens = TokenResponse::for_test(client, TOKENS).unwrap();
+        let mut session = Session::new(tokens, RefreshPolicy::default(), now());
+        let Step::Save(save) = session.poll(now()) else { panic!("the tokens are saved first") };
+        Session::restore(by, save.snapshot().clone(), RefreshPolicy::default(), now())
+    };
+    let tls = Client::new(server(), "fake-client", ClientAuth::tls_client_auth()).unwrap();
+    assert!(restore(&with_certificate, &plain).is_err());
+    assert!(restore(&tls, &client(ClientAuth::basic("fake-secret"))).is_err());
+    assert!(
+        restore(&with_certificate, &with_certificate).is_ok() && restore(&tls, &with_certificate).is_ok()
+    );
+    // A client that gets a certificate keeps its tokens, which the next refresh binds.
+    assert!(restore(&plain, &with_certificate).is_ok());
+    assert!(restore(&client(ClientAuth::basic("fake-secret")), &tls).is_ok());
+    // Not so where requests go to another address then.
+    let elsewhere = Client::new(with_aliases(), "fake-client", ClientAuth::tls_client_auth()).unwrap();
+    assert!(restore(&plain, &elsewhere).is_err());
+}
+
+const TOKENS: &str =
+    r#"{"access_token":"fake","token_type":"Bearer","expires_in":600,"refresh_token":"fake-refresh"}"#;

@@ -4,9 +4,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oauth2_proto::dpop::DpopKey;
 use oauth2_proto::error::ErrorKind;
-use oauth2_proto::{Client, ClientAuth, Error, Secret};
+use oauth2_proto::{Call, Client, ClientAuth, Error, Secret, call::Reply};
 
-use crate::keys::{ISSUER, assertion, client, local_key, parameter, remote_key};
+use crate::keys::{ISSUER, assertion, client, local_key, parameter, remote_key, server};
 use crate::operations;
 use crate::support::{self, later, now};
 
@@ -134,6 +134,58 @@ fn a_call_is_renewed_with_signatures_that_were_made_elsewhere() {
     assert_ne!(call.request().body(), before);
     assert_ne!(call.request().header("dpop").unwrap(), proof);
     assert_eq!(call.request().headers().filter(|(name, _)| *name == "dpop").count(), 1);
+}
+
+/// A key here and one elsewhere: without the signature of the latter, the call stays byte for byte.
+#[test]
+fn a_renewal_that_lacks_a_signature_changes_nothing() {
+    let client = client(ClientAuth::private_key_jwt(local_key())).dpop(DpopKey::new(remote_key()));
+    let mut call = signed(&client).client_credentials().start(now()).unwrap();
+    let (body, proof) = (call.request().body().to_owned(), call.request().header("dpop").unwrap().to_owned());
+    misuse(call.renew(&client, later(1)), "call Client::signing");
+    assert_eq!((call.request().body(), call.request().header("dpop")), (body.as_str(), Some(proof.as_str())));
+}
+
+/// The attack: a new key, or a new address, for a client whose proof is signed already. The proof of the old
+/// key would bind tokens that the client takes for the new key's.
+#[test]
+fn what_was_signed_for_another_key_or_address_is_not_sent() {
+    let remote = || DpopKey::new(remote_key());
+    let bound = signed(&remote_client().dpop(remote()));
+    misuse(bound.clone().dpop(remote()).client_credentials().start(now()), "call Client::signing");
+    misuse(signed(&remote_client()).dpop(remote()).client_credentials().start(now()), "call Client::signing");
+    // A key that signs here signs again.
+    let local = signed(&remote_client().dpop(remote())).dpop(DpopKey::new(local_key()));
+    misuse(local.client_credentials().start(now()), "call Client::signing");
+    let basic = client(ClientAuth::basic("fake-secret")).dpop(remote());
+    let call = signed(&basic).dpop(DpopKey::new(local_key())).client_credentials().start(now()).unwrap();
+    assert!(call.request().header("dpop").is_some());
+
+    let server = server().mtls_endpoint_alias("token_endpoint", "https://mtls.as.example/token").unwrap();
+    let client = Client::new(server, "fake-client", ClientAuth::none()).unwrap().dpop(remote());
+    let moved = signed(&client).presents_certificate().unwrap();
+    misuse(moved.refresh(&Secret::new("fake-token")).start(now()), "call Client::signing");
+    // Nor is a proof that was signed for the token endpoint a proof for another request.
+    let mut call = signed(&client).refresh(&Secret::new("fake-token")).start(now()).unwrap();
+    call.request_mut().set_method("PUT");
+    misuse(call.renew(&signed(&client), now()), "for a request to the token endpoint");
+}
+
+/// A call with an assertion is renewed by a client that makes one; a call without signatures by anybody.
+#[test]
+fn a_renewal_leaves_no_old_assertion_and_touches_no_unsigned_call() {
+    let with_key = client(ClientAuth::private_key_jwt(local_key()));
+    let with_secret = client(ClientAuth::basic("fake-secret"));
+    let mut call = with_key.client_credentials().start(now()).unwrap();
+    misuse(call.renew(&with_secret, later(1)), "another client made this call");
+    let mut call = with_secret.client_credentials().start(now()).unwrap();
+    call.request_mut().set_url("https://proxy.example/token");
+    call.renew(&with_key, later(1)).unwrap();
+    assert!(assertion_free(&call));
+}
+
+fn assertion_free<R: Reply>(call: &Call<R>) -> bool {
+    parameter(call.request(), "client_assertion").is_none()
 }
 
 /// A callback, a claim and a turn to poll are worth more than a signature.

@@ -145,6 +145,9 @@ fn a_document_from_elsewhere_leads_to_no_service_of_this_machine() {
             "pushed_authorization_request_endpoint",
             "registration_endpoint",
             "revocation_endpoint",
+            "jwks_uri",
+            "userinfo_endpoint",
+            "end_session_endpoint",
         ] {
             let mut hostile = document(EVIL);
             hostile[endpoint] = format!("{home}/admin").into();
@@ -162,6 +165,7 @@ fn a_document_from_elsewhere_leads_to_no_service_of_this_machine() {
         "introspection_endpoint",
         "device_authorization_endpoint",
         "pushed_authorization_request_endpoint",
+        "userinfo_endpoint",
     ] {
         let mut hostile = document(EVIL);
         hostile["mtls_endpoint_aliases"] = json!({ alias: "https://127.0.0.1:8443/admin" });

@@ -138,16 +138,107 @@ fn a_nonce_that_comes_too_late_to_send_is_for_the_next_attempt() {
     assert_eq!(proof(&call).nonce(), Some("fake-nonce-1"));
 }
 
+/// A session that fails so many times by the same answer, and waits for the end of each pause.
+#[track_caller]
+fn fails(session: &mut Session, client: &Client, store: &mut Store, answer: &Response<'_>, times: u32) {
+    let mut time = DUE;
+    for failures in 1..=times {
+        save(session, store, time);
+        let call = send(session, client, time);
+        session.received(call, answer.clone(), later(time)).unwrap_err();
+        assert_eq!(session.trouble().unwrap().failures(), failures);
+        save(session, store, time);
+        let Step::Wait { until, reason: WaitReason::Pause } = session.poll(later(time)) else {
+            panic!("no pause after {failures} failures: {session:?}")
+        };
+        time = until.duration_since(now()).unwrap().as_secs() + 1;
+    }
+}
+
+/// A gateway that removes the header of the nonce. A new sign-in would fail in the same way, and the next nonce
+/// may come with any answer.
 #[test]
-fn a_demand_without_a_nonce_is_a_refusal_without_a_cause() {
+fn a_demand_without_a_nonce_is_the_servers_trouble() {
     let client = client(&some_key());
+    for nonce in [None, Some(("DPoP-Nonce", "a\"b"))] {
+        let mut store = Store::default();
+        let mut session = signed_in(&client, &mut store);
+        let answer = Response::new(400, nonce, br#"{"error":"use_dpop_nonce"}"#);
+        fails(&mut session, &client, &mut store, &answer, 20);
+        assert_eq!(session.trouble().unwrap().kind(), TroubleKind::Unavailable);
+        assert_eq!(store.value()["refresh_token"], "fake-refresh-1");
+    }
+}
+
+/// A clock that is wrong, a service that signs nonsense, a proxy that changes the address: the server looked at
+/// no grant, and a new sign-in would bring the same answer.
+#[test]
+fn rfc9449_section_5_a_refused_proof_sends_no_user_to_sign_in() {
+    for client in [client(&some_key()), public_client(&some_key())] {
+        let mut store = Store::default();
+        let mut session = signed_in(&client, &mut store);
+        let answer = Response::new(400, None::<(&str, &str)>, br#"{"error":"invalid_dpop_proof"}"#);
+        fails(&mut session, &client, &mut store, &answer, 20);
+        let trouble = session.trouble().unwrap();
+        assert_eq!(
+            (trouble.kind(), trouble.code()),
+            (TroubleKind::ClientRejected, Some("invalid_dpop_proof"))
+        );
+        assert!(trouble.to_string().contains("key, its clock"), "{trouble}");
+        assert_eq!(store.value()["refresh_token"], "fake-refresh-1");
+    }
+}
+
+/// Its refresh token works with the old key only, so that only a sign-in helps. Nothing is sent.
+#[test]
+fn rfc9449_section_5_rebinding_a_public_client_to_another_key_asks_for_a_sign_in() {
+    let new = public_client(&key(1));
     let mut store = Store::default();
-    let mut session = signed_in(&client, &mut store);
-    save(&mut session, &mut store, DUE);
-    let call = send(&mut session, &client, DUE);
-    let response = Response::new(400, [("DPoP-Nonce", "a\"b")], br#"{"error":"use_dpop_nonce"}"#);
-    assert_eq!(session.received(call, response, later(DUE)).unwrap_err().advice(), Advice::Stop);
-    assert_eq!(session.trouble().unwrap().kind(), TroubleKind::UnclearRefusal);
+    signed_in(&public_client(&key(0)), &mut store);
+    let mut session = Session::rebind(&new, store.load(), policy(), later(10));
+    save(&mut session, &mut store, 10);
+    assert!(matches!(session.poll(later(10)), Step::Reauthorize(Reason::Refused)));
+    assert!(session.access_token(later(10)).is_none());
+    session.reauthorized(sign_in(&new), later(20));
+    save(&mut session, &mut store, 20);
+    assert!(session.access_token(later(20)).is_some());
+    // With its own key it is no other key.
+    let mut store = Store::default();
+    signed_in(&public_client(&key(0)), &mut store);
+    let mut session = Session::rebind(&public_client(&key(0)), store.load(), policy(), later(10));
+    save(&mut session, &mut store, 10);
+    assert!(matches!(session.poll(later(10)), Step::Idle(_)));
+}
+
+/// The old holder's refresh is under way. Its tokens are the latest, and belong to the client that they were
+/// moved to.
+#[test]
+fn a_refresh_under_way_does_not_undo_a_rebinding() {
+    let (old, new) = (client(&key(0)), client(&key(1)));
+    let mut store = Store::default();
+    let mut holder = signed_in(&old, &mut store);
+    save(&mut holder, &mut store, DUE);
+    let call = send(&mut holder, &old, DUE);
+    let mut moved = Session::rebind(&new, store.load(), policy(), later(DUE + 1));
+    save(&mut moved, &mut store, DUE + 1);
+
+    holder.received(call, responses::json(&refreshed(2)), later(DUE + 2)).unwrap();
+    let Step::Save(refused) = holder.poll(later(DUE + 2)) else { panic!("the tokens are saved") };
+    assert!(!store.compare_and_swap(&refused));
+    assert!(holder.adopt(store.load(), later(DUE + 2)).unwrap());
+    save(&mut holder, &mut store, DUE + 2);
+    assert_eq!(store.value()["refresh_token"], "fake-refresh-2");
+    assert_eq!(store.value()["bound_to"], key(1).thumbprint());
+
+    // The new holder refreshes at once, with its own key.
+    assert!(moved.adopt(store.load(), later(DUE + 3)).unwrap());
+    assert!(moved.access_token(later(DUE + 3)).is_none());
+    save(&mut moved, &mut store, DUE + 3);
+    let call = send(&mut moved, &new, DUE + 3);
+    assert!(call.request().body().contains("fake-refresh-2"));
+    moved.received(call, responses::json(&refreshed(3)), later(DUE + 4)).unwrap();
+    save(&mut moved, &mut store, DUE + 4);
+    assert!(moved.access_token(later(DUE + 4)).is_some());
 }
 
 /// A sign-in, or an end, that arrives while the server is asked wins over the repetition.

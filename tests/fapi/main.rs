@@ -11,7 +11,9 @@ use oauth2_proto::client_auth::Audience;
 use oauth2_proto::dpop::DpopKey;
 use oauth2_proto::error::ErrorKind;
 use oauth2_proto::fapi::SenderConstraint;
-use oauth2_proto::jose::{Algorithm, PublicKey, Signer, SignerError, SigningKey};
+use oauth2_proto::jose::{
+    Algorithm, KeySet, PublicKey, Signer, SignerError, SigningKey, Verification, Verifier,
+};
 use oauth2_proto::token::TokenType;
 use oauth2_proto::{
     AuthorizationServer, Client, ClientAuth, Entropy, Error, PendingAuthorization, Request, Response, Secret,
@@ -285,17 +287,78 @@ fn fapi2_section_5_4_1_signatures_are_of_three_algorithms() {
             assert_eq!(by_proof.is_ok(), is_allowed, "{algorithm}");
         }
     }
-    // The keys of ID tokens are the server's.
+    // The server signs, too: ID tokens, signed responses and UserInfo.
     for (listed, left) in [
         (Value::Null, vec!["PS256", "ES256", "EdDSA", "Ed25519"]),
         (json!(["RS256", "PS256"]), vec!["PS256"]),
         (json!(["RS256"]), vec![]),
     ] {
+        for list in [
+            "id_token_signing_alg_values_supported",
+            "authorization_signing_alg_values_supported",
+            "userinfo_signing_alg_values_supported",
+        ] {
+            let mut metadata = metadata();
+            metadata[list] = listed.clone();
+            let server: AuthorizationServer = serde_json::from_value(metadata).unwrap();
+            let client = Client::fapi2(server, "fake-client", by_key(), dpop(Algorithm::ES256)).unwrap();
+            let kept = serde_json::to_value(client.server()).unwrap();
+            assert_eq!(kept[list], json!(left));
+        }
+    }
+}
+
+#[test]
+fn fapi2_section_5_4_1_a_signed_response_or_request_has_one_of_them_too() {
+    struct Any;
+    impl Verifier for Any {
+        fn verifies(&self, _: Algorithm, _: &PublicKey, _: &[u8], _: &[u8]) -> bool {
+            true
+        }
+    }
+    let part = |length| URL_SAFE_NO_PAD.encode(vec![0xff; length]);
+    let keys = json!({"keys": [{"kty": "RSA", "n": part(256), "e": "AQAB"},
+        {"kty": "EC", "crv": "P-256", "x": part(32), "y": part(32)}]});
+    let keys = KeySet::from_json(&keys.to_string(), NOW).unwrap();
+    let verification = Verification::by(&keys, &Any);
+    let callback = |alg: &str, state: &str| {
+        let header = json!({"alg": alg}).to_string();
+        let claims = json!({"iss": "https://as.example", "aud": "fake-client", "exp": 600,
+            "code": "fake-code", "state": state});
+        let [header, claims] = [header, claims.to_string()].map(|part| URL_SAFE_NO_PAD.encode(part));
+        format!("response={header}.{claims}.ZmFrZQ")
+    };
+    for (listed, alg, is_taken) in [
+        (Value::Null, "RS256", false),
+        (Value::Null, "ES256", true),
+        (Value::Null, "PS256", true),
+        (json!(["RS256"]), "RS256", false),
+        (json!(["RS256", "ES256"]), "RS256", false),
+        (json!(["RS256", "ES256"]), "ES256", true),
+        (json!(["RS256", "ES256"]), "PS256", false),
+    ] {
         let mut metadata = metadata();
-        metadata["id_token_signing_alg_values_supported"] = listed;
+        metadata["authorization_signing_alg_values_supported"] = listed;
         let server: AuthorizationServer = serde_json::from_value(metadata).unwrap();
         let client = Client::fapi2(server, "fake-client", by_key(), dpop(Algorithm::ES256)).unwrap();
-        let kept = serde_json::to_value(client.server()).unwrap();
-        assert_eq!(kept["id_token_signing_alg_values_supported"], json!(left));
+        let request = client.authorize("https://app.example/callback").signed_response();
+        let (_, mut pending) = request.push_with(Entropy::from_bytes([1; 128]), NOW).unwrap();
+        let callback = callback(alg, pending.state());
+        let read = pending.receive_signed(&client, callback.as_str(), &verification, NOW);
+        let reason = read.err().map(|error| (error.kind(), error.reason()));
+        assert_eq!(reason, (!is_taken).then_some((ErrorKind::Suspect, Some("alg"))), "{alg}");
+    }
+
+    let client = client();
+    for (algorithm, is_taken) in [
+        (Algorithm::ES256, true),
+        (Algorithm::PS256, true),
+        (Algorithm::RS256, false),
+        (Algorithm::ES384, false),
+    ] {
+        let key = key(algorithm);
+        let request = client.authorize("https://app.example/callback").signed(&key);
+        let pushed = request.push_with(Entropy::from_bytes([1; 128]), NOW);
+        assert_eq!(pushed.err().map(|error| error.kind()), (!is_taken).then_some(ErrorKind::Misuse));
     }
 }

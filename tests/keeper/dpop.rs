@@ -1,12 +1,16 @@
 //! Keepers whose client has a key (RFC 9449): proofs and nonces by themselves, and another key is told.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use oauth2_proto::dpop::DpopKey;
+use oauth2_proto::jose::{Algorithm, PublicKey, Signer, SignerError, SigningKey};
 use oauth2_proto::keeper::{KeeperError, blocking};
 use oauth2_proto::session::{TroubleKind, WaitReason};
-use oauth2_proto::{Client, Secret};
+use oauth2_proto::{Advice, AuthorizationServer, Client, ClientAuth, Entropy, Secret};
 
-use crate::bound::key;
+use crate::bound::{key, public_key, signature};
 use crate::calls::{ask, rebind, session, sign_in, started_with, token};
 use crate::tasks::Tasks;
 use crate::world::{KEY, LIFETIME, World, client, policy};
@@ -125,6 +129,93 @@ fn a_keeper_with_another_key_or_none_is_told_and_sends_nothing() {
         assert!(matches!(error, KeeperError::Misuse(_)), "{error}");
     }
     assert_eq!((world.revision(), world.state.lock().unwrap().server.demands), (stored, 0));
+}
+
+/// A key in this process that signs only while it works, such as one in a device that can be unplugged.
+fn unsteady_key(works: &Arc<AtomicBool>) -> DpopKey {
+    let signer = Unsteady(public_key(0), works.clone());
+    DpopKey::new(SigningKey::new_with(signer, Entropy::from_bytes([6; 128])).unwrap())
+}
+
+struct Unsteady(PublicKey, Arc<AtomicBool>);
+
+impl Signer for Unsteady {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::ES256
+    }
+
+    fn public_key(&self) -> &PublicKey {
+        &self.0
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignerError> {
+        match self.1.load(Ordering::Relaxed) {
+            true => Ok(signature(message)),
+            false => Err("the device is unplugged".into()),
+        }
+    }
+}
+
+/// The attack: a key in this process that fails. Its holder makes no claim, which would hold up the others while
+/// nothing is sent, and ends no token.
+#[test]
+fn a_key_in_this_process_that_fails_holds_up_no_other_process() {
+    let works = Arc::new(AtomicBool::new(false));
+    let unsteady = || client().dpop(unsteady_key(&works));
+    for is_blocking in [true, false] {
+        let world = bound_world();
+        let mut tasks = Tasks::new(&world, 1);
+        let threads = blocking_keeper(&world, unsteady());
+        let keeper = started_with(&world, &mut tasks, unsteady());
+        let mut ask = || if is_blocking { threads.access_token(KEY) } else { token(&mut tasks, &keeper) };
+        let other = blocking_keeper(&world, world.client());
+        other.signed_in(KEY, world.sign_in()).unwrap();
+        let revision = world.revision();
+        // A refresh is due before the token ends.
+        world.pass(Duration::from_secs(LIFETIME - 30));
+        assert_eq!(ask().unwrap().expose(), "fake-access-1");
+        world.pass(Duration::from_secs(30));
+        for _ in 0..3 {
+            let error = ask().unwrap_err();
+            assert!(matches!(error, KeeperError::Signing(_)), "{error}");
+            assert!(error.to_string().contains("the device is unplugged"), "{error}");
+            assert_eq!(error.advice(), Advice::RetryLater);
+        }
+        assert_eq!(world.revision(), revision, "there is no claim");
+        // A process whose key works is not held up, and is waited for.
+        let before = world.now();
+        assert_eq!(other.access_token(KEY).unwrap().expose(), "fake-access-2");
+        assert!(world.now() < before + Duration::from_secs(1));
+        world.pass(Duration::from_secs(1));
+        assert_eq!(ask().unwrap().expose(), "fake-access-2");
+        works.store(true, Ordering::Relaxed);
+        world.pass(Duration::from_secs(LIFETIME));
+        assert_eq!(ask().unwrap().expose(), "fake-access-3");
+        works.store(false, Ordering::Relaxed);
+    }
+}
+
+/// The attack: a server whose list does not name the algorithm of the key. No request can be made, so there is
+/// no claim either.
+#[test]
+fn a_key_of_an_algorithm_that_the_server_does_not_list_claims_nothing() {
+    let world = bound_world();
+    blocking_keeper(&world, world.client()).signed_in(KEY, world.sign_in()).unwrap();
+    world.pass(Duration::from_secs(LIFETIME));
+    let revision = world.revision();
+    let server: AuthorizationServer = serde_json::from_value(serde_json::json!({
+        "issuer": "https://as.example",
+        "authorization_endpoint": "https://as.example/oauth/authorize",
+        "token_endpoint": "https://as.example/oauth/token",
+        "token_endpoint_auth_methods_supported": ["client_secret_basic"],
+        "response_types_supported": ["code"],
+        "dpop_signing_alg_values_supported": ["EdDSA"],
+    }))
+    .unwrap();
+    let client = Client::new(server, "fake-client", ClientAuth::basic("fake-secret")).unwrap().dpop(key(0));
+    let error = blocking_keeper(&world, client).access_token(KEY).unwrap_err();
+    assert!(matches!(error, KeeperError::Misuse(_)), "{error}");
+    assert_eq!(world.revision(), revision, "there is no claim");
 }
 
 #[test]

@@ -35,6 +35,8 @@ struct State {
 enum Does {
     Fail,
     Hang,
+    /// It signs after so many seconds.
+    Wait(u64),
     /// A signature in DER, which is longer.
     Der,
 }
@@ -54,19 +56,32 @@ impl Service {
         let form = request.form();
         let assertion = form.iter().find(|(name, _)| name == "client_assertion").unwrap();
         let mut state = self.state.lock().unwrap();
-        // Each assertion is signed, and is sent once.
+        // Each assertion is signed, is sent once, and says nothing of a time that has long passed.
         let (message, signature) = assertion.1.rsplit_once('.').unwrap();
+        let claims = URL_SAFE_NO_PAD.decode(message.split_once('.').unwrap().1).unwrap();
+        let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+        let made_at = SystemTime::UNIX_EPOCH + Duration::from_secs(claims["iat"].as_u64().unwrap());
+        let age = self.world.now().duration_since(made_at).unwrap();
+        assert!(age <= Duration::from_secs(21), "{age:?}");
         assert_eq!(signature, URL_SAFE_NO_PAD.encode([7; 64]));
         assert!(state.asked.iter().any(|asked| asked == message));
         assert!(!state.sent.contains(&assertion.1));
         state.sent.push(assertion.1.clone());
     }
 
+    /// The time that the service takes for the next message.
+    fn delay(&self) -> Duration {
+        match self.state.lock().unwrap().does.front() {
+            Some(Does::Wait(seconds)) => Duration::from_secs(*seconds),
+            _ => Duration::from_millis(30),
+        }
+    }
+
     fn sign_now(&self, unsigned: &Unsigned) -> Option<Result<Vec<u8>, SignerError>> {
         let mut state = self.state.lock().unwrap();
         state.asked.push(String::from_utf8(unsigned.message().to_vec()).unwrap());
         match state.does.pop_front() {
-            None => Some(Ok(vec![7; 64])),
+            None | Some(Does::Wait(_)) => Some(Ok(vec![7; 64])),
             Some(Does::Fail) => Some(Err("the service is away".into())),
             Some(Does::Der) => Some(Ok(vec![7; 71])),
             Some(Does::Hang) => None,
@@ -81,7 +96,7 @@ impl Runtime for Service {
     }
 
     async fn sign(&self, unsigned: &Unsigned) -> Result<Vec<u8>, SignerError> {
-        self.world.sleep(Duration::from_millis(30)).await;
+        self.world.sleep(self.delay()).await;
         match self.sign_now(unsigned) {
             Some(signed) => signed,
             None => std::future::pending().await,
@@ -104,6 +119,7 @@ impl blocking::Runtime for Service {
     }
 
     fn sign(&self, unsigned: &Unsigned) -> Result<Vec<u8>, SignerError> {
+        self.world.pass(self.delay());
         self.sign_now(unsigned).unwrap_or_else(|| Err("the service did not answer".into()))
     }
 
@@ -313,6 +329,46 @@ fn threads_wait_for_the_signature() {
     assert_eq!(service.counts(), (2 + 9, 2));
 }
 
+/// The attack: a service that answers late. The server would take what it signed for a client that it does not
+/// know, and pauses of minutes would hold up every process.
+#[test]
+fn a_signature_that_comes_late_is_neither_waited_for_nor_sent() {
+    for seconds in [9, 12, 29, 45, 59, 300] {
+        let service = Service::default();
+        let mut tasks = Tasks::new(&service.world, seconds);
+        let keeper = signed_in(&service, &mut tasks);
+        service.world.pass(Duration::from_secs(LIFETIME));
+        let (revision, before) = (service.world.revision(), service.world.now());
+        service.plan([Does::Wait(seconds)]);
+        let late = token(&mut tasks, &keeper);
+        let waited = service.world.now().duration_since(before).unwrap();
+        assert!(waited < Duration::from_secs(11), "{seconds}: {waited:?}");
+        if seconds > 10 {
+            let error = late.unwrap_err();
+            assert!(error.to_string().ends_with("no signature came in time"), "{error}");
+            assert_eq!(service.world.revision(), revision, "there is no claim");
+        }
+        // `plan` is used up when the service would have answered.
+        service.state.lock().unwrap().does.clear();
+        assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-access-2", "{seconds}");
+
+        let service = Service::default();
+        let world = service.world.clone();
+        let threads =
+            blocking::Keeper::new(remote_client(), policy(), world.clock(), world.clone(), service.clone());
+        threads.signed_in(KEY, world.sign_in()).unwrap();
+        world.pass(Duration::from_secs(LIFETIME));
+        let revision = world.revision();
+        service.plan([Does::Wait(seconds)]);
+        if seconds > 10 {
+            let error = threads.access_token(KEY).unwrap_err();
+            assert!(error.to_string().ends_with("no signature came in time"), "{error}");
+            assert_eq!(world.revision(), revision, "there is no claim");
+        }
+        assert_eq!(threads.access_token(KEY).unwrap().expose(), "fake-access-2", "{seconds}");
+    }
+}
+
 /// The store was slow after the signature: the claim is ours, and the signature is made anew.
 #[test]
 fn a_signature_that_waited_for_the_store_is_made_again() {
@@ -342,9 +398,9 @@ fn a_signature_that_waited_for_the_store_is_made_again() {
                     panic!("the errand comes again")
                 };
                 // Without its signature, it is none.
-                assert!(errands.signed(again, world.now()).is_err());
+                assert!(errands.signed(again).is_err());
                 signing.signed(&[7; 64]).unwrap();
-                errands.signed(signing, world.now()).unwrap();
+                errands.signed(signing).unwrap();
             }
             Errand::Send { call, .. } => {
                 words.push("send");
@@ -355,7 +411,7 @@ fn a_signature_that_waited_for_the_store_is_made_again() {
             Errand::Token(_) => {
                 words.push("token");
                 world.pass(Duration::from_secs(LIFETIME));
-                slow = Duration::from_secs(15);
+                slow = Duration::from_secs(25);
             }
             Errand::NoToken(error) => panic!("{error}"),
         }

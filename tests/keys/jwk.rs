@@ -70,7 +70,7 @@ fn rfc7518_section_6_an_unusable_key_is_refused_and_not_repeated() {
         (with(rs, "n", of(Algorithm::PS384, "n")), "no sound RSA key"),
         (with(rs, "n", json!("_".repeat(1368))), "no sound RSA key"),
         (with(rs, "e", json!("Aw")), "no sound RSA key"),
-        (with(rs, "e", json!("AQ")), "no sound RSA key"),
+        (with(rs, "e", json!("AQ")), "exponent 1"),
         (with(rs, "oth", json!([{"r": "AyM1SysPpbyDfgZld3umj1qz"}])), "more than two primes"),
         (with(rs, "alg", json!("PS256")), "for something else"),
     ] {

@@ -17,7 +17,7 @@ fn entropy() -> Entropy {
 
 #[track_caller]
 fn keys() -> KeySet {
-    let set = json!({"keys": [{"kty": "RSA", "kid": "fake-key", "e": "AQAB", "n": "_".repeat(342) + "w"}]});
+    let set = json!({"keys": [{"kty": "RSA", "kid": "fake-key", "e": "AQAB", "n": "_".repeat(341) + "w"}]});
     KeySet::from_json(&set.to_string(), now()).unwrap()
 }
 

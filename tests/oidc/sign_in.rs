@@ -189,6 +189,9 @@ fn openid_core_section_3_1_3_7_rule_13_a_maximum_age_needs_the_time() {
     assert_eq!(id_token.authenticated_at(), Some(now()));
     for (auth_time, at, kind) in [
         (signed_in_at, later(161), ErrorKind::Suspect),
+        // In milliseconds, and so for good.
+        (json!(1_700_000_000_000_u64), later(161), ErrorKind::Suspect),
+        (json!(1_700_000_061), now(), ErrorKind::Suspect),
         (Value::Null, now(), ErrorKind::Suspect),
         (json!("1700000000"), now(), ErrorKind::Invalid),
         (json!(true), now(), ErrorKind::Invalid),
@@ -233,10 +236,12 @@ fn a_logout_token_is_no_id_token() {
     let event = json!({"http://schemas.openid.net/event/backchannel-logout": {}});
     refuses(&[("events", event.clone(), ErrorKind::Suspect)]);
     let without_nonce = changed(changed(claims(), "events", event), "nonce", Value::Null);
-    let header = json!({"alg": "RS256", "typ": "logout+jwt"});
-    let tokens = TokenResponse::for_test(&client(), &body(&token_of(&header, &without_nonce))).unwrap();
-    let checked = tokens.id_token().unwrap().check(&client(), &Verification::left_to_tls(), now());
-    assert_eq!(checked.unwrap_err().reason(), Some("events"));
+    for (typ, reason) in [("logout+jwt", "typ"), ("JWT", "events")] {
+        let token = token_of(&json!({"alg": "RS256", "typ": typ}), &without_nonce);
+        let tokens = TokenResponse::for_test(&client(), &body(&token)).unwrap();
+        let checked = tokens.id_token().unwrap().check(&client(), &Verification::left_to_tls(), now());
+        assert_eq!(checked.unwrap_err().reason(), Some(reason));
+    }
     assert!(authenticate(&changed(claims(), "events", json!({"other": {}})), now()).is_ok());
 }
 

@@ -14,7 +14,7 @@ use crate::{ISSUER, answer, changed, client, id_token, token, token_of};
 
 #[track_caller]
 fn call() -> Call<UserInfo> {
-    client().userinfo(&Secret::new("fake-access"), id_token().subject()).start(now()).unwrap()
+    client().userinfo(&Secret::new("fake-access"), &id_token()).start(now()).unwrap()
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn openid_core_section_5_3_1_the_access_token_stands_in_the_header() {
     assert_eq!((request.header("accept"), request.body()), (Some("application/json"), ""));
     let client = client_of(crate::support::server());
     for (client, token) in [(&client, "fake"), (&crate::client(), ""), (&crate::client(), "fake\n")] {
-        let error = client.userinfo(&Secret::new(token), id_token().subject()).start(now()).unwrap_err();
+        let error = client.userinfo(&Secret::new(token), &id_token()).start(now()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Misuse);
     }
 }
@@ -131,7 +131,7 @@ fn rfc9449_section_7_1_a_bound_token_comes_with_a_proof() {
     let signer = FakeSigner(PublicKey::from_jwk(jwk).unwrap());
     let key = DpopKey::new(SigningKey::new_with(signer, Entropy::from_bytes([3; 128])).unwrap());
     let client = client().dpop(key);
-    let mut call = client.userinfo(&Secret::new("fake-access"), id_token().subject()).start(now()).unwrap();
+    let mut call = client.userinfo(&Secret::new("fake-access"), &id_token()).start(now()).unwrap();
     let proof = |call: &Call<UserInfo>| -> Value {
         let part = call.request().header("dpop").unwrap().split('.').nth(1).unwrap();
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()

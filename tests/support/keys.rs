@@ -1,17 +1,14 @@
-//! The keys and certificates of the tests' clients, on `ring`, which the tests' HTTP client is built on.
+//! The keys and certificates of the tests' clients.
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use libtest_mimic::Failed;
 use oauth2_proto::Request;
-use oauth2_proto::jose::{Algorithm, PublicKey, Signer, SignerError, SigningKey, Verifier};
-use ring::rand::SystemRandom;
-use ring::signature::{self, EcdsaKeyPair, Ed25519KeyPair, RsaPublicKeyComponents, UnparsedPublicKey};
-use serde_json::Value;
+use oauth2_proto::jose::SigningKey;
 use ureq::Agent;
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
+
+pub use crate::signatures::{Key, Ring};
 
 /// The key by which clients sign assertions and requests.
 pub fn client_key() -> Result<SigningKey, Failed> {
@@ -25,91 +22,12 @@ pub fn dpop_key() -> Result<SigningKey, Failed> {
 
 /// What signs by the client's key (ES256).
 pub fn client_signer() -> Result<Key, Failed> {
-    let (d, public_key) = parts(include_str!("../servers/keys/client.jwk.json"))?;
-    let algorithm = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
-    let point = point(&public_key).ok_or("it is no point")?;
-    let pair = EcdsaKeyPair::from_private_key_and_public_key(algorithm, &d, &point, &SystemRandom::new())?;
-    Ok(Key { pair: Pair::P256(pair), public_key })
+    Key::from_jwk(include_str!("../servers/keys/client.jwk.json"))
 }
 
 /// What signs by the key that tokens are bound to (EdDSA).
 pub fn dpop_signer() -> Result<Key, Failed> {
-    let (d, public_key) = parts(include_str!("../servers/keys/dpop.jwk.json"))?;
-    let pair = Ed25519KeyPair::from_seed_and_public_key(&d, &public_key.member("x").unwrap_or_default())?;
-    Ok(Key { pair: Pair::Ed25519(pair), public_key })
-}
-
-/// The private and the public part of a JSON Web Key.
-fn parts(jwk: &str) -> Result<(Vec<u8>, PublicKey), Failed> {
-    let mut members: Value = serde_json::from_str(jwk)?;
-    let d = members.as_object_mut().and_then(|members| members.remove("d"));
-    let d = URL_SAFE_NO_PAD.decode(d.as_ref().and_then(Value::as_str).ok_or("there is no d")?)?;
-    Ok((d, PublicKey::from_jwk(&members.to_string())?))
-}
-
-/// A key in this process.
-pub struct Key {
-    pair: Pair,
-    public_key: PublicKey,
-}
-
-enum Pair {
-    P256(EcdsaKeyPair),
-    Ed25519(Ed25519KeyPair),
-}
-
-impl Signer for Key {
-    fn algorithm(&self) -> Algorithm {
-        match self.pair {
-            Pair::P256(_) => Algorithm::ES256,
-            Pair::Ed25519(_) => Algorithm::EdDSA,
-        }
-    }
-
-    fn public_key(&self) -> &PublicKey {
-        &self.public_key
-    }
-
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignerError> {
-        Ok(match &self.pair {
-            Pair::P256(pair) => {
-                pair.sign(&SystemRandom::new(), message).map_err(|error| error.to_string())?.as_ref().to_vec()
-            }
-            Pair::Ed25519(pair) => pair.sign(message).as_ref().to_vec(),
-        })
-    }
-}
-
-/// Verifies what the servers sign.
-pub struct Ring;
-
-impl Verifier for Ring {
-    fn verifies(&self, algorithm: Algorithm, key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
-        let rsa = |parameters| match (key.member("n"), key.member("e")) {
-            (Some(n), Some(e)) => {
-                RsaPublicKeyComponents { n, e }.verify(parameters, message, signature).is_ok()
-            }
-            _ => false,
-        };
-        match algorithm {
-            Algorithm::RS256 => rsa(&signature::RSA_PKCS1_2048_8192_SHA256),
-            Algorithm::PS256 => rsa(&signature::RSA_PSS_2048_8192_SHA256),
-            Algorithm::ES256 => point(key).is_some_and(|point| {
-                let key = UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, point);
-                key.verify(message, signature).is_ok()
-            }),
-            Algorithm::EdDSA | Algorithm::Ed25519 => key.member("x").is_some_and(|x| {
-                UnparsedPublicKey::new(&signature::ED25519, x).verify(message, signature).is_ok()
-            }),
-            _ => false,
-        }
-    }
-}
-
-/// The uncompressed point of an elliptic curve's key (SEC 1 §2.3.3).
-fn point(key: &PublicKey) -> Option<Vec<u8>> {
-    let (x, y) = (key.member("x")?, key.member("y")?);
-    Some([&[4], x.as_slice(), y.as_slice()].concat())
+    Key::from_jwk(include_str!("../servers/keys/dpop.jwk.json"))
 }
 
 /// The certificate that a connection presents.

@@ -62,6 +62,8 @@ pub(super) struct Budget {
     pub(super) breaks: u32,
     /// Whether holders exit as they please.
     pub(super) short_lives: bool,
+    /// Whether the tokens are the client's own (RFC 6749 §4.4), so that no request uses one up.
+    pub(super) own_tokens: bool,
 }
 
 impl Budget {
@@ -392,4 +394,5 @@ pub(super) const NOTHING: Budget = Budget {
     ends: 0,
     breaks: 0,
     short_lives: false,
+    own_tokens: false,
 };

@@ -58,6 +58,8 @@ impl World {
         let latest = (0..families.len()).filter(counts).max_by_key(|i| families[*i].signed_in_at);
         if let Some(latest) = latest.filter(|i| !families[*i].lost && !families[*i].ended)
             && !self.may_be_misdated()
+            // Of two tokens of the client's own, which are both good, either may stay.
+            && !self.budget.own_tokens
             && !self.is_known(latest)
         {
             return Err("the latest tokens are nowhere".into());
@@ -82,7 +84,11 @@ impl World {
         let family = self.server.family(token);
         if number_of(token) > family.saved {
             Err(format!("holder {i} uses a{token} before it is saved"))
-        } else if self.is_later(holder.knows, token) && !self.may_be_misdated() {
+        } else if self.is_later(holder.knows, token)
+            && !self.may_be_misdated()
+            // A token of the client's own ends no earlier one.
+            && !self.budget.own_tokens
+        {
             Err(format!("holder {i} uses a{token} and knows that it was replaced"))
         } else if session.newest().state == State::Ended {
             Err(format!("holder {i} uses a{token} and knows of the end"))
@@ -164,6 +170,7 @@ impl World {
         // A holder drops tokens for those of a later sign-in, even if its clock was wrong and they are dropped in turn.
         let has_latest =
             number_of(stored) == family.current || family.lost || self.write_lost || self.may_be_misdated();
+        let has_latest = has_latest || self.budget.own_tokens;
         let all_say = |reason| steps.iter().all(|step| *step == Some(reason));
         // A date from the future does not count; nor does a sign-in that the store has lost, and replaced by another.
         let is_excused = self.jumped || (self.write_lost && self.server.families.len() > 2);

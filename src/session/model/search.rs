@@ -18,6 +18,7 @@ struct Search {
 
 const THREE: &[i64] = &[0, SKEW, 0];
 const TWO: &[i64] = &[0, SKEW];
+const OWN_TOKENS: Budget = Budget { own_tokens: true, ..NOTHING };
 const SHORT_LIVES: Budget = Budget { short_lives: true, ..NOTHING };
 
 #[test]
@@ -42,6 +43,7 @@ fn no_state_of_a_small_world_with_rarer_events_breaks_a_guarantee() {
         Search { offsets: TWO, budget: Budget { ends: 1, ..NOTHING }, until: 6, least: 18_000 },
         Search { offsets: TWO, budget: Budget { breaks: 1, ..NOTHING }, until: 6, least: 27_000 },
         Search { offsets: TWO, budget: Budget { nonces: 2, copies: 1, ..NOTHING }, until: 5, least: 16_000 },
+        Search { offsets: TWO, budget: Budget { crashes: 1, ..OWN_TOKENS }, until: 6, least: 8_000 },
     ]);
 }
 
@@ -110,6 +112,14 @@ fn no_state_of_a_larger_world_with_rarer_events_breaks_a_guarantee() {
             least: 340_000,
         },
         Search { offsets: TWO, budget: Budget { sign_ins: 1, ends: 1, ..NOTHING }, until: 6, least: 370_000 },
+        Search {
+            offsets: TWO,
+            budget: Budget { crashes: 1, losses: 1, ..OWN_TOKENS },
+            until: 6,
+            least: 110_000,
+        },
+        Search { offsets: TWO, budget: Budget { jumps: 1, ..OWN_TOKENS }, until: 3, least: 75_000 },
+        Search { offsets: TWO, budget: Budget { breaks: 1, ends: 1, ..OWN_TOKENS }, until: 5, least: 75_000 },
         Search {
             offsets: TWO,
             budget: Budget { breaks: 1, losses: 1, ..NOTHING },

@@ -11,6 +11,8 @@ pub(super) struct Server {
     pub(super) refusals: u32,
     /// How many faults could still happen when it began to fail.
     pub(super) faults_at_break: u32,
+    /// It gives the client tokens of its own, as often as it is asked.
+    pub(super) gives_own_tokens: bool,
 }
 
 /// The tokens that follow from one sign-in.
@@ -63,12 +65,13 @@ pub(super) enum Answer {
 }
 
 impl Server {
-    pub(super) fn new(signed_in_at: u64) -> Self {
+    pub(super) fn new(signed_in_at: u64, gives_own_tokens: bool) -> Self {
         Self {
             families: vec![Family { saved: 1, ..Family::new(0, signed_in_at, false) }],
             mode: Mode::Sound,
             refusals: 0,
             faults_at_break: 0,
+            gives_own_tokens,
         }
     }
 
@@ -89,14 +92,15 @@ impl Server {
                 return Answer::Unclear;
             }
         }
+        let gives_own_tokens = self.gives_own_tokens;
         let family = self.family_mut(sent);
-        if number_of(sent) != family.current || family.ended {
+        if !gives_own_tokens && (number_of(sent) != family.current || family.ended) {
             family.ended = true;
             return Answer::InvalidGrant;
         }
         family.current += 1;
         family.issued_at = now;
-        Answer::Tokens(sent + 1)
+        Answer::Tokens(token(family_of(sent), family.current))
     }
 }
 
@@ -141,7 +145,10 @@ impl World {
             .unwrap()
             .expect("poll says that it is to be sent");
         let attempt = call.context.attempt;
-        let serial = parse(call.context.sent.refresh_token().unwrap().expose());
+        let serial = match call.context.sent.refresh_token() {
+            Some(token) => parse(token.expose()),
+            None => serial(&session.record),
+        };
         let until = world_time(unix(until), holder.ahead);
         // A holder ignores the answer to a request whose claim it has lost.
         if holder.refused == Some(serial) && !self.jumped && !self.write_lost {
@@ -188,7 +195,7 @@ impl World {
         let now = self.clock(i);
         let holder = &mut self.holders[i];
         let session = holder.session.as_mut()?;
-        let mut call = call(attempt, serial);
+        let mut call = call(attempt, serial, self.budget.own_tokens);
         let mut headers = None;
         let (status, body) = match answer {
             Answer::NonceWanted => {
@@ -228,7 +235,7 @@ impl World {
         let now = self.clock(i);
         let flight = self.holders[i].flight.take()?;
         if let Some(session) = &mut self.holders[i].session {
-            session.no_response(call(flight.attempt, flight.serial), now);
+            session.no_response(call(flight.attempt, flight.serial, self.budget.own_tokens), now);
         }
         self.note_losses();
         Some(())
@@ -249,7 +256,7 @@ impl World {
         let now = self.clock(i);
         let may_overlap = self.are_clocks_apart();
         let session = self.holders[i].session.as_mut()?;
-        session.reauthorized(tokens(token(family, 1)), now);
+        session.reauthorized(tokens(token(family, 1), false), now);
         let signed_in_at = session.outcome()?.signed_in_at;
         self.server.families.push(Family::new(self.now, signed_in_at, may_overlap));
         self.server.refusals = 0;

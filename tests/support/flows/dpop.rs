@@ -85,7 +85,7 @@ fn userinfo(facts: &Facts) -> Result<(), Failed> {
     let call = authenticate(&client, request, facts, &mut Browser::new())?;
     let answer = Answer::to(call)?;
     let (tokens, id_token) = answer.read_proved(&client, &Verification::left_to_tls())?.into_parts();
-    let call = client.userinfo(tokens.access_token(), id_token.subject()).start(SystemTime::now())?;
+    let call = client.userinfo(tokens.access_token(), &id_token).start(SystemTime::now())?;
     let user = send_proved(call, &client)?;
     check(user.subject() == id_token.subject(), format!("it is {}", user.subject()))
 }

@@ -82,19 +82,17 @@ fn userinfo(facts: &Facts) -> Result<(), Failed> {
     let client = client(facts)?;
     let (tokens, id_token) = sign_in(&client, facts, &mut Browser::new())?;
     let refreshed = send(&refresh(&client, &tokens)?)?;
-    let user =
-        send(&client.userinfo(refreshed.access_token(), id_token.subject()).start(SystemTime::now())?)?;
+    let user = send(&client.userinfo(refreshed.access_token(), &id_token).start(SystemTime::now())?)?;
     check(user.subject() == id_token.subject(), format!("it is {}", user.subject()))?;
     let nobody = "fake-token-of-nobody".into();
-    let call = client.userinfo(&nobody, id_token.subject()).start(SystemTime::now())?;
+    let call = client.userinfo(&nobody, &id_token).start(SystemTime::now())?;
     check(send(&call).is_err(), "a token of nobody opens it")
 }
 
 /// OpenID Connect Core §10.1.1: the client asks for the keys again, and reads the same answer.
 fn rotation(facts: &Facts) -> Result<(), Failed> {
     let client = client(facts)?;
-    let long_ago = SystemTime::now() - 2 * KeySet::MIN_INTERVAL;
-    let mut keys = send(&client.fetch_keys(long_ago)?)?;
+    let mut keys = send(&client.fetch_keys(SystemTime::now())?)?;
     let (status, _, _) = http::send(&Request::new("POST", openid(facts)?.rotation.clone()))?;
     check(status == 204, format!("the keys do not change: {status}"))?;
     let answer = Answer::to(exchange(&client, facts, &mut Browser::new())?)?;
@@ -102,9 +100,12 @@ fn rotation(facts: &Facts) -> Result<(), Failed> {
         Ok(_) => return Err("the old keys suffice".into()),
         Err(error) => error,
     };
-    check(keys.needs_new_keys(&error, SystemTime::now()), format!("the keys stay: {error}"))?;
-    check(!keys.needs_new_keys(&error, SystemTime::now()), "the keys are fetched without end")?;
-    keys = send(&client.fetch_keys(SystemTime::now())?)?;
+    let fetch = keys.fetch_again(&error, &client, SystemTime::now())?;
+    keys = send(&fetch.ok_or_else(|| format!("the keys stay: {error}"))?)?;
+    check(
+        keys.fetch_again(&error, &client, SystemTime::now())?.is_none(),
+        "the keys are fetched without end",
+    )?;
     answer.read(&Verification::by(&keys, &Ring)).map(drop).map_err(Failed::from)
 }
 
