@@ -862,8 +862,6 @@ const TOKEN_PARAMETERS: &[&str] = &[
     "assertion",
     "subject_token",
     "actor_token",
-    "client_assertion",
-    "client_assertion_type",
 ];
 
 #[cfg(test)]
