@@ -27,8 +27,8 @@ use crate::text::secret::Secret;
 /// [`Call<Refresh>`](crate::grants::Refresh) a refresh token.
 ///
 /// After an error whose [`advice`](Error::advice) is [`RetryLater`](crate::Advice::RetryLater), send and read
-/// the same call again; a client with keys calls [`renew`](Call::renew) before. The call of a [`Session`](crate::Session) is sent once, and read by
-/// [`Session::received`](crate::Session::received).
+/// the same call again; a client with keys calls [`renew`](Call::renew) first. The call of a
+/// [`Session`](crate::Session) is sent once, and read by [`Session::received`](crate::Session::received).
 ///
 /// One function sends every call, whatever its reply:
 ///

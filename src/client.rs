@@ -67,12 +67,11 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// - Misuse: the server does not support this authentication or the algorithm of its key, the assertions
-    ///   of this authentication are for an issuer that is not set or have no lifetime, the server's metadata
-    ///   names an unsound token endpoint for connections with a certificate, which this authentication has,
-    ///   the `client_id` is empty or cannot be sent
-    ///   with this authentication, it or the secret holds a control character (such as the line break at the
-    ///   end of a file), or the server is said to send `iss` and its issuer is not set.
+    /// - Misuse: the server does not support this authentication or the algorithm of its key; its assertions
+    ///   are for an issuer that is not set, or have no lifetime; it presents a certificate, and the server's
+    ///   metadata names an unsound token endpoint for such connections; the `client_id` is empty or cannot be
+    ///   sent with this authentication; it or the secret holds a control character (such as the line break at
+    ///   the end of a file); or the server is said to send `iss` and its issuer is not set.
     /// - Unsupported: the server lists its code challenge methods, and `S256` is not among them.
     pub fn new(
         server: AuthorizationServer,

@@ -46,7 +46,13 @@
 //!     let Answer(status, headers, body) = send(call.request().url(), proof);
 //!     match call.read(Response::new(status, headers, body.as_bytes())) {
 //!         Ok(tokens) => break tokens,
-//!         Err(error) if error.advice() == Advice::RetryLater => call.renew(&client, now)?,
+//!         // The second time, the advice is `Stop`. After another `RetryLater`, pause first.
+//!         Err(error)
+//!             if error.code() == Some("use_dpop_nonce")
+//!                 && error.advice() == Advice::RetryLater =>
+//!         {
+//!             call.renew(&client, now)?;
+//!         }
 //!         Err(error) => return Err(error),
 //!     }
 //! };
@@ -68,6 +74,9 @@
 //! }
 //! # Ok::<(), oauth2_proto::Error>(())
 //! ```
+//!
+//! The tokens are worth nothing without the key, so store it as long as they live. With the feature `keys`,
+//! `jose::LocalKey` makes one, and reads it back after a restart.
 //!
 //! [`Session`](crate::Session) and [`keeper`](crate::keeper) send proofs and nonces by themselves. They store
 //! the thumbprint of the key with the tokens, never the key, and a holder with another key is told before it

@@ -34,8 +34,8 @@
 //! # Ok::<(), oauth2_proto::Error>(())
 //! ```
 //!
-//! With the feature `keys`, `LocalKey` is such a signer for a key in a PEM file or a private JSON Web Key, and
-//! `LocalVerifier` is a verifier.
+//! With the feature `keys`, `LocalKey` is such a signer for a key in a PEM file or a private JSON Web Key:
+//! `SigningKey::new(LocalKey::from_pem(pem, Algorithm::ES256)?)`.
 //!
 //! A key behind async code, such as one of a key management service, is [remote](SigningKey::remote):
 //! [`Client::signing`](crate::Client::signing) gives the bytes to sign, and takes the signatures. In a
@@ -44,7 +44,8 @@
 //! # What others have signed
 //!
 //! The crate reads the token, chooses the key from the [`KeySet`] of the server, and checks the claims. Your
-//! [`Verifier`] does the mathematics of one signature with one key, and a [`Verification`] names both:
+//! [`Verifier`] does the mathematics of one signature with one key, and a [`Verification`] names both. With
+//! the feature `keys`, `LocalVerifier` is a verifier: `Verification::by(&keys, &LocalVerifier)`.
 //!
 //! ```
 //! use oauth2_proto::jose::{Algorithm, KeySet, PublicKey, Verification, Verifier};

@@ -58,22 +58,31 @@ impl PendingAuthorization {
     /// checked (JARM §2.4).
     ///
     /// `state` is inside the signed response. With several tabs, try each pending authorization of this
-    /// browser: one takes the response.
+    /// browser: one takes the response, and the others say [`KeepWaiting`](crate::Advice::KeepWaiting).
     ///
     /// ```
-    /// use oauth2_proto::jose::{KeySet, Verification, Verifier};
-    /// use oauth2_proto::{Call, Callback, Client, Error, PendingAuthorization, TokenResponse};
+    /// use oauth2_proto::jose::Verification;
+    /// use oauth2_proto::{Advice, Call, Client, Error, PendingAuthorization, TokenResponse};
     /// use std::time::SystemTime;
     ///
-    /// fn handle(
+    /// /// Returns the outcome, and the tab that it belongs to.
+    /// fn receive(
     ///     client: &Client,
-    ///     pending: &mut PendingAuthorization,
+    ///     tabs: &mut [PendingAuthorization],
     ///     query: &str,
-    ///     keys: &KeySet,
-    ///     verifier: &dyn Verifier,
-    /// ) -> Result<Call<TokenResponse>, Error> {
-    ///     let verification = Verification::by(keys, verifier);
-    ///     pending.receive_signed(client, query, &verification, SystemTime::now())
+    ///     verification: &Verification<'_>,
+    ///     now: SystemTime,
+    /// ) -> Option<(usize, Result<Call<TokenResponse>, Error>)> {
+    ///     let mut last = None;
+    ///     for (tab, pending) in tabs.iter_mut().enumerate() {
+    ///         let outcome = pending.receive_signed(client, query, verification, now);
+    ///         let waits = |error: &Error| error.advice() == Advice::KeepWaiting;
+    ///         if !outcome.as_ref().is_err_and(waits) {
+    ///             return Some((tab, outcome));
+    ///         }
+    ///         last = Some((tab, outcome));
+    ///     }
+    ///     last
     /// }
     /// ```
     ///
@@ -84,7 +93,7 @@ impl PendingAuthorization {
     /// - Misuse: the client is another one, a callback was accepted before, the authorization asked for no
     ///   signed response, or the verification is [left to TLS](Verification::left_to_tls).
     /// - Suspect: the response is not signed by the server, is for another client, has expired, answers
-    ///   another request, or there is another parameter beside it. Or a code came after the authorization has
+    ///   another request, or another parameter came with it. Or a code came after the authorization has
     ///   expired, and [`Error::advice`] says [`Reauthorize`](crate::Advice::Reauthorize).
     /// - Invalid: there is no signed response, or it is malformed.
     /// - Refused: the server or the user said no; [`Error::code`] says why (RFC 6749 §4.1.2.1).

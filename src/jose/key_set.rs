@@ -51,27 +51,50 @@ impl Client {
 /// # When to fetch the keys again
 ///
 /// A server changes its keys, and signs with one that you do not know yet (OpenID Connect Core §10.1.1). The
-/// check of its token then fails; fetch the keys and read the same answer again:
+/// check of its token then fails; fetch the keys and read the same answer again. Call
+/// [`fetch_again`](Self::fetch_again) on the one set that all requests share: a copy does not know when the
+/// server was asked.
 ///
 /// ```
-/// use oauth2_proto::jose::KeySet;
-/// use oauth2_proto::{Client, Error, Request, Response};
+/// use oauth2_proto::jose::{KeySet, Verification, Verifier};
+/// use oauth2_proto::oidc::Authentication;
+/// use oauth2_proto::{Call, Client, Error, Request, Response};
+/// use std::sync::Mutex;
 /// use std::time::SystemTime;
 ///
-/// fn with_new_keys<T>(
+/// /// Runs a check, and once more with new keys if it fails for want of them.
+/// fn with_keys<T>(
 ///     client: &Client,
-///     keys: &mut KeySet,
+///     shared: &Mutex<KeySet>,
 ///     now: SystemTime,
 ///     send: impl Fn(&Request) -> Response<'static>,
-///     read: impl Fn(&KeySet) -> Result<T, Error>,
+///     mut check: impl FnMut(&KeySet) -> Result<T, Error>,
 /// ) -> Result<T, Error> {
-///     let error = match read(keys) {
+///     let keys = shared.lock().unwrap().clone();
+///     let error = match check(&keys) {
 ///         Err(error) => error,
-///         read => return read,
+///         checked => return checked,
 ///     };
-///     let Some(call) = keys.fetch_again(&error, client, now)? else { return Err(error) };
-///     *keys = call.read(send(call.request()))?;
-///     read(keys)
+///     let again = shared.lock().unwrap().fetch_again(&error, client, now)?;
+///     let Some(call) = again else { return Err(error) };
+///     let keys = call.read(send(call.request()))?;
+///     *shared.lock().unwrap() = keys.clone();
+///     check(&keys)
+/// }
+///
+/// /// Reads the answer to a sign-in.
+/// fn authenticate(
+///     client: &Client,
+///     shared: &Mutex<KeySet>,
+///     library: &dyn Verifier, // `&LocalVerifier`, with the feature `keys`
+///     call: &Call<Authentication>,
+///     send: impl Fn(&Request) -> Response<'static>,
+///     now: SystemTime,
+/// ) -> Result<Authentication, Error> {
+///     let response = send(call.request());
+///     with_keys(client, shared, now, send, |keys| {
+///         call.authenticate(response.clone(), &Verification::by(keys, library), now)
+///     })
 /// }
 /// ```
 #[derive(Clone, PartialEq, Eq)]

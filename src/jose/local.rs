@@ -61,9 +61,9 @@ use crate::text::secret::Secret;
 /// let key = LocalKey::from_pem(pem, Algorithm::EdDSA)?.with_key_id("fake-key-1");
 /// let auth = ClientAuth::private_key_jwt(SigningKey::new(key)?);
 ///
-/// // Tokens can be bound to a new key. Store it with them.
-/// let bound_to = LocalKey::generate(Algorithm::ES256)?;
-/// let stored = bound_to.to_pem()?;
+/// // Tokens can be bound to a new key. Store it with them, and read it after a restart.
+/// let stored = LocalKey::generate(Algorithm::ES256)?.to_pem()?;
+/// let bound_to = LocalKey::from_pem(stored.expose(), Algorithm::ES256)?;
 /// let dpop = DpopKey::new(SigningKey::new(bound_to)?);
 /// let client = Client::new(server, "client-id", auth)?.dpop(dpop);
 ///

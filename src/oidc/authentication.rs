@@ -40,8 +40,8 @@ impl Authentication {
 impl Call<Authentication> {
     /// Reads the response, and checks its ID token (OpenID Connect Core §3.1.3.7).
     ///
-    /// If the server has a new key, fetch the keys and read the same response again:
-    /// [`KeySet`](crate::jose::KeySet) shows how.
+    /// If the server has a new key, fetch the keys and read the same response, of which you kept a clone,
+    /// again: [`KeySet`](crate::jose::KeySet) shows how.
     ///
     /// # Errors
     ///

@@ -117,7 +117,8 @@ impl IdToken {
     }
 
     /// Returns the ID token as it came, for the hint of a [logout](crate::Client::logout) or as the subject
-    /// token of an [identity assertion](crate::Client::identity_assertion). It is no access token.
+    /// token of an [identity assertion](crate::Client::identity_assertion). It is no access token. Store it
+    /// as a secret until the logout.
     pub fn as_secret(&self) -> &Secret {
         &self.token
     }

@@ -99,7 +99,7 @@ impl<'a> LogoutRequest<'a> {
     }
 
     /// Returns the URL for the user's browser, and the pending logout to keep with the browser's session
-    /// until it comes back.
+    /// until it comes back. Nothing in it depends on the time.
     ///
     /// Takes random bytes from the operating system, for the `state`.
     ///
@@ -202,9 +202,12 @@ impl PendingLogout {
     /// Checks that the browser comes back from this logout: its `state` is there once, and is the one that
     /// was sent (OpenID Connect RP-Initiated Logout §3).
     ///
+    /// Without a [`post_logout_redirect_uri`](LogoutRequest::post_logout_redirect_uri) no `state` was sent, so
+    /// every callback passes.
+    ///
     /// # Errors
     ///
-    /// Suspect: it is another browser, or another logout. Your own session is over all the same.
+    /// Suspect: it is another browser, or another logout. Your own session has ended already.
     pub fn receive<'c>(&self, callback: impl Into<Callback<'c>>) -> Result<(), Error> {
         let Some(sent) = &self.state else { return Ok(()) };
         match callback.into().state() {

@@ -37,6 +37,8 @@ impl UncheckedIdToken<'_> {
     /// Checks the ID token of a grant that sends no nonce, such as a device authorization (OpenID Connect
     /// Core §3.1.3.7). `client` is the one that the tokens were issued to.
     ///
+    /// After a refresh, call [`check_refreshed`](Self::check_refreshed): this method accepts any user.
+    ///
     /// # Errors
     ///
     /// The errors of [`Call::authenticate`](crate::Call::authenticate); here a nonce is a wrong value.
