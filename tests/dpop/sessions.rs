@@ -405,6 +405,24 @@ fn rebinding_to_another_key_refreshes_at_once() {
     assert!(session.access_token(later(10)).is_some());
 }
 
+/// A service whose key was replaced, for example because it never left the memory of the last process. No user can
+/// sign in, so the message names what helps.
+#[test]
+fn the_clients_own_tokens_move_to_a_new_key() {
+    let (old, new) = (client(&key(0)), client(&key(1)));
+    let mut store = Store::default();
+    let request = old.client_credentials().scopes(["reports:read"]);
+    let mut session = Session::from_client_credentials(request, policy(), now()).unwrap();
+    save(&mut session, &mut store, 0);
+    let error = restore(&new, &store).unwrap_err();
+    assert!(error.to_string().contains("call rebind where the client has credentials"), "{error}");
+    let mut session = Session::rebind(&new, store.load(), policy(), later(10));
+    save(&mut session, &mut store, 10);
+    save(&mut session, &mut store, 10);
+    let call = send(&mut session, &new, 10);
+    assert_eq!(proof(&call).header["jwk"]["x"], "3JUkGITNscFIwqkYwRy9Sd_9WIuGwpiZWebsbPE-J_o");
+}
+
 #[test]
 fn sessions_that_begin_without_tokens_are_bound_to_their_key() {
     let client = client(&some_key());
