@@ -7,8 +7,8 @@
 //!
 //! ```
 //! use oauth2_proto::keeper::{Keeper, KeeperError, Runtime, Store};
-//! use oauth2_proto::{Client, RefreshPolicy, Request, Response, Secret, Snapshot};
-//! use oauth2_proto::session::Save;
+//! use oauth2_proto::{Client, RefreshPolicy, Request, Response, Snapshot};
+//! use oauth2_proto::{session::Save, token::AccessToken};
 //! use std::time::SystemTime;
 //! # mod tokio {
 //! #     pub fn spawn(_: impl Future<Output = ()> + Send + 'static) {}
@@ -75,7 +75,7 @@
 //! }
 //!
 //! /// Call this in each request handler.
-//! async fn token(keeper: &Keeper) -> Result<Secret, KeeperError> {
+//! async fn token(keeper: &Keeper) -> Result<AccessToken, KeeperError> {
 //!     keeper.access_token("customer 17").await
 //! }
 //! ```
@@ -116,7 +116,7 @@ use crate::keeper::shared::{Handle, Shared};
 use crate::keeper::table::Entry;
 use crate::session::{RefreshPolicy, Save, Session, Snapshot};
 use crate::text::secret::Secret;
-use crate::token::TokenResponse;
+use crate::token::{AccessToken, TokenResponse};
 
 /// Your store: one snapshot under each key, changed by compare-and-swap only.
 ///
@@ -201,7 +201,9 @@ impl Keeper {
         )
     }
 
-    /// Returns an access token that is usable now.
+    /// Returns an access token that is usable now, with its type. Send it by
+    /// [`ProtectedApi`](crate::challenge::ProtectedApi), or by a header with its
+    /// [`bearer`](AccessToken::bearer).
     ///
     /// If the API answers 401 to it, call [`access_token_rejected`](Self::access_token_rejected), ask for a
     /// token once more, and repeat the request once.
@@ -209,7 +211,7 @@ impl Keeper {
     /// # Errors
     ///
     /// See [`KeeperError`]; each variant says what to do.
-    pub async fn access_token(&self, key: &str) -> Result<Secret, KeeperError> {
+    pub async fn access_token(&self, key: &str) -> Result<AccessToken, KeeperError> {
         self.shared.wait(key, Entry::token).await
     }
 

@@ -64,6 +64,16 @@ enum Requested {
     WithCommas(Box<(Scope, Scope)>),
 }
 
+/// An access token together with its type; returned by a [keeper](crate::keeper).
+///
+/// Send it as its type says: [`ProtectedApi`](crate::challenge::ProtectedApi) takes both, and
+/// [`bearer`](Self::bearer) serves an HTTP client that writes the header itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessToken {
+    secret: Secret,
+    token_type: TokenType,
+}
+
 /// The type of an access token, which says how to send it (RFC 6749 §7.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -311,7 +321,49 @@ impl fmt::Debug for TokenResponse {
     }
 }
 
+impl AccessToken {
+    pub(crate) fn new(secret: Secret, token_type: TokenType) -> Self {
+        Self { secret, token_type }
+    }
+
+    /// Returns the token: for a request to an API together with its type, or to introspect or revoke it.
+    pub fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    /// Returns the type, which says how to send the token.
+    pub fn token_type(&self) -> &TokenType {
+        &self.token_type
+    }
+
+    /// Returns the token for the header `Authorization: Bearer …` of an HTTP client (RFC 6750 §2.1).
+    ///
+    /// # Errors
+    ///
+    /// Misuse: the token is of another type, so that this header would give away a token that is bound to a
+    /// key.
+    pub fn bearer(&self) -> Result<&Secret, Error> {
+        self.token_type.must_be_bearer()?;
+        Ok(&self.secret)
+    }
+}
+
 impl TokenType {
+    /// Refuses a token that is not sent by a header `Authorization: Bearer …` alone.
+    pub(crate) fn must_be_bearer(&self) -> Result<(), Error> {
+        Err(match self {
+            Self::Bearer => return Ok(()),
+            Self::DPoP => Error::misuse(NEEDS_A_PROOF),
+            Self::NotApplicable => Error::misuse(
+                "a token of type N_A is no access token, so no API takes it (RFC 8693 section 2.2.1)",
+            ),
+            Self::Other(_) => Error::misuse(format!(
+                "a token of type {self} is sent as the server's documentation says; if that is a header with a \
+                 scheme, call authorization_as (RFC 6749 section 7.1)"
+            )),
+        })
+    }
+
     /// Returns the name that the specifications or the server use.
     pub(crate) fn name(&self) -> &str {
         match self {
@@ -339,6 +391,10 @@ impl fmt::Display for TokenType {
         }
     }
 }
+
+/// Says that a header alone does not serve a token that is bound to a key.
+pub(crate) const NEEDS_A_PROOF: &str =
+    "a DPoP token needs a proof of possession with each request (RFC 9449 section 7.1); call bound_request";
 
 /// Refuses a token, or another text of a request, that would be left out or was read from a file with its
 /// line break; `what` is its name in the message.

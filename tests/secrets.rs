@@ -953,8 +953,9 @@ fn no_part_of_a_machine_of_errands_prints_a_secret() {
     let mut machine = Machine { printed: Printed::default(), errands, row: None };
     machine.errands.signed_in(tokens.clone(), now()).unwrap();
     let Errand::Token(token) = machine.until_done(None, now()) else { panic!("a user has signed in") };
-    assert_eq!(token.expose(), "planted-access-1");
-    machine.errands.access_token_rejected(&token, now());
+    assert_eq!(token.secret().expose(), "planted-access-1");
+    machine.printed.debug("AccessToken", &token);
+    machine.errands.access_token_rejected(token.secret(), now());
     machine.printed.debug("Errands, with a rejected token", &machine.errands);
 
     let (mut time, mut errors) = (0, Vec::new());
@@ -968,7 +969,7 @@ fn no_part_of_a_machine_of_errands_prints_a_secret() {
     ] {
         time += 10_000;
         match machine.until_done(answer, later(time)) {
-            Errand::Token(token) => assert_eq!(token.expose(), "planted-access-2"),
+            Errand::Token(token) => assert_eq!(token.secret().expose(), "planted-access-2"),
             Errand::NoToken(error) => errors.push(error),
             Errand::Sleep(_) => {}
             other => panic!("{other:?}"),

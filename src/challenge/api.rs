@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::text::foreign::Foreign;
 use crate::text::secret::Secret;
 use crate::text::uri::ApiAddress;
-use crate::token::TokenType;
+use crate::token::{NEEDS_A_PROOF, TokenType};
 
 /// The API that a token is for: the addresses that it may be sent to ([`pleo`](crate::pleo) has Pleo's).
 ///
@@ -68,12 +68,12 @@ impl ProtectedApi {
     /// Returns the value of the header `Authorization` for a request to `url` (RFC 6750 §2.1). Send the token
     /// in this header only, never in the query (§2.3), and let the HTTP client follow no redirects with it.
     ///
-    /// The tokens of a response and of a session name their type. A keeper's are bearer tokens, unless its
-    /// client has a key ([`bound_request`](Self::bound_request)) or its server gives others:
+    /// The tokens of a response, of a session and of a keeper name their type. Pass no other one: a token
+    /// that is bound to a key ([`bound_request`](Self::bound_request)) is never sent as a bearer token.
     ///
     /// ```
     /// use oauth2_proto::challenge::ProtectedApi;
-    /// use oauth2_proto::{Error, Secret, Session, TokenResponse, token::TokenType};
+    /// use oauth2_proto::{Error, Secret, Session, TokenResponse, token::AccessToken};
     /// use std::time::SystemTime;
     ///
     /// const URL: &str = "https://api.example/v1/me";
@@ -91,8 +91,8 @@ impl ProtectedApi {
     ///     api.authorization(session.token_type(), token, URL).map(Some)
     /// }
     ///
-    /// fn of_keeper(api: &ProtectedApi, token: &Secret) -> Result<Secret, Error> {
-    ///     api.authorization(&TokenType::Bearer, token, URL)
+    /// fn of_keeper(api: &ProtectedApi, token: &AccessToken) -> Result<Secret, Error> {
+    ///     api.authorization(token.token_type(), token.secret(), URL)
     /// }
     /// ```
     ///
@@ -112,17 +112,8 @@ impl ProtectedApi {
         access_token: &Secret,
         url: &str,
     ) -> Result<Secret, Error> {
-        match token_type {
-            TokenType::Bearer => self.header("Bearer", access_token, url),
-            TokenType::DPoP => Err(Error::misuse(NEEDS_A_PROOF)),
-            TokenType::NotApplicable => Err(Error::misuse(
-                "a token of type N_A is no access token, so no API takes it (RFC 8693 section 2.2.1)",
-            )),
-            TokenType::Other(_) => Err(Error::misuse(format!(
-                "a token of type {token_type} is sent as the server's documentation says; if that is a header with \
-                 a scheme, call authorization_as (RFC 6749 section 7.1)"
-            ))),
-        }
+        token_type.must_be_bearer()?;
+        self.header("Bearer", access_token, url)
     }
 
     /// Returns the value of the header `Authorization` with another scheme than `Bearer`, for a token of
@@ -207,6 +198,3 @@ impl fmt::Debug for ProtectedApi {
         f.debug_tuple("ProtectedApi").field(&self.0).finish()
     }
 }
-
-const NEEDS_A_PROOF: &str =
-    "a DPoP token needs a proof of possession with each request (RFC 9449 section 7.1); call bound_request";

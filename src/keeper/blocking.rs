@@ -20,7 +20,7 @@ use crate::keeper::table::{Answer, Ask, Entry, Table};
 use crate::keeper::{NO_SIGNATURE, no_sign};
 use crate::session::{RefreshPolicy, Save, Session, Snapshot};
 use crate::text::secret::Secret;
-use crate::token::TokenResponse;
+use crate::token::{AccessToken, TokenResponse};
 
 /// Like [`keeper::Store`](crate::keeper::Store), with methods that block.
 pub trait Store {
@@ -95,7 +95,9 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
         Self { table, changed: Condvar::new(), now: Box::new(now), store, runtime }
     }
 
-    /// Returns an access token that is usable now.
+    /// Returns an access token that is usable now, with its type. Send it by
+    /// [`ProtectedApi`](crate::challenge::ProtectedApi), or by a header with its
+    /// [`bearer`](AccessToken::bearer).
     ///
     /// If the API answers 401 to it, call [`access_token_rejected`](Self::access_token_rejected), ask for a
     /// token once more, and repeat the request once.
@@ -103,7 +105,7 @@ impl<S: Store, R: Runtime> Keeper<S, R> {
     /// # Errors
     ///
     /// See [`KeeperError`]; each variant says what to do.
-    pub fn access_token(&self, key: &str) -> Result<Secret, KeeperError> {
+    pub fn access_token(&self, key: &str) -> Result<AccessToken, KeeperError> {
         self.wait(key, Entry::token)
     }
 

@@ -16,7 +16,7 @@ use crate::session::{
     Outlook, Reason, RefreshPolicy, Save, Session, SessionRefresh, Snapshot, Step, WaitReason,
 };
 use crate::text::secret::Secret;
-use crate::token::{Extras, TokenResponse, check_token};
+use crate::token::{AccessToken, Extras, TokenResponse, check_token};
 
 /// The next step towards a good access token; returned by [`Errands::next`].
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub enum Errand {
     /// Wait until this time, then ask for the next errand.
     Sleep(SystemTime),
     /// Done: use this access token now.
-    Token(Secret),
+    Token(AccessToken),
     /// Done: there is no usable access token.
     NoToken(KeeperError),
 }
@@ -82,7 +82,7 @@ impl fmt::Display for Refreshed {
 ///
 /// ```
 /// use oauth2_proto::keeper::{Errand, Errands, KeeperError};
-/// # use oauth2_proto::{Request, Response, Secret, Snapshot, session::Save};
+/// # use oauth2_proto::{Request, Response, Snapshot, session::Save, token::AccessToken};
 /// # use std::time::SystemTime;
 /// # type Failure = Box<dyn std::error::Error>;
 /// # trait Store {
@@ -98,7 +98,7 @@ impl fmt::Display for Refreshed {
 ///     http: &dyn Http,
 ///     now: fn() -> SystemTime,
 ///     sleep: fn(SystemTime),
-/// ) -> Result<Secret, Failure> {
+/// ) -> Result<AccessToken, Failure> {
 ///     loop {
 ///         match errands.next(now()) {
 ///             Errand::Load => errands.loaded(store.load(key)?, now()),
@@ -201,7 +201,7 @@ impl Errands {
         };
         let is_first_save = session.revision() == 0;
         let step = session.poll(now);
-        let token = session.access_token(now).cloned();
+        let token = session.typed_access_token(now);
         match (step, session.check_issued_to(&self.client), token) {
             // One request is enough for the patience of a caller.
             (Step::Save(save), _, token) if save.claims && self.has_sent && deadline <= now => match token {
@@ -579,8 +579,8 @@ impl Errands {
     }
 
     /// Returns the access token if it is usable at `now`.
-    pub fn access_token(&self, now: SystemTime) -> Option<&Secret> {
-        self.session.as_ref()?.access_token(now)
+    pub fn access_token(&self, now: SystemTime) -> Option<AccessToken> {
+        self.session.as_ref()?.typed_access_token(now)
     }
 
     /// Returns whether everything that was reported and asked for is stored.
@@ -592,13 +592,13 @@ impl Errands {
 /// Methods for a keeper's table.
 impl Errands {
     /// Returns the access token, unless the next errands may end it, and whether there is an errand.
-    pub(super) fn at_once(&mut self, now: SystemTime) -> (Option<Secret>, bool) {
+    pub(super) fn at_once(&mut self, now: SystemTime) -> (Option<AccessToken>, bool) {
         let is_outdated = self.is_outdated(now);
         let Some(session) = &mut self.session else { return (None, true) };
         let outlook = session.outlook(now);
         let is_ours = session.check_issued_to(&self.client).is_ok();
         let may_give = is_ours && !is_outdated && outlook != Outlook::EndOfToken;
-        let token = session.access_token(now).filter(|_| may_give).cloned();
+        let token = if may_give { session.typed_access_token(now) } else { None };
         let has_errand = match outlook {
             Outlook::Calm => self.reads_since_refusal.is_some(),
             Outlook::NewsOfAnother => !self.has_looked(now),

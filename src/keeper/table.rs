@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::keeper::errands::{Errand, Errands};
 use crate::keeper::error::KeeperError;
 use crate::session::{Reason, RefreshPolicy, Session};
-use crate::text::secret::Secret;
+use crate::token::AccessToken;
 
 /// The authorizations that a keeper knows, by key.
 pub(super) struct Table {
@@ -68,7 +68,7 @@ pub(super) struct Entry {
     /// The number of outcomes so far, by which a caller detects a new one.
     outcomes: u64,
     /// The last outcome.
-    outcome: Option<Result<Secret, KeeperError>>,
+    outcome: Option<Result<AccessToken, KeeperError>>,
     /// The callers that wait, by their number.
     waiting: HashMap<u64, Waker>,
 }
@@ -86,7 +86,7 @@ pub(super) struct Answer<T> {
 
 impl Entry {
     /// Answers a caller who wants a token. `known` is the number of outcomes when the caller last asked.
-    pub(super) fn token(&mut self, known: &mut Option<u64>, now: SystemTime) -> Answer<Secret> {
+    pub(super) fn token(&mut self, known: &mut Option<u64>, now: SystemTime) -> Answer<AccessToken> {
         let outcome = self.outcome_since(known);
         // The job may still wait for an answer to a request that was sent before the end.
         if self.is_served && self.errands.is_settled(now) && self.errands.is_ended() {
@@ -99,11 +99,11 @@ impl Entry {
             // The store failed, so it is unknown whether another holder ended the authorization. The token
             // may still work until it expires. A key that does not sign ends no token.
             (None, Some(Err(error @ (KeeperError::Store(_) | KeeperError::Signing(_))))) => {
-                Some(self.errands.access_token(now).cloned().ok_or(error))
+                Some(self.errands.access_token(now).ok_or(error))
             }
             (None, Some(Err(error))) => Some(Err(error)),
             // The caller was polled late, and the token has ended meanwhile.
-            (None, Some(Ok(token))) if self.errands.access_token(now) != Some(&token) => None,
+            (None, Some(Ok(token))) if self.errands.access_token(now).as_ref() != Some(&token) => None,
             (None, outcome) => outcome,
         };
         // A caller who goes away with an error wants no more.
@@ -128,7 +128,7 @@ impl Entry {
         Answer { value, has_errand }
     }
 
-    fn outcome_since(&self, known: &mut Option<u64>) -> Option<Result<Secret, KeeperError>> {
+    fn outcome_since(&self, known: &mut Option<u64>) -> Option<Result<AccessToken, KeeperError>> {
         let is_news = known.is_some_and(|known| known != self.outcomes);
         *known = Some(self.outcomes);
         if is_news { self.outcome.clone() } else { None }
@@ -166,7 +166,7 @@ impl Entry {
         self.is_served
     }
 
-    fn publish(&mut self, outcome: Result<Secret, KeeperError>) {
+    fn publish(&mut self, outcome: Result<AccessToken, KeeperError>) {
         self.outcomes = self.outcomes.wrapping_add(1);
         self.outcome = Some(outcome);
     }

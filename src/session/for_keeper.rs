@@ -8,6 +8,7 @@ use crate::session::phase::{Hand, Phase, Seen};
 use crate::session::record::State;
 use crate::session::{RefreshPolicy, Session, Snapshot, check_holder};
 use crate::text::time::system_time;
+use crate::token::AccessToken;
 
 /// The next event for the tokens of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,11 @@ impl Session {
     /// Checks that the tokens were issued to this client, and are bound to no key but its own.
     pub(crate) fn check_issued_to(&self, client: &Client) -> Result<(), Error> {
         check_holder(self.newest(), &client.holder)
+    }
+
+    /// Returns the access token with its type if it is usable at `now`.
+    pub(crate) fn typed_access_token(&self, now: SystemTime) -> Option<AccessToken> {
+        self.access_token(now).map(|token| AccessToken::new(token.clone(), self.token_type().clone()))
     }
 
     /// Makes this client the holder.

@@ -26,7 +26,7 @@ fn from_the_first_sign_in_to_the_end() {
     keeper.signed_in(KEY, world.sign_in()).unwrap();
     for lifetime in 1..=3 {
         let token = keeper.access_token(KEY).unwrap();
-        assert_eq!(token.expose(), format!("fake-access-{lifetime}"));
+        assert_eq!(token.secret().expose(), format!("fake-access-{lifetime}"));
         world.pass(Duration::from_secs(LIFETIME));
     }
     assert_eq!(keeper.session(KEY).unwrap().unwrap().trouble(), None);
@@ -64,7 +64,7 @@ fn a_store_that_fails_loses_nothing() {
     assert_eq!(error.to_string(), "the store failed: the database is away");
     // The next call saves; the store fails once more, and the one after it succeeds.
     assert!(keeper.access_token(KEY).is_err());
-    assert_eq!(keeper.access_token(KEY).unwrap().expose(), "fake-access-1");
+    assert_eq!(keeper.access_token(KEY).unwrap().secret().expose(), "fake-access-1");
 }
 
 /// A store whose first load panics while other threads wait.
@@ -151,7 +151,7 @@ fn while_another_thread_refreshes_a_living_token_is_given_unless_the_refresh_end
             }
             assert_eq!(other.is_finished(), !ends_together);
             barrier.wait();
-            let tokens = [refresher, other].map(|thread| thread.join().unwrap().expose().to_owned());
+            let tokens = [refresher, other].map(|thread| thread.join().unwrap().secret().expose().to_owned());
             assert_eq!(
                 tokens,
                 ["fake-access-2", if ends_together { "fake-access-2" } else { "fake-access-1" }]

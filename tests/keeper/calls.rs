@@ -2,7 +2,7 @@
 
 use oauth2_proto::keeper::{Keeper, KeeperError};
 use oauth2_proto::session::Reason;
-use oauth2_proto::{Client, Secret, Session};
+use oauth2_proto::{Client, Secret, Session, token::AccessToken};
 
 use crate::tasks::{Task, Tasks};
 use crate::world::{KEY, World, client, policy};
@@ -34,7 +34,7 @@ pub fn sign_in(world: &World, tasks: &mut Tasks, keeper: &Keeper) {
 }
 
 #[track_caller]
-pub fn token(tasks: &mut Tasks, keeper: &Keeper) -> Result<Secret, KeeperError> {
+pub fn token(tasks: &mut Tasks, keeper: &Keeper) -> Result<AccessToken, KeeperError> {
     let keeper = keeper.clone();
     tasks.block_on(async move { keeper.access_token(KEY).await })
 }

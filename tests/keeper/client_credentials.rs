@@ -50,7 +50,7 @@ fn two_processes_make_one_request_for_each_lifetime() {
                 (0..6).map(|caller| ask(&mut tasks, &keepers[caller % keepers.len()])).collect();
             for keeper in &keepers {
                 let token = token(&mut tasks, keeper).unwrap();
-                assert_eq!(token.expose(), format!("fake-own-{lifetime}"), "seed {seed}");
+                assert_eq!(token.secret().expose(), format!("fake-own-{lifetime}"), "seed {seed}");
             }
             callers.into_iter().for_each(|caller| tasks.cancel(caller));
             assert_eq!(requests(&world), lifetime, "seed {seed}");
@@ -68,12 +68,12 @@ fn a_process_that_starts_later_uses_the_stored_token() {
     let world = World::default();
     let mut tasks = Tasks::new(&world, 1);
     let first = started(&world, &mut tasks);
-    assert_eq!(token(&mut tasks, &first).unwrap().expose(), "fake-own-1");
+    assert_eq!(token(&mut tasks, &first).unwrap().secret().expose(), "fake-own-1");
     let second = started(&world, &mut tasks);
-    assert_eq!(token(&mut tasks, &second).unwrap().expose(), "fake-own-1");
+    assert_eq!(token(&mut tasks, &second).unwrap().secret().expose(), "fake-own-1");
     // A third one reads the store, without a start.
     let third = started_with(&world, &mut tasks, own_client());
-    assert_eq!(token(&mut tasks, &third).unwrap().expose(), "fake-own-1");
+    assert_eq!(token(&mut tasks, &third).unwrap().secret().expose(), "fake-own-1");
     assert_eq!(requests(&world), 1);
 }
 
@@ -83,8 +83,8 @@ fn after_a_401_the_next_token_is_another() {
     let mut tasks = Tasks::new(&world, 1);
     let keeper = started(&world, &mut tasks);
     let rejected = token(&mut tasks, &keeper).unwrap();
-    keeper.access_token_rejected(KEY, &rejected);
-    assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-own-2");
+    keeper.access_token_rejected(KEY, rejected.secret());
+    assert_eq!(token(&mut tasks, &keeper).unwrap().secret().expose(), "fake-own-2");
     assert_eq!(requests(&world), 2);
 }
 
@@ -117,9 +117,9 @@ fn refusals_end_with_advice_for_an_operator() {
 
     world.state.lock().unwrap().server.refuses_own = None;
     resume(&mut tasks, &keeper);
-    assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-own-7");
+    assert_eq!(token(&mut tasks, &keeper).unwrap().secret().expose(), "fake-own-7");
     world.pass(Duration::from_secs(60));
-    assert_eq!(token(&mut tasks, &elsewhere).unwrap().expose(), "fake-own-7");
+    assert_eq!(token(&mut tasks, &elsewhere).unwrap().secret().expose(), "fake-own-7");
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn a_start_without_a_session_is_a_first_one_and_a_users_session_stays() {
     let elsewhere = started_with(&world, &mut tasks, own_client());
     let error = start(&mut tasks, &elsewhere, &own_client()).unwrap_err();
     assert_eq!(error.advice(), Advice::FixConfiguration, "{error}");
-    assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-access-1");
+    assert_eq!(token(&mut tasks, &keeper).unwrap().secret().expose(), "fake-access-1");
 }
 
 /// One key for both would give the program's own work a user's access, or a user the program's.
@@ -193,7 +193,7 @@ fn a_key_is_a_users_or_the_clients_own() {
     let keeper = started(&world, &mut tasks);
     let message = tasks.block_on(of_user(keeper.clone())).unwrap_err().to_string();
     assert!(message.contains("are the client's own; use another key"), "{message}");
-    assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-own-1");
+    assert_eq!(token(&mut tasks, &keeper).unwrap().secret().expose(), "fake-own-1");
 
     let blocking = blocking::Keeper::new(own_client(), policy(), world.clock(), world.clone(), world.clone());
     let error = blocking.start_from_refresh_token(KEY, Secret::new("fake-of-a-user")).unwrap_err();
@@ -224,7 +224,7 @@ fn a_client_that_cannot_ask_uses_the_token_and_then_says_so() {
     let able = started(&world, &mut tasks);
     token(&mut tasks, &able).unwrap();
     let keeper = started_with(&world, &mut tasks, public_client());
-    assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-own-1");
+    assert_eq!(token(&mut tasks, &keeper).unwrap().secret().expose(), "fake-own-1");
     world.pass(Duration::from_secs(LIFETIME));
     let error = token(&mut tasks, &keeper).unwrap_err();
     assert!(matches!(&error, KeeperError::NoUser { reason: Reason::NoRefreshToken, .. }), "{error}");
@@ -244,7 +244,7 @@ fn a_blocking_keeper_does_the_same() {
     }
     for lifetime in 1..=3 {
         for keeper in [&one, &other] {
-            assert_eq!(keeper.access_token(KEY).unwrap().expose(), format!("fake-own-{lifetime}"));
+            assert_eq!(keeper.access_token(KEY).unwrap().secret().expose(), format!("fake-own-{lifetime}"));
         }
         world.pass(Duration::from_secs(LIFETIME));
     }

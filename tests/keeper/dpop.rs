@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use oauth2_proto::challenge::ProtectedApi;
 use oauth2_proto::dpop::DpopKey;
+use oauth2_proto::error::ErrorKind;
 use oauth2_proto::jose::{Algorithm, PublicKey, Signer, SignerError, SigningKey};
 use oauth2_proto::keeper::{KeeperError, blocking};
 use oauth2_proto::session::{TroubleKind, WaitReason};
-use oauth2_proto::{Advice, AuthorizationServer, Client, ClientAuth, Entropy, Secret};
+use oauth2_proto::token::TokenType;
+use oauth2_proto::{Advice, AuthorizationServer, Client, ClientAuth, Entropy};
 
 use crate::bound::{key, public_key, signature};
 use crate::calls::{ask, rebind, session, sign_in, started_with, token};
@@ -55,7 +58,7 @@ fn rfc9449_section_8_a_driver_meets_each_demand_with_one_more_request() {
             let callers: Vec<_> = (0..6).map(|caller| ask(&mut tasks, &keepers[caller % 2])).collect();
             for keeper in &keepers {
                 let token = token(&mut tasks, keeper).unwrap();
-                assert_eq!(token.expose(), format!("fake-access-{}", lifetime + 1), "seed {seed}");
+                assert_eq!(token.secret().expose(), format!("fake-access-{}", lifetime + 1), "seed {seed}");
             }
             callers.into_iter().for_each(|caller| tasks.cancel(caller));
             change_nonce(&world);
@@ -73,7 +76,7 @@ fn rfc9449_section_8_a_blocking_keeper_meets_each_demand_with_one_more_request()
     for lifetime in 1..=4 {
         world.pass(Duration::from_secs(LIFETIME));
         let token = keeper.access_token(KEY).unwrap();
-        assert_eq!(token.expose(), format!("fake-access-{}", lifetime + 1));
+        assert_eq!(token.secret().expose(), format!("fake-access-{}", lifetime + 1));
         change_nonce(&world);
     }
     assert_each_refresh_was_asked_once(&world, 4);
@@ -100,7 +103,7 @@ fn a_server_that_asks_for_ever_is_in_trouble() {
     // The server is repaired, and the refresh token is as good as before.
     world.state.lock().unwrap().server.always_wants_another_nonce = false;
     world.pass(Duration::from_secs(600));
-    assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-access-2");
+    assert_eq!(token(&mut tasks, &keeper).unwrap().secret().expose(), "fake-access-2");
     assert_eq!(world.state.lock().unwrap().server.reuses, 0);
 }
 
@@ -173,7 +176,7 @@ fn a_key_in_this_process_that_fails_holds_up_no_other_process() {
         let revision = world.revision();
         // A refresh is due before the token ends.
         world.pass(Duration::from_secs(LIFETIME - 30));
-        assert_eq!(ask().unwrap().expose(), "fake-access-1");
+        assert_eq!(ask().unwrap().secret().expose(), "fake-access-1");
         world.pass(Duration::from_secs(30));
         for _ in 0..3 {
             let error = ask().unwrap_err();
@@ -184,13 +187,13 @@ fn a_key_in_this_process_that_fails_holds_up_no_other_process() {
         assert_eq!(world.revision(), revision, "there is no claim");
         // A process whose key works is not held up, and is waited for.
         let before = world.now();
-        assert_eq!(other.access_token(KEY).unwrap().expose(), "fake-access-2");
+        assert_eq!(other.access_token(KEY).unwrap().secret().expose(), "fake-access-2");
         assert!(world.now() < before + Duration::from_secs(1));
         world.pass(Duration::from_secs(1));
-        assert_eq!(ask().unwrap().expose(), "fake-access-2");
+        assert_eq!(ask().unwrap().secret().expose(), "fake-access-2");
         works.store(true, Ordering::Relaxed);
         world.pass(Duration::from_secs(LIFETIME));
-        assert_eq!(ask().unwrap().expose(), "fake-access-3");
+        assert_eq!(ask().unwrap().secret().expose(), "fake-access-3");
         works.store(false, Ordering::Relaxed);
     }
 }
@@ -228,7 +231,7 @@ fn a_sign_in_with_another_key_takes_over() {
     let new = blocking_keeper(&world, world.client());
     new.signed_in(KEY, world.sign_in()).unwrap();
     world.pass(Duration::from_secs(LIFETIME));
-    assert_eq!(new.access_token(KEY).unwrap().expose(), "fake-access-3");
+    assert_eq!(new.access_token(KEY).unwrap().secret().expose(), "fake-access-3");
     assert!(matches!(old.access_token(KEY).unwrap_err(), KeeperError::Misuse(_)));
 }
 
@@ -242,5 +245,37 @@ fn a_keeper_rebinds_the_tokens_of_its_old_key() {
     let keeper = started_with(&world, &mut tasks, world.client());
     assert!(matches!(token(&mut tasks, &keeper).unwrap_err(), KeeperError::Misuse(_)));
     rebind(&mut tasks, &keeper);
-    assert_eq!(token(&mut tasks, &keeper).unwrap(), Secret::new("fake-access-2"));
+    assert_eq!(token(&mut tasks, &keeper).unwrap().secret().expose(), "fake-access-2");
+}
+
+/// The attack: a token that is bound to a key, sent as one that works for whoever has it. The token says what it
+/// is, also while tokens of both types are around.
+#[test]
+fn rfc9449_section_7_2_a_keeper_says_how_to_send_a_token() {
+    let world = World::default();
+    let keeper = blocking_keeper(&world, world.client());
+    keeper.signed_in(KEY, world.sign_in()).unwrap();
+    let token = keeper.access_token(KEY).unwrap();
+    assert_eq!((token.token_type(), token.bearer().unwrap()), (&TokenType::Bearer, token.secret()));
+
+    // The client gets a key, and its next tokens are bound.
+    world.state.lock().unwrap().server.bound_to = Some(key(0));
+    let threads = blocking_keeper(&world, world.client());
+    let mut tasks = Tasks::new(&world, 1);
+    let tasked = started_with(&world, &mut tasks, world.client());
+    assert_eq!(threads.access_token(KEY).unwrap(), token);
+    world.pass(Duration::from_secs(LIFETIME));
+    let api = ProtectedApi::new(["https://api.example"]).unwrap();
+    let url = "https://api.example/items";
+    for bound in [threads.access_token(KEY).unwrap(), self::token(&mut tasks, &tasked).unwrap()] {
+        assert_eq!((bound.token_type(), bound.secret().expose()), (&TokenType::DPoP, "fake-access-2"));
+        for error in [
+            bound.bearer().unwrap_err(),
+            api.authorization(bound.token_type(), bound.secret(), url).unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Misuse);
+            assert!(error.to_string().contains("call bound_request"), "{error}");
+        }
+        assert!(api.bound_request(&key(0), bound.secret(), "GET", url).is_ok());
+    }
 }

@@ -200,10 +200,10 @@ fn a_sign_in_is_stored_and_used_while_a_request_hangs() {
     let keeper = with_a_request_that_hangs(&world, &mut tasks);
     let start = world.now();
     sign_in(&world, &mut tasks, &keeper);
-    assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-access-2");
+    assert_eq!(token(&mut tasks, &keeper).unwrap().secret().expose(), "fake-access-2");
     assert!(world.now() < start + Duration::from_secs(1));
     let elsewhere = started(&world, &mut tasks);
-    assert_eq!(token(&mut tasks, &elsewhere).unwrap().expose(), "fake-access-2");
+    assert_eq!(token(&mut tasks, &elsewhere).unwrap().secret().expose(), "fake-access-2");
 }
 
 #[test]
@@ -236,15 +236,15 @@ fn while_a_process_refreshes_another_one_looks_for_its_outcome() {
         assert!(tasks.step());
     }
     let elsewhere = started(&world, &mut tasks);
-    assert_eq!(token(&mut tasks, &elsewhere).unwrap().expose(), "fake-access-1");
+    assert_eq!(token(&mut tasks, &elsewhere).unwrap().secret().expose(), "fake-access-1");
     sign_in(&world, &mut tasks, &keeper);
     world.pass(Duration::from_secs(1));
     // This call gets the living token, and has the store looked into.
-    assert_eq!(token(&mut tasks, &elsewhere).unwrap().expose(), "fake-access-1");
+    assert_eq!(token(&mut tasks, &elsewhere).unwrap().secret().expose(), "fake-access-1");
     while !tasks.are_quiet() {
         assert!(tasks.step());
     }
-    assert_eq!(token(&mut tasks, &elsewhere).unwrap().expose(), "fake-access-2");
+    assert_eq!(token(&mut tasks, &elsewhere).unwrap().secret().expose(), "fake-access-2");
 }
 
 #[test]
@@ -447,7 +447,7 @@ fn a_panic_of_the_store_is_told_and_the_next_call_works() {
     let error = token(&mut tasks, &keeper).unwrap_err();
     assert!(matches!(error, KeeperError::Panicked), "{error}");
     assert_eq!(error.to_string(), "the store or the runtime has panicked");
-    assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-access-1");
+    assert_eq!(token(&mut tasks, &keeper).unwrap().secret().expose(), "fake-access-1");
 }
 
 #[test]

@@ -56,7 +56,7 @@ impl Holder {
                 format!("send {}", form.into_iter().find(|(name, _)| name == "refresh_token").unwrap().1)
             }
             Errand::Sleep(until) => format!("sleep {:?}", until.duration_since(now).unwrap_or_default()),
-            Errand::Token(token) => token.expose().to_owned(),
+            Errand::Token(token) => token.secret().expose().to_owned(),
             Errand::NoToken(error) => match error {
                 KeeperError::SignIn(reason) => format!("sign in: {reason:?}"),
                 KeeperError::NotNow { reason, .. } => format!("not now: {reason:?}"),

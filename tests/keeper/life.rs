@@ -25,7 +25,7 @@ fn from_the_first_sign_in_to_the_end() {
     assert!(session(&mut tasks, &keeper).is_none());
 
     sign_in(&world, &mut tasks, &keeper);
-    assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-access-1");
+    assert_eq!(token(&mut tasks, &keeper).unwrap().secret().expose(), "fake-access-1");
 
     // While the token is good, a call asks nobody.
     let before = world.now();
@@ -33,7 +33,7 @@ fn from_the_first_sign_in_to_the_end() {
     assert_eq!(world.now(), before);
 
     let elsewhere = started(&world, &mut tasks);
-    assert_eq!(token(&mut tasks, &elsewhere).unwrap().expose(), "fake-access-1");
+    assert_eq!(token(&mut tasks, &elsewhere).unwrap().secret().expose(), "fake-access-1");
     assert_eq!(end(&mut tasks, &keeper).unwrap().expose(), "fake-refresh-1");
     assert_eq!(reason(&mut tasks, &keeper), Reason::Ended);
     // The other process looks into the store once a minute.
@@ -44,7 +44,7 @@ fn from_the_first_sign_in_to_the_end() {
     sign_in(&world, &mut tasks, &elsewhere);
     pass(&world, 1);
     for keeper in [&elsewhere, &keeper] {
-        assert_eq!(token(&mut tasks, keeper).unwrap().expose(), "fake-access-2");
+        assert_eq!(token(&mut tasks, keeper).unwrap().secret().expose(), "fake-access-2");
     }
 }
 
@@ -54,12 +54,12 @@ fn after_a_401_the_next_token_is_another() {
     let mut tasks = Tasks::new(&world, 1);
     let keeper = signed_in(&world, &mut tasks);
     let rejected = token(&mut tasks, &keeper).unwrap();
-    keeper.access_token_rejected(KEY, &rejected);
+    keeper.access_token_rejected(KEY, rejected.secret());
     let next = token(&mut tasks, &keeper).unwrap();
     assert!(next != rejected && world.accepts(&next));
     // A late report about the old token changes nothing, and asks nobody.
     let before = world.now();
-    keeper.access_token_rejected(KEY, &rejected);
+    keeper.access_token_rejected(KEY, rejected.secret());
     assert_eq!(token(&mut tasks, &keeper).unwrap(), next);
     assert_eq!(world.now(), before);
     let state = world.state.lock().unwrap();
@@ -75,11 +75,11 @@ fn after_a_401_the_token_of_another_process_is_taken() {
     let old = token(&mut tasks, &keeper).unwrap();
     let elsewhere = started(&world, &mut tasks);
     drop(token(&mut tasks, &elsewhere).unwrap());
-    elsewhere.access_token_rejected(KEY, &old);
+    elsewhere.access_token_rejected(KEY, old.secret());
     let new = token(&mut tasks, &elsewhere).unwrap();
 
     assert!(!world.accepts(&old));
-    keeper.access_token_rejected(KEY, &old);
+    keeper.access_token_rejected(KEY, old.secret());
     assert_eq!(token(&mut tasks, &keeper).unwrap(), new);
     let state = world.state.lock().unwrap();
     assert_eq!(state.server.refreshes, 1);
@@ -144,9 +144,9 @@ fn another_client_is_told_and_a_moved_endpoint_is_one_step() {
     let error = token(&mut tasks, &keeper).unwrap_err();
     assert!(matches!(error, KeeperError::Misuse(_)), "{error}");
     rebind(&mut tasks, &keeper);
-    assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-access-1");
+    assert_eq!(token(&mut tasks, &keeper).unwrap().secret().expose(), "fake-access-1");
     pass(&world, LIFETIME);
-    assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-access-2");
+    assert_eq!(token(&mut tasks, &keeper).unwrap().secret().expose(), "fake-access-2");
 }
 
 /// The web process remembers what the worker has replaced since.
@@ -186,7 +186,7 @@ fn an_end_leaves_a_later_sign_in_alone_at_every_await_point() {
             refresh_token.is_none() || refresh_token.as_deref() == Some("fake-refresh-1"),
             "{steps} steps: {refresh_token:?}"
         );
-        assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-access-2", "{steps} steps");
+        assert_eq!(token(&mut tasks, &keeper).unwrap().secret().expose(), "fake-access-2", "{steps} steps");
         ended.push(refresh_token.is_some());
     }
     assert!(!ended[1] && ended[19], "the sign-in comes before and after the end is stored: {ended:?}");
@@ -230,7 +230,7 @@ fn a_rebind_is_carried_out_on_what_another_process_has_saved() {
         let error = token(&mut tasks, &new).unwrap_err();
         assert!(matches!(error, KeeperError::Misuse(_)), "{error}");
         let rejected = token(&mut tasks, &old).unwrap();
-        old.access_token_rejected(KEY, &rejected);
+        old.access_token_rejected(KEY, rejected.secret());
         pass(&world, 1);
         let refresh = ask(&mut tasks, &old);
         tasks.steps(steps);
@@ -299,7 +299,7 @@ fn at_a_server_without_refreshes_a_token_is_given_until_it_ends() {
     let keeper = started_with(&world, &mut tasks, client);
     let saved = keeper.clone();
     tasks.block_on(async move { saved.signed_in(KEY, tokens).await }).unwrap();
-    assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-access");
+    assert_eq!(token(&mut tasks, &keeper).unwrap().secret().expose(), "fake-access");
     pass(&world, LIFETIME);
     assert_eq!(reason(&mut tasks, &keeper), Reason::NoRefreshToken);
 }
@@ -339,7 +339,7 @@ fn a_rebind_of_another_process_is_found() {
     assert!(matches!(error, KeeperError::Misuse(_)), "{error}");
     rebind(&mut tasks, &web);
     pass(&world, 1);
-    assert_eq!(token(&mut tasks, &worker).unwrap().expose(), "fake-access-1");
+    assert_eq!(token(&mut tasks, &worker).unwrap().secret().expose(), "fake-access-1");
 }
 
 /// The process has just started, or has forgotten an idle user.
@@ -350,7 +350,7 @@ fn a_401_counts_on_a_process_that_has_not_read_the_store_yet() {
     let keeper = signed_in(&world, &mut tasks);
     let rejected = token(&mut tasks, &keeper).unwrap();
     let restarted = started(&world, &mut tasks);
-    restarted.access_token_rejected(KEY, &rejected);
+    restarted.access_token_rejected(KEY, rejected.secret());
     let next = token(&mut tasks, &restarted).unwrap();
     assert!(next != rejected && world.accepts(&next));
 }
@@ -371,7 +371,7 @@ fn the_keeper_of_another_client_ends_looks_at_and_rebinds_tokens_that_are_due() 
             "end" => assert_eq!(end(&mut tasks, &wrong).unwrap().expose(), "fake-refresh-1"),
             "rebind" => {
                 rebind(&mut tasks, &wrong);
-                assert_eq!(token(&mut tasks, &wrong).unwrap().expose(), "fake-access-2");
+                assert_eq!(token(&mut tasks, &wrong).unwrap().secret().expose(), "fake-access-2");
             }
             _ => {
                 let error = token(&mut tasks, &wrong).unwrap_err();
@@ -410,5 +410,5 @@ fn a_refresh_token_from_elsewhere_is_taken_after_the_row_was_deleted() {
     let token_of_old = Secret::new("fake-refresh-1");
     tasks.block_on(async move { moved.start_from_refresh_token(KEY, token_of_old).await }).unwrap();
     assert_eq!(world.revision(), 1);
-    assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-access-2");
+    assert_eq!(token(&mut tasks, &keeper).unwrap().secret().expose(), "fake-access-2");
 }

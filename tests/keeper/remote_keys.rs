@@ -167,7 +167,7 @@ fn each_refresh_has_a_signature_of_its_own_and_two_processes_share_one_refresh()
         for lifetime in 1..=4 {
             for keeper in &keepers {
                 let token = token(&mut tasks, keeper).unwrap();
-                assert_eq!(token.expose(), format!("fake-access-{lifetime}"), "seed {seed}");
+                assert_eq!(token.secret().expose(), format!("fake-access-{lifetime}"), "seed {seed}");
             }
             service.world.pass(Duration::from_secs(LIFETIME));
         }
@@ -194,8 +194,8 @@ fn a_key_that_does_not_sign_claims_nothing_and_loses_nothing() {
     }
     // A process whose key signs is not held up.
     let other = started(&service, &mut tasks);
-    assert_eq!(token(&mut tasks, &other).unwrap().expose(), "fake-access-2");
-    assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-access-2");
+    assert_eq!(token(&mut tasks, &other).unwrap().secret().expose(), "fake-access-2");
+    assert_eq!(token(&mut tasks, &keeper).unwrap().secret().expose(), "fake-access-2");
     assert_eq!(service.counts(), (3, 1));
 }
 
@@ -208,7 +208,7 @@ fn while_the_key_does_not_sign_a_living_token_is_used() {
     service.world.pass(Duration::from_secs(LIFETIME - 30));
     service.plan([Does::Fail; 3]);
     for _ in 0..3 {
-        assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-access-1");
+        assert_eq!(token(&mut tasks, &keeper).unwrap().secret().expose(), "fake-access-1");
     }
 }
 
@@ -223,7 +223,7 @@ fn a_signature_of_the_wrong_form_is_the_programs_fault() {
     assert!(matches!(error, KeeperError::Misuse(_)), "{error}");
     assert!(error.to_string().contains("r and s side by side"), "{error}");
     assert_eq!(error.advice(), Advice::FixConfiguration);
-    assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-access-2");
+    assert_eq!(token(&mut tasks, &keeper).unwrap().secret().expose(), "fake-access-2");
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn the_clients_own_tokens_are_signed_for_too() {
         service.plan([Does::Fail]);
         let error = token(&mut tasks, &keeper).unwrap_err();
         assert!(matches!(error, KeeperError::Signing(_)), "{error}");
-        assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), format!("fake-own-{lifetime}"));
+        assert_eq!(token(&mut tasks, &keeper).unwrap().secret().expose(), format!("fake-own-{lifetime}"));
         service.world.pass(Duration::from_secs(LIFETIME));
     }
     assert_eq!(service.counts(), (6, 3));
@@ -314,7 +314,7 @@ fn threads_wait_for_the_signature() {
         blocking::Keeper::new(remote_client(), policy(), world.clock(), world.clone(), service.clone());
     keeper.signed_in(KEY, world.sign_in()).unwrap();
     for lifetime in 1..=3 {
-        assert_eq!(keeper.access_token(KEY).unwrap().expose(), format!("fake-access-{lifetime}"));
+        assert_eq!(keeper.access_token(KEY).unwrap().secret().expose(), format!("fake-access-{lifetime}"));
         world.pass(Duration::from_secs(LIFETIME));
         let revision = world.revision();
         service.plan([Does::Fail, Does::Hang, Does::Der]);
@@ -350,7 +350,7 @@ fn a_signature_that_comes_late_is_neither_waited_for_nor_sent() {
         }
         // `plan` is used up when the service would have answered.
         service.state.lock().unwrap().does.clear();
-        assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-access-2", "{seconds}");
+        assert_eq!(token(&mut tasks, &keeper).unwrap().secret().expose(), "fake-access-2", "{seconds}");
 
         let service = Service::default();
         let world = service.world.clone();
@@ -365,7 +365,7 @@ fn a_signature_that_comes_late_is_neither_waited_for_nor_sent() {
             assert!(error.to_string().ends_with("no signature came in time"), "{error}");
             assert_eq!(world.revision(), revision, "there is no claim");
         }
-        assert_eq!(threads.access_token(KEY).unwrap().expose(), "fake-access-2", "{seconds}");
+        assert_eq!(threads.access_token(KEY).unwrap().secret().expose(), "fake-access-2", "{seconds}");
     }
 }
 
@@ -427,7 +427,7 @@ fn a_client_with_a_secret_is_never_asked_to_sign() {
     let keeper = blocking::Keeper::new(client(), policy(), world.clock(), world.clone(), world.clone());
     keeper.signed_in(KEY, world.sign_in()).unwrap();
     world.pass(Duration::from_secs(LIFETIME));
-    assert_eq!(keeper.access_token(KEY).unwrap().expose(), "fake-access-2");
+    assert_eq!(keeper.access_token(KEY).unwrap().secret().expose(), "fake-access-2");
     assert_eq!(service.counts(), (0, 0));
     let mut tasks = Tasks::new(&world, 1);
     let keeper = started(&service, &mut tasks);

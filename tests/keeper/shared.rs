@@ -50,7 +50,7 @@ fn a_caller_that_is_polled_late_gets_no_token_that_has_ended() {
     let keeper = started(&world, &mut tasks);
     let mut late = pin!(keeper.access_token(KEY));
     assert!(poll(late.as_mut()).is_pending());
-    assert_eq!(token(&mut tasks, &keeper).unwrap().expose(), "fake-access-1");
+    assert_eq!(token(&mut tasks, &keeper).unwrap().secret().expose(), "fake-access-1");
     world.pass(Duration::from_secs(LIFETIME));
     assert!(poll(late.as_mut()).is_pending(), "the token has ended");
     // The question was asked again, so the keeper refreshes for this caller.
@@ -71,7 +71,7 @@ fn a_caller_that_is_polled_late_gets_no_token_that_was_rejected() {
     let mut late = pin!(keeper.access_token(KEY));
     assert!(poll(late.as_mut()).is_pending());
     let rejected = token(&mut tasks, &keeper).unwrap();
-    keeper.access_token_rejected(KEY, &rejected);
+    keeper.access_token_rejected(KEY, rejected.secret());
     assert!(poll(late.as_mut()).is_pending(), "the token was rejected");
     let next = token(&mut tasks, &keeper).unwrap();
     let Poll::Ready(Ok(token)) = poll(late.as_mut()) else { panic!("there is a token") };

@@ -19,7 +19,7 @@ fn fail(world: &World, failures: impl IntoIterator<Item = StoreFailure>) {
 /// The text of a token, or an error.
 #[track_caller]
 fn token(tasks: &mut Tasks, keeper: &Keeper) -> Result<String, KeeperError> {
-    calls::token(tasks, keeper).map(|token| token.expose().to_owned())
+    calls::token(tasks, keeper).map(|token| token.secret().expose().to_owned())
 }
 
 #[test]

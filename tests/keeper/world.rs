@@ -14,7 +14,7 @@ use oauth2_proto::keeper::{Refreshed, Runtime, Store, blocking};
 use oauth2_proto::session::Save;
 use oauth2_proto::{
     AuthorizationServer, Client, ClientAuth, RefreshPolicy, Request, Response, Secret, Snapshot,
-    TokenResponse, pleo,
+    TokenResponse, pleo, token::AccessToken,
 };
 
 use crate::bound::Proof;
@@ -178,12 +178,12 @@ impl World {
     }
 
     /// Calls the API, which says whether the token is good, and of the last sign-in.
-    pub fn accepts(&self, token: &Secret) -> bool {
+    pub fn accepts(&self, token: &AccessToken) -> bool {
         let now = self.clock.now.load(Ordering::Relaxed);
         let state = self.state.lock().unwrap();
         let last = state.server.families.last();
         last.is_some_and(|family| !family.is_revoked && now < family.end)
-            && state.server.current_access_token() == *token
+            && state.server.current_access_token() == *token.secret()
     }
 
     pub fn revision(&self) -> u64 {

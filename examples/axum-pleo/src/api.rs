@@ -3,7 +3,7 @@
 use std::fmt;
 
 use oauth2_proto::keeper::{Keeper, KeeperError};
-use oauth2_proto::{Request, Secret};
+use oauth2_proto::{Error, Request, Secret};
 use serde_json::Value;
 
 use crate::transport::Transport;
@@ -42,16 +42,16 @@ impl Api {
     /// meanwhile, or the token has ended early.
     pub async fn connection(&self, company: &str) -> Result<Connection, ApiError> {
         let token = self.keeper.access_token(company).await?;
-        match self.ask(&token).await {
+        match self.ask(token.bearer()?).await {
             Err(ApiError::Unexpected(401)) => {
-                self.keeper.access_token_rejected(company, &token);
-                self.ask(&self.keeper.access_token(company).await?).await
+                self.keeper.access_token_rejected(company, token.secret());
+                self.ask(self.keeper.access_token(company).await?.bearer()?).await
             }
             answer => answer,
         }
     }
 
-    /// Asks Pleo whose access token this is.
+    /// Asks Pleo whose access token this is, which must be a bearer token.
     pub async fn ask(&self, access_token: &Secret) -> Result<Connection, ApiError> {
         let mut request = Request::new("GET", self.introspection.as_str());
         request.set_header("authorization", format!("Bearer {}", access_token.expose()));
@@ -81,6 +81,13 @@ impl Connection {
 impl From<KeeperError> for ApiError {
     fn from(error: KeeperError) -> Self {
         Self::NoToken(error)
+    }
+}
+
+/// The error of a token that is no bearer token.
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        Self::NoToken(KeeperError::Misuse(error))
     }
 }
 

@@ -31,7 +31,7 @@ pub fn show(seconds: u64, world: &World, report: &mut Report) -> Result<(), Fail
     judge_refreshes(&log[before..], &crowd, world, key, report)?;
     judge_calls(&crowd, report);
     // Repeats, because the stored token may be in its last second.
-    let is_valid = eventually(|| world.is_active(&keeper.access_token(key)?))?;
+    let is_valid = eventually(|| world.is_active(keeper.access_token(key)?.secret()))?;
     report.promise("the authorization is valid at the end", is_valid);
     Ok(())
 }

@@ -125,17 +125,18 @@ impl Process<'_> {
     fn attempt(&self, tally: &mut Tally) -> Result<bool, Failure> {
         let start = SystemTime::now();
         let token = self.keeper.access_token(self.key)?;
+        let token = token.secret();
         let asked = SystemTime::now();
         tally.waited = tally.waited.max(asked.duration_since(start).unwrap_or_default());
-        let end = self.expires_at(&token)?;
+        let end = self.expires_at(token)?;
         if end.is_some_and(|end| asked > end + CLOCK_SKEW) {
             println!("wrong {TOO_LATE}");
         }
-        if self.settings.is_active(&self.http.0, &token)? {
+        if self.settings.is_active(&self.http.0, token)? {
             tally.good += 1;
             return Ok(true);
         }
-        self.keeper.access_token_rejected(self.key, &token);
+        self.keeper.access_token_rejected(self.key, token);
         tally.expired += 1;
         // The earliest time at which a correct server ends the token.
         if let Some(earliest) = end.map(|end| end - ROUNDING) {

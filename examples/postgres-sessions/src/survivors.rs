@@ -83,7 +83,7 @@ impl Survivors<'_> {
 
     fn tokens(&self) -> Result<Tokens, Failure> {
         let token = |keeper: &Keeper| match keeper.access_token(self.key) {
-            Ok(token) => Ok(Ok(token)),
+            Ok(token) => Ok(Ok(token.secret().clone())),
             Err(KeeperError::SignIn(reason)) => Ok(Err(reason)),
             Err(error) => Err(error),
         };

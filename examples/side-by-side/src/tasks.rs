@@ -86,10 +86,10 @@ async fn call(keeper: &Keeper, http: &Client, api: &str, tally: &mut Tally) -> R
         let token = keeper.access_token(KEY).await.inspect_err(|error| {
             tally.sign_ins += u64::from(matches!(error, KeeperError::SignIn(_)));
         })?;
-        status = http.get(api).bearer_auth(token.expose()).send().await?.status().as_u16();
+        status = http.get(api).bearer_auth(token.bearer()?.expose()).send().await?.status().as_u16();
         match status {
             200 => return Ok(()),
-            401 => keeper.access_token_rejected(KEY, &token),
+            401 => keeper.access_token_rejected(KEY, token.secret()),
             _ => break,
         }
     }

@@ -66,10 +66,10 @@ fn call(
         let token = keeper.access_token(KEY).inspect_err(|error| {
             tally.sign_ins += u64::from(matches!(error, KeeperError::SignIn(_)));
         })?;
-        status = get(agent, api, token.expose())?;
+        status = get(agent, api, token.bearer()?.expose())?;
         match status {
             200 => return Ok(()),
-            401 => keeper.access_token_rejected(KEY, &token),
+            401 => keeper.access_token_rejected(KEY, token.secret()),
             _ => break,
         }
     }

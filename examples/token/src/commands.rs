@@ -12,7 +12,6 @@ use oauth2_proto::call::Readable;
 use oauth2_proto::keeper::blocking::{Keeper, Store};
 use oauth2_proto::management::TokenKind;
 use oauth2_proto::session::Reason;
-use oauth2_proto::token::TokenType;
 use oauth2_proto::{
     Advice, Call, Callback, Error, PendingAuthorization, RefreshPolicy, Secret, Session, Step, TokenResponse,
 };
@@ -154,12 +153,9 @@ fn keep(profile: &Profile, directory: &Path, tokens: TokenResponse) -> Result<()
 pub fn header(directory: &Path) -> Result<(), Failure> {
     let keeper = keeper(&signed_in(directory)?, directory)?;
     let token = keeper.access_token(KEY)?;
-    let session = keeper.session(KEY)?;
-    if session.is_some_and(|session| *session.token_type() != TokenType::Bearer) {
-        return Err(Failure::new(
-            "the token is no Bearer token, so a header alone does not do; use another client",
-        ));
-    }
+    let token = token.bearer().map_err(|_| {
+        Failure::new("the token is no Bearer token, so a header alone does not do; use another client")
+    })?;
     print(&format!("Authorization: Bearer {}", token.expose()))
 }
 

@@ -41,8 +41,8 @@ fn client_credentials(facts: &Facts) -> Result<(), Failed> {
     }
     let first = keepers[0].access_token(KEY)?;
     check(keepers[1].access_token(KEY)? == first, "the second keeper does not use the stored token")?;
-    is_of_client(&client, &first, facts)?;
-    keepers[0].access_token_rejected(KEY, &first);
+    is_of_client(&client, first.secret(), facts)?;
+    keepers[0].access_token_rejected(KEY, first.secret());
     let mut seen = vec![first];
     let start = Instant::now();
     // The second token replaces a rejected one, and the others replace old ones.
@@ -51,7 +51,7 @@ fn client_credentials(facts: &Facts) -> Result<(), Failed> {
         for keeper in &keepers {
             let token = keeper.access_token(KEY)?;
             if !seen.contains(&token) {
-                is_of_client(&client, &token, facts)?;
+                is_of_client(&client, token.secret(), facts)?;
                 seen.push(token);
             }
         }
@@ -70,7 +70,7 @@ fn revoked_at_the_end(facts: &Facts) -> Result<(), Failed> {
     let keeper = shared.keeper(&client);
     keeper.signed_in(KEY, tokens(&client, facts)?)?;
     let first = keeper.access_token(KEY)?;
-    keeper.access_token_rejected(KEY, &first);
+    keeper.access_token_rejected(KEY, first.secret());
     keeper.access_token(KEY)?;
 
     let refresh_token = keeper.end(KEY)?.ok_or("there is no refresh token")?;

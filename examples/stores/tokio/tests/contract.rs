@@ -105,5 +105,5 @@ async fn keepers_share_a_store_that_blocks() {
     assert!(matches!(nobody, Err(KeeperError::SignIn(Reason::NotSignedIn))), "{nobody:?}");
     let json = r#"{"access_token":"fake-1","token_type":"Bearer","expires_in":3600}"#;
     first.signed_in("customer 17", TokenResponse::for_test(&client, json).unwrap()).await.unwrap();
-    assert_eq!(second.access_token("customer 17").await.unwrap().expose(), "fake-1");
+    assert_eq!(second.access_token("customer 17").await.unwrap().secret().expose(), "fake-1");
 }
