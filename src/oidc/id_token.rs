@@ -123,7 +123,8 @@ impl IdToken {
         &self.token
     }
 
-    /// Returns what the ID token of a refresh is compared with, to be stored.
+    /// Returns what the ID token of a refresh, and later claims about the user, are compared with, to be
+    /// stored.
     pub fn to_previous(&self) -> PreviousIdToken {
         PreviousIdToken {
             issuer: self.issuer.clone(),
@@ -245,8 +246,8 @@ impl Nonce<'_> {
     }
 }
 
-/// What the ID token of a refresh is compared with (OpenID Connect Core §12.2); made by
-/// [`IdToken::to_previous`].
+/// What the ID token of a refresh, and later claims about the user, are compared with (OpenID Connect Core
+/// §12.2 and §5.3.2); made by [`IdToken::to_previous`].
 ///
 /// Store it with the session. It is serialisable with serde; the form is versioned and names the user.
 #[derive(Clone)]
@@ -269,6 +270,11 @@ impl PreviousIdToken {
         &self.subject
     }
 
+    /// Returns the clients that the ID token was for (`aud`).
+    pub(super) fn audience(&self) -> &[String] {
+        &self.audience
+    }
+
     fn check(&self, id_token: &IdToken) -> Result<(), Error> {
         let set = |audience: &[String]| audience.iter().cloned().collect::<BTreeSet<_>>();
         let is_other =
@@ -286,6 +292,18 @@ impl PreviousIdToken {
             (Some(one), Some(other)) if one != other => is_other("auth_time"),
             _ => Ok(()),
         }
+    }
+}
+
+impl From<&IdToken> for PreviousIdToken {
+    fn from(id_token: &IdToken) -> Self {
+        id_token.to_previous()
+    }
+}
+
+impl From<&Self> for PreviousIdToken {
+    fn from(stored: &Self) -> Self {
+        stored.clone()
     }
 }
 

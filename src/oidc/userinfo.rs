@@ -13,7 +13,7 @@ use crate::client_auth::authorization_header;
 use crate::error::{Error, Refusal};
 use crate::jose::claims::{self, required, wrong};
 use crate::jose::{Jwt, Verification};
-use crate::oidc::id_token::IdToken;
+use crate::oidc::id_token::PreviousIdToken;
 use crate::text::foreign::ForeignAddress;
 use crate::text::json::{Extras, Member};
 use crate::text::secret::{Secret, same};
@@ -21,27 +21,34 @@ use crate::token::{check_token, reader};
 
 impl Client {
     /// Asks for claims about the user who signed in (OpenID Connect Core §5.3.1), by the access token of that
-    /// sign-in or of a later refresh.
+    /// sign-in or of a later refresh. An answer about another user is refused.
+    ///
+    /// `id_token` says who signed in: a checked [`&IdToken`](crate::oidc::IdToken), or in a later request the
+    /// [`&PreviousIdToken`](PreviousIdToken) that you stored.
     ///
     /// ```
-    /// use oauth2_proto::oidc::{IdToken, UserInfo};
-    /// use oauth2_proto::{Client, Error, Request, Response, TokenResponse};
+    /// use oauth2_proto::oidc::{PreviousIdToken, UserInfo};
+    /// use oauth2_proto::{Client, Error, Request, Response, Secret};
     /// use std::time::SystemTime;
     ///
     /// fn email(
     ///     client: &Client,
-    ///     tokens: &TokenResponse,
-    ///     id_token: &IdToken,
+    ///     access_token: &Secret,
+    ///     stored: &PreviousIdToken,
     ///     send: impl Fn(&Request) -> Response<'static>,
     ///     now: SystemTime,
     /// ) -> Result<Option<String>, Error> {
-    ///     let call = client.userinfo(tokens.access_token(), id_token).start(now)?;
+    ///     let call = client.userinfo(access_token, stored).start(now)?;
     ///     let user: UserInfo = call.read(send(call.request()))?;
     ///     Ok(user.claim("email").and_then(|email| email.as_str()).map(str::to_owned))
     /// }
     /// ```
-    pub fn userinfo<'a>(&'a self, access_token: &'a Secret, id_token: &'a IdToken) -> UserInfoRequest<'a> {
-        UserInfoRequest { client: self, access_token, id_token }
+    pub fn userinfo<'a>(
+        &'a self,
+        access_token: &'a Secret,
+        id_token: impl Into<PreviousIdToken>,
+    ) -> UserInfoRequest<'a> {
+        UserInfoRequest { client: self, access_token, signed_in: id_token.into() }
     }
 }
 
@@ -50,7 +57,7 @@ impl Client {
 pub struct UserInfoRequest<'a> {
     client: &'a Client,
     access_token: &'a Secret,
-    id_token: &'a IdToken,
+    signed_in: PreviousIdToken,
 }
 
 impl UserInfoRequest<'_> {
@@ -73,7 +80,7 @@ impl UserInfoRequest<'_> {
         let mut request = Request::without_body("GET", endpoint.to_shared(), Some(authorization));
         request.set_dpop(self.client.dpop.as_ref());
         self.client.prove(&mut request, now)?;
-        let subject = Secret::new(self.id_token.subject());
+        let subject = Secret::new(self.signed_in.subject());
         Ok(Call::new(request, UserInfoContext { client: self.client.clone(), subject }))
     }
 }
@@ -83,14 +90,14 @@ impl UserInfoRequest<'_> {
     /// it is together with its issuer only (OpenID Connect Core §5.7).
     fn check_is_of_client(&self) -> Result<(), Error> {
         let issuer = claims::expected_issuer(self.client)?;
-        let is_ours = self.id_token.issuer() == issuer
-            && self.id_token.audience().iter().any(|name| name == self.client.client_id());
+        let is_ours = self.signed_in.issuer() == issuer
+            && self.signed_in.audience().iter().any(|name| name == self.client.client_id());
         match is_ours {
             true => Ok(()),
             false => Err(Error::misuse(format!(
                 "the ID token is of the server {} or of another client, and this client is of {}; ask the client \
                  that the user signed in with",
-                ForeignAddress(self.id_token.issuer()),
+                ForeignAddress(self.signed_in.issuer()),
                 ForeignAddress(issuer)
             ))),
         }

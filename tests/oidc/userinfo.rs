@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oauth2_proto::dpop::DpopKey;
 use oauth2_proto::error::ErrorKind;
 use oauth2_proto::jose::{Algorithm, PublicKey, Signer, SignerError, SigningKey, Verification};
-use oauth2_proto::oidc::UserInfo;
+use oauth2_proto::oidc::{PreviousIdToken, UserInfo};
 use oauth2_proto::{Advice, Call, Entropy, Response, Secret};
 use serde_json::{Value, json};
 
@@ -51,6 +51,17 @@ fn openid_core_section_5_3_2_the_subject_is_that_of_the_id_token() {
     }
     let repeated = r#"{"sub":"planted-other","sub":"fake-user"}"#;
     assert_eq!(call().read(answer(200, repeated)).unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+/// Days after the sign-in, a program has what it stored, and a token of a refresh.
+#[test]
+fn a_later_request_asks_by_what_was_stored_of_the_id_token() {
+    let stored = serde_json::to_string(&id_token().to_previous()).unwrap();
+    let restored: PreviousIdToken = serde_json::from_str(&stored).unwrap();
+    let call = client().userinfo(&Secret::new("fake-access"), &restored).start(now()).unwrap();
+    assert_eq!(call.read(answer(200, r#"{"sub":"fake-user"}"#)).unwrap().subject(), "fake-user");
+    let error = call.read(answer(200, r#"{"sub":"fake-other"}"#)).unwrap_err();
+    assert_eq!((error.kind(), error.reason()), (ErrorKind::Suspect, Some("sub")));
 }
 
 #[test]
