@@ -72,6 +72,7 @@ impl Printed {
     #[track_caller]
     fn holds_no_secret(&self) {
         for (what, text) in &self.0 {
+            assert!(!text.trim().is_empty(), "{what} prints nothing");
             assert!(!text.contains(MARK), "{what} prints a secret: {text}");
             // The mark in base64, as in the Basic header.
             assert!(!text.contains("cGxhbnRlZ"), "{what} prints an encoded secret: {text}");
@@ -410,6 +411,7 @@ fn neither_an_assertion_nor_a_proof_nor_a_signature_is_printed() {
         while let Some(unsigned) = signing.next() {
             printed.debug("Unsigned", unsigned);
             printed.debug("SigningKey", unsigned.key());
+            printed.debug("PublicKey", unsigned.key().public_key());
             marks.extend(parts(std::str::from_utf8(unsigned.message()).unwrap()));
             printed.debug("Signing", &signing);
             printed.error("wrong length", &signing.signed(&[0x5a; 63]).unwrap_err());
@@ -1167,7 +1169,15 @@ fn debug_shows_what_is_no_secret() {
     let tokens = call.read(json(body)).unwrap();
     let mut session = Session::new(tokens.clone(), RefreshPolicy::default(), now());
     let Step::Save(save) = session.poll(now()) else { panic!("new tokens are not saved") };
+    let public_key =
+        r#"{"kty":"OKP","crv":"Ed25519","kid":"fake-key","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    let public_key = PublicKey::from_jwk(public_key).unwrap();
+    let key = SigningKey::remote_with(Algorithm::EdDSA, public_key, entropy()).unwrap();
+    let by_secret =
+        ClientAuth::client_secret_jwt_with("fake-secret-of-at-least-32-bytes", entropy()).unwrap();
     for (printed, shown) in [
+        (format!("{:?}", ClientAuth::private_key_jwt(key)), "fake-key"),
+        (format!("{by_secret:?}"), "Secret([redacted])"),
         (format!("{client:?}"), "fake-client"),
         (authorization_request, REDIRECT_URI),
         (pending_authorization, "export:read"),

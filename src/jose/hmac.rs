@@ -73,4 +73,11 @@ mod tests {
         let mac = hmac_sha256(&[0x0c; 20], b"Test With Truncation");
         assert_eq!(mac[..16].to_vec(), bytes("a3b6167473100ee06e0c796c2955552b"));
     }
+
+    /// The bound between a key as it is and a digest of it (RFC 2104 §2); made with Python's `hmac`.
+    #[test]
+    fn rfc2104_section_2_a_key_as_long_as_a_block_is_taken_as_it_is() {
+        let mac = hmac_sha256(&[0xaa; BLOCK], b"fake message");
+        assert_eq!(mac.to_vec(), bytes("9394e624b7cbfb992567e88006efff7b0963fb1f5f55840ab496a13c4f0a1382"));
+    }
 }

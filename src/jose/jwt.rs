@@ -355,6 +355,7 @@ pub(crate) mod tests {
             format!("{header}.{}.{signature}", URL_SAFE_NO_PAD.encode(json))
         };
         let claims = |json: &[u8]| format!("{header}.{}.{signature}", URL_SAFE_NO_PAD.encode(json));
+        let padded = |length: usize| format!("{{}}{}", " ".repeat(length)).into_bytes();
         for (token, is_sound) in [
             (sound.clone(), true),
             (claims(b"\xef\xbb\xbf {}\n"), true),
@@ -383,6 +384,8 @@ pub(crate) mod tests {
             (claims(br#"{"iss":"a","iss":"a"}"#), false),
             (claims(br#"{"iss":"a","\u0069ss":null}"#), false),
             ("a".repeat(RESPONSE_LIMIT + 1), false),
+            (claims(&padded(RESPONSE_LIMIT * 3 / 4 - 100)), true),
+            (claims(&padded(RESPONSE_LIMIT * 3 / 4)), false),
         ] {
             let read = Jwt::read_signed(&token, &tls).and_then(|jwt| jwt.claims(&["iss"]).map(drop));
             let reason = read.err().map(|error| (error.kind(), error.reason()));

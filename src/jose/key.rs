@@ -432,4 +432,35 @@ mod tests {
         assert_eq!(key.signature_length(), 64);
         assert_eq!(serde_json::to_value(&key).unwrap(), json!({"kty": "EC", "crv": "P-256", "x": X, "y": Y}));
     }
+
+    #[test]
+    fn rfc7518_section_3_each_kind_of_key_has_its_algorithms_and_signatures_of_one_length() {
+        let octets = |length: usize| URL_SAFE_NO_PAD.encode(vec![0xff; length]);
+        let elliptic = |curve: &str, length: usize| json!({"kty": "EC", "crv": curve, "x": octets(length), "y": octets(length)});
+        let rsa = |length: usize| json!({"kty": "RSA", "n": octets(length), "e": "AQAB"});
+        let of_rsa = "RS256 RS384 RS512 PS256 PS384 PS512";
+        for (jwk, algorithms, length) in [
+            (elliptic("P-256", 32), "ES256", 64),
+            (elliptic("P-384", 48), "ES384", 96),
+            (elliptic("P-521", 66), "ES512", 132),
+            (json!({"kty": "OKP", "crv": "Ed25519", "x": octets(32)}), "EdDSA Ed25519", 64),
+            (rsa(256), of_rsa, 256),
+            (rsa(384), of_rsa, 384),
+            (rsa(512), of_rsa, 512),
+        ] {
+            let key = key(&jwk).unwrap();
+            let fitting = Algorithm::ALL.into_iter().filter(|it| key.fits(*it));
+            assert_eq!(fitting.map(Algorithm::name).collect::<Vec<_>>().join(" "), algorithms, "{jwk}");
+            assert_eq!(key.signature_length(), length, "{jwk}");
+        }
+    }
+
+    #[test]
+    fn rfc7518_section_3_1_a_key_signs_by_the_algorithms_of_its_kind_only() {
+        let key = key(&changed("alg", json!("ES256"))).unwrap();
+        assert!(key.must_fit(Algorithm::ES256).is_ok());
+        for other in Algorithm::ALL.into_iter().filter(|other| *other != Algorithm::ES256) {
+            assert_eq!(key.must_fit(other).unwrap_err().kind(), ErrorKind::Misuse, "{other}");
+        }
+    }
 }

@@ -110,6 +110,9 @@ fn what_no_assertion_can_be_made_of_is_refused_before_any_request() {
     }
     let error = ClientAuth::client_secret_jwt_with(&SECRET[1..], entropy()).unwrap_err();
     assert!(error.to_string().contains("shorter than 32 bytes"), "{error}");
+    let from_a_file = ClientAuth::client_secret_jwt_with(format!("{SECRET}\n"), entropy()).unwrap();
+    let error = Client::new(server(), "fake-client", from_a_file).unwrap_err();
+    assert!(error.to_string().contains("the client secret holds a line break"), "{error}");
 }
 
 #[test]
@@ -187,7 +190,8 @@ fn rfc7523_section_3_a_call_is_renewed_with_a_new_identifier_and_the_time() {
 
 #[test]
 fn a_signer_that_fails_leaves_nothing_half_done() {
-    struct Fails(oauth2_proto::jose::PublicKey);
+    type Why = fn() -> oauth2_proto::jose::SignerError;
+    struct Fails(oauth2_proto::jose::PublicKey, Why);
     impl oauth2_proto::jose::Signer for Fails {
         fn algorithm(&self) -> Algorithm {
             Algorithm::ES256
@@ -196,11 +200,14 @@ fn a_signer_that_fails_leaves_nothing_half_done() {
             &self.0
         }
         fn sign(&self, _: &[u8]) -> Result<Vec<u8>, oauth2_proto::jose::SignerError> {
-            Err("the vault\nis sealed".into())
+            Err(self.1())
         }
     }
-    let key = SigningKey::new_with(Fails(public_key()), entropy()).unwrap();
-    let failing = client(ClientAuth::private_key_jwt(key));
+    let client_of = |why: Why| {
+        let key = SigningKey::new_with(Fails(public_key(), why), entropy()).unwrap();
+        client(ClientAuth::private_key_jwt(key))
+    };
+    let failing = client_of(|| "the vault\nis sealed".into());
     let working = client(ClientAuth::private_key_jwt(local_key()));
     let (_, mut pending) =
         failing.authorize(support::REDIRECT_URI).start_with(support::entropy(), now()).unwrap();
@@ -209,6 +216,24 @@ fn a_signer_that_fails_leaves_nothing_half_done() {
     assert_eq!(error.to_string(), "misuse: the signer failed: \"the vault\\nis sealed\"");
     // The same callback serves again when the signer works.
     assert!(pending.receive(&working, callback.as_str(), now()).is_ok());
+    // A signer may use this crate itself, to reach its vault. Only a misuse is the program's own.
+    for (why, says) in [
+        (
+            (|| oauth2_proto::jose::PublicKey::from_jwk("[]").unwrap_err().into()) as Why,
+            "misuse: the public key",
+        ),
+        (
+            || {
+                let call =
+                    client(ClientAuth::basic("fake-secret")).client_credentials().start(now()).unwrap();
+                call.read(Response::new(503, [("", "")], b"")).unwrap_err().into()
+            },
+            "misuse: the signer failed: ",
+        ),
+    ] {
+        let error = client_of(why).client_credentials().start(now()).unwrap_err();
+        assert!(error.to_string().starts_with(says), "{error}");
+    }
 }
 
 /// What to look at when the server refuses the client, without a secret.

@@ -17,7 +17,7 @@ use crate::{
 /// The time at which the tokens are due.
 const DUE: u64 = 1800;
 /// A time after the first half of a claim that was made then.
-const TOO_LATE_TO_SEND: u64 = DUE + 31;
+const TOO_LATE_TO_SEND: u64 = DUE + 30;
 
 fn policy() -> RefreshPolicy {
     RefreshPolicy::default().refresh_fraction(0.5, 0.5)

@@ -333,7 +333,7 @@ fn threads_wait_for_the_signature() {
 /// know, and pauses of minutes would hold up every process.
 #[test]
 fn a_signature_that_comes_late_is_neither_waited_for_nor_sent() {
-    for seconds in [9, 12, 29, 45, 59, 300] {
+    for seconds in [9, 10, 12, 29, 45, 59, 300] {
         let service = Service::default();
         let mut tasks = Tasks::new(&service.world, seconds);
         let keeper = signed_in(&service, &mut tasks);

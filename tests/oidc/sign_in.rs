@@ -170,6 +170,11 @@ fn openid_core_section_3_1_3_7_rules_9_and_10_the_clock() {
     for (second, is_sound) in [(-1, false), (0, true), (299, true), (300, false)] {
         assert_eq!(read(at(second)).is_ok(), is_sound, "{second}");
     }
+    let hour = Verification::left_to_tls().clock_skew(Duration::from_secs(3600));
+    let read = |at: SystemTime| call(&client()).authenticate(answer(200, &response), &hour, at);
+    for (second, is_sound) in [(-3601, false), (-3600, true), (3899, true), (3900, false)] {
+        assert_eq!(read(at(second)).is_ok(), is_sound, "{second}");
+    }
 }
 
 #[test]
