@@ -162,3 +162,35 @@ impl StdError for KeeperError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An error with a cause.
+    #[derive(Debug)]
+    struct Fault(Option<&'static Fault>);
+
+    impl fmt::Display for Fault {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(if self.0.is_some() { "the query failed" } else { "the disk is full" })
+        }
+    }
+
+    impl StdError for Fault {
+        fn source(&self) -> Option<&(dyn StdError + 'static)> {
+            self.0.map(|cause| cause as &dyn StdError)
+        }
+    }
+
+    /// A log that prints an error and its sources prints each cause once.
+    #[test]
+    fn each_cause_is_there_once() {
+        let fault = || Fault(Some(&Fault(None)));
+        for error in [KeeperError::store(fault()), KeeperError::signing(fault().into())] {
+            assert!(error.to_string().ends_with(": the query failed"), "{error}");
+            assert_eq!(error.source().unwrap().to_string(), "the disk is full");
+        }
+        assert!(KeeperError::Stopped.source().is_none());
+    }
+}

@@ -411,7 +411,7 @@ fn a_signature_that_waited_for_the_store_is_made_again() {
             Errand::Token(_) => {
                 words.push("token");
                 world.pass(Duration::from_secs(LIFETIME));
-                slow = Duration::from_secs(25);
+                slow = Duration::from_secs(20);
             }
             Errand::NoToken(error) => panic!("{error}"),
         }
