@@ -246,6 +246,8 @@ fn rfc6749_section_5_2_a_refused_assertion_says_what_may_be_wrong() {
     let error = call.read(Response::new(401, [] as [(&str, &str); 0], body.as_bytes())).unwrap_err();
     let text = format!("{error} {error:?}");
     assert!(text.contains("ClientAuth::assertion_audience"), "{text}");
+    let other = call.read(Response::new(400, [("", "")], br#"{"error":"invalid_scope"}"#)).unwrap_err();
+    assert!(!other.to_string().contains("ClientAuth::assertion_audience"), "{other}");
     assert!(!text.contains(&jwt) && !text.contains(jwt.rsplit_once('.').unwrap().1), "{text}");
 }
 

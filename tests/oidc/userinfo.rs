@@ -93,6 +93,8 @@ fn neither_reader_reads_the_other_answer() {
     let claims = json!({"sub": "fake-user"});
     let error = call().read(answer(200, &token(&claims))).unwrap_err();
     assert!(error.to_string().contains("read_signed"), "{error}");
+    let page = call().read(answer(200, "<html>")).unwrap_err();
+    assert!(!page.to_string().contains("read_signed"), "{page}");
     let plain = claims.to_string();
     let error = call().read_signed(answer(200, &plain), &Verification::left_to_tls(), now()).unwrap_err();
     assert_eq!((error.kind(), error.reason()), (ErrorKind::Invalid, Some("format")));
@@ -162,4 +164,9 @@ fn rfc9449_section_7_1_a_bound_token_comes_with_a_proof() {
     assert_ne!(second["jti"], first["jti"]);
     assert_eq!(call.read(wants()).unwrap_err().advice(), Advice::Stop);
     assert!(call.read(answer(200, r#"{"sub":"fake-user"}"#)).is_ok());
+    // A nonce beside another status, a 401 without one, and a token that is not bound ask for none.
+    let beside = Response::new(403, [("DPoP-Nonce", "fake-nonce")], b"");
+    for error in [call.read(beside), call.read(answer(401, "")), self::call().read(wants())] {
+        assert_eq!(error.unwrap_err().code(), None);
+    }
 }
