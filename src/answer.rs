@@ -56,18 +56,7 @@ pub(crate) fn secret(name: &str, member: Member<'_>) -> Result<Option<Secret>, E
 
 /// Reads a list of texts.
 pub(crate) fn texts(name: &str, member: Member<'_>) -> Result<Option<Vec<String>>, Error> {
-    let wrong = || Error::invalid(format!("{name} is no list of texts"));
-    match member {
-        Member::Absent => Ok(None),
-        Member::Array(values) => {
-            let texts = values.into_iter().map(|value| match value {
-                Value::String(text) => Ok(text),
-                _ => Err(wrong()),
-            });
-            texts.collect::<Result<_, _>>().map(Some)
-        }
-        _ => Err(wrong()),
-    }
+    member.into_texts().map_err(|_| Error::invalid(format!("{name} is no list of texts")))
 }
 
 /// Reads a boolean.
@@ -100,18 +89,11 @@ pub(crate) fn unix_seconds(name: &str, member: Member<'_>) -> Result<Option<u64>
     seconds.map(Some).ok_or_else(|| Error::invalid(format!("{name} is no number of seconds")))
 }
 
-/// Reads a point in time: a JSON number of seconds since 1970, whose fraction is cut off (`NumericDate`, RFC
-/// 7519 §2). A time before 1970 counts as 1970, and one after the year 9999 as the end of that year.
+/// Reads a point in time (RFC 7519 §2). One after the year 9999 counts as the end of that year.
 pub(crate) fn time(name: &str, member: Member<'_>) -> Result<Option<SystemTime>, Error> {
-    let seconds = match member {
-        Member::Absent => return Ok(None),
-        Member::Unsigned(seconds) => seconds,
-        Member::Negative(_) => 0,
-        // `as` cuts the fraction and saturates.
-        Member::Float(seconds) => seconds as u64,
-        _ => return Err(Error::invalid(format!("{name} is no number of seconds since 1970"))),
-    };
-    Ok(Some(time::system_time(seconds.saturating_mul(1000))))
+    let wrong = |_| Error::invalid(format!("{name} is no number of seconds since 1970"));
+    let seconds = member.into_date().map_err(wrong)?;
+    Ok(seconds.map(|seconds| time::system_time(seconds.saturating_mul(1000))))
 }
 
 /// Refuses an address on the machine of this program in an answer from elsewhere: the program would send a

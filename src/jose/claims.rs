@@ -2,8 +2,6 @@
 
 use std::time::SystemTime;
 
-use serde_json::Value;
-
 use crate::client::Client;
 use crate::error::Error;
 use crate::jose::verification::Clock;
@@ -23,32 +21,13 @@ pub(crate) fn text(name: &'static str, member: Member<'_>) -> Result<Option<Stri
 
 /// Reads a list of texts.
 pub(crate) fn texts(name: &'static str, member: Member<'_>) -> Result<Option<Vec<String>>, Error> {
-    let wrong = || malformed(name, "is no list of texts");
-    match member {
-        Member::Absent => Ok(None),
-        Member::Array(values) => {
-            let texts = values.into_iter().map(|value| match value {
-                Value::String(text) => Ok(text),
-                _ => Err(wrong()),
-            });
-            texts.collect::<Result<_, _>>().map(Some)
-        }
-        _ => Err(wrong()),
-    }
+    member.into_texts().map_err(|_| malformed(name, "is no list of texts"))
 }
 
-/// Reads a date: a number of seconds since 1970, whose fraction is cut off (RFC 7519 §2). A date before 1970
-/// counts as 1970, and one after the year 9999 as its end.
+/// Reads a date (RFC 7519 §2). One after the year 9999 counts as its end.
 pub(crate) fn date(name: &'static str, member: Member<'_>) -> Result<Option<Date>, Error> {
-    let seconds = match member {
-        Member::Absent => return Ok(None),
-        Member::Unsigned(seconds) => seconds,
-        Member::Negative(_) => 0,
-        // `as` cuts the fraction and saturates.
-        Member::Float(seconds) => seconds as u64,
-        _ => return Err(malformed(name, "is no number")),
-    };
-    Ok(Some(Date(seconds.min(END / 1000))))
+    let seconds = member.into_date().map_err(|_| malformed(name, "is no number"))?;
+    Ok(seconds.map(|seconds| Date(seconds.min(END / 1000))))
 }
 
 /// Requires a claim.

@@ -487,7 +487,38 @@ impl fmt::Debug for Wiped {
     }
 }
 
+/// The error of a member that is of another kind than it should be.
+pub(crate) struct WrongKind;
+
 impl Member<'_> {
+    /// Reads a list of texts.
+    pub(crate) fn into_texts(self) -> Result<Option<Vec<String>>, WrongKind> {
+        match self {
+            Self::Absent => Ok(None),
+            Self::Array(values) => {
+                let texts = values.into_iter().map(|value| match value {
+                    Value::String(text) => Ok(text),
+                    _ => Err(WrongKind),
+                });
+                texts.collect::<Result<_, _>>().map(Some)
+            }
+            _ => Err(WrongKind),
+        }
+    }
+
+    /// Reads a date: a JSON number of seconds since 1970, whose fraction is cut off (`NumericDate`, RFC 7519
+    /// §2). A date before 1970 counts as 1970.
+    pub(crate) fn into_date(self) -> Result<Option<u64>, WrongKind> {
+        match self {
+            Self::Absent => Ok(None),
+            Self::Unsigned(seconds) => Ok(Some(seconds)),
+            Self::Negative(_) => Ok(Some(0)),
+            // `as` cuts the fraction and saturates.
+            Self::Float(seconds) => Ok(Some(seconds as u64)),
+            _ => Err(WrongKind),
+        }
+    }
+
     /// Returns the value of a member that is no text.
     pub(crate) fn into_value(self) -> Option<Value> {
         match self {
