@@ -298,6 +298,12 @@ impl Error {
         self.0.refusal.asks_for_nonce()
     }
 
+    /// Makes the error of a server that wants this nonce in the proof of possession (RFC 9449 §8 and §9).
+    pub(crate) fn nonce_wanted(dpop_nonce: Option<String>) -> Self {
+        let code = Some("use_dpop_nonce".to_owned());
+        Self::refused(Refusal { code, dpop_nonce, ..Refusal::default() })
+    }
+
     /// Reads an error that came before, and that the change which it asked for has not ended.
     pub(crate) fn in_vain(mut self) -> Self {
         if !self.0.status.is_some_and(is_passing) {

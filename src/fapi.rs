@@ -117,7 +117,7 @@ impl Client {
                 }
             }
             SenderConstraint::Certificate
-                if !server.affirms("tls_client_certificate_bound_access_tokens") =>
+                if server.says_of("tls_client_certificate_bound_access_tokens") != Some(true) =>
             {
                 return Err(lacks("tls_client_certificate_bound_access_tokens"));
             }

@@ -110,6 +110,7 @@ pub use self::local::{LocalKey, LocalVerifier};
 pub use self::signing::{Signer, SignerError, SigningKey, Unsigned};
 pub use self::verification::{Verification, Verifier};
 
-pub(crate) use self::hmac::hmac_sha256;
+pub(crate) use self::hmac::{HS256, hmac_sha256};
 pub(crate) use self::jwt::Jwt;
 pub(crate) use self::signing::{Header, jwt, message, signer_failed};
+pub(crate) use self::verification::Clock;

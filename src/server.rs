@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use crate::client_auth::ClientAuth;
 use crate::error::Error;
 use crate::text::foreign::{Foreign, ForeignAddress};
@@ -567,11 +569,10 @@ impl AuthorizationServer {
     /// Refuses a value that a list of the server's document is known not to hold; `what` names the list in a
     /// message.
     pub(crate) fn check_listed(&self, what: &str, name: &str, wanted: &str) -> Result<(), Error> {
-        let listed = self.extras.as_ref().and_then(|extras| extras.get(name)?.as_array());
-        let listed: Option<Vec<Cow<'static, str>>> = listed.map(|listed| {
-            listed.iter().filter_map(|value| value.as_str()).map(|value| value.to_owned().into()).collect()
-        });
-        self.check_supported(what, listed.as_deref(), wanted)
+        let texts = |listed: &Vec<Value>| {
+            listed.iter().filter_map(Value::as_str).map(|value| value.to_owned().into()).collect::<Vec<_>>()
+        };
+        self.check_supported(what, self.list_of(name).map(texts).as_deref(), wanted)
     }
 
     /// Refuses the algorithm of a token that came from the server, if its document has a list without it.
@@ -583,20 +584,16 @@ impl AuthorizationServer {
 
     /// Returns whether a list of the server's document holds a value.
     pub(crate) fn lists(&self, name: &str, wanted: &str) -> bool {
-        let listed = self.extras.as_ref().and_then(|extras| extras.get(name)?.as_array());
-        listed.into_iter().flatten().any(|value| value.as_str() == Some(wanted))
+        self.list_of(name).into_iter().flatten().any(|value| value.as_str() == Some(wanted))
     }
 
-    /// Returns whether the server's document affirms that it supports something.
-    pub(crate) fn affirms(&self, name: &str) -> bool {
-        let value = self.extras.as_ref().and_then(|extras| extras.get(name)?.as_bool());
-        value == Some(true)
+    /// Returns what the server's document says of a feature, if it says anything.
+    pub(crate) fn says_of(&self, name: &str) -> Option<bool> {
+        self.extras.as_ref()?.get(name)?.as_bool()
     }
 
-    /// Returns whether the server's document denies that it supports something.
-    pub(crate) fn denies(&self, name: &str) -> bool {
-        let value = self.extras.as_ref().and_then(|extras| extras.get(name)?.as_bool());
-        value == Some(false)
+    fn list_of(&self, name: &str) -> Option<&Vec<Value>> {
+        self.extras.as_ref()?.get(name)?.as_array()
     }
 
     fn check_supported(
@@ -655,7 +652,7 @@ impl MtlsAliases {
     /// Misuse: the server's document names an unsound one. Its own address would not ask for the certificate.
     fn of(&self, what: &str) -> Result<Option<&Endpoint>, Error> {
         let named = what.replace(' ', "_");
-        if let Some(url) = self.others.get(&named).and_then(serde_json::Value::as_str) {
+        if let Some(url) = self.others.get(&named).and_then(Value::as_str) {
             return parse_endpoint(&format!("alias of the {what} in the server's metadata"), url)
                 .map(|_| None);
         }

@@ -270,7 +270,7 @@ impl SignedAuthorization<'_> {
     fn url(&self, name: &str, value: &str, supported: &str) -> Result<String, Error> {
         let server = &self.client.server;
         server.check_request(Way { is_pushed: false, is_signed: true })?;
-        if server.denies(supported) {
+        if server.says_of(supported) == Some(false) {
             return Err(Error::misuse(format!(
                 "{} does not take the parameter {name}; send the signed request in another way, such as `push`",
                 server.name

@@ -10,7 +10,7 @@ use crate::authorization::Entropy;
 use crate::client_auth::Audience;
 use crate::error::Error;
 use crate::jose::ids::Ids;
-use crate::jose::{self, Header, SigningKey, Unsigned, hmac_sha256};
+use crate::jose::{self, HS256, Header, SigningKey, Unsigned, hmac_sha256};
 use crate::server::AuthorizationServer;
 use crate::text::secret::Secret;
 use crate::text::time::unix_seconds;
@@ -171,9 +171,6 @@ impl fmt::Debug for Key {
         }
     }
 }
-
-/// HMAC with SHA-256, which takes the client secret as its key (RFC 7518 §3.2).
-const HS256: &str = "HS256";
 
 /// The lifetime of an assertion unless the program sets another: a minute.
 const LIFETIME: Duration = Duration::from_secs(60);

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use crate::call::Response;
 use crate::challenge::Challenges;
 use crate::dpop::DpopKey;
-use crate::error::{Error, Refusal};
+use crate::error::Error;
 use crate::jose::Unsigned;
 use crate::text::foreign::ForeignAddress;
 use crate::text::secret::Secret;
@@ -135,9 +135,7 @@ impl BoundRequest {
         if nonce.is_some() && !std::mem::replace(&mut self.has_asked_for_nonce, true) {
             return Ok(true);
         }
-        let refusal =
-            Refusal { code: Some("use_dpop_nonce".to_owned()), dpop_nonce: nonce, ..Refusal::default() };
-        Err(Error::refused(refusal).with_response(status, None).in_vain())
+        Err(Error::nonce_wanted(nonce).with_response(status, None).in_vain())
     }
 
     fn proof(&self, now: SystemTime) -> Result<Unsigned, Error> {

@@ -3,6 +3,9 @@
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+/// The name of the algorithm, whose key is the client secret.
+pub(crate) const HS256: &str = "HS256";
+
 /// Computes the HMAC of a message.
 pub(crate) fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
     let mut block = Zeroizing::new([0; BLOCK]);

@@ -14,7 +14,7 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::jose::claims;
 use crate::jose::verification::SignedBy;
-use crate::jose::{Algorithm, Verification};
+use crate::jose::{Algorithm, HS256, Verification};
 use crate::text::json::{self, Extras, Member};
 use crate::text::uri::Issuer;
 use crate::token::reader::read_object;
@@ -105,7 +105,7 @@ impl Jwt {
     pub(crate) fn algorithm_name(&self) -> &'static str {
         match self.signed_by {
             SignedBy::Key(algorithm) => algorithm.name(),
-            SignedBy::ClientSecret => "HS256",
+            SignedBy::ClientSecret => HS256,
         }
     }
 

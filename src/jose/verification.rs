@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use subtle::ConstantTimeEq;
 
 use crate::error::Error;
-use crate::jose::{Algorithm, KeySet, PublicKey, hmac_sha256};
+use crate::jose::{Algorithm, HS256, KeySet, PublicKey, hmac_sha256};
 use crate::text::foreign::Foreign;
 use crate::text::secret::Secret;
 use crate::text::time::{END, unix_seconds};
@@ -118,7 +118,7 @@ impl<'a> Verification<'a> {
     /// Returns the algorithm of this name, if it is allowed.
     pub(super) fn algorithm(&self, name: &str) -> Result<SignedBy, Error> {
         let signed_by = match (&self.trust, Algorithm::from_name(name)) {
-            (Trust::ClientSecret(_), None) if name == "HS256" => Some(SignedBy::ClientSecret),
+            (Trust::ClientSecret(_), None) if name == HS256 => Some(SignedBy::ClientSecret),
             (Trust::ClientSecret(_), _) | (_, None) => None,
             (_, Some(algorithm)) => {
                 Some(SignedBy::Key(algorithm)).filter(|_| self.algorithms.contains(&algorithm))

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::client::Client;
 use crate::error::Error;
 use crate::jose::claims::{self, Date, malformed, required, wrong};
-use crate::jose::{Jwt, Verification};
+use crate::jose::{Clock, Jwt, Verification};
 use crate::oidc::back_channel::LOGOUT_EVENT;
 use crate::text::foreign::ForeignAddress;
 use crate::text::json::Extras;
@@ -162,21 +162,7 @@ impl IdToken {
         against.nonce.check(nonce.as_deref())?;
         let authenticated_at = claims::date("auth_time", auth_time)?;
         if let Some(max_age) = against.max_age {
-            let earliest = clock.now.saturating_sub(clock.skew).saturating_sub(max_age);
-            match authenticated_at {
-                Some(time) if time.0 < earliest => {
-                    return Err(wrong("auth_time", "is longer ago than max_age allows"));
-                }
-                // One in milliseconds would allow any age.
-                Some(time) if time.0 > clock.now.saturating_add(clock.skew) => {
-                    return Err(wrong(
-                        "auth_time",
-                        "is in the future, so it does not tell how long ago it is",
-                    ));
-                }
-                Some(_) => {}
-                None => return Err(wrong("auth_time", "is missing, and max_age was sent")),
-            }
+            check_age(authenticated_at, max_age, clock)?;
         }
         let access_token_hash = claims::text("at_hash", at_hash)?;
         if access_token_hash
@@ -209,6 +195,21 @@ impl IdToken {
         }
         Ok(id_token)
     }
+}
+
+/// Refuses a sign-in that is longer ago than `max_age` seconds, or whose time does not say how long ago it is.
+fn check_age(authenticated_at: Option<Date>, max_age: u64, clock: Clock) -> Result<(), Error> {
+    let earliest = clock.now.saturating_sub(clock.skew).saturating_sub(max_age);
+    let why = match authenticated_at {
+        None => "is missing, and max_age was sent",
+        Some(time) if time.0 < earliest => "is longer ago than max_age allows",
+        // One in milliseconds would allow any age.
+        Some(time) if time.0 > clock.now.saturating_add(clock.skew) => {
+            "is in the future, so it does not tell how long ago it is"
+        }
+        Some(_) => return Ok(()),
+    };
+    Err(wrong("auth_time", why))
 }
 
 /// The values that an ID token is compared with, apart from those of the client.

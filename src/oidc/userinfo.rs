@@ -10,7 +10,7 @@ use crate::answer;
 use crate::call::{Call, Readable, Reply, Request, Response, sealed};
 use crate::client::Client;
 use crate::client_auth::authorization_header;
-use crate::error::{Error, Refusal};
+use crate::error::Error;
 use crate::jose::claims::{self, required, wrong};
 use crate::jose::{Jwt, Verification};
 use crate::oidc::id_token::PreviousIdToken;
@@ -195,11 +195,7 @@ impl UserInfoContext {
             Some(_)
                 if self.client.dpop.is_some() && response.status == 401 && response.dpop_nonce.is_some() =>
             {
-                Err(Error::refused(Refusal {
-                    code: Some("use_dpop_nonce".to_owned()),
-                    dpop_nonce: response.dpop_nonce.clone(),
-                    ..Refusal::default()
-                }))
+                Err(Error::nonce_wanted(response.dpop_nonce.clone()))
             }
             Some(failure) => Err(failure.without_grant()),
             None => Ok(()),
