@@ -107,8 +107,9 @@ impl<R: Reply> Call<R> {
     ///
     /// # Errors
     ///
-    /// Misuse: a key of the client signs elsewhere ([`Client::signing`]), its signer failed, or another client
-    /// made the call, which one with another key for proofs ([`Client::dpop`]) is, too. Then nothing changes.
+    /// Misuse: a key of the client signs elsewhere ([`Client::signing`]), its signer failed, or another
+    /// client made the call, which one with another key for proofs ([`Client::dpop`]) is, too. Then nothing
+    /// changes.
     pub fn renew(&mut self, client: &Client, now: SystemTime) -> Result<(), Error> {
         client.renew(&mut self.request, now)
     }

@@ -173,9 +173,9 @@ impl Client {
     /// to the API, too.
     ///
     /// Where the server has such an address for its token endpoint, sign-ins and tokens belong to that
-    /// address: [`rebind`](crate::Session::rebind) sessions of a client that presented no certificate. Where it
-    /// has none, they go on, and a session that this client has saved is no longer one of a client without a
-    /// certificate, whose refresh the server would refuse.
+    /// address: [`rebind`](crate::Session::rebind) sessions of a client that presented no certificate. Where
+    /// it has none, they go on, and a session that this client has saved is no longer one of a client without
+    /// a certificate, whose refresh the server would refuse.
     ///
     /// ```
     /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Secret};
@@ -250,8 +250,8 @@ impl Client {
     }
 
     /// Refuses to sign a request of another client: its server could send what was signed to ours. A client
-    /// with another key for proofs is another one, too, because tokens would be bound to a key that the reader
-    /// of the answer does not know.
+    /// with another key for proofs is another one, too, because tokens would be bound to a key that the
+    /// reader of the answer does not know.
     pub(crate) fn check_is_ours(&self, request: &Request) -> Result<(), Error> {
         let aliases = self.server.mtls_endpoint_aliases.iter().flat_map(|aliases| aliases.iter());
         let endpoints = self.server.endpoints().into_iter().filter_map(|(_, endpoint)| endpoint);
@@ -327,8 +327,8 @@ impl Client {
         Ok(request)
     }
 
-    /// Adds a proof of this client's key to a token request, or to a request with a token that is bound to the
-    /// key, if the client has one (RFC 9449 §5 and §7.1).
+    /// Adds a proof of this client's key to a token request, or to a request with a token that is bound to
+    /// the key, if the client has one (RFC 9449 §5 and §7.1).
     pub(crate) fn prove(&self, request: &mut Request, now: SystemTime) -> Result<(), Error> {
         if let Some(proof) = self.proof(request, now)? {
             request.set_proof(proof);
@@ -480,8 +480,8 @@ pub(crate) struct IssuedTo(pub(crate) [u8; 16]);
 pub(crate) struct Holder {
     pub(crate) issued_to: IssuedTo,
     /// The digest of an earlier version, which took the token endpoint as it is written; where that is in
-    /// normal form, both digests are one. Then those of a client without a certificate, whose tokens one with a
-    /// certificate takes over.
+    /// normal form, both digests are one. Then those of a client without a certificate, whose tokens one with
+    /// a certificate takes over.
     also_issued_to: [IssuedTo; 3],
     /// Whether the server is not known to refuse refreshes.
     pub(crate) refreshes: bool,
@@ -494,8 +494,8 @@ pub(crate) struct Holder {
 }
 
 impl Holder {
-    /// Returns the digest in place of one that an earlier version stored for this client, or that it had before
-    /// it presented a certificate; other digests stay.
+    /// Returns the digest in place of one that an earlier version stored for this client, or that it had
+    /// before it presented a certificate; other digests stay.
     pub(crate) fn recognise(&self, stored: IssuedTo) -> IssuedTo {
         if self.also_issued_to.contains(&stored) { self.issued_to } else { stored }
     }

@@ -175,8 +175,9 @@ impl Error {
         self.0.refusal.interval
     }
 
-    /// Returns which part of a signed token is wrong: the name of a claim or a header, such as `exp` or `alg`;
-    /// `signature`; `format` for a text that is no signed token; or the parameter that should hold the token.
+    /// Returns which part of a signed token is wrong: the name of a claim or a header, such as `exp` or
+    /// `alg`; `signature`; `format` for a text that is no signed token; or the parameter that should hold the
+    /// token.
     ///
     /// [`kind`](Self::kind) says how it is wrong: [`Invalid`](ErrorKind::Invalid) means that it is missing or
     /// malformed, and [`Suspect`](ErrorKind::Suspect) that it has another value than it must have.

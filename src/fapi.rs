@@ -25,8 +25,8 @@
 //! | 3, 4 | uses PKCE with `S256`, a new challenge each time, bound to the browser | always; keep the pending authorization in the browser's session |
 //! | 5 | checks `iss` | a callback without it is refused |
 //!
-//! Signatures are of PS256, ES256 or EdDSA (§5.4), also those of ID tokens, of signed requests and responses, of
-//! logout tokens and of claims about the user.
+//! Signatures are of PS256, ES256 or EdDSA (§5.4), also those of ID tokens, of signed requests and responses,
+//! of logout tokens and of claims about the user.
 //!
 //! ```
 //! use oauth2_proto::fapi::SenderConstraint;

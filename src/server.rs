@@ -331,8 +331,8 @@ impl AuthorizationServer {
         self
     }
 
-    /// States whether the server takes pushed authorization requests only (RFC 9126 §5); if so, the `start` of
-    /// an authorization is refused, and its `push` is the way.
+    /// States whether the server takes pushed authorization requests only (RFC 9126 §5); if so, the `start`
+    /// of an authorization is refused, and its `push` is the way.
     pub fn require_pushed_authorization_requests(mut self, required: bool) -> Self {
         self.require_pushed_authorization_requests = required;
         self

@@ -186,7 +186,8 @@ use crate::token::{Extras, TokenResponse, TokenType, check_token};
 /// claim, or so late that the claim's first half is over, or without a nonce, is in trouble like any other.
 ///
 /// The tokens of a client whose connections [present a certificate](Client::presents_certificate) belong to
-/// such clients: one without a certificate is another client. Which certificate it is, only the program knows.
+/// such clients: one without a certificate is another client. Which certificate it is, only the program
+/// knows.
 ///
 /// # Defined answers
 ///
@@ -359,8 +360,8 @@ impl Session {
     ///
     /// Tokens that are bound to another key than the client's become this key's: the access token is no
     /// longer used, and a refresh with the client's key is due at once. Servers grant it to a client that
-    /// authenticates itself. The refresh token of a client without credentials stays bound to its key for good
-    /// (RFC 9449 §5): it counts as refused, and the user must sign in again.
+    /// authenticates itself. The refresh token of a client without credentials stays bound to its key for
+    /// good (RFC 9449 §5): it counts as refused, and the user must sign in again.
     ///
     /// ```
     /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, RefreshPolicy, Session, Step};
@@ -688,9 +689,9 @@ impl Session {
     /// # Errors
     ///
     /// The errors of [`Call::read`], to log: the session has recorded the failure, and [`poll`](Self::poll)
-    /// returns the next step. Only the first `use_dpop_nonce` under a claim is no failure: the next step is to
-    /// send again, with the nonce. The session keeps the new refresh token of a success, even if nothing else is
-    /// readable. Misuse: the call belongs to another session.
+    /// returns the next step. Only the first `use_dpop_nonce` under a claim is no failure: the next step is
+    /// to send again, with the nonce. The session keeps the new refresh token of a success, even if nothing
+    /// else is readable. Misuse: the call belongs to another session.
     pub fn received(
         &mut self,
         call: Call<SessionRefresh>,

@@ -180,8 +180,8 @@ impl TokenResponse {
         self.scope.as_ref().map(Scope::tokens)
     }
 
-    /// Returns a member that this crate does not read, such as `patient`. The `id_token` is not among them: it
-    /// is [checked](Self::id_token) first.
+    /// Returns a member that this crate does not read, such as `patient`. The `id_token` is not among them:
+    /// it is [checked](Self::id_token) first.
     pub fn extra(&self, name: &str) -> Option<&Value> {
         self.extras.get(name)
     }

@@ -122,8 +122,8 @@ impl<'a> AuthorizationRequest<'a> {
         step_up.parameters().fold(self, |request, (name, value)| request.parameter(name, value))
     }
 
-    /// Asks for an ID token, too (OpenID Connect Core §3.1.2.1): adds the scope `openid`, and the `nonce` that
-    /// ties the ID token to this request. Call it last.
+    /// Asks for an ID token, too (OpenID Connect Core §3.1.2.1): adds the scope `openid`, and the `nonce`
+    /// that ties the ID token to this request. Call it last.
     ///
     /// The [`oidc`](crate::oidc) module has an example.
     pub fn openid(mut self) -> AuthenticationRequest<'a> {

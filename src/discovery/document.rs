@@ -253,8 +253,8 @@ impl<'a> Metadata<'a> {
         self.0.check_auth_method(method).is_ok()
     }
 
-    /// Returns a member of the server's document that this crate does not act on, such as
-    /// `claims_supported` or `ui_locales_supported`, as the server sent it. A member that is `null` is absent.
+    /// Returns a member of the server's document that this crate does not act on, such as `claims_supported`
+    /// or `ui_locales_supported`, as the server sent it. A member that is `null` is absent.
     ///
     /// The value is unchecked. It may be an endpoint that was left out because its address is unsound.
     pub fn get(&self, name: &str) -> Option<&'a Value> {

@@ -229,8 +229,8 @@ impl fmt::Debug for PlainCode<'_> {
     }
 }
 
-/// Returns whether a text looks like an error code: at most 64 bytes, of words of letters in one case, each with up to six
-/// digits behind them, as in `AADSTS50076`. No other spelling of a random secret passes.
+/// Returns whether a text looks like an error code: at most 64 bytes, of words of letters in one case, each
+/// with up to six digits behind them, as in `AADSTS50076`. No other spelling of a random secret passes.
 pub(crate) fn is_plain_code(code: &str) -> bool {
     let is_word = |word: &str| {
         let letters = word.trim_end_matches(|it: char| it.is_ascii_digit());

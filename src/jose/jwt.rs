@@ -27,8 +27,8 @@ pub(crate) struct Jwt {
 }
 
 impl Jwt {
-    /// Reads a token that the server of this client signed, and checks the signature. A key in its header is ignored, as is the address of one
-    /// (`jwk`, `jku`, `x5u`).
+    /// Reads a token that the server of this client signed, and checks the signature. A key in its header is
+    /// ignored, as is the address of one (`jwk`, `jku`, `x5u`).
     ///
     /// # Errors
     ///
@@ -187,8 +187,8 @@ fn no_token() -> Error {
     .about("format")
 }
 
-/// The types that specifications and servers give to one kind of token (RFC 9068 §2.1, RFC 9101 §10.8, RFC 9449
-/// §4.2, RFC 8417 §2.3, RFC 9701 §5, OpenID Connect Back-Channel Logout §2.4).
+/// The types that specifications and servers give to one kind of token (RFC 9068 §2.1, RFC 9101 §10.8, RFC
+/// 9449 §4.2, RFC 8417 §2.3, RFC 9701 §5, OpenID Connect Back-Channel Logout §2.4).
 const KINDS: &[&str] = &[
     "at+jwt",
     "client-authentication+jwt",

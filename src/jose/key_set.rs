@@ -45,8 +45,8 @@ impl Client {
 /// A fetched set belongs to its server: a client of another issuer refuses it as misuse, so that no server
 /// speaks for another one.
 ///
-/// To store a set, serialize it: its form is a JWK set (RFC 7517 §5) with the members `issuer`, `asked_at` and
-/// `asked_again`.
+/// To store a set, serialize it: its form is a JWK set (RFC 7517 §5) with the members `issuer`, `asked_at`
+/// and `asked_again`.
 ///
 /// # When to fetch the keys again
 ///
@@ -110,7 +110,7 @@ pub struct KeySet {
 struct Asked {
     /// Seconds of Unix time.
     at: u64,
-    /// Whether this was soon after the time before.
+    /// True if the request before this one was less than [`KeySet::MIN_INTERVAL`] earlier.
     again: bool,
 }
 
@@ -163,8 +163,8 @@ impl KeySet {
         system_time(self.asked.at.saturating_mul(1000))
     }
 
-    /// Returns the call that fetches the keys again after this error; `None` if new keys would not help or the
-    /// server was asked too often.
+    /// Returns the call that fetches the keys again after this error; `None` if new keys would not help or
+    /// the server was asked too often.
     ///
     /// New keys may help if the token names an unknown key or its signature is wrong. A server may change its
     /// keys right after it was asked, so the first such error brings a call at once. The next one brings a

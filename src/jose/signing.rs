@@ -22,8 +22,8 @@ pub type SignerError = Box<dyn std::error::Error + Send + Sync>;
 ///
 /// The [module](crate::jose) shows one. Hold the key in memory that is wiped on drop, and print it nowhere.
 ///
-/// Sign at once: a [keeper](crate::keeper) serves nobody else meanwhile. A key that is asked over a network, or
-/// in a device that may hang, is [remote](SigningKey::remote).
+/// Sign at once: a [keeper](crate::keeper) serves nobody else meanwhile. A key that is asked over a network,
+/// or in a device that may hang, is [remote](SigningKey::remote).
 pub trait Signer: Send + Sync {
     /// Returns the algorithm of the signatures.
     fn algorithm(&self) -> Algorithm;

@@ -47,9 +47,9 @@ pub trait Runtime {
     /// management service, and returns the signature in the form of RFC 7518 §3. Only a client with a
     /// [remote](crate::jose::SigningKey::remote) key needs it; the default says so.
     ///
-    /// The keeper signs before it claims a refresh, so a failure keeps no other process from refreshing. Limit
-    /// its time: signatures that come after ten seconds are not used, because a server compares the time in
-    /// them with its clock.
+    /// The keeper signs before it claims a refresh, so a failure keeps no other process from refreshing.
+    /// Limit its time: signatures that come after ten seconds are not used, because a server compares the
+    /// time in them with its clock.
     ///
     /// # Errors
     ///

@@ -487,8 +487,8 @@ impl Errands {
     }
 
     /// Starts from the client's own credentials, if nothing is stored; see
-    /// [`Session::from_client_credentials`]. A stored session stays as it is, even a user's: give each its own
-    /// key.
+    /// [`Session::from_client_credentials`]. A stored session stays as it is, even a user's: give each its
+    /// own key.
     ///
     /// # Errors
     ///
@@ -658,8 +658,8 @@ const FIRST_INTERVAL: Duration = Duration::from_millis(50);
 /// The time that a service has for the signatures of one request.
 const SIGN_WITHIN: Duration = Duration::from_secs(10);
 
-/// The age at which signatures are made anew: a server compares the time in them with its clock. It leaves the
-/// store as much time for the claim as [`SIGN_WITHIN`] leaves the service.
+/// The age at which signatures are made anew: a server compares the time in them with its clock. It leaves
+/// the store as much time for the claim as [`SIGN_WITHIN`] leaves the service.
 const SIGN_AGAIN_AFTER: Duration = Duration::from_secs(20);
 
 /// What a store does wrong that refuses a save again and again.

@@ -52,8 +52,8 @@ pub enum KeeperError {
     /// The store failed. The keeper still has what it could not save, and tries again at your next call at
     /// the latest.
     Store(Arc<dyn StdError + Send + Sync>),
-    /// A key did not sign, so nothing was sent. The keeper asks for the signature again at your next call, and
-    /// other processes refresh meanwhile. Check the key and the service that holds it.
+    /// A key did not sign, so nothing was sent. The keeper asks for the signature again at your next call,
+    /// and other processes refresh meanwhile. Check the key and the service that holds it.
     Signing(Arc<dyn StdError + Send + Sync>),
     /// The program uses the keeper wrongly; for example, the tokens were issued to another client. Fix the
     /// program or its configuration.

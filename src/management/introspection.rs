@@ -87,7 +87,8 @@ impl<'a> IntrospectionRequest<'a> {
     /// # Errors
     ///
     /// Misuse: the server has no introspection endpoint, does not support this client authentication there or
-    /// the algorithm of its key, a key of the client did not sign ([`Client::signing`]), or a token is empty or holds control characters (such as the line break of a file).
+    /// the algorithm of its key, a key of the client did not sign ([`Client::signing`]), or a token is empty
+    /// or holds control characters (such as the line break of a file).
     pub fn start(self, now: SystemTime) -> Result<Call<Introspection>, Error> {
         let server = &self.client.server;
         let endpoint = self.client.endpoint(&server.introspection_endpoint, INTROSPECTION_ENDPOINT)?;

@@ -197,7 +197,8 @@ impl IdToken {
     }
 }
 
-/// Refuses a sign-in that is longer ago than `max_age` seconds, or whose time does not say how long ago it is.
+/// Refuses a sign-in that is longer ago than `max_age` seconds, or whose time does not say how long ago it
+/// is.
 fn check_age(authenticated_at: Option<Date>, max_age: u64, clock: Clock) -> Result<(), Error> {
     let earliest = clock.now.saturating_sub(clock.skew).saturating_sub(max_age);
     let why = match authenticated_at {

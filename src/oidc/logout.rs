@@ -202,8 +202,8 @@ impl PendingLogout {
     /// Checks that the browser comes back from this logout: its `state` is there once, and is the one that
     /// was sent (OpenID Connect RP-Initiated Logout §3).
     ///
-    /// Without a [`post_logout_redirect_uri`](LogoutRequest::post_logout_redirect_uri) no `state` was sent, so
-    /// every callback passes.
+    /// Without a [`post_logout_redirect_uri`](LogoutRequest::post_logout_redirect_uri) no `state` was sent,
+    /// so every callback passes.
     ///
     /// # Errors
     ///

@@ -30,8 +30,8 @@ impl<'a> AuthenticationRequest<'a> {
     ///
     /// # Errors
     ///
-    /// The errors of [`AuthorizationRequest::start`]. Misuse, too, if the issuer of the server is not set, the
-    /// request holds a `nonce` already, or its `max_age` is no number.
+    /// The errors of [`AuthorizationRequest::start`]. Misuse, too, if the issuer of the server is not set,
+    /// the request holds a `nonce` already, or its `max_age` is no number.
     #[cfg(feature = "os-random")]
     pub fn start(self, now: SystemTime) -> Result<(String, PendingAuthentication), Error> {
         self.start_with(Entropy::from_os()?, now)
@@ -77,8 +77,8 @@ impl<'a> AuthenticationRequest<'a> {
         Ok((call, expected.of(authorization)))
     }
 
-    /// Returns the URL for the user's browser, the signed request to publish at `request_uri`, and the pending
-    /// authentication, like [`AuthorizationRequest::publish`].
+    /// Returns the URL for the user's browser, the signed request to publish at `request_uri`, and the
+    /// pending authentication, like [`AuthorizationRequest::publish`].
     ///
     /// # Errors
     ///

@@ -66,9 +66,9 @@ impl UserInfoRequest<'_> {
     ///
     /// # Errors
     ///
-    /// Misuse: the ID token is of another server or client than this one, the server has no UserInfo endpoint,
-    /// the access token is empty or holds control characters, or the client's key for proofs of possession
-    /// signs elsewhere: then make the request by
+    /// Misuse: the ID token is of another server or client than this one, the server has no UserInfo
+    /// endpoint, the access token is empty or holds control characters, or the client's key for proofs of
+    /// possession signs elsewhere: then make the request by
     /// [`ProtectedApi::bound_request`](crate::challenge::ProtectedApi::bound_request).
     pub fn start(self, now: SystemTime) -> Result<Call<UserInfo>, Error> {
         let server = &self.client.server;
@@ -86,8 +86,8 @@ impl UserInfoRequest<'_> {
 }
 
 impl UserInfoRequest<'_> {
-    /// Refuses an ID token of another client: its server must not get the access token, and a subject says who
-    /// it is together with its issuer only (OpenID Connect Core §5.7).
+    /// Refuses an ID token of another client: its server must not get the access token, and a subject says
+    /// who it is together with its issuer only (OpenID Connect Core §5.7).
     fn check_is_of_client(&self) -> Result<(), Error> {
         let issuer = claims::expected_issuer(self.client)?;
         let is_ours = self.signed_in.issuer() == issuer

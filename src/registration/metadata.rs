@@ -131,8 +131,8 @@ impl ClientMetadata {
         self.text("policy_uri", uri)
     }
 
-    /// Sets the algorithm of the client's assertions, for `private_key_jwt` and `client_secret_jwt`; without it
-    /// the server accepts each that it supports (OpenID Connect Dynamic Client Registration §2).
+    /// Sets the algorithm of the client's assertions, for `private_key_jwt` and `client_secret_jwt`; without
+    /// it the server accepts each that it supports (OpenID Connect Dynamic Client Registration §2).
     pub fn token_endpoint_auth_signing_alg(self, algorithm: impl Into<String>) -> Self {
         self.text(AUTH_ALGORITHM, algorithm)
     }

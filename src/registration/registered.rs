@@ -189,8 +189,8 @@ impl Registered {
         Client::new(server, self.client_id.as_str(), auth)
     }
 
-    /// Makes the client with a key or a certificate of yours, or with another use of the secret: `auth` must be
-    /// of the [method](Self::token_endpoint_auth_method) that the client is registered for.
+    /// Makes the client with a key or a certificate of yours, or with another use of the secret: `auth` must
+    /// be of the [method](Self::token_endpoint_auth_method) that the client is registered for.
     ///
     /// ```
     /// use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Error};

@@ -246,8 +246,9 @@ impl Record {
     }
 
     /// Returns the record of a sign-in that brought no refresh token, with the one of `stored`, unless that
-    /// was refused or ended, or is another client's or another key's. A claim on the kept token stays, because its holder may
-    /// be sending it. A user who signs in never continues with tokens of the client's own.
+    /// was refused or ended, or is another client's or another key's. A claim on the kept token stays,
+    /// because its holder may be sending it. A user who signs in never continues with tokens of the client's
+    /// own.
     pub(crate) fn keeping(&self, stored: &Self) -> Self {
         let keeps = stored.issued_to == self.issued_to
             && stored.terms.bound_to.is_none_or(|key| Some(key) == self.terms.bound_to)
@@ -380,8 +381,8 @@ impl Record {
     }
 
     /// Returns the record with this client as the one that the tokens were issued to. Its key takes the place
-    /// of another one: the access token is of no use then, so a refresh is due at once. The refresh token of a
-    /// client without credentials works with its key only (RFC 9449 §5), so that it counts as refused.
+    /// of another one: the access token is of no use then, so a refresh is due at once. The refresh token of
+    /// a client without credentials works with its key only (RFC 9449 §5), so that it counts as refused.
     pub(crate) fn moved_to(&self, holder: &Holder) -> Self {
         let mut moved = Self { issued_to: holder.issued_to, ..self.clone() };
         if !self.is_bound_to(holder) {
@@ -394,8 +395,8 @@ impl Record {
         moved
     }
 
-    /// Returns the outcome of a refresh that was under way when another holder moved the tokens to its client,
-    /// whose key takes the place of ours.
+    /// Returns the outcome of a refresh that was under way when another holder moved the tokens to its
+    /// client, whose key takes the place of ours.
     fn moved_with(self, stored: &Self) -> Self {
         let mut moved = Self { issued_to: stored.issued_to, ..self };
         if stored.terms.bound_to.is_some_and(|key| moved.terms.bound_to.is_some_and(|ours| ours != key)) {

@@ -53,8 +53,8 @@ pub enum WaitReason {
     /// [`Session::rebind`](crate::Session::rebind).
     AnotherClient,
     /// A holder with the key that the tokens are bound to (RFC 9449): this holder's client has another key,
-    /// or none. Give it that key ([`Client::dpop`](crate::Client::dpop)), let the user sign in again or, if the
-    /// key of a client with credentials was replaced, call [`Session::rebind`](crate::Session::rebind).
+    /// or none. Give it that key ([`Client::dpop`](crate::Client::dpop)), let the user sign in again or, if
+    /// the key of a client with credentials was replaced, call [`Session::rebind`](crate::Session::rebind).
     AnotherKey,
 }
 

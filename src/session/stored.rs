@@ -23,8 +23,8 @@ use crate::token::{Parameters, TokenType};
 /// A snapshot serialises with serde, to JSON for example. The form holds both tokens, so it is a secret:
 /// protect the store, and wipe copies where you can. The form has a version: this crate writes version 2,
 /// version 3 for tokens of client credentials, or version 4 for tokens that are bound to a key, and reads
-/// versions 1 to 4. It refuses any other version with
-/// an error that says so, and changes nothing in the store. Times in it are milliseconds of Unix time.
+/// versions 1 to 4. It refuses any other version with an error that says so, and changes nothing in the store.
+/// Times in it are milliseconds of Unix time.
 #[derive(Clone)]
 pub struct Snapshot(pub(crate) Box<Record>);
 

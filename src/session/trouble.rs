@@ -56,9 +56,9 @@ pub enum TroubleKind {
     /// A page answered, or nothing is at this address: a gateway is in trouble, or the token endpoint has
     /// moved. The session tries again.
     NotTheServer,
-    /// The server rejected the client (`invalid_client`) or its proof of possession (`invalid_dpop_proof`): the
-    /// secret, a key, the clock or the registration is wrong. The session tries again slowly and never gives
-    /// up. Only an operator can fix it.
+    /// The server rejected the client (`invalid_client`) or its proof of possession (`invalid_dpop_proof`):
+    /// the secret, a key, the clock or the registration is wrong. The session tries again slowly and never
+    /// gives up. Only an operator can fix it.
     ClientRejected,
     /// The server refused without naming the cause. The authorization is most likely dead. After a few tries
     /// the session gives up and asks the user to sign in again. With client credentials, every refusal except

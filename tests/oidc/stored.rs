@@ -1,4 +1,4 @@
-//! What is stored while the user is away, and afterwards.
+//! The stored forms of a pending authentication, of an ID token and of a pending logout.
 
 use oauth2_proto::jose::Verification;
 use oauth2_proto::oidc::{PendingAuthentication, PendingLogout, PreviousIdToken};

@@ -59,8 +59,8 @@ fn private_block(pem: &str) -> Result<(&'static str, &str), String> {
     })
 }
 
-/// Wraps a block anew, as the library asks for lines of 64 characters. Environment variables and configuration
-/// files often join or indent them.
+/// Wraps a block anew, as the library asks for lines of 64 characters. Environment variables and
+/// configuration files often join or indent them.
 fn wrapped(label: &str, content: &str) -> Zeroizing<String> {
     let length = content.len() + content.len() / 64 + 2 * (label.len() + 20);
     let mut block = Zeroizing::new(String::with_capacity(length));

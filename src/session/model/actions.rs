@@ -9,8 +9,8 @@ pub(super) enum Action {
     Tick,
     /// The holder polls, and begins to do what it is told.
     Step(usize),
-    /// The store compares and swaps, and answers; or its answer takes its time; or never arrives; or the store never
-    /// gets to it.
+    /// The store compares and swaps, and answers; or its answer takes its time; or never arrives; or the
+    /// store never gets to it.
     Stored(usize),
     Applied(usize),
     Heard(usize),
@@ -263,8 +263,8 @@ impl World {
             holder.flight.as_ref().is_some_and(|it| matches!(it.answer, Some(Answer::Tokens(_))))
         };
         let loses_tokens = self.holders.iter().filter(late).any(has_tokens);
-        // Tokens that are saved only after the claim on them is over are as good as lost: another holder may use
-        // the old refresh token again.
+        // Tokens that are saved only after the claim on them is over are as good as lost: another holder may
+        // use the old refresh token again.
         let serial = serial(&self.store.record);
         let family = self.server.family(serial);
         let is_saved_late = match self.store.record.state {
@@ -325,7 +325,8 @@ impl World {
 
     fn set_clock(&mut self, i: usize, ahead: i64) {
         let before = std::mem::replace(&mut self.holders[i].ahead, ahead);
-        // Clocks that differ by no more than the skew keep every promise, and so does one that stands still so long.
+        // Clocks that differ by no more than the skew keep every promise, and so does one that stands still
+        // so long.
         let is_small = |ahead: i64| (0..=SKEW).contains(&ahead);
         if !(is_small(before) && is_small(ahead)) {
             self.jumped = true;

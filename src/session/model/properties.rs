@@ -167,12 +167,14 @@ impl World {
         let steps = self.steps();
         let stored = serial(&self.store.record);
         let family = self.server.family(stored);
-        // A holder drops tokens for those of a later sign-in, even if its clock was wrong and they are dropped in turn.
+        // A holder drops tokens for those of a later sign-in, even if its clock was wrong and they are
+        // dropped in turn.
         let has_latest =
             number_of(stored) == family.current || family.lost || self.write_lost || self.may_be_misdated();
         let has_latest = has_latest || self.budget.own_tokens;
         let all_say = |reason| steps.iter().all(|step| *step == Some(reason));
-        // A date from the future does not count; nor does a sign-in that the store has lost, and replaced by another.
+        // A date from the future does not count; nor does a sign-in that the store has lost, and replaced by
+        // another.
         let is_excused = self.jumped || (self.write_lost && self.server.families.len() > 2);
         let is_stored = family_of(stored) == goal.family || is_excused;
         let knows = |holder: &Holder| {
@@ -201,8 +203,8 @@ impl World {
         }
     }
 
-    /// Returns how many claims are saved and requests sent in some seconds of work, where `jumps` happen before these
-    /// actions.
+    /// Returns how many claims are saved and requests sent in some seconds of work, where `jumps` happen
+    /// before these actions.
     pub(super) fn cost_of(mut self, jumps: &[(usize, Action)]) -> Result<(u32, u32), String> {
         let mut moment = 0;
         for _ in 0..SETTLING_SECONDS / 2 {

@@ -111,8 +111,8 @@ impl World {
         let before = &self.store.record;
         let (old, new) = (serial(before), serial(after));
         let is_same_family = family_of(old) == family_of(new);
-        // A clock that jumped dates a sign-in wrongly. And a holder that knows a revision which the store has lost may
-        // meet another one of the same number there.
+        // A clock that jumped dates a sign-in wrongly. And a holder that knows a revision which the store has
+        // lost may meet another one of the same number there.
         let is_excused = (self.jumped && !is_same_family) || (self.write_lost && self.is_forked(i));
         if is_excused {
             return;
