@@ -1,6 +1,9 @@
 //! OpenID Connect: the mirror of `src/oidc`.
 
 #[allow(dead_code, reason = "this program needs a part of it")]
+#[path = "../support/bound.rs"]
+mod bound;
+#[allow(dead_code, reason = "this program needs a part of it")]
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -2,13 +2,13 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use oauth2_proto::dpop::DpopKey;
 use oauth2_proto::error::ErrorKind;
-use oauth2_proto::jose::{Algorithm, PublicKey, Signer, SignerError, SigningKey, Verification};
+use oauth2_proto::jose::Verification;
 use oauth2_proto::oidc::{PreviousIdToken, UserInfo};
-use oauth2_proto::{Advice, Call, Entropy, Response, Secret};
+use oauth2_proto::{Advice, Call, Response, Secret};
 use serde_json::{Value, json};
 
+use crate::bound;
 use crate::support::{client_of, now};
 use crate::{ISSUER, answer, changed, client, id_token, token, token_of};
 
@@ -121,29 +121,9 @@ fn openid_core_section_5_3_3_an_error_is_an_error_of_both_readers() {
     }
 }
 
-struct FakeSigner(PublicKey);
-
-impl Signer for FakeSigner {
-    fn algorithm(&self) -> Algorithm {
-        Algorithm::ES256
-    }
-
-    fn public_key(&self) -> &PublicKey {
-        &self.0
-    }
-
-    fn sign(&self, _: &[u8]) -> Result<Vec<u8>, SignerError> {
-        Ok(vec![7; 64])
-    }
-}
-
 #[test]
 fn rfc9449_section_7_1_a_bound_token_comes_with_a_proof() {
-    let jwk = r#"{"kty":"EC","crv":"P-256","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs",
-        "y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA"}"#;
-    let signer = FakeSigner(PublicKey::from_jwk(jwk).unwrap());
-    let key = DpopKey::new(SigningKey::new_with(signer, Entropy::from_bytes([3; 128])).unwrap());
-    let client = client().dpop(key);
+    let client = client().dpop(bound::key(0));
     let mut call = client.userinfo(&Secret::new("fake-access"), &id_token()).start(now()).unwrap();
     let proof = |call: &Call<UserInfo>| -> Value {
         let part = call.request().header("dpop").unwrap().split('.').nth(1).unwrap();
