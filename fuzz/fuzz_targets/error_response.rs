@@ -68,7 +68,7 @@ fuzz_target!(|data: &[u8]| {
     let shown = [Some(&*error.to_string()), error.code(), error.description(), error.uri()]
         .map(Option::unwrap_or_default)
         .join("\n");
-    let extras: String = error.extras().map(|(name, value)| format!("{name} {value}\n")).collect();
+    let extras: String = error.extras().map(|(name, value)| format!("{name}\n{}", texts(value))).collect();
     for secret in [CODE, CLIENT_SECRET, verifier] {
         assert!(!extras.contains(secret), "a secret in {extras}");
         assert!(!shown.contains(secret) && !format!("{error:?}").contains(secret), "a secret in {shown}");
@@ -79,3 +79,15 @@ fuzz_target!(|data: &[u8]| {
         assert!(!shown.contains(part), "a part of a secret in {shown}");
     }
 });
+
+/// Returns the texts of a value. In its JSON form, the letter of an escape could complete a secret by chance.
+fn texts(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("{text}\n"),
+        Value::Array(values) => values.iter().map(texts).collect(),
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| format!("{name}\n{}", texts(value))).collect()
+        }
+        other => format!("{other}\n"),
+    }
+}
