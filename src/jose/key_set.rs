@@ -75,10 +75,14 @@ impl Client {
 ///         Err(error) => error,
 ///         checked => return checked,
 ///     };
-///     let again = shared.lock().unwrap().fetch_again(&error, client, now)?;
-///     let Some(call) = again else { return Err(error) };
-///     let keys = call.read(send(call.request()))?;
-///     *shared.lock().unwrap() = keys.clone();
+///     // Others whose check fails meanwhile wait here, and use the keys that this fetch brings.
+///     let mut shared = shared.lock().unwrap();
+///     if *shared == keys {
+///         let Some(call) = shared.fetch_again(&error, client, now)? else { return Err(error) };
+///         *shared = call.read(send(call.request()))?;
+///     }
+///     let keys = shared.clone();
+///     drop(shared);
 ///     check(&keys)
 /// }
 ///
