@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use crate::call::{HeaderValue, Request};
+use super::{HeaderValue, Request};
 use crate::text::form;
 use crate::text::json;
 use crate::text::secret::Secret;
@@ -12,7 +12,7 @@ use crate::text::secret::Secret;
 impl Request {
     /// Returns the secrets of this request that a server could repeat in an error text, as sent and decoded:
     /// the parameters that are known to be secret, and every longer value that your program added.
-    pub(super) fn secrets(&self) -> Vec<Secret> {
+    pub(in crate::call) fn secrets(&self) -> Vec<Secret> {
         let mut secrets = match secret_members(self.body()) {
             Some(secrets) => secrets,
             None => secret_parameters(self.body()),
