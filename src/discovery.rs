@@ -105,9 +105,11 @@
 
 mod addresses;
 mod document;
+mod metadata;
 mod resource;
 mod server;
+mod stored;
 
-pub use self::document::Metadata;
+pub use self::metadata::Metadata;
 pub use self::resource::{ProtectedResource, ResourceDiscovery, ResourceMetadata};
 pub use self::server::{ServerDiscovery, ServerMetadata};
