@@ -40,7 +40,7 @@ const FAULTS: &[Fault] = &[
     Fault {
         name: "it takes a lost race for a won one",
         symptom: "refreshes are in flight",
-        file: "session.rs",
+        file: "session/reports.rs",
         replacements: &[(
             "record.issued_to = self.holder.recognise(record.issued_to);
         self.settle(&record);
@@ -102,7 +102,7 @@ const FAULTS: &[Fault] = &[
     Fault {
         name: "an answer to an earlier call is taken",
         symptom: "saved tokens go back",
-        file: "session.rs",
+        file: "session/reports.rs",
         replacements: &[(
             "if attempt.generation == newest.generation {",
             "if true || attempt.generation == newest.generation {",
@@ -135,7 +135,7 @@ const FAULTS: &[Fault] = &[
     Fault {
         name: "what the store does not have is forgotten",
         symptom: "the latest tokens are nowhere",
-        file: "session.rs",
+        file: "session/reports.rs",
         replacements: &[(
             "if self.record.is_stored() && !matches!(self.hand, Hand::SignIn { .. }) {",
             "if false && self.record.is_stored() && !matches!(self.hand, Hand::SignIn { .. }) {",
@@ -144,7 +144,7 @@ const FAULTS: &[Fault] = &[
     Fault {
         name: "a claim begins when its late report arrives",
         symptom: "refreshes are in flight",
-        file: "session.rs",
+        file: "session/reports.rs",
         replacements: &[(
             "self.hand = Hand::Claim { claim, has_nonce: false };",
             "let claim = crate::text::time::Span::new(self.clock.latest(), claim.length());
@@ -178,7 +178,7 @@ const FAULTS: &[Fault] = &[
     Fault {
         name: "a server is obeyed as often as it asks for a nonce",
         symptom: "is obeyed twice under one claim",
-        file: "session.rs",
+        file: "session/reports.rs",
         replacements: &[(
             "Hand::Request { claim, has_nonce: false }",
             "Hand::Request { claim, has_nonce: _ }",
@@ -187,7 +187,7 @@ const FAULTS: &[Fault] = &[
     Fault {
         name: "a copy of the first demand for a nonce counts as the second",
         symptom: "the authorization ended, and nothing was lost",
-        file: "session.rs",
+        file: "session/reports.rs",
         replacements: &[("=> has_nonce == attempt.has_nonce,", "=> has_nonce || !attempt.has_nonce,")],
     },
     Fault {
@@ -202,7 +202,7 @@ const FAULTS: &[Fault] = &[
     Fault {
         name: "each holder counts refusals for itself",
         symptom: "the server refused 9 requests",
-        file: "session.rs",
+        file: "session/reports.rs",
         replacements: &[(
             "record.ends_together |= self.record.ends_together;",
             "record.ends_together |= self.record.ends_together;
