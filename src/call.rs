@@ -99,7 +99,8 @@ impl<R: Reply> Call<R> {
     /// call again. A call without signatures stays as it is.
     ///
     /// Where the server asked for a nonce (`use_dpop_nonce`), send the renewed call at once, without a pause.
-    /// If it asks again, the advice is [`Stop`](Advice::Stop): a second nonce helps no more than the first.
+    /// If it asks again, the advice is [`Stop`](crate::Advice::Stop): a second nonce helps no more than the
+    /// first.
     ///
     /// # Errors
     ///

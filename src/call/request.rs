@@ -168,14 +168,15 @@ impl Request {
     }
 
     /// Returns whether to follow redirects: never, because a redirect would carry the body and the
-    /// credentials to another address. Hand the 3xx response to [`Call::read`].
+    /// credentials to another address. Hand the 3xx response to [`Call::read`](crate::Call::read).
     pub fn follow_redirects(&self) -> bool {
         false
     }
 
     /// Returns the maximum length of a response body after decompression, in bytes: 1 MiB.
     ///
-    /// [`Call::read`] refuses a longer body, so the HTTP client may stop after one byte more.
+    /// [`Call::read`](crate::Call::read) refuses a longer body, so the HTTP client may stop after one byte
+    /// more.
     pub fn response_limit(&self) -> usize {
         RESPONSE_LIMIT
     }
