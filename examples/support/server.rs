@@ -16,7 +16,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use oxide_auth::endpoint::{AccessTokenFlow, AuthorizationFlow, RefreshFlow};
 use oxide_auth::endpoint::{Endpoint, OwnerConsent, Solicitation};
 use oxide_auth::frontends::simple::endpoint::{Error, FnSolicitor, Generic, Vacant};
-use oxide_auth::frontends::simple::extensions::{AddonList, Extended, Pkce};
+use oxide_auth::frontends::simple::extensions::{AccessTokenAddon, AddonList, AuthorizationAddon};
+use oxide_auth::frontends::simple::extensions::{Extended, Pkce};
 use oxide_auth::frontends::simple::request::{Body, Request, Response, Status};
 use oxide_auth::primitives::prelude::{AuthMap, Client, ClientMap, IssuedToken, RandomGenerator};
 use oxide_auth::primitives::prelude::{Issuer, TokenMap};
@@ -93,6 +94,17 @@ pub struct HttpRequest<'a> {
 }
 
 impl HttpRequest<'_> {
+    /// Returns the parameters of the query and of the form; `None` if one of them is repeated.
+    pub fn parameters(&self) -> Option<HashMap<String, String>> {
+        let (_, query) = self.target.split_once('?').unwrap_or((self.target, ""));
+        unique_parameters(&[query.as_bytes(), b"&", self.body].concat())
+    }
+
+    /// Returns the scheme, host and port by which the client reaches this server.
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.header("host").unwrap_or("localhost"))
+    }
+
     fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(*value))
     }
@@ -129,11 +141,13 @@ impl HttpResponse {
         Self { status, headers, body, delivery: Delivery::Whole }
     }
 
-    fn page(status: u16, text: &str) -> Self {
+    /// Returns a page of plain text.
+    pub fn page(status: u16, text: &str) -> Self {
         Self::new(status, "text/plain; charset=utf-8", text.into())
     }
 
-    fn json(status: u16, body: &Value) -> Self {
+    /// Returns a JSON document.
+    pub fn json(status: u16, body: &Value) -> Self {
         Self::new(status, "application/json", body.to_string())
     }
 
@@ -141,7 +155,8 @@ impl HttpResponse {
         Self::json(status, &json!({ "error": code }))
     }
 
-    fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    /// Adds a header.
+    pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
@@ -203,6 +218,16 @@ impl Failure {
     }
 }
 
+/// A further part of the server, in a file of its own. As an add-on, it keeps with each grant what it needs
+/// of the authorization request.
+pub trait Part: AuthorizationAddon + AccessTokenAddon + Send + Sync {
+    /// Answers a request that the server itself does not answer.
+    fn handle(&self, server: &AuthorizationServer, request: &HttpRequest<'_>) -> Option<HttpResponse>;
+
+    /// Adds members to the token response of a sign-in or of a refresh of it.
+    fn add_members(&self, issuer: &str, grant: &Grant, is_refresh: bool, body: &mut Value);
+}
+
 /// The authorization server, without sockets.
 pub struct AuthorizationServer {
     config: Config,
@@ -216,6 +241,7 @@ pub struct AuthorizationServer {
     ended: HashSet<String>,
     families: Families,
     devices: Devices,
+    part: Option<Arc<dyn Part>>,
 }
 
 /// What has happened to the refresh tokens.
@@ -270,8 +296,14 @@ impl AuthorizationServer {
 
         let authorizer = AuthMap::new(RandomGenerator::new(16));
         let (failures, ended, families) = (VecDeque::new(), HashSet::new(), Families::default());
-        let devices = Devices::default();
-        Self { config, registrar, authorizer, issuer, addons, failures, ended, families, devices }
+        let (devices, part) = (Devices::default(), None);
+        Self { config, registrar, authorizer, issuer, addons, failures, ended, families, devices, part }
+    }
+
+    /// Adds a further part. There is one at most.
+    pub fn add_part(&mut self, part: Arc<dyn Part>) {
+        self.addons.push_code(Arc::clone(&part));
+        self.part = Some(part);
     }
 
     /// Lets the next `times` requests to the token endpoint fail, after those that were set before.
@@ -291,7 +323,9 @@ impl AuthorizationServer {
 
     /// Forgets every code and every token, as after the loss of a database.
     pub fn forget_everything(&mut self) {
+        let part = self.part.take();
         *self = Self::new(self.config.clone());
+        part.into_iter().for_each(|part| self.add_part(part));
     }
 
     /// Returns what has happened to the refresh tokens so far.
@@ -302,7 +336,7 @@ impl AuthorizationServer {
     /// Answers `/oauth/authorize`, `POST` to `/oauth/token`, `/oauth/token/introspect` (RFC 7662, at Pleo's
     /// path) and `/oauth/revoke` (RFC 7009), and the API, which is `GET /api/me` and Pleo's
     /// `GET /v1/introspect`. Unlike Pleo, answers `POST /oauth/device_authorization` and the page `/device`,
-    /// too. Any other request gets 404.
+    /// too. Any other request goes to the further part, or gets 404.
     pub fn handle(&mut self, request: HttpRequest<'_>) -> HttpResponse {
         let (path, query) = request.target.split_once('?').unwrap_or((request.target, ""));
         match (request.method, path) {
@@ -335,7 +369,10 @@ impl AuthorizationServer {
                     "subjectURN": grant.owner_id,
                 }})
             }),
-            _ => HttpResponse::page(404, "There is nothing here."),
+            _ => {
+                let answer = self.part.as_ref().and_then(|part| part.handle(self, &request));
+                answer.unwrap_or_else(|| HttpResponse::page(404, "There is nothing here."))
+            }
         }
     }
 
@@ -409,6 +446,7 @@ impl AuthorizationServer {
             self.check_reuse(used)?;
         }
         form.insert("client_id".into(), self.config.client_id.clone());
+        let base_url = request.base_url();
         let request = Request { urlbody: form, ..Request::default() };
         let endpoint = self.endpoint();
         let answer = if is_refresh {
@@ -416,7 +454,7 @@ impl AuthorizationServer {
         } else {
             AccessTokenFlow::prepare(endpoint).and_then(|mut flow| flow.execute(request))
         };
-        let response = answer.ok().and_then(|answer| self.token_response(answer, used.as_deref()));
+        let response = answer.ok().and_then(|answer| self.token_response(answer, used.as_deref(), &base_url));
         response.ok_or_else(|| HttpResponse::error(500, "server_error"))
     }
 
@@ -438,7 +476,7 @@ impl AuthorizationServer {
         form.ok_or_else(|| HttpResponse::error(400, "invalid_request"))?;
         self.authenticate(request)?;
         let (device_code, user_code) = self.devices.start();
-        let page = format!("http://{}/device", request.header("host").unwrap_or("localhost"));
+        let page = format!("{}/device", request.base_url());
         let body = json!({
             "device_code": device_code,
             "verification_uri_complete": format!("{page}?user_code={user_code}"),
@@ -508,13 +546,23 @@ impl AuthorizationServer {
     }
 
     /// Returns the response to a token request; `used` is the refresh token of a refresh.
-    fn token_response(&mut self, answer: Response, used: Option<&str>) -> Option<HttpResponse> {
+    fn token_response(
+        &mut self,
+        answer: Response,
+        used: Option<&str>,
+        base_url: &str,
+    ) -> Option<HttpResponse> {
         let mut body: Value = serde_json::from_str(answer.body?.as_str()).ok()?;
         if let Status::Ok = answer.status {
             let token = |name: &str| Some(body[name].as_str()?.to_owned());
-            self.families.issue(used, token("access_token")?, token("refresh_token")?);
+            let access_token = token("access_token")?;
+            let grant = self.live_grant(&access_token);
+            self.families.issue(used, access_token, token("refresh_token")?);
             // `oxide-auth` gives the lifetime of the grant, not that of the access token.
             body["expires_in"] = self.config.access_token_lifetime.as_secs().into();
+            if let Some((part, grant)) = self.part.as_ref().zip(grant) {
+                part.add_members(base_url, &grant, used.is_some(), &mut body);
+            }
             return Some(HttpResponse::json(200, &body));
         }
         // The form was complete, so the code or its verifier was wrong. `oxide-auth` then answers
@@ -575,7 +623,7 @@ impl AuthorizationServer {
     }
 
     /// Answers a request to the API, which needs an access token.
-    fn api(&self, request: &HttpRequest<'_>, body: impl FnOnce(Grant) -> Value) -> HttpResponse {
+    pub fn api(&self, request: &HttpRequest<'_>, body: impl FnOnce(Grant) -> Value) -> HttpResponse {
         let token = request.authorization("Bearer");
         match token.and_then(|token| self.live_grant(token)) {
             Some(grant) => HttpResponse::json(200, &body(grant)),

@@ -85,6 +85,9 @@ fn parameter(name: &str, value: &str) {
         "refresh_token" => ("[hidden]", "works once"),
         "device_code" => ("[hidden]", "for the tokens, once allowed"),
         "iss" => (value, "the issuer"),
+        "max_age" => (value, "the oldest sign-in, in seconds"),
+        "nonce" => (value, "ties the ID token to the sign-in"),
+        "post_logout_redirect_uri" => (value, "receives the browser"),
         // Any other parameter may be a secret.
         _ => ("[hidden]", ""),
     };
