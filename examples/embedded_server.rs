@@ -7,6 +7,9 @@
 
 #[path = "support/flags.rs"]
 mod flags;
+#[cfg(all(feature = "keys", feature = "os-random"))]
+#[path = "support/openid.rs"]
+mod openid;
 #[path = "support/server.rs"]
 mod server;
 
@@ -36,7 +39,9 @@ Kinds of failure:
   unknown-code   an error code that no specification has
   hang           no answer, and nothing is done
   lost           no answer, and the tokens are replaced
-  cut-off        the tokens are replaced, and the answer ends in the middle";
+  cut-off        the tokens are replaced, and the answer ends in the middle
+
+Built with the feature `keys`, it speaks OpenID Connect; the scope openid brings ID tokens.";
 
 fn main() -> ExitCode {
     match run() {
@@ -57,6 +62,8 @@ fn run() -> Result<(), String> {
     let Settings { port, config, failures } = Settings::parse(arguments)?;
     let mut server = AuthorizationServer::new(config.clone());
     failures.into_iter().for_each(|(failure, times)| server.fail_next(failure, times));
+    #[cfg(all(feature = "keys", feature = "os-random"))]
+    server.add_part(openid_part(&config)?);
     let running = server::spawn(server, port);
     let running = running.map_err(|error| format!("cannot listen on 127.0.0.1:{port}: {error}"))?;
     let base = running.base_url();
@@ -73,8 +80,17 @@ fn run() -> Result<(), String> {
         println!("redirect URI            {uri}");
     }
     println!("scopes                  {}", config.scopes);
+    #[cfg(all(feature = "keys", feature = "os-random"))]
+    println!("OpenID Connect issuer   {base}");
     io::copy(&mut io::stdin().lock(), &mut io::sink()).map_err(|error| error.to_string())?;
     Ok(())
+}
+
+/// Returns the OpenID part. It sends a browser that was signed out to any redirect URI.
+#[cfg(all(feature = "keys", feature = "os-random"))]
+fn openid_part(config: &Config) -> Result<std::sync::Arc<openid::OpenId>, String> {
+    let uris = [&config.redirect_uri].into_iter().chain(&config.more_redirect_uris).cloned();
+    openid::OpenId::new(uris).map_err(|error| error.to_string())
 }
 
 /// What the flags say.
