@@ -380,7 +380,6 @@ pub(crate) mod tests {
             (claims(br#"{"a":"\ud800"}"#), false),
             (claims(br#"{"\udc00":1}"#), false),
             (claims(br#"{"a":{"b":"\ud800\u0041"}}"#), false),
-            (claims(b"{\"a\":1e999}"), false),
             (claims(br#"{"iss":"a","iss":"a"}"#), false),
             (claims(br#"{"iss":"a","\u0069ss":null}"#), false),
             ("a".repeat(RESPONSE_LIMIT + 1), false),
