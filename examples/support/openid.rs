@@ -56,15 +56,8 @@ impl OpenId {
 
     /// Returns the JWK set (RFC 7517 §5).
     fn key_set(&self) -> Value {
-        let keys = self.keys();
-        let keys = keys.iter().map(|key| {
-            let mut jwk = json!(key.public_key());
-            jwk["kid"] = json!(key.public_key().key_id());
-            jwk["alg"] = key.algorithm().name().into();
-            jwk["use"] = "sig".into();
-            jwk
-        });
-        json!({ "keys": keys.collect::<Vec<_>>() })
+        let keys: Vec<Value> = self.keys().iter().map(|key| key.public_key().to_jwk()).collect();
+        json!({ "keys": keys })
     }
 
     /// Returns a signed token with these claims (RFC 7515 §7.1); `None` if it cannot be signed.

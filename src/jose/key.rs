@@ -157,10 +157,21 @@ impl PublicKey {
         URL_SAFE_NO_PAD.encode(self.digest())
     }
 
-    /// Returns the key for a set of keys: with its identifier and its use (RFC 7517 §4).
-    pub(crate) fn to_jwk(&self) -> serde_json::Value {
-        let kid = self.key_id.iter().map(|kid| ("kid", kid.as_str()));
-        let members = self.members().into_iter().chain(kid).chain([("use", "sig")]);
+    /// Returns the key as a member of a set of keys, with its identifier, its algorithm and its use (RFC 7517
+    /// §4). Publish the set at the `jwks_uri` of your registration, for a client that signs.
+    ///
+    /// ```
+    /// # let key = oauth2_proto::jose::PublicKey::from_jwk(
+    /// #     r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
+    /// # )?;
+    /// let key = key.with_key_id("2026-11");
+    /// let published = serde_json::json!({ "keys": [key.to_jwk()] });
+    /// assert_eq!(published["keys"][0]["kid"], "2026-11");
+    /// assert_eq!(published["keys"][0]["use"], "sig");
+    /// # Ok::<(), oauth2_proto::Error>(())
+    /// ```
+    pub fn to_jwk(&self) -> Value {
+        let members = self.named_members().into_iter().chain([("use", "sig")]);
         members.map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
