@@ -54,7 +54,11 @@ impl UncheckedIdToken<'_> {
     }
 
     /// Checks the ID token of a refresh: it must be of the same user and the same sign-in as the previous one
-    /// (OpenID Connect Core §12.2).
+    /// (OpenID Connect Core §12.2). `previous` is a checked [`&IdToken`](IdToken), or the
+    /// [`&PreviousIdToken`](PreviousIdToken) that you stored.
+    ///
+    /// Store the tokens of the refresh before you check, because the server may have replaced the refresh
+    /// token; a session and a keeper do.
     ///
     /// ```
     /// use oauth2_proto::jose::Verification;
@@ -77,17 +81,20 @@ impl UncheckedIdToken<'_> {
     ///
     /// # Errors
     ///
-    /// The errors of [`Call::authenticate`](crate::Call::authenticate). If one is suspect, the tokens of this
-    /// refresh may be another user's: end the session.
+    /// The errors of [`Call::authenticate`](crate::Call::authenticate). If
+    /// [`KeySet::fetch_again`](crate::jose::KeySet::fetch_again) has a call for one, the server may have
+    /// changed its keys: fetch them and check again. If another one is suspect, the tokens of this refresh
+    /// may be another user's: end the session.
     pub fn check_refreshed(
         self,
-        previous: &PreviousIdToken,
+        previous: impl Into<PreviousIdToken>,
         client: &Client,
         verification: &Verification<'_>,
         now: SystemTime,
     ) -> Result<IdToken, Error> {
+        let previous = previous.into();
         let nonce = Nonce::MayBe(previous.nonce.as_deref());
-        let against = Against { nonce, max_age: None, previous: Some(previous) };
+        let against = Against { nonce, max_age: None, previous: Some(&previous) };
         self.check_against(&against, client, verification, now)
     }
 
