@@ -175,8 +175,9 @@ fn refresh(
     let refresh_token = tokens.refresh_token().ok_or("there is no refresh token")?;
     let call = client.refresh(refresh_token).start(SystemTime::now())?;
     show::request(call.request());
+    // A real program stores the tokens before the check: their refresh token may have replaced the old one.
     let tokens = call.read(send(call.request())?)?;
-    // Not every server sends one.
+    // Not every server sends an ID token.
     let unchecked = tokens.id_token().ok_or("there is no ID token")?;
     let check = |keys: &KeySet| {
         let by_keys = Verification::by(keys, &LocalVerifier).algorithms([Algorithm::ES256]);
