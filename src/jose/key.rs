@@ -344,6 +344,14 @@ mod tests {
     }
 
     #[test]
+    fn a_published_key_has_its_identifier_its_algorithm_and_its_use() {
+        let mut jwk = json!({"kty": "EC", "crv": "P-256", "x": X, "y": Y, "kid": "1", "alg": "ES256"});
+        let published = key(&jwk).unwrap().to_jwk();
+        jwk["use"] = "sig".into();
+        assert_eq!(published, jwk);
+    }
+
+    #[test]
     fn rfc7638_section_3_and_rfc8037_appendix_a_3_thumbprints() {
         let cases: Vec<Value> = serde_json::from_str(include_str!("../../tests/vectors/dpop.json")).unwrap();
         let cases: Vec<_> = cases.iter().filter(|case| case["kind"] == "thumbprint").collect();
