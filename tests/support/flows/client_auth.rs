@@ -6,14 +6,14 @@ use libtest_mimic::Failed;
 use oauth2_proto::call::Readable;
 use oauth2_proto::client_auth::Audience;
 use oauth2_proto::dpop::DpopKey;
-use oauth2_proto::jose::{Signer, SigningKey};
-use oauth2_proto::{Advice, AuthorizationServer, Call, Client, ClientAuth, Error, Response};
+use oauth2_proto::jose::{Signer, SignerError, SigningKey, Unsigned};
+use oauth2_proto::{Advice, AuthorizationServer, Call, Client, ClientAuth, Error, Response, TokenResponse};
 
 use super::discovery::{discover, issuer};
-use super::{Flow, authorize, check, receive, refresh, refused, send};
+use super::{Flow, authorize, check, dpop, receive, refresh, refused, send};
 use crate::browser::Browser;
 use crate::foreign::Facts;
-use crate::keys::{self, Presents, client_key, client_signer, dpop_signer};
+use crate::keys::{self, Key, Presents, client_key, client_signer, dpop_signer};
 
 pub const FLOWS: &[Flow] = &[
     Flow {
@@ -75,36 +75,60 @@ fn private_key_jwt(facts: &Facts) -> Result<(), Failed> {
 /// The client for each request gets its signatures from outside: of the assertion, and of the proof where the
 /// server knows proofs.
 fn remote_keys(facts: &Facts) -> Result<(), Failed> {
-    let client_id = facts.wider.keys.private_key_jwt.as_deref().ok_or("there is no such client")?;
-    let signers = [client_signer()?, dpop_signer()?];
-    let [key, proof_key] =
-        signers.each_ref().map(|signer| SigningKey::remote(signer.algorithm(), signer.public_key().clone()));
-    let mut client = Client::new(discover(issuer(facts)?)?, client_id, ClientAuth::private_key_jwt(key?))?;
-    if facts.wider.keys.dpop.is_some() {
-        client = client.dpop(DpopKey::new(proof_key?));
+    let remote = Remote::of(facts)?;
+    let tokens = remote.tokens(facts)?;
+    check(refresh(&remote.client, &tokens).is_err(), "there is a request without signatures")?;
+    send(&refresh(&remote.signed()?, &tokens)?).map(drop).map_err(Failed::from)
+}
+
+/// A client whose keys sign elsewhere, and what signs there.
+pub struct Remote {
+    pub client: Client,
+    signers: [Key; 2],
+}
+
+impl Remote {
+    pub fn of(facts: &Facts) -> Result<Self, Failed> {
+        let client_id = facts.wider.keys.private_key_jwt.as_deref().ok_or("there is no such client")?;
+        let signers = [client_signer()?, dpop_signer()?];
+        let [key, proof_key] = signers
+            .each_ref()
+            .map(|signer| SigningKey::remote(signer.algorithm(), signer.public_key().clone()));
+        let auth = ClientAuth::private_key_jwt(key?);
+        let mut client = Client::new(discover(issuer(facts)?)?, client_id, auth)?;
+        if facts.wider.keys.dpop.is_some() {
+            client = client.dpop(DpopKey::new(proof_key?));
+        }
+        Ok(Self { client, signers })
     }
-    let signed = || -> Result<Client, Failed> {
-        let mut signing = client.signing(SystemTime::now())?;
+
+    pub fn sign(&self, unsigned: &Unsigned) -> Result<Vec<u8>, SignerError> {
+        let algorithm = unsigned.key().algorithm();
+        let signer = self.signers.iter().find(|signer| signer.algorithm() == algorithm);
+        signer.ok_or("there is no such key")?.sign(unsigned.message())
+    }
+
+    /// The tokens of a sign-in, for the resource.
+    pub fn tokens(&self, facts: &Facts) -> Result<TokenResponse, Failed> {
+        let mut call = dpop::exchange(&self.signed()?, facts)?;
+        match send(&call) {
+            Err(error) if error.code() == Some("use_dpop_nonce") => {
+                call.renew(&self.signed()?, SystemTime::now())?;
+                Ok(send(&call)?)
+            }
+            result => Ok(result?),
+        }
+    }
+
+    /// The client with the signatures of one request.
+    fn signed(&self) -> Result<Client, Failed> {
+        let mut signing = self.client.signing(SystemTime::now())?;
         while let Some(unsigned) = signing.next() {
-            let algorithm = unsigned.key().algorithm();
-            let signer = signers.iter().find(|signer| signer.algorithm() == algorithm);
-            let signature = signer.ok_or("there is no such key")?.sign(unsigned.message())?;
+            let signature = self.sign(unsigned)?;
             signing.signed(&signature)?;
         }
         Ok(signing.client()?)
-    };
-    let (url, mut pending) = authorize(&client, facts)?;
-    let callback = Browser::new().sign_in(&url, &facts.redirect_uris[0])?;
-    let mut call = receive(&signed()?, &mut pending, &callback)?;
-    let tokens = match send(&call) {
-        Err(error) if error.code() == Some("use_dpop_nonce") => {
-            call.renew(&signed()?, SystemTime::now())?;
-            send(&call)
-        }
-        result => result,
-    }?;
-    check(refresh(&client, &tokens).is_err(), "there is a request without signatures")?;
-    send(&refresh(&signed()?, &tokens)?).map(drop).map_err(Failed::from)
+    }
 }
 
 /// OpenID Connect Core §9.

@@ -106,7 +106,8 @@ fn session(facts: &Facts) -> Result<(), Failed> {
     check(shared.holder(&other).is_err(), "a holder with another key takes the tokens")
 }
 
-fn client(facts: &Facts) -> Result<Client, Failed> {
+/// The client whose tokens must be bound, still without a key.
+pub fn client(facts: &Facts) -> Result<Client, Failed> {
     client_at(discover(issuer(facts)?)?, facts)
 }
 
@@ -116,7 +117,8 @@ fn client_at(server: AuthorizationServer, facts: &Facts) -> Result<Client, Faile
     Ok(Client::new(server, client_id, auth)?)
 }
 
-fn exchange(client: &Client, facts: &Facts) -> Result<Call<TokenResponse>, Failed> {
+/// A token request of a sign-in for the resource.
+pub fn exchange(client: &Client, facts: &Facts) -> Result<Call<TokenResponse>, Failed> {
     let request = client.authorize(&facts.redirect_uris[0]).scopes(&facts.scopes);
     let request = match facts.wider.api.as_deref().filter(|_| facts.resource.is_some()) {
         Some(api) => request.resource(api),
@@ -127,7 +129,7 @@ fn exchange(client: &Client, facts: &Facts) -> Result<Call<TokenResponse>, Faile
     Ok(receive(client, &mut pending, &callback)?)
 }
 
-fn tokens(client: &Client, facts: &Facts) -> Result<TokenResponse, Failed> {
+pub fn tokens(client: &Client, facts: &Facts) -> Result<TokenResponse, Failed> {
     Ok(send_proved(exchange(client, facts)?, client)?)
 }
 

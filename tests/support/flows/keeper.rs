@@ -1,20 +1,32 @@
 //! Keepers, and the end of what they keep.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::sync::Mutex;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use libtest_mimic::Failed;
-use oauth2_proto::keeper::KeeperError;
+use oauth2_proto::challenge::ProtectedApi;
+use oauth2_proto::dpop::DpopKey;
+use oauth2_proto::jose::{SignerError, Unsigned};
 use oauth2_proto::keeper::blocking::{self, Keeper};
+use oauth2_proto::keeper::{self, KeeperError};
 use oauth2_proto::management::TokenKind;
 use oauth2_proto::session::{Reason, Save};
+use oauth2_proto::token::AccessToken;
 use oauth2_proto::{Advice, Client, Request, Response, Secret, Snapshot};
 
+use super::client_auth::Remote;
+use super::dpop::{self, get_bound};
 use super::{Flow, LIMIT, check, client, policy, refused, send, tokens};
 use crate::foreign::Facts;
 use crate::http;
+use crate::keys::{client_key, dpop_key};
 use crate::store::Store;
 
 pub const FLOWS: &[Flow] = &[
@@ -22,6 +34,16 @@ pub const FLOWS: &[Flow] = &[
         title: "a keeper holds tokens of client credentials",
         is_offered: |facts| facts.has_grant("client_credentials"),
         run: client_credentials,
+    },
+    Flow {
+        title: "a keeper holds tokens that are bound to a key",
+        is_offered: |facts| facts.wider.keys.dpop.is_some(),
+        run: bound_to_key,
+    },
+    Flow {
+        title: "the keys of a keeper's client sign elsewhere",
+        is_offered: |facts| facts.wider.keys.private_key_jwt.is_some(),
+        run: signed_elsewhere,
     },
     Flow {
         title: "a sign-in ends with a revocation",
@@ -59,8 +81,104 @@ fn client_credentials(facts: &Facts) -> Result<(), Failed> {
     }
     let sent = shared.sent.into_inner()?;
     check(sent.len() == seen.len(), format!("{} requests for {} tokens", sent.len(), seen.len()))?;
-    let asks = |body: &String| body.contains("grant_type=client_credentials");
+    let asks = |request: &Request| request.body().contains("grant_type=client_credentials");
     check(sent.iter().all(asks), "a request has another grant type")
+}
+
+/// RFC 9449 §§5 and 8: each keeper has a copy of the key, which knows no nonce before the first answer.
+fn bound_to_key(facts: &Facts) -> Result<(), Failed> {
+    let client = dpop::client(facts)?;
+    let client = |key| client.clone().dpop(DpopKey::new(key));
+    let shared = Shared::default();
+    let keepers = [shared.keeper(&client(dpop_key()?)), shared.keeper(&client(dpop_key()?))];
+    keepers[0].signed_in(KEY, dpop::tokens(&client(dpop_key()?), facts)?)?;
+    let refreshes = take_turns(&keepers, |token| reaches_resource(token, facts))?;
+    let sent = shared.sent();
+    check(
+        sent.len() == refreshes + keepers.len(),
+        format!("{} requests, {refreshes} refreshes", sent.len()),
+    )?;
+    let has_proof = |request: &Request| request.header("dpop").is_some();
+    check(sent.iter().all(has_proof), "a request has no proof")?;
+    drop(sent);
+
+    match shared.keeper(&client(client_key()?)).access_token(KEY) {
+        Err(KeeperError::Misuse(_)) => Ok(()),
+        other => Err(format!("with another key: {other:?}").into()),
+    }
+}
+
+/// RFC 7523 §3: what the keeper asks to be signed is good for one request, and it sends nothing without it.
+fn signed_elsewhere(facts: &Facts) -> Result<(), Failed> {
+    let remote = Remote::of(facts)?;
+    let tokens = remote.tokens(facts)?;
+    let shared = Shared::default();
+    let service = KeyService { shared: &shared, remote: &remote, is_away: AtomicBool::new(true) };
+    let (keeper, driver) =
+        keeper::Keeper::new(remote.client.clone(), policy(), SystemTime::now, &shared, &service);
+    let refreshes = block_on(driver.run_until(async {
+        keeper.signed_in(KEY, tokens).await?;
+        let mut token = keeper.access_token(KEY).await?;
+        keeper.access_token_rejected(KEY, token.secret());
+        match keeper.access_token(KEY).await {
+            Err(KeeperError::Signing(_)) => {}
+            other => return Err(format!("while the key does not sign: {other:?}").into()),
+        }
+        check(shared.sent().is_empty(), "there is a request without signatures")?;
+        service.is_away.store(false, Ordering::Relaxed);
+        for _ in 0..REFRESHES {
+            let next = keeper.access_token(KEY).await?;
+            check(next != token, "the access token is the same as before")?;
+            reaches_resource(&next, facts)?;
+            keeper.access_token_rejected(KEY, next.secret());
+            token = next;
+        }
+        Ok::<_, Failed>(REFRESHES)
+    }))?;
+    let sent = shared.sent();
+    let assertion = |request: &Request| {
+        request.form().into_iter().find_map(|(name, value)| (name == "client_assertion").then_some(value))
+    };
+    let assertions: BTreeSet<_> = sent.iter().filter_map(assertion).collect();
+    check(assertions.len() == sent.len(), "two requests have the same assertion")?;
+    check(sent.len() >= refreshes, format!("{} requests, {refreshes} refreshes", sent.len()))
+}
+
+/// Two keepers of one store refresh by turns, and what they get works; the number of refreshes.
+fn take_turns<S: blocking::Store, R: blocking::Runtime>(
+    keepers: &[Keeper<S, R>; 2],
+    works: impl Fn(&AccessToken) -> Result<(), Failed>,
+) -> Result<usize, Failed> {
+    let start = Instant::now();
+    let mut seen = vec![keepers[0].access_token(KEY)?];
+    works(&seen[0])?;
+    while seen.len() <= REFRESHES {
+        let keeper = &keepers[seen.len() % 2];
+        let mut token = keeper.access_token(KEY)?;
+        // This keeper learns first what the other one got, and then that it is rejected, too.
+        while seen.contains(&token) {
+            check(start.elapsed() < LIMIT, format!("{} tokens after {LIMIT:?}", seen.len()))?;
+            keeper.access_token_rejected(KEY, token.secret());
+            token = keeper.access_token(KEY)?;
+        }
+        works(&token)?;
+        seen.push(token);
+    }
+    Ok(seen.len() - 1)
+}
+
+/// The protected resource takes the token, with a proof if it is bound to a key.
+fn reaches_resource(token: &AccessToken, facts: &Facts) -> Result<(), Failed> {
+    let url = facts.wider.api.as_deref().ok_or("there is no resource")?;
+    let api = ProtectedApi::new([url])?;
+    let status = if facts.wider.keys.dpop.is_some() {
+        get_bound(&api, &DpopKey::new(dpop_key()?), token.secret(), "GET", url)?
+    } else {
+        let mut request = Request::new("GET", url);
+        request.set_header("authorization", api.authorization(token.token_type(), token.secret(), url)?);
+        http::send(&request)?.0
+    };
+    check(status == 200, format!("the resource answers {status}"))
 }
 
 /// RFC 7009 §2.1: the keeper's last refresh token is revoked, and no keeper gives out a token after that.
@@ -101,17 +219,25 @@ fn is_of_client(client: &Client, token: &Secret, facts: &Facts) -> Result<(), Fa
 
 const KEY: &str = "fake-key";
 
-/// What the keepers of one authorization share: the row of the store, and the bodies of their requests.
+/// The number of refreshes of a keeper whose tokens or requests need keys.
+const REFRESHES: usize = 4;
+
+/// What the keepers of one authorization share: the row of the store, and their requests.
 #[derive(Default)]
 struct Shared {
     store: Mutex<Store>,
-    sent: Mutex<Vec<String>>,
+    sent: Mutex<Vec<Request>>,
 }
 
 impl Shared {
     fn keeper(&self, client: &Client) -> Keeper<&Self, &Self> {
         // Both keepers replace a token in the middle of its life.
         Keeper::new(client.clone(), policy().refresh_fraction(0.5, 0.5), SystemTime::now, self, self)
+    }
+
+    #[track_caller]
+    fn sent(&self) -> MutexGuard<'_, Vec<Request>> {
+        self.sent.lock().expect("nobody panics with the lock")
     }
 }
 
@@ -130,12 +256,67 @@ impl blocking::Store for &Shared {
 
 impl blocking::Runtime for &Shared {
     fn send(&self, request: &Request, until: SystemTime) -> Option<Response<'static>> {
-        self.sent.lock().expect("nobody panics with the lock").push(request.body().to_owned());
+        self.sent().push(request.clone());
         let (status, headers, body) = http::send_until(request, until).ok()?;
         Some(Response::new(status, headers, &body).into_owned())
     }
 
     fn sleep(&self, until: SystemTime) {
         thread::sleep(until.duration_since(SystemTime::now()).unwrap_or_default());
+    }
+}
+
+impl keeper::Store for &Shared {
+    type Error = Infallible;
+
+    async fn load(&self, key: &str) -> Result<Option<Snapshot>, Infallible> {
+        blocking::Store::load(self, key)
+    }
+
+    async fn compare_and_swap(&self, key: &str, save: &Save) -> Result<bool, Infallible> {
+        blocking::Store::compare_and_swap(self, key, save)
+    }
+}
+
+/// The runtime of an async keeper whose client's keys are in a service.
+struct KeyService<'a> {
+    shared: &'a Shared,
+    remote: &'a Remote,
+    is_away: AtomicBool,
+}
+
+impl keeper::Runtime for &KeyService<'_> {
+    async fn send(&self, request: &Request, until: SystemTime) -> Option<Response<'static>> {
+        blocking::Runtime::send(&self.shared, request, until)
+    }
+
+    async fn sign(&self, unsigned: &Unsigned) -> Result<Vec<u8>, SignerError> {
+        if self.is_away.load(Ordering::Relaxed) {
+            Err("it is away".into())
+        } else {
+            self.remote.sign(unsigned)
+        }
+    }
+
+    async fn sleep(&self, until: SystemTime) {
+        poll_fn(|context| {
+            if SystemTime::now() >= until {
+                return Poll::Ready(());
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+/// Polls a future again and again, for its sleeps look at the clock only.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return value;
+        }
+        thread::sleep(Duration::from_millis(5));
     }
 }
