@@ -47,6 +47,7 @@ fn announcements<'a>(document: &'a Value, facts: &'a Facts) -> impl Iterator<Ite
     let capabilities = [
         ("authorization_response_iss_parameter_supported", facts.iss_parameter_supported),
         ("client_id_metadata_document_supported", wider.client_documents.is_some()),
+        ("tls_client_certificate_bound_access_tokens", keys.certificate_bound.is_some()),
         ("request_parameter_supported", keys.signed.is_some()),
         ("request_uri_parameter_supported", keys.signed_by_reference.is_some()),
         (

@@ -126,6 +126,8 @@ pub struct Keys {
     /// The client whose tokens must be bound to a key, RFC 9449; the token endpoint and the resource insist on
     /// nonces.
     pub dpop: Option<String>,
+    /// The clients whose tokens must be bound to a certificate, RFC 8705 section 3.
+    pub certificate_bound: Option<CertificateBound>,
     /// The client that must push its authorization requests, RFC 9126.
     pub pushed: Option<String>,
     /// The client that must sign its authorization requests, RFC 9101.
@@ -147,10 +149,27 @@ pub struct SecretJwt {
     pub secret: String,
 }
 
-/// A client of the FAPI 2.0 Security Profile, with the second redirect URI.
+/// The clients whose tokens must be bound to a certificate.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateBound {
+    /// The client that authenticates with a secret.
+    pub with_secret: String,
+    /// The client that authenticates with `tls_client_auth`, by the name in `client.pem`.
+    pub with_tls: String,
+    /// The client without credentials.
+    pub public: String,
+    /// The address of the protected resource with TLS.
+    pub api: String,
+}
+
+/// The clients of the FAPI 2.0 Security Profile, with the second redirect URI.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Fapi {
+    /// The client whose tokens are bound to a key.
     pub client_id: String,
+    /// The client whose tokens are bound to a certificate.
+    pub certificate_client_id: String,
     /// True if its ID tokens have an algorithm of the profile.
     pub openid: bool,
 }

@@ -1,14 +1,16 @@
-"""Client authentication with keys: assertions (RFC 7523), and TLS certificates (RFC 8705)."""
+"""Client authentication with keys: assertions (RFC 7523), and TLS certificates (RFC 8705), which bind tokens."""
 
 import ssl
 
-from authlib.oauth2.rfc6749 import InvalidClientError
+from authlib.oauth2.rfc6749 import InvalidClientError, InvalidGrantError
 from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509 import load_der_x509_certificate, load_pem_x509_certificate
 from cryptography.x509.extensions import SubjectAlternativeName
 from cryptography.x509.general_name import DNSName
 from flask import current_app, request as http_request
 from joserfc.jwk import KeySet, OctKey
+from joserfc.util import urlsafe_b64encode
 
 from models import KEYS
 
@@ -51,6 +53,22 @@ def certificate():
     connection = http_request.environ.get("werkzeug.socket")
     der = connection.getpeercert(binary_form=True) if isinstance(connection, ssl.SSLSocket) else None
     return load_der_x509_certificate(der) if der else None
+
+
+def thumbprint():
+    """The thumbprint of the connection's certificate, or nothing."""
+    found = certificate()
+    return urlsafe_b64encode(found.fingerprint(SHA256())).decode() if found else None
+
+
+def bind(client):
+    """The certificate that a token is bound to, which some clients must present (RFC 8705 §3)."""
+    if not client.client_metadata.get("tls_client_certificate_bound_access_tokens"):
+        return None
+    x5t = thumbprint()
+    if x5t is None:
+        raise InvalidGrantError("A certificate is required")
+    return x5t
 
 
 def names(found):

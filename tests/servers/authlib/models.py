@@ -105,9 +105,10 @@ class Code(AuthorizationCodeMixin):
 
 
 class Token(TokenMixin):
-    def __init__(self, token, client, user, jkt):
+    def __init__(self, token, client, user, jkt, x5t):
         self.client_id = client.client_id
         self.jkt = jkt
+        self.x5t = x5t
         self.access_token = token["access_token"]
         self.refresh_token = token.get("refresh_token")
         self.scope = token.get("scope", "")
@@ -161,6 +162,15 @@ SECRET_JWT_CLIENT = _client(
 TLS_CLIENT = _client("test-client-tls", "tls_client_auth")
 SELF_SIGNED_TLS_CLIENT = _client("test-client-self-signed-tls", "self_signed_tls_client_auth")
 DPOP_CLIENT = _client("test-client-dpop", "client_secret_basic", dpop_bound_access_tokens=True)
+CERTIFICATE_CLIENT = _client(
+    "test-client-certificate", "client_secret_basic", tls_client_certificate_bound_access_tokens=True
+)
+CERTIFICATE_TLS_CLIENT = _client(
+    "test-client-certificate-tls", "tls_client_auth", tls_client_certificate_bound_access_tokens=True
+)
+CERTIFICATE_PUBLIC_CLIENT = _client(
+    "test-client-certificate-public", "none", tls_client_certificate_bound_access_tokens=True
+)
 PUSHED_CLIENT = _client("test-client-pushed", "client_secret_basic", require_pushed_authorization_requests=True)
 SIGNED_CLIENT = _client(
     "test-client-signed", "client_secret_basic", jwks={"keys": [CLIENT_KEY]}, require_signed_request_object=True
@@ -170,6 +180,13 @@ FAPI_CLIENT = _client(
     "private_key_jwt",
     jwks={"keys": [CLIENT_KEY]},
     dpop_bound_access_tokens=True,
+    require_pushed_authorization_requests=True,
+)
+FAPI_CERTIFICATE_CLIENT = _client(
+    "test-client-fapi-certificate",
+    "private_key_jwt",
+    jwks={"keys": [CLIENT_KEY]},
+    tls_client_certificate_bound_access_tokens=True,
     require_pushed_authorization_requests=True,
 )
 OPENID_CLIENT = _client(
@@ -188,9 +205,13 @@ CLIENTS = {
         TLS_CLIENT,
         SELF_SIGNED_TLS_CLIENT,
         DPOP_CLIENT,
+        CERTIFICATE_CLIENT,
+        CERTIFICATE_TLS_CLIENT,
+        CERTIFICATE_PUBLIC_CLIENT,
         PUSHED_CLIENT,
         SIGNED_CLIENT,
         FAPI_CLIENT,
+        FAPI_CERTIFICATE_CLIENT,
         OPENID_CLIENT,
     ]
 }
@@ -213,7 +234,7 @@ def find_token(value, hint=None):
     return next((token for token in TOKENS for kind in kinds if getattr(token, kind) == value), None)
 
 
-def save_token(token, request, jkt):
-    TOKENS.append(Token(token, request.client, request.user, jkt))
+def save_token(token, request, jkt, x5t):
+    TOKENS.append(Token(token, request.client, request.user, jkt, x5t))
     if credential := getattr(request, "credential", None):
         del DEVICES[credential["device_code"]]

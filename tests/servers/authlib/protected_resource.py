@@ -4,6 +4,7 @@ from authlib.integrations.flask_oauth2 import ResourceProtector, current_token
 from authlib.oauth2.rfc6750 import BearerTokenValidator
 from flask import Blueprint, jsonify
 
+from client_keys import thumbprint
 from models import SCOPES, find_token
 from proofs import ALGORITHMS, BoundTokenValidator
 
@@ -13,8 +14,8 @@ METADATA_PATH = "/.well-known/oauth-protected-resource/api"
 class Validator(BearerTokenValidator):
     def authenticate_token(self, token_string):
         token = find_token(token_string, "access_token")
-        # RFC 9449 §7.2: a bound token is no bearer token.
-        return token if token and token.jkt is None else None
+        # RFC 9449 §7.2: a token that is bound to a key is no bearer token.
+        return token if token and token.jkt is None and token.x5t in (None, thumbprint()) else None
 
 
 def new_protector(issuer):
@@ -47,6 +48,7 @@ def protected_resource(issuer):
             scopes_supported=SCOPES,
             bearer_methods_supported=["header"],
             dpop_signing_alg_values_supported=ALGORITHMS,
+            tls_client_certificate_bound_access_tokens=True,
         )
 
     return resource

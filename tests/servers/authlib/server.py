@@ -27,11 +27,15 @@ import requests_by_client
 from models import (
     ACCESS_TOKEN_LIFETIME,
     AUTH_METHODS,
+    CERTIFICATE_CLIENT,
+    CERTIFICATE_PUBLIC_CLIENT,
+    CERTIFICATE_TLS_CLIENT,
     CLIENT,
     CLIENTS,
     CODE_LIFETIME,
     DEVICES,
     DPOP_CLIENT,
+    FAPI_CERTIFICATE_CLIENT,
     FAPI_CLIENT,
     GRANT_TYPES,
     KEY_CLIENT,
@@ -92,6 +96,8 @@ class Introspection(IntrospectionEndpoint):
         details = {"authorization_details": token.authorization_details} if token.authorization_details else {}
         if token.jkt:
             details["cnf"] = {"jkt": token.jkt}
+        if token.x5t:
+            details["cnf"] = {"x5t#S256": token.x5t}
         return {
             "client_id": token.client_id,
             "username": token.user,
@@ -119,7 +125,7 @@ app.after_request(proofs.add_nonce)
 
 
 def save_bound_token(token, request):
-    save_token(token, request, proofs.bind(token, request.client))
+    save_token(token, request, proofs.bind(token, request.client), client_keys.bind(request.client))
 
 
 server = AuthorizationServer(app, CLIENTS.get, save_bound_token)
@@ -320,6 +326,7 @@ def metadata(base):
         token_endpoint_auth_methods_supported=AUTH_METHODS,
         token_endpoint_auth_signing_alg_values_supported=["HS256", "ES256"],
         dpop_signing_alg_values_supported=proofs.ALGORITHMS,
+        tls_client_certificate_bound_access_tokens=True,
         code_challenge_methods_supported=["S256"],
         authorization_response_iss_parameter_supported=True,
         authorization_details_types_supported=[AUTHORIZATION_DETAILS_TYPE],
@@ -395,11 +402,21 @@ if __name__ == "__main__":
                 "tls_client_auth": TLS_CLIENT.client_id,
                 "self_signed_tls_client_auth": SELF_SIGNED_TLS_CLIENT.client_id,
                 "dpop": DPOP_CLIENT.client_id,
+                "certificate_bound": {
+                    "with_secret": CERTIFICATE_CLIENT.client_id,
+                    "with_tls": CERTIFICATE_TLS_CLIENT.client_id,
+                    "public": CERTIFICATE_PUBLIC_CLIENT.client_id,
+                    "api": f"{app.config['TLS_ORIGIN']}/api",
+                },
                 "pushed": PUSHED_CLIENT.client_id,
                 "signed": SIGNED_CLIENT.client_id,
                 "signed_by_reference": f"{base}/request-objects",
                 "jarm": True,
-                "fapi": {"client_id": FAPI_CLIENT.client_id, "openid": False},
+                "fapi": {
+                    "client_id": FAPI_CLIENT.client_id,
+                    "certificate_client_id": FAPI_CERTIFICATE_CLIENT.client_id,
+                    "openid": False,
+                },
                 "openid": {
                     "client_id": OPENID_CLIENT.client_id,
                     "end_session": True,

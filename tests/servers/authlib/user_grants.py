@@ -10,6 +10,7 @@ from authlib.oauth2.rfc8628 import DeviceAuthorizationEndpoint, DeviceCodeGrant,
 from authlib.oidc.core.grants.util import validate_request_prompt
 from flask import url_for
 
+from client_keys import thumbprint
 from models import AUTH_METHODS, CODES, DEVICES, Code, find_token
 
 AUTHORIZATION_DETAILS_TYPE = "export"
@@ -86,7 +87,11 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):
 
     def authenticate_refresh_token(self, refresh_token):
         token = find_token(refresh_token, "refresh_token")
-        return token if token and not token.revoked else None
+        if token is None or token.revoked:
+            return None
+        # RFC 8705 §4: the certificate is all that a client without credentials has.
+        is_bound = token.x5t is not None and token.get_client().auth_method == "none"
+        return None if is_bound and token.x5t != thumbprint() else token
 
     def authenticate_user(self, refresh_token):
         return refresh_token.user

@@ -11,6 +11,11 @@ const certificate = new X509Certificate(keyFile('self-signed.pem'));
 const secretJwt = { id: 'test-client-secret-jwt', secret: 'fake-secret-for-tests-with-more-than-32-bytes' };
 export const logoutUri = 'https://app.example/back-channel-logout';
 const postLogoutRedirectUri = 'http://127.0.0.1:9/signed-out';
+const fapi = {
+  client_id: 'test-client-fapi',
+  certificate_client_id: 'test-client-fapi-certificate',
+  openid: true,
+};
 /** The clients beside `client`, which authenticates with a secret. */
 export const clients = (client) => [
   {
@@ -40,6 +45,21 @@ export const clients = (client) => [
     },
   },
   { ...client, client_id: 'test-client-dpop', dpop_bound_access_tokens: true },
+  { ...client, client_id: 'test-client-certificate', tls_client_certificate_bound_access_tokens: true },
+  {
+    ...withoutSecret(client),
+    client_id: 'test-client-certificate-tls',
+    token_endpoint_auth_method: 'tls_client_auth',
+    tls_client_auth_san_dns: 'client.example',
+    tls_client_certificate_bound_access_tokens: true,
+  },
+  {
+    ...withoutSecret(client),
+    client_id: 'test-client-certificate-public',
+    token_endpoint_auth_method: 'none',
+    grant_types: ['authorization_code', 'refresh_token'],
+    tls_client_certificate_bound_access_tokens: true,
+  },
   { ...client, client_id: 'test-client-pushed', require_pushed_authorization_requests: true },
   {
     ...client,
@@ -54,30 +74,37 @@ export const clients = (client) => [
     backchannel_logout_uri: logoutUri,
     backchannel_logout_session_required: true,
   },
+  { ...fapiClient(client), client_id: fapi.client_id, dpop_bound_access_tokens: true },
   {
-    ...withoutSecret(client),
-    client_id: 'test-client-fapi',
-    token_endpoint_auth_method: 'private_key_jwt',
-    jwks: { keys: [clientKey] },
-    redirect_uris: ['https://app.example/callback'],
-    dpop_bound_access_tokens: true,
-    require_pushed_authorization_requests: true,
-    id_token_signed_response_alg: 'PS256',
+    ...fapiClient(client),
+    client_id: fapi.certificate_client_id,
+    tls_client_certificate_bound_access_tokens: true,
   },
 ];
 
 const withoutSecret = ({ client_secret, ...client }) => client;
+
+const fapiClient = (client) => ({
+  ...withoutSecret(client),
+  token_endpoint_auth_method: 'private_key_jwt',
+  jwks: { keys: [clientKey] },
+  redirect_uris: ['https://app.example/callback'],
+  require_pushed_authorization_requests: true,
+  id_token_signed_response_alg: 'PS256',
+});
 
 /** The features that are off by default. */
 export const features = {
   backchannelLogout: { enabled: true },
   fapi: {
     enabled: true,
-    profile: (ctx, client) => (client?.clientId === 'test-client-fapi' ? '2.0' : undefined),
+    profile: (ctx, client) =>
+      ([fapi.client_id, fapi.certificate_client_id].includes(client?.clientId) ? '2.0' : undefined),
   },
   jwtResponseModes: { enabled: true },
   mTLS: {
     enabled: true,
+    certificateBoundAccessTokens: true,
     tlsClientAuth: true,
     selfSignedTlsClientAuth: true,
     getCertificate: (ctx) => ctx.socket.getPeerX509Certificate?.(),
@@ -117,13 +144,13 @@ export function rotateKeys(provider, keys) {
 }
 
 /** Serves the same over TLS, and asks for a certificate. */
-export const tlsServer = (handler) => createServer({
+export const tlsServer = () => createServer({
   key: keyFile('server.key'),
   cert: keyFile('server.pem'),
   ca: keyFile('authority.pem'),
   requestCert: true,
   rejectUnauthorized: false,
-}, handler);
+});
 
 /** The endpoints that ask for a certificate (RFC 8705 §5). */
 export const aliases = (tlsOrigin) => ({
@@ -134,16 +161,22 @@ export const aliases = (tlsOrigin) => ({
   device_authorization_endpoint: `${tlsOrigin}/device/auth`,
 });
 
-export const facts = (issuer) => ({
+export const facts = (issuer, tlsOrigin) => ({
   private_key_jwt: 'test-client-key',
   client_secret_jwt: secretJwt,
   tls_client_auth: 'test-client-tls',
   self_signed_tls_client_auth: 'test-client-self-signed-tls',
   dpop: 'test-client-dpop',
+  certificate_bound: {
+    with_secret: 'test-client-certificate',
+    with_tls: 'test-client-certificate-tls',
+    public: 'test-client-certificate-public',
+    api: `${tlsOrigin}/api`,
+  },
   pushed: 'test-client-pushed',
   signed: 'test-client-signed',
   jarm: true,
-  fapi: { client_id: 'test-client-fapi', openid: true },
+  fapi,
   openid: {
     client_id: 'test-client-openid',
     end_session: true,

@@ -1,5 +1,6 @@
 // A protected resource: reading needs the first scope, writing needs both. A token that is bound to a key needs
-// a proof with a nonce (RFC 9449 §7 and §9).
+// a proof with a nonce (RFC 9449 §7 and §9), and one that is bound to a certificate a connection with it (RFC
+// 8705 §3).
 import { createHash, createPublicKey, randomUUID, verify } from 'node:crypto';
 
 const nonces = new Set();
@@ -28,7 +29,7 @@ function readProof({ method, headers }, url, token) {
   }
 }
 
-const sha256 = (text) => createHash('sha256').update(text).digest('base64url');
+const sha256 = (data) => createHash('sha256').update(data).digest('base64url');
 
 function newNonce() {
   const nonce = randomUUID();
@@ -37,7 +38,7 @@ function newNonce() {
 }
 
 /** Answers a request for `/api` or for its metadata (RFC 9728). */
-export async function serveResource(request, provider, scopes) {
+export async function serveResource(request, provider, scopes, certificate) {
   const resource = `${provider.issuer}/api`;
   const metadataUrl = `${provider.issuer}/.well-known/oauth-protected-resource/api`;
   if (request.url === metadataUrl) {
@@ -47,6 +48,7 @@ export async function serveResource(request, provider, scopes) {
       scopes_supported: scopes,
       bearer_methods_supported: ['header'],
       dpop_signing_alg_values_supported: ['ES256', 'EdDSA'],
+      tls_client_certificate_bound_access_tokens: true,
       resource_name: 'Exports',
     });
   }
@@ -62,7 +64,9 @@ export async function serveResource(request, provider, scopes) {
   if (!value) return challenge(401, {});
   const token = await provider.AccessToken.find(value) ?? await provider.ClientCredentials.find(value);
   const isBound = scheme.toLowerCase() === 'dpop';
-  if (!token || token.aud !== resource || isBound !== (token.jkt !== undefined)) {
+  const x5t = token?.['x5t#S256'];
+  const presents = x5t === undefined || (certificate && sha256(certificate.raw) === x5t);
+  if (!token || token.aud !== resource || isBound !== (token.jkt !== undefined) || !presents) {
     return challenge(401, { error: 'invalid_token' });
   }
   if (isBound) {

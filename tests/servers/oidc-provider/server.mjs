@@ -128,8 +128,9 @@ async function serve(provider, library, incoming, outgoing) {
   for await (const chunk of incoming) body.push(chunk);
   const { method, headers } = incoming;
   const request = new Request(url, { method, headers, body: body.length > 0 ? Buffer.concat(body) : undefined });
+  const certificate = incoming.socket.getPeerX509Certificate?.();
   const response = await storeDocument(request) ?? listLogoutTokens(request) ?? rotate(request, provider)
-    ?? await serveResource(request, provider, scopes);
+    ?? await serveResource(request, provider, scopes, certificate);
   for (const [name, value] of response.headers) outgoing.appendHeader(name, value);
   outgoing.writeHead(response.status).end(await response.text());
 }
@@ -143,17 +144,19 @@ function rotate(request, provider) {
 
 // The issuer holds the port, so the sockets come first.
 const server = createServer();
-const tls = keyed.tlsServer((incoming, outgoing) => library(incoming, outgoing));
-let library;
+const tls = keyed.tlsServer();
 tls.listen(0, '127.0.0.1', () =>
   server.listen(Number(process.argv[2] || process.env.PORT || 0), '127.0.0.1', start));
 
 async function start() {
   const issuer = `http://127.0.0.1:${server.address().port}`;
-  const provider = new Provider(issuer, configuration(issuer, `https://127.0.0.1:${tls.address().port}`));
+  const tlsOrigin = `https://127.0.0.1:${tls.address().port}`;
+  const provider = new Provider(issuer, configuration(issuer, tlsOrigin));
   registerGrants(provider, scopes);
-  library = provider.callback();
-  server.on('request', (incoming, outgoing) => serve(provider, library, incoming, outgoing));
+  const library = provider.callback();
+  for (const listener of [server, tls]) {
+    listener.on('request', (incoming, outgoing) => serve(provider, library, incoming, outgoing));
+  }
   if (process.env.GRANT_LOG) logGrants(provider, process.env.GRANT_LOG);
 
   const metadataUrl = `${issuer}/.well-known/oauth-authorization-server`;
@@ -196,7 +199,7 @@ async function start() {
       login_hint: true,
       api: `${issuer}/api`,
       insufficient_scope: 'names_scopes',
-      keys: keyed.facts(issuer),
+      keys: keyed.facts(issuer, tlsOrigin),
     },
   })}\n`);
 }
