@@ -5,6 +5,8 @@
 
 #[path = "flows/authorization.rs"]
 mod authorization;
+#[path = "flows/certificates.rs"]
+mod certificates;
 #[path = "flows/challenge.rs"]
 mod challenge;
 #[path = "flows/client_auth.rs"]
@@ -70,6 +72,7 @@ pub const FLOWS: &[&[Flow]] = &[
     management::FLOWS,
     challenge::FLOWS,
     dpop::FLOWS,
+    certificates::FLOWS,
     fapi::FLOWS,
     keeper::FLOWS,
 ];

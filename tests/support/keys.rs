@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use libtest_mimic::Failed;
 use oauth2_proto::Request;
 use oauth2_proto::jose::SigningKey;
+use ring::digest::{SHA256, digest};
 use ureq::Agent;
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 
@@ -31,7 +34,7 @@ pub fn dpop_signer() -> Result<Key, Failed> {
 }
 
 /// The certificate that a connection presents.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub enum Presents {
     Nothing,
     /// `client.pem`
@@ -40,23 +43,37 @@ pub enum Presents {
     SelfSigned,
 }
 
+impl Presents {
+    /// The certificate and its key.
+    fn pem(self) -> Option<[&'static str; 2]> {
+        match self {
+            Self::Nothing => None,
+            Self::Client => {
+                Some([include_str!("../servers/keys/client.pem"), include_str!("../servers/keys/client.key")])
+            }
+            Self::SelfSigned => Some([
+                include_str!("../servers/keys/self-signed.pem"),
+                include_str!("../servers/keys/self-signed.key"),
+            ]),
+        }
+    }
+
+    /// RFC 8705 §3.1: what a server calls the certificate (`x5t#S256`).
+    pub fn thumbprint(self) -> Result<String, Failed> {
+        let [certificate, _] = self.pem().ok_or("there is no certificate")?;
+        let certificate = Certificate::from_pem(certificate.as_bytes())?;
+        Ok(URL_SAFE_NO_PAD.encode(digest(&SHA256, certificate.der())))
+    }
+}
+
 /// Sends a request over TLS to a server of the tests' authority.
 pub fn send_over_tls(request: &Request, presents: Presents) -> Result<crate::http::Answer, Failed> {
-    let certificate = |pem: &[u8], key: &[u8]| {
-        let key = PrivateKey::from_pem(key)?;
-        Ok::<_, ureq::Error>(ClientCert::new_with_certs(&[Certificate::from_pem(pem)?], key))
+    let certificate = |[certificate, key]: [&str; 2]| {
+        let key = PrivateKey::from_pem(key.as_bytes())?;
+        let certificate = Certificate::from_pem(certificate.as_bytes())?;
+        Ok::<_, ureq::Error>(ClientCert::new_with_certs(&[certificate], key))
     };
-    let certificate = match presents {
-        Presents::Nothing => None,
-        Presents::Client => Some(certificate(
-            include_bytes!("../servers/keys/client.pem"),
-            include_bytes!("../servers/keys/client.key"),
-        )?),
-        Presents::SelfSigned => Some(certificate(
-            include_bytes!("../servers/keys/self-signed.pem"),
-            include_bytes!("../servers/keys/self-signed.key"),
-        )?),
-    };
+    let certificate = presents.pem().map(certificate).transpose()?;
     let authority = Certificate::from_pem(include_bytes!("../servers/keys/authority.pem"))?;
     let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[authority]));
     let tls = tls.client_cert(certificate).build();

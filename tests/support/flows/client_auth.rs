@@ -195,7 +195,8 @@ fn use_every_endpoint(client: &Client, facts: &Facts, presents: Option<Presents>
     check(is_active()? != Some(true), "a revoked token is active")
 }
 
-fn send_with<R: Readable>(
+/// Sends a request of a client, over TLS if a certificate may count.
+pub fn send_with<R: Readable>(
     call: &Call<R>,
     presents: Option<Presents>,
 ) -> Result<Result<R::Output, Error>, Failed> {

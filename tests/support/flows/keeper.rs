@@ -19,14 +19,15 @@ use oauth2_proto::keeper::{self, KeeperError};
 use oauth2_proto::management::TokenKind;
 use oauth2_proto::session::{Reason, Save};
 use oauth2_proto::token::AccessToken;
-use oauth2_proto::{Advice, Client, Request, Response, Secret, Snapshot};
+use oauth2_proto::{Advice, Client, RefreshPolicy, Request, Response, Secret, Snapshot};
 
+use super::certificates;
 use super::client_auth::Remote;
 use super::dpop::{self, get_bound};
 use super::{Flow, LIMIT, check, client, policy, refused, send, tokens};
 use crate::foreign::Facts;
 use crate::http;
-use crate::keys::{client_key, dpop_key};
+use crate::keys::{self, Presents, client_key, dpop_key};
 use crate::store::Store;
 
 pub const FLOWS: &[Flow] = &[
@@ -39,6 +40,11 @@ pub const FLOWS: &[Flow] = &[
         title: "a keeper holds tokens that are bound to a key",
         is_offered: |facts| facts.wider.keys.dpop.is_some(),
         run: bound_to_key,
+    },
+    Flow {
+        title: "a keeper holds tokens that are bound to a certificate",
+        is_offered: certificates::is_offered,
+        run: bound_to_certificate,
     },
     Flow {
         title: "the keys of a keeper's client sign elsewhere",
@@ -108,6 +114,24 @@ fn bound_to_key(facts: &Facts) -> Result<(), Failed> {
     }
 }
 
+/// RFC 8705 §4: a client without the certificate is another one, for the server would refuse its refreshes.
+fn bound_to_certificate(facts: &Facts) -> Result<(), Failed> {
+    let public = certificates::public(facts)?;
+    for client in [certificates::authenticated(facts)?, public.clone().presents_certificate()?] {
+        let shared = Shared::default();
+        let keepers = [(); 2].map(|()| shared.keeper_with(&client, WithCertificate(&shared)));
+        keepers[0].signed_in(KEY, certificates::tokens(&client, facts)?)?;
+        let refreshes = take_turns(&keepers, |token| certificates::reach_resource(token.secret(), facts))?;
+        let sent = shared.sent().len();
+        check(sent == refreshes, format!("{sent} requests, {refreshes} refreshes"))?;
+        match shared.keeper(&public).access_token(KEY) {
+            Err(KeeperError::Misuse(_)) => {}
+            other => return Err(format!("without the certificate: {other:?}").into()),
+        }
+    }
+    Ok(())
+}
+
 /// RFC 7523 §3: what the keeper asks to be signed is good for one request, and it sends nothing without it.
 fn signed_elsewhere(facts: &Facts) -> Result<(), Failed> {
     let remote = Remote::of(facts)?;
@@ -115,7 +139,7 @@ fn signed_elsewhere(facts: &Facts) -> Result<(), Failed> {
     let shared = Shared::default();
     let service = KeyService { shared: &shared, remote: &remote, is_away: AtomicBool::new(true) };
     let (keeper, driver) =
-        keeper::Keeper::new(remote.client.clone(), policy(), SystemTime::now, &shared, &service);
+        keeper::Keeper::new(remote.client.clone(), mid_life(), SystemTime::now, &shared, &service);
     let refreshes = block_on(driver.run_until(async {
         keeper.signed_in(KEY, tokens).await?;
         let mut token = keeper.access_token(KEY).await?;
@@ -219,6 +243,11 @@ fn is_of_client(client: &Client, token: &Secret, facts: &Facts) -> Result<(), Fa
 
 const KEY: &str = "fake-key";
 
+/// Each token is replaced in the middle of its life, also the one of a sign-in.
+fn mid_life() -> RefreshPolicy {
+    policy().refresh_fraction(0.5, 0.5)
+}
+
 /// The number of refreshes of a keeper whose tokens or requests need keys.
 const REFRESHES: usize = 4;
 
@@ -231,8 +260,11 @@ struct Shared {
 
 impl Shared {
     fn keeper(&self, client: &Client) -> Keeper<&Self, &Self> {
-        // Both keepers replace a token in the middle of its life.
-        Keeper::new(client.clone(), policy().refresh_fraction(0.5, 0.5), SystemTime::now, self, self)
+        self.keeper_with(client, self)
+    }
+
+    fn keeper_with<R: blocking::Runtime>(&self, client: &Client, runtime: R) -> Keeper<&Self, R> {
+        Keeper::new(client.clone(), mid_life(), SystemTime::now, self, runtime)
     }
 
     #[track_caller]
@@ -263,6 +295,21 @@ impl blocking::Runtime for &Shared {
 
     fn sleep(&self, until: SystemTime) {
         thread::sleep(until.duration_since(SystemTime::now()).unwrap_or_default());
+    }
+}
+
+/// A runtime whose connections present a certificate.
+struct WithCertificate<'a>(&'a Shared);
+
+impl blocking::Runtime for WithCertificate<'_> {
+    fn send(&self, request: &Request, _until: SystemTime) -> Option<Response<'static>> {
+        self.0.sent().push(request.clone());
+        let (status, headers, body) = keys::send_over_tls(request, Presents::Client).ok()?;
+        Some(Response::new(status, headers, &body).into_owned())
+    }
+
+    fn sleep(&self, until: SystemTime) {
+        blocking::Runtime::sleep(&self.0, until);
     }
 }
 
