@@ -1,6 +1,6 @@
 //! The discovery of authorization servers.
 
-use oauth2_proto::discovery::ServerDiscovery;
+use oauth2_proto::discovery::{Metadata, ServerDiscovery};
 use oauth2_proto::error::ErrorKind;
 use oauth2_proto::{Advice, Client, ClientAuth, Error};
 use serde_json::{Value, json};
@@ -155,6 +155,8 @@ fn rfc8414_section_2_all_that_the_crate_uses_is_read() {
         "introspection_endpoint": "https://as.example/introspect",
         "registration_endpoint": "https://as.example/register",
         "revocation_endpoint": "https://as.example/revoke",
+        "pushed_authorization_request_endpoint": "https://as.example/push",
+        "end_session_endpoint": "https://as.example/end",
         "grant_types_supported": ["authorization_code", "refresh_token"],
         "token_endpoint_auth_methods_supported": ["none"],
         "code_challenge_methods_supported": ["S256", "plain"],
@@ -167,6 +169,8 @@ fn rfc8414_section_2_all_that_the_crate_uses_is_read() {
     assert_eq!(metadata.introspection_endpoint(), Some("https://as.example/introspect"));
     assert_eq!(metadata.registration_endpoint(), Some("https://as.example/register"));
     assert_eq!(metadata.revocation_endpoint(), Some("https://as.example/revoke"));
+    assert_eq!(metadata.pushed_authorization_request_endpoint(), Some("https://as.example/push"));
+    assert_eq!(metadata.end_session_endpoint(), Some("https://as.example/end"));
     assert!(metadata.grant_types_supported().unwrap().eq(["authorization_code", "refresh_token"]));
     assert!(metadata.token_endpoint_auth_methods_supported().unwrap().eq(["none"]));
     assert!(metadata.code_challenge_methods_supported().unwrap().eq(["S256", "plain"]));
@@ -183,6 +187,79 @@ fn rfc8414_section_2_all_that_the_crate_uses_is_read() {
     assert!(metadata.token_endpoint_auth_methods_supported().is_none());
     assert!(!metadata.authorization_response_iss_parameter_supported());
     assert!(!metadata.client_id_metadata_document_supported());
+    assert!(!metadata.require_pushed_authorization_requests());
+    assert!(!metadata.require_signed_request_object());
+}
+
+#[test]
+fn each_list_is_returned_under_its_own_name_and_none_is_unknown() {
+    fn texts<'a>(list: Option<impl Iterator<Item = &'a str>>) -> Option<Vec<&'a str>> {
+        list.map(Iterator::collect)
+    }
+    type Read = for<'a> fn(&Metadata<'a>) -> Option<Vec<&'a str>>;
+    let lists: &[(&str, Read)] = &[
+        ("scopes_supported", |it| texts(it.scopes_supported())),
+        ("response_types_supported", |it| texts(it.response_types_supported())),
+        ("response_modes_supported", |it| texts(it.response_modes_supported())),
+        ("grant_types_supported", |it| texts(it.grant_types_supported())),
+        ("code_challenge_methods_supported", |it| texts(it.code_challenge_methods_supported())),
+        ("id_token_signing_alg_values_supported", |it| texts(it.id_token_signing_alg_values_supported())),
+        ("request_object_signing_alg_values_supported", |it| {
+            texts(it.request_object_signing_alg_values_supported())
+        }),
+        ("authorization_signing_alg_values_supported", |it| {
+            texts(it.authorization_signing_alg_values_supported())
+        }),
+        ("token_endpoint_auth_methods_supported", |it| texts(it.token_endpoint_auth_methods_supported())),
+        ("revocation_endpoint_auth_methods_supported", |it| {
+            texts(it.revocation_endpoint_auth_methods_supported())
+        }),
+        ("introspection_endpoint_auth_methods_supported", |it| {
+            texts(it.introspection_endpoint_auth_methods_supported())
+        }),
+        ("token_endpoint_auth_signing_alg_values_supported", |it| {
+            texts(it.token_endpoint_auth_signing_alg_values_supported())
+        }),
+        ("revocation_endpoint_auth_signing_alg_values_supported", |it| {
+            texts(it.revocation_endpoint_auth_signing_alg_values_supported())
+        }),
+        ("introspection_endpoint_auth_signing_alg_values_supported", |it| {
+            texts(it.introspection_endpoint_auth_signing_alg_values_supported())
+        }),
+    ];
+    for (name, _) in lists {
+        let mut sent = document("https://as.example");
+        sent.as_object_mut().unwrap().retain(|member, _| lists.iter().all(|(list, _)| list != member));
+        // The two that no server may lack in its lists.
+        sent[name] = json!([name, "code", "S256"]);
+        let server = read_document(&sent).unwrap();
+        for (other, read) in lists {
+            let expected = (name == other).then(|| vec![*name, "code", "S256"]);
+            assert_eq!(read(&server.metadata()), expected, "{other}");
+        }
+    }
+}
+
+#[test]
+fn a_method_to_authenticate_is_tried_unless_a_list_leaves_it_out() {
+    let mut sent = document("https://as.example");
+    let server = read_document(&sent).unwrap();
+    assert!(server.metadata().supports_auth_method("client_secret_basic"), "no list: unknown");
+    sent["token_endpoint_auth_methods_supported"] = json!(["client_secret_post"]);
+    let server = read_document(&sent).unwrap();
+    assert!(server.metadata().supports_auth_method("client_secret_post"));
+    assert!(!server.metadata().supports_auth_method("client_secret_basic"));
+}
+
+#[test]
+fn a_grant_type_is_tried_unless_a_list_leaves_it_out() {
+    let mut sent = document("https://as.example");
+    let server = read_document(&sent).unwrap();
+    assert!(server.metadata().supports_grant_type("refresh_token"), "no list: unknown");
+    sent["grant_types_supported"] = json!(["authorization_code"]);
+    let server = read_document(&sent).unwrap();
+    assert!(server.metadata().supports_grant_type("authorization_code"));
+    assert!(!server.metadata().supports_grant_type("refresh_token"));
 }
 
 #[test]

@@ -82,6 +82,7 @@ fn rfc7662_section_2_2_the_example() {
     assert_eq!((token.expires_at(), token.issued_at()), (unix(1_419_356_238), unix(1_419_350_238)));
     assert_eq!((token.not_before(), token.token_type(), token.token_id()), (None, None, None));
     assert_eq!(token.extra("extension_field"), Some(&json!("twenty-seven")));
+    assert!(token.extras().eq([("extension_field", &json!("twenty-seven"))]));
     assert_eq!((token.extra("other"), token.extra("username")), (None, None));
 }
 

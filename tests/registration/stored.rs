@@ -51,6 +51,7 @@ fn a_registration_is_stored_with_all_that_it_knows() {
         assert_eq!(format!("{restored:?}"), format!("{registered:?}"));
         assert_eq!(serde_json::to_string(&restored).unwrap(), stored);
         assert!(restored.members().eq(registered.members()));
+        assert_eq!(restored.issuer(), Some("https://as.example"));
         assert_eq!(management(&restored), management(&registered));
     }
 }
