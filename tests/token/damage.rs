@@ -1,6 +1,7 @@
 //! Damaged bodies, and the members that are read from them.
 
 use oauth2_proto::{Client, Response, TokenResponse, error::ErrorKind, server::Leniency};
+use serde_json::json;
 
 use crate::support::{client, client_of, server, token_call};
 
@@ -46,9 +47,47 @@ fn damage_in_members_that_nobody_needs_takes_nothing_away() {
             let tokens = read(&client(), &stray(&body)).unwrap_or_else(|error| panic!("{body}: {error}"));
             assert_eq!(tokens.access_token().expose(), "fake", "{body}");
             assert_eq!(tokens.refresh_token().unwrap().expose(), "fake-new", "{body}");
-            assert_eq!(tokens.extra("y"), Some(&serde_json::json!([1])), "{body}");
+            assert_eq!(tokens.extra("y"), Some(&json!([1])), "{body}");
             assert!(tokens.extras().count() <= 2, "{body}: {tokens:?}");
         }
+    }
+}
+
+#[test]
+fn beside_damage_the_other_members_keep_their_values() {
+    let read = |value: &str| {
+        let body = format!(r#"{{"access_token":"fake","token_type":"Bearer","x":01,"y":{value},"z":1}}"#);
+        let tokens = read(&client(), body.as_bytes()).unwrap_or_else(|error| panic!("{body}: {error}"));
+        assert_eq!(tokens.extra("z"), Some(&json!(1)), "{body}");
+        tokens.extra("y").cloned()
+    };
+    for value in [
+        "{}",
+        "[]",
+        r#""text""#,
+        r#"{"a":1}"#,
+        r#"{"a":1,"b":"two","c":[3,4],"d":{}}"#,
+        r#"[[],{},[1,{"a":[2]}],"b"]"#,
+        r#"{"a":{"b":[1,{"c":true}],"d":{"e":{}}},"f":[]}"#,
+        r#"{"a":1,"a":2}"#,
+        r#" { "a" : [ 1 , 2 ] , "b" : { } , "c" : [ ] } "#,
+    ] {
+        assert_eq!(read(value), Some(serde_json::from_str(value).unwrap()), "{value}");
+    }
+    for damaged in [
+        "[1 2]",
+        "[1,]",
+        "[,1]",
+        r#"{"a" 1}"#,
+        r#"{"a","b"}"#,
+        r#"{"a":1 "b":2}"#,
+        r#"{"a":1,}"#,
+        r#"{"a":1,2}"#,
+        r#"{1:2}"#,
+        r#"{"a"}"#,
+        r#"{"a":1:2}"#,
+    ] {
+        assert_eq!(read(damaged), None, "{damaged}");
     }
 }
 

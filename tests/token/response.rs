@@ -101,6 +101,7 @@ fn a_negative_lifetime_is_refused_unless_the_server_is_known_to_mean_never() {
         ("-99999999999999999999", true),
         ("\"-1\"", true),
         ("\"-99999999999999999999\"", true),
+        ("\"-0\"", false),
         ("\"-\"", false),
         ("\"--1\"", false),
         ("\"-x\"", false),
