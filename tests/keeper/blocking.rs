@@ -8,10 +8,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use oauth2_proto::keeper::blocking::{Keeper, Runtime, Store};
 use oauth2_proto::keeper::{KeeperError, Refreshed};
-use oauth2_proto::session::{Reason, Save};
-use oauth2_proto::{AuthorizationServer, Client, ClientAuth, Request, Response, Snapshot};
+use oauth2_proto::session::{Reason, Save, WaitReason};
+use oauth2_proto::{Advice, AuthorizationServer, Client, ClientAuth, Request, Response, Snapshot};
 
-use crate::world::{KEY, LIFETIME, StoreFailure, World, client, policy};
+use crate::world::{Answer, KEY, LIFETIME, StoreFailure, World, client, policy};
 
 fn keeper(world: &World) -> Keeper<World, World> {
     Keeper::new(client(), policy(), world.clock(), world.clone(), world.clone())
@@ -65,6 +65,53 @@ fn a_store_that_fails_loses_nothing() {
     // The next call saves; the store fails once more, and the one after it succeeds.
     assert!(keeper.access_token(KEY).is_err());
     assert_eq!(keeper.access_token(KEY).unwrap().secret().expose(), "fake-access-1");
+}
+
+#[test]
+fn a_pause_ends_when_the_program_says_that_its_cause_is_fixed() {
+    let world = World::default();
+    let keeper = keeper(&world);
+    keeper.signed_in(KEY, world.sign_in()).unwrap();
+    world.pass(Duration::from_secs(LIFETIME));
+    world.state.lock().unwrap().server.answers.extend([Answer::Busy; 9]);
+    let error = keeper.access_token(KEY).unwrap_err();
+    assert!(matches!(error, KeeperError::NotNow { reason: WaitReason::Pause, .. }), "{error}");
+    world.state.lock().unwrap().server.answers.clear();
+    let before = world.now();
+    keeper.resume(KEY).unwrap();
+    assert!(world.accepts(&keeper.access_token(KEY).unwrap()));
+    assert_eq!(world.now(), before, "the pause would have been waited for");
+}
+
+#[test]
+fn without_patience_a_pause_is_told_at_once() {
+    let world = World::default();
+    let policy = policy().patience(Duration::ZERO);
+    let keeper = Keeper::new(client(), policy, world.clock(), world.clone(), world.clone());
+    keeper.signed_in(KEY, world.sign_in()).unwrap();
+    world.pass(Duration::from_secs(LIFETIME));
+    world.state.lock().unwrap().server.answers.push_back(Answer::Busy);
+    let before = world.now();
+    let error = keeper.access_token(KEY).unwrap_err();
+    assert!(matches!(error, KeeperError::NotNow { reason: WaitReason::Pause, .. }), "{error}");
+    assert_eq!(error.advice(), Advice::RetryLater);
+    assert_eq!(world.now(), before);
+}
+
+/// Only this process knows of the rejection, so it keeps the session while it drops those of other users.
+#[test]
+fn a_rejected_token_is_not_given_again_after_many_other_users() {
+    let world = World::default();
+    let keeper = keeper(&world);
+    keeper.signed_in(KEY, world.sign_in()).unwrap();
+    let rejected = keeper.access_token(KEY).unwrap();
+    keeper.access_token_rejected(KEY, rejected.secret());
+    assert!(keeper.session(KEY).unwrap().is_some());
+    for user in 0..10_000 {
+        assert!(keeper.session(&format!("other-user-{user}")).unwrap().is_none());
+    }
+    let next = keeper.access_token(KEY).unwrap();
+    assert!(next != rejected && world.accepts(&next));
 }
 
 /// A store whose first load panics while other threads wait.

@@ -128,6 +128,21 @@ fn the_errands_of_a_sign_in_a_refresh_and_an_end() {
     assert_eq!(holder.errands.session().unwrap().refresh_token().map(Secret::expose), Some("fake-refresh-2"));
 }
 
+/// Another process saves the sign-in between the load and the save of the end.
+#[test]
+fn an_end_that_crosses_a_later_sign_in_leaves_it_alone() {
+    let mut holder = Holder::signed_in();
+    let mut elsewhere = Holder::new(holder.row.clone());
+    holder.errands.end();
+    holder.does(&["load"], 0, "", later(1.0));
+    let again = TokenResponse::for_test(&client(), &tokens(7)).unwrap();
+    elsewhere.errands.signed_in(again, later(2.0)).unwrap();
+    assert_eq!(elsewhere.until_done(later(2.0)), "load, swap 2, fake-access-7");
+    holder.row = elsewhere.row;
+    assert_eq!(holder.until_done(later(2.0)), "swap 2, load, fake-access-7");
+    assert_eq!(holder.until_done(later(3.0)), "fake-access-7");
+}
+
 #[test]
 fn an_errand_that_is_not_reported_comes_again() {
     let mut holder = Holder::signed_in();

@@ -155,6 +155,17 @@ fn a_pause_can_be_cut_short_and_nothing_else_is_changed_by_resume() {
 }
 
 #[test]
+fn a_resume_after_the_pause_restarts_the_limits_too() {
+    let mut store = Store::default();
+    let mut session = signed_in_with(&mut store, &body(0), policy().max_attempts(2));
+    let due_again = fail(&mut session, &mut store, None, later(DUE));
+    assert_eq!(store.value()["attempts"], 1);
+    session.resume(due_again);
+    save(&mut session, &mut store, due_again);
+    assert_eq!(store.value()["attempts"], 0);
+}
+
+#[test]
 fn after_a_success_the_attempts_count_from_the_start() {
     let mut store = Store::default();
     let mut session = signed_in_with(&mut store, &body(0), policy().max_attempts(3));

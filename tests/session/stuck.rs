@@ -230,6 +230,7 @@ fn a_refresh_token_is_used_before_it_dies() {
         (r#","refresh_expires_in":1800"#, 900),
         (r#","refresh_token_expires_in":"1800""#, 900),
         (r#","refresh_expires_in":0"#, 1800),
+        (r#","refresh_expires_in":"0""#, 1800),
         (r#","refresh_expires_in":7200"#, 1800),
         (r#","refresh_expires_in":-1"#, 1800),
         (r#","refresh_expires_in":{}"#, 1800),
