@@ -227,6 +227,17 @@ fn a_signed_response_in_a_fragment_is_not_asked_for() {
 }
 
 #[test]
+fn a_whole_address_in_place_of_a_query_is_told_from_a_callback_without_a_response() {
+    let client = client_of(issuing_server());
+    let (_, mut pending) = start(&client);
+    let address = format!("{REDIRECT_URI}?{}", response(&claims(&pending)));
+    let error = receive(&client, &mut pending, address.as_str()).unwrap_err();
+    assert!(error.to_string().contains("pass it by Callback::url"), "{error}");
+    let error = receive(&client, &mut pending, "unknown=1").unwrap_err();
+    assert!(error.to_string().contains("no signed response"), "{error}");
+}
+
+#[test]
 fn a_signed_response_needs_an_issuer_to_compare_with() {
     let client = client_of(server());
     let error = client.authorize(REDIRECT_URI).signed_response().start_with(entropy(), now()).unwrap_err();
