@@ -251,6 +251,7 @@ fn trouble_says_since_when_how_often_and_what_to_every_holder() {
     let shown = format!("{trouble} {trouble:?} {:?}", trouble.code());
     assert!(!shown.contains('\n') && !shown.contains("fake-refresh-0"), "{shown}");
     assert!(shown.contains("2 failed refreshes since Tue, 14 Nov 2023 22:43:22 GMT"), "{shown}");
+    assert!(shown.contains("failures: 2") && shown.contains("status: Some(400)"), "{shown}");
 }
 
 /// A holder that died and unusable tokens count as trouble, too.

@@ -123,6 +123,10 @@ fn damage_elsewhere_is_no_success() {
     ] {
         assert_eq!(read(&client(), &stray(&body)).unwrap_err().kind(), ErrorKind::Invalid, "{body}");
     }
+    for body in ["{}x", r#"{"x":1}x"#] {
+        let error = read(&client(), body.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("followed by something else"), "{body}: {error}");
+    }
 }
 
 /// Whatever Latin-1 a server writes in its description, the user has to sign in again.

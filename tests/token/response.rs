@@ -119,6 +119,12 @@ fn a_negative_lifetime_is_refused_unless_the_server_is_known_to_mean_never() {
 }
 
 #[test]
+fn a_response_tells_its_status() {
+    let response = Response::new(503, [("retry-after", "1")], b"");
+    assert_eq!((response.status(), response.into_owned().status()), (503, 503));
+}
+
+#[test]
 fn an_empty_token_type_is_a_missing_one() {
     let lenient = client_of(server().tolerate(Leniency::MissingTokenType));
     for body in [r#"{"access_token":"fake","token_type":""}"#, r#"{"access_token":"fake","token_type":null}"#]
