@@ -96,7 +96,7 @@ fn rfc7591_section_2_and_rfc8705_section_2_1_2_the_metadata_of_a_client_with_a_k
         .jwks([&key("fake-1"), &key("fake-2")]);
     let jwk = |kid: &str| {
         json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "kid": kid,
-            "use": "sig"})
+            "alg": "EdDSA", "use": "sig"})
     };
     assert_eq!(
         serde_json::to_value(&with_key).unwrap(),
