@@ -105,6 +105,8 @@ fn damage_elsewhere_is_no_success() {
         format!("{{{good},\"x\" 1}}"),
         format!("{{{good},\"x\":1 2}}"),
         format!("{{{good},\"x\":[}}]}}"),
+        format!("{{{good},\"x\":[}}}}"),
+        format!("{{{good},\"x\":{{]}}"),
         format!("{{{good},'x':1}}"),
         format!("{{{good},\"x\":'y'}}"),
         format!("{{{good},\"x\":caf¤}}"),
