@@ -58,8 +58,9 @@
 //! [`Client::logout`](crate::Client::logout) signs the user out at the server, and
 //! [`Client::read_logout_token`](crate::Client::read_logout_token) reads that the server signed the user out.
 //!
-//! In the repository, `cargo run --example openid --features keys` shows all of this at an embedded server, from
-//! the discovery to the return of the browser after the sign-out, with a key that the server changes meanwhile.
+//! In the repository, `cargo run --example openid --features keys` shows all of this at an embedded server,
+//! from the discovery to the return of the browser after the sign-out, with a key that the server changes
+//! meanwhile.
 
 mod authentication;
 mod back_channel;
